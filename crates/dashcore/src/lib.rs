@@ -1,0 +1,1 @@
+//! Dash wire types and codec for masternode-list and quorum synchronisation

@@ -1,0 +1,1 @@
+//! Which request does this message answer? Correlation for protocols without request ids

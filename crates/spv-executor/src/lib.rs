@@ -1,0 +1,1 @@
+//! Run many requests over many peers: caps, peer selection, timeouts, progress

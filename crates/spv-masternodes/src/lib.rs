@@ -1,0 +1,1 @@
+//! Verified masternode lists and quorums of Dash: apply, prove, look up

@@ -1,0 +1,1 @@
+//! What is each peer worth: RTT, throughput, reliability

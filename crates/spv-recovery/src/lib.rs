@@ -1,0 +1,1 @@
+//! It failed: retry, switch peer, fall back, stop

@@ -1,0 +1,1 @@
+//! What may run now: priorities, readiness, rate limits

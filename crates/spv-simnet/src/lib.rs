@@ -1,0 +1,1 @@
+//! A simulated Dash network that speaks the real protocol over TCP
