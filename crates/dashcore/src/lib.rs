@@ -1,1 +1,21 @@
-//! Dash wire types and codec for masternode-list and quorum synchronisation
+#![doc = include_str!("../README.md")]
+
+pub mod blockdata;
+pub mod bls_sig_utils;
+pub mod consensus;
+pub mod hash_types;
+pub mod merkle_tree;
+pub mod network;
+pub mod params;
+pub mod sml;
+
+mod bitset;
+mod checkpoints;
+
+pub use bitset::BitSet;
+pub use blockdata::block::Header;
+pub use blockdata::transaction::Transaction;
+pub use checkpoints::Checkpoint;
+pub use dash_num::Arith256;
+pub use hash_types::{BlockHash, ProTxHash, QuorumHash, Txid};
+pub use params::{ChainParams, Network};

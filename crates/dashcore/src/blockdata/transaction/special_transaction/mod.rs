@@ -1,0 +1,4 @@
+//! Payloads of special transactions.
+
+pub mod coinbase;
+pub mod quorum_commitment;

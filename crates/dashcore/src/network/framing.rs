@@ -1,0 +1,174 @@
+//! Cuts a byte stream into messages: magic, command, length, checksum, payload.
+
+use std::fmt;
+
+use bitcoin_hashes::sha256d;
+use bytes::{Buf, Bytes, BytesMut};
+
+/// Bytes before the payload.
+pub const HEADER_SIZE: usize = 24;
+
+/// Largest payload accepted by default, in bytes: real `qrinfo` answers exceed the 3 MiB that Dash Core accepts.
+pub const DEFAULT_MAX_PAYLOAD: usize = 32 * 1024 * 1024;
+
+/// Name of a message: up to twelve printable ASCII characters, zero-padded.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Command([u8; 12]);
+
+impl Command {
+    /// A command known at compile time.
+    ///
+    /// # Panics
+    /// When `name` is longer than twelve bytes.
+    pub const fn new(name: &str) -> Self {
+        let name = name.as_bytes();
+        let mut bytes = [0; 12];
+        let mut index = 0;
+        while index < name.len() {
+            bytes[index] = name[index];
+            index += 1;
+        }
+        Self(bytes)
+    }
+
+    /// The name without padding.
+    pub fn as_str(&self) -> &str {
+        let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(self.0.len());
+        str::from_utf8(&self.0[..end]).unwrap_or("")
+    }
+
+    /// Dash Core `CMessageHeader::IsCommandValid`, protocol.cpp.
+    fn parse(bytes: [u8; 12]) -> Option<Self> {
+        let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+        let (name, padding) = bytes.split_at(end);
+        let valid = name.iter().all(|byte| (0x20..=0x7e).contains(byte)) && padding.iter().all(|&b| b == 0);
+        valid.then_some(Self(bytes))
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A message as it came, payload not decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Its name.
+    pub command: Command,
+    /// Its payload, sharing the read buffer.
+    pub payload: Bytes,
+    /// Whether the checksum fits the payload.
+    pub checksum_valid: bool,
+}
+
+/// Why a stream cannot be a peer of this network. There is no way to resynchronise: disconnect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The stream is of another network, or not Dash.
+    #[error("wrong network magic {}", HexBytes(.found))]
+    WrongMagic {
+        /// What stands where the magic should be.
+        found: [u8; 4],
+    },
+    /// The command is no zero-padded printable text.
+    #[error("malformed message command {}", HexBytes(.found))]
+    MalformedCommand {
+        /// What stands where the command should be.
+        found: [u8; 12],
+    },
+    /// The payload would be larger than accepted.
+    #[error("{command} message of {length} bytes exceeds the limit of {limit}")]
+    Oversized {
+        /// The message.
+        command: Command,
+        /// Payload bytes that its header claims.
+        length: usize,
+        /// Payload bytes that are accepted.
+        limit: usize,
+    },
+}
+
+struct HexBytes<'a>(&'a [u8]);
+
+impl fmt::Display for HexBytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Cuts frames of one network off a read buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameDecoder {
+    magic: [u8; 4],
+    max_payload: usize,
+}
+
+impl FrameDecoder {
+    /// A decoder for the network with this magic that accepts payloads of up to `max_payload` bytes.
+    pub const fn new(magic: [u8; 4], max_payload: usize) -> Self {
+        Self { magic, max_payload }
+    }
+
+    /// Takes the next whole frame off `buffer`; `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// As soon as the bytes that are there cannot begin a valid frame.
+    pub fn decode(&self, buffer: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        let Some((header, _)) = buffer.split_first_chunk::<HEADER_SIZE>() else {
+            return Ok(None);
+        };
+        let (magic, rest) = split_array::<4>(header);
+        let (name, rest) = split_array::<12>(rest);
+        let (length, rest) = split_array::<4>(rest);
+        let (checksum, _) = split_array::<4>(rest);
+        if magic != self.magic {
+            return Err(FrameError::WrongMagic { found: magic });
+        }
+        let command = Command::parse(name).ok_or(FrameError::MalformedCommand { found: name })?;
+        // A length that does not fit usize is over any limit.
+        let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+        if length > self.max_payload {
+            return Err(FrameError::Oversized { command, length, limit: self.max_payload });
+        }
+        if buffer.len() - HEADER_SIZE < length {
+            return Ok(None);
+        }
+        buffer.advance(HEADER_SIZE);
+        let payload = buffer.split_to(length).freeze();
+        let checksum_valid = payload_checksum(&payload) == checksum;
+        Ok(Some(Frame { command, payload, checksum_valid }))
+    }
+}
+
+/// Appends a whole message to `out`.
+///
+/// # Panics
+/// When the payload is 4 GiB or longer.
+pub fn encode_frame(magic: [u8; 4], command: Command, payload: &[u8], out: &mut Vec<u8>) {
+    let length = u32::try_from(payload.len()).expect("payloads are far below 4 GiB");
+    out.reserve(HEADER_SIZE + payload.len());
+    out.extend_from_slice(&magic);
+    out.extend_from_slice(&command.0);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&payload_checksum(payload));
+    out.extend_from_slice(payload);
+}
+
+fn payload_checksum(payload: &[u8]) -> [u8; 4] {
+    split_array(sha256d::hash(payload).as_byte_array()).0
+}
+
+/// Splits a slice that is known to hold at least `N` bytes.
+fn split_array<const N: usize>(bytes: &[u8]) -> ([u8; N], &[u8]) {
+    let (head, rest) = bytes.split_first_chunk().expect("callers pass at least N bytes");
+    (*head, rest)
+}

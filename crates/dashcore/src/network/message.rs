@@ -1,0 +1,156 @@
+//! All messages that are understood here.
+
+use super::framing::{Command, encode_frame};
+use super::message_blockdata::{GetHeadersMessage, HeadersMessage};
+use super::message_network::{TimedAddress, VersionMessage};
+use super::message_qrinfo::{GetQRInfo, QRInfo};
+use super::message_sml::{GetMnListDiff, MnListDiff};
+use crate::consensus::{DecodeError, DecodeErrorKind, Encodable, Reader, deserialize, encode_vec};
+
+/// Names of the messages.
+pub mod command {
+    use super::Command;
+
+    /// `version`
+    pub const VERSION: Command = Command::new("version");
+    /// `verack`
+    pub const VERACK: Command = Command::new("verack");
+    /// `ping`
+    pub const PING: Command = Command::new("ping");
+    /// `pong`
+    pub const PONG: Command = Command::new("pong");
+    /// `getheaders`
+    pub const GETHEADERS: Command = Command::new("getheaders");
+    /// `headers`
+    pub const HEADERS: Command = Command::new("headers");
+    /// `sendheaders`
+    pub const SENDHEADERS: Command = Command::new("sendheaders");
+    /// `getaddr`
+    pub const GETADDR: Command = Command::new("getaddr");
+    /// `addr`
+    pub const ADDR: Command = Command::new("addr");
+    /// `getmnlistd`
+    pub const GETMNLISTD: Command = Command::new("getmnlistd");
+    /// `mnlistdiff`
+    pub const MNLISTDIFF: Command = Command::new("mnlistdiff");
+    /// `getqrinfo`
+    pub const GETQRINFO: Command = Command::new("getqrinfo");
+    /// `qrinfo`
+    pub const QRINFO: Command = Command::new("qrinfo");
+}
+
+/// Most entries of an `addr` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
+const MAX_ADDRESSES: usize = 1000;
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NetworkMessage {
+    /// First message in each direction.
+    Version(VersionMessage),
+    /// Acknowledges `version`.
+    Verack,
+    /// Asks for a pong with the same nonce.
+    Ping(u64),
+    /// Answers a ping.
+    Pong(u64),
+    /// Asks for headers.
+    GetHeaders(GetHeadersMessage),
+    /// Headers.
+    Headers(HeadersMessage),
+    /// Asks for new tips to be announced by `headers`.
+    SendHeaders,
+    /// Asks for addresses.
+    GetAddr,
+    /// Addresses.
+    Addr(Vec<TimedAddress>),
+    /// Asks for a list diff.
+    GetMnListD(GetMnListDiff),
+    /// A list diff.
+    MnListDiff(MnListDiff),
+    /// Asks for quorum rotation info.
+    GetQRInfo(GetQRInfo),
+    /// Quorum rotation info.
+    QRInfo(Box<QRInfo>),
+}
+
+impl NetworkMessage {
+    /// The message's name on the wire.
+    pub fn command(&self) -> Command {
+        match self {
+            Self::Version(_) => command::VERSION,
+            Self::Verack => command::VERACK,
+            Self::Ping(_) => command::PING,
+            Self::Pong(_) => command::PONG,
+            Self::GetHeaders(_) => command::GETHEADERS,
+            Self::Headers(_) => command::HEADERS,
+            Self::SendHeaders => command::SENDHEADERS,
+            Self::GetAddr => command::GETADDR,
+            Self::Addr(_) => command::ADDR,
+            Self::GetMnListD(_) => command::GETMNLISTD,
+            Self::MnListDiff(_) => command::MNLISTDIFF,
+            Self::GetQRInfo(_) => command::GETQRINFO,
+            Self::QRInfo(_) => command::QRINFO,
+        }
+    }
+
+    /// Decodes a payload; `None` for a command that is not understood here.
+    ///
+    /// # Errors
+    /// When the payload is no valid message of that name.
+    pub fn decode(name: Command, payload: &[u8]) -> Result<Option<Self>, DecodeError> {
+        let empty = |message: Self| Reader::new(payload).finish().map(|()| message);
+        match name {
+            command::VERSION => deserialize(payload).map(Self::Version),
+            command::VERACK => empty(Self::Verack),
+            command::PING => deserialize(payload).map(Self::Ping),
+            command::PONG => deserialize(payload).map(Self::Pong),
+            command::GETHEADERS => deserialize(payload).map(Self::GetHeaders),
+            command::HEADERS => deserialize(payload).map(Self::Headers),
+            command::SENDHEADERS => empty(Self::SendHeaders),
+            command::GETADDR => empty(Self::GetAddr),
+            command::ADDR => decode_addresses(payload).map(Self::Addr),
+            command::GETMNLISTD => deserialize(payload).map(Self::GetMnListD),
+            command::MNLISTDIFF => deserialize(payload).map(Self::MnListDiff),
+            command::GETQRINFO => deserialize(payload).map(Self::GetQRInfo),
+            command::QRINFO => deserialize(payload).map(|info| Self::QRInfo(Box::new(info))),
+            _ => return Ok(None),
+        }
+        .map(Some)
+    }
+
+    /// Appends the whole message, framed for the network with this magic.
+    pub fn encode_framed(&self, magic: [u8; 4], out: &mut Vec<u8>) {
+        let mut payload = Vec::new();
+        self.consensus_encode(&mut payload);
+        encode_frame(magic, self.command(), &payload, out);
+    }
+}
+
+impl Encodable for NetworkMessage {
+    fn consensus_encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Version(message) => message.consensus_encode(out),
+            Self::Verack | Self::SendHeaders | Self::GetAddr => {}
+            Self::Ping(nonce) | Self::Pong(nonce) => nonce.consensus_encode(out),
+            Self::GetHeaders(message) => message.consensus_encode(out),
+            Self::Headers(message) => message.consensus_encode(out),
+            Self::Addr(addresses) => encode_vec(addresses, out),
+            Self::GetMnListD(message) => message.consensus_encode(out),
+            Self::MnListDiff(message) => message.consensus_encode(out),
+            Self::GetQRInfo(message) => message.consensus_encode(out),
+            Self::QRInfo(message) => message.consensus_encode(out),
+        }
+    }
+}
+
+fn decode_addresses(payload: &[u8]) -> Result<Vec<TimedAddress>, DecodeError> {
+    let mut reader = Reader::new(payload);
+    let addresses: Vec<TimedAddress> = reader.vec("addr")?;
+    reader.finish()?;
+    if addresses.len() > MAX_ADDRESSES {
+        let kind = DecodeErrorKind::LengthTooLarge { length: addresses.len() as u64, limit: MAX_ADDRESSES };
+        return Err(Reader::new(payload).field("addr").error(kind));
+    }
+    Ok(addresses)
+}

@@ -1,0 +1,87 @@
+//! Header synchronisation.
+
+use crate::blockdata::block::Header;
+use crate::consensus::{
+    Decodable, DecodeError, DecodeErrorKind, Encodable, Reader, encode_compact_size, encode_vec,
+};
+use crate::hash_types::BlockHash;
+
+/// Most headers in one `headers` message; fewer mean that the sender's tip is reached.
+pub const MAX_HEADERS: usize = 2000;
+
+/// Most hashes in a locator (Dash Core `MAX_LOCATOR_SZ`, net_processing.cpp).
+const MAX_LOCATOR: usize = 101;
+
+/// `getheaders`: asks for the headers that follow the newest known hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GetHeadersMessage {
+    /// Read and ignored by the receiver.
+    pub version: u32,
+    /// Known blocks, newest first.
+    pub locator_hashes: Vec<BlockHash>,
+    /// Last header wanted; zero for as many as fit.
+    pub stop_hash: BlockHash,
+}
+
+impl Encodable for GetHeadersMessage {
+    fn consensus_encode(&self, out: &mut Vec<u8>) {
+        self.version.consensus_encode(out);
+        encode_vec(&self.locator_hashes, out);
+        self.stop_hash.consensus_encode(out);
+    }
+}
+
+impl Decodable for GetHeadersMessage {
+    const MIN_SIZE: usize = 37;
+
+    fn consensus_decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let version = reader.read("getheaders.version")?;
+        let start = reader.position();
+        let locator_hashes: Vec<BlockHash> = reader.vec("getheaders.locator")?;
+        if locator_hashes.len() > MAX_LOCATOR {
+            let kind =
+                DecodeErrorKind::LengthTooLarge { length: locator_hashes.len() as u64, limit: MAX_LOCATOR };
+            return Err(reader.error_at(start, kind));
+        }
+        Ok(Self { version, locator_hashes, stop_hash: reader.read("getheaders.stop")? })
+    }
+}
+
+/// `headers`: up to [`MAX_HEADERS`] consecutive headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadersMessage(pub Vec<Header>);
+
+impl Encodable for HeadersMessage {
+    fn consensus_encode(&self, out: &mut Vec<u8>) {
+        encode_compact_size(self.0.len(), out);
+        for header in &self.0 {
+            header.consensus_encode(out);
+            out.push(0);
+        }
+    }
+}
+
+impl Decodable for HeadersMessage {
+    const MIN_SIZE: usize = 1;
+
+    fn consensus_decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.position();
+        let count = reader.field("headers").length(Header::SIZE + 1)?;
+        if count > MAX_HEADERS {
+            let kind = DecodeErrorKind::LengthTooLarge { length: count as u64, limit: MAX_HEADERS };
+            return Err(reader.error_at(start, kind));
+        }
+        let mut headers = Vec::with_capacity(count);
+        for _ in 0..count {
+            headers.push(Header::consensus_decode(reader)?);
+            let start = reader.position();
+            // Each header is followed by the (always zero) number of its transactions.
+            let transactions: u8 = reader.read("headers.transactions")?;
+            if transactions != 0 {
+                let kind = DecodeErrorKind::UnknownValue { value: i64::from(transactions) };
+                return Err(reader.error_at(start, kind));
+            }
+        }
+        Ok(Self(headers))
+    }
+}

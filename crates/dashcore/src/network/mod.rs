@@ -1,0 +1,8 @@
+//! The Dash P2P protocol.
+
+pub mod framing;
+pub mod message;
+pub mod message_blockdata;
+pub mod message_network;
+pub mod message_qrinfo;
+pub mod message_sml;

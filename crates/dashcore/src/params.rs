@@ -1,0 +1,263 @@
+//! Networks and what differs between them (Dash Core `chainparams.cpp`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::blockdata::block::Header;
+use crate::checkpoints::{self, Checkpoint};
+use crate::hash_types::{BlockHash, TxMerkleNode};
+use crate::sml::llmq_type::{LLMQParams, LLMQType};
+
+/// A Dash network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// Main network.
+    Dash,
+    /// Public test network.
+    Testnet,
+    /// Private network with public rules, named.
+    Devnet(String),
+    /// Local network without difficulty.
+    Regtest,
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dash => f.write_str("main"),
+            Self::Testnet => f.write_str("test"),
+            Self::Devnet(name) => write!(f, "devnet:{name}"),
+            Self::Regtest => f.write_str("regtest"),
+        }
+    }
+}
+
+/// A network name that is none of `main`, `test`, `regtest` and `devnet:NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown network {0:?}; use main, test, regtest or devnet:NAME")]
+pub struct UnknownNetwork(pub String);
+
+impl FromStr for Network {
+    type Err = UnknownNetwork;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "main" => Ok(Self::Dash),
+            "test" => Ok(Self::Testnet),
+            "regtest" => Ok(Self::Regtest),
+            _ => match name.strip_prefix("devnet:") {
+                Some(devnet) if !devnet.is_empty() => Ok(Self::Devnet(devnet.to_owned())),
+                _ => Err(UnknownNetwork(name.to_owned())),
+            },
+        }
+    }
+}
+
+/// How a network's difficulty develops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retargeting {
+    /// Always the proof-of-work limit (regtest).
+    None,
+    /// DarkGravityWave v3 from this height on; below it the bits are not checked.
+    DarkGravityWave {
+        /// First height with DarkGravityWave v3.
+        from: u32,
+        /// Whether a late block may have minimum difficulty (testnet, devnet).
+        allow_min_difficulty: bool,
+    },
+}
+
+/// Heights at which rules start to apply. A rule holds for a block of that height and all above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Activation {
+    /// Masternode lists in coinbases (DIP3).
+    pub dip3: u32,
+    /// Quorum roots in coinbases (DIP8).
+    pub dip8: u32,
+    /// Quorum rotation (DIP24).
+    pub dip24: u32,
+    /// Basic BLS scheme.
+    pub v19: u32,
+    /// ChainLocks in coinbases, modifiers from them.
+    pub v20: u32,
+    /// Masternode reward reallocation to Platform.
+    pub mn_rr: u32,
+    /// Platform withdrawals.
+    pub withdrawals: u32,
+}
+
+/// Everything about a network that synchronisation depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainParams {
+    /// Which network.
+    pub network: Network,
+    /// First bytes of every message.
+    pub magic: [u8; 4],
+    /// Default P2P port.
+    pub default_port: u16,
+    /// DNS seeds.
+    pub dns_seeds: &'static [&'static str],
+    /// Block 0.
+    pub genesis: Header,
+    /// Hash of block 0.
+    pub genesis_hash: BlockHash,
+    /// Easiest target, in compact form.
+    pub pow_limit: u32,
+    /// Difficulty rules.
+    pub retargeting: Retargeting,
+    /// Activation heights.
+    pub activation: Activation,
+    /// The kinds of quorums that exist, with their parameters.
+    pub llmqs: Vec<LLMQParams>,
+    /// The rotated kind, which signs InstantSend locks and which `qrinfo` is about.
+    pub rotated_llmq: LLMQType,
+    /// The kind that signs ChainLocks.
+    pub chain_locks_llmq: LLMQType,
+    /// The kind that signs for Platform.
+    pub platform_llmq: LLMQType,
+    /// Known blocks, ascending by height.
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+impl ChainParams {
+    /// Parameters of a network as Dash Core ships them.
+    pub fn new(network: Network) -> Self {
+        match network {
+            Network::Dash => Self::mainnet(),
+            Network::Testnet => Self::testnet(),
+            Network::Regtest => Self::regtest(),
+            Network::Devnet(_) => Self { network, ..Self::devnet() },
+        }
+    }
+
+    /// Parameters of one kind of quorum on this network.
+    pub fn llmq(&self, llmq_type: LLMQType) -> Option<&LLMQParams> {
+        self.llmqs.iter().find(|params| params.llmq_type == llmq_type)
+    }
+
+    /// Parameters of the rotated kind.
+    ///
+    /// # Panics
+    /// Never for parameters made by [`ChainParams::new`]: each network has its rotated kind.
+    pub fn rotated(&self) -> &LLMQParams {
+        self.llmq(self.rotated_llmq).expect("every network lists its rotated quorum type")
+    }
+
+    fn mainnet() -> Self {
+        let genesis = genesis(1_390_095_618, 0x1e0f_fff0, 28_917_698);
+        Self {
+            network: Network::Dash,
+            magic: [0xbf, 0x0c, 0x6b, 0xbd],
+            default_port: 9999,
+            dns_seeds: &["dnsseed.dash.org"],
+            genesis,
+            genesis_hash: genesis.block_hash(),
+            pow_limit: 0x1e0f_ffff,
+            retargeting: Retargeting::DarkGravityWave { from: 34_140, allow_min_difficulty: false },
+            activation: Activation {
+                dip3: 1_028_160,
+                dip8: 1_088_640,
+                dip24: 1_737_792,
+                v19: 1_899_072,
+                v20: 1_987_776,
+                mn_rr: 2_128_896,
+                withdrawals: 2_201_472,
+            },
+            llmqs: llmqs(&[1, 2, 3, 4, 5]),
+            rotated_llmq: LLMQType::LLMQ_60_75,
+            chain_locks_llmq: LLMQType::LLMQ_400_60,
+            platform_llmq: LLMQType::LLMQ_100_67,
+            checkpoints: checkpoints::mainnet(),
+        }
+    }
+
+    fn testnet() -> Self {
+        let genesis = genesis(1_390_666_206, 0x1e0f_fff0, 3_861_367_235);
+        Self {
+            network: Network::Testnet,
+            magic: [0xce, 0xe2, 0xca, 0xff],
+            default_port: 19_999,
+            dns_seeds: &["testnet-seed.dashdot.io"],
+            genesis,
+            genesis_hash: genesis.block_hash(),
+            pow_limit: 0x1e0f_ffff,
+            retargeting: Retargeting::DarkGravityWave { from: 4_002, allow_min_difficulty: true },
+            activation: Activation {
+                dip3: 7_000,
+                dip8: 78_800,
+                dip24: 769_700,
+                v19: 850_100,
+                v20: 905_100,
+                mn_rr: 1_066_900,
+                withdrawals: 1_148_500,
+            },
+            llmqs: llmqs(&[1, 2, 3, 4, 5, 6]),
+            rotated_llmq: LLMQType::LLMQ_60_75,
+            chain_locks_llmq: LLMQType::LLMQ_50_60,
+            platform_llmq: LLMQType::LLMQ_25_67,
+            checkpoints: checkpoints::testnet(),
+        }
+    }
+
+    fn regtest() -> Self {
+        let genesis = genesis(1_417_713_337, 0x207f_ffff, 1_096_447);
+        Self {
+            network: Network::Regtest,
+            magic: [0xfc, 0xc1, 0xb7, 0xdc],
+            default_port: 19_899,
+            dns_seeds: &[],
+            genesis,
+            genesis_hash: genesis.block_hash(),
+            pow_limit: 0x207f_ffff,
+            retargeting: Retargeting::None,
+            activation: Activation {
+                dip3: 432,
+                dip8: 1,
+                dip24: 1,
+                v19: 1,
+                v20: 432,
+                mn_rr: 432,
+                withdrawals: 600,
+            },
+            llmqs: llmqs(&[100, 104, 102, 103, 106]),
+            rotated_llmq: LLMQType::LLMQ_TEST_DIP0024,
+            chain_locks_llmq: LLMQType::LLMQ_TEST,
+            platform_llmq: LLMQType::LLMQ_TEST_PLATFORM,
+            checkpoints: Vec::new(),
+        }
+    }
+
+    fn devnet() -> Self {
+        Self {
+            magic: [0xe2, 0xca, 0xff, 0xce],
+            default_port: 19_799,
+            retargeting: Retargeting::DarkGravityWave { from: 24, allow_min_difficulty: true },
+            activation: Activation { dip3: 2, dip8: 2, dip24: 2, v19: 2, v20: 2, mn_rr: 2, withdrawals: 2 },
+            llmqs: llmqs(&[1, 2, 3, 4, 5, 101, 105, 107]),
+            rotated_llmq: LLMQType::LLMQ_DEVNET_DIP0024,
+            chain_locks_llmq: LLMQType::LLMQ_DEVNET,
+            platform_llmq: LLMQType::LLMQ_DEVNET_PLATFORM,
+            ..Self::regtest()
+        }
+    }
+}
+
+fn genesis(time: u32, bits: u32, nonce: u32) -> Header {
+    Header {
+        version: 1,
+        prev_blockhash: BlockHash::all_zeros(),
+        merkle_root: TxMerkleNode::from_byte_array(GENESIS_MERKLE_ROOT),
+        time,
+        bits,
+        nonce,
+    }
+}
+
+fn llmqs(types: &[u8]) -> Vec<LLMQParams> {
+    types.iter().filter_map(|&llmq_type| LLMQType(llmq_type).params()).collect()
+}
+
+const GENESIS_MERKLE_ROOT: [u8; 32] = [
+    0xc7, 0x62, 0xa6, 0x56, 0x7f, 0x3c, 0xc0, 0x92, 0xf0, 0x68, 0x4b, 0xb6, 0x2b, 0x7e, 0x00, 0xa8, 0x48,
+    0x90, 0xb9, 0x90, 0xf0, 0x7c, 0xc7, 0x1a, 0x6b, 0xb5, 0x8d, 0x64, 0xb9, 0x8e, 0x02, 0xe0,
+];

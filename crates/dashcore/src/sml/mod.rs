@@ -1,0 +1,5 @@
+//! Simplified masternode lists.
+
+pub mod address;
+pub mod llmq_type;
+pub mod masternode_list_entry;
