@@ -1,1 +1,24 @@
-//! Which request does this message answer? Correlation for protocols without request ids
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod config;
+mod correlator;
+mod error;
+mod expectation;
+mod history;
+mod metrics;
+mod pending;
+mod registration;
+mod ticket;
+mod verdict;
+
+pub use answer::{Answer, Delivery};
+pub use config::{Config, ConfigError};
+pub use correlator::Correlator;
+pub use error::{CorrelationError, RegisterError};
+pub use expectation::Expectation;
+pub use metrics::describe as describe_metrics;
+pub use pending::PendingTable;
+pub use registration::{Registration, RequestId};
+pub use ticket::Ticket;
+pub use verdict::{FenceVerdict, Verdict};

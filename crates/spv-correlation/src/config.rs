@@ -1,0 +1,86 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Bounds of one connection's correlation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Requests whose fence has not come back, waited for or not. Default 16, range 1 to 4096.
+    ///
+    /// When all places are taken, [`register`](crate::PendingTable::register) refuses. Raise it only with the
+    /// number of requests in flight; a peer that fills it does not read its input.
+    pub max_pending: usize,
+    /// Ended requests remembered, so that late and repeated answers are told from unsolicited ones.
+    /// Default 64, range 1 to 65536. Costs one request each.
+    pub max_history: usize,
+    /// Hard limit on the wait for an answer or a fence. Default 2 minutes, range 1 ms to 1 day.
+    ///
+    /// Meant to be far above the soft timeouts at which a request is tried elsewhere: until it passes, a
+    /// slow peer's answer is still delivered.
+    #[serde(with = "humantime_serde")]
+    pub expire_after: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { max_pending: 16, max_history: 64, expire_after: Duration::from_secs(120) }
+    }
+}
+
+impl Config {
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        let check = |ok, field, reason| if ok { Ok(()) } else { Err(ConfigError { field, reason }) };
+        check((1..=4096).contains(&self.max_pending), "max_pending", "must be 1 to 4096")?;
+        check((1..=65_536).contains(&self.max_history), "max_history", "must be 1 to 65536")?;
+        let day = Duration::from_secs(24 * 60 * 60);
+        check(
+            (Duration::from_millis(1)..=day).contains(&self.expire_after),
+            "expire_after",
+            "must be 1 ms to 1 day",
+        )
+    }
+}
+
+/// A configuration value out of its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {reason}")]
+pub struct ConfigError {
+    /// Name of the field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid_and_survives_toml() {
+        let config = Config::default();
+        assert_eq!(config.validate(), Ok(()));
+        let text = toml::to_string(&config).unwrap();
+        assert!(text.contains("expire_after = \"2m\""), "{text}");
+        assert_eq!(toml::from_str::<Config>(&text).unwrap(), config);
+    }
+
+    #[test]
+    fn each_field_out_of_range_is_named() {
+        let base = Config::default;
+        for (config, field) in [
+            (Config { max_pending: 0, ..base() }, "max_pending"),
+            (Config { max_pending: 4097, ..base() }, "max_pending"),
+            (Config { max_history: 0, ..base() }, "max_history"),
+            (Config { expire_after: Duration::ZERO, ..base() }, "expire_after"),
+            (Config { expire_after: Duration::MAX, ..base() }, "expire_after"),
+        ] {
+            assert_eq!(config.validate().unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        assert!(toml::from_str::<Config>("max_pendin = 3").is_err());
+    }
+}

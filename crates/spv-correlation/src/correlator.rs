@@ -1,0 +1,242 @@
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::{
+    answer::{Answer, Delivery},
+    config::{Config, ConfigError},
+    error::{CorrelationError, RegisterError},
+    expectation::Expectation,
+    metrics::{self, PendingRequest},
+    pending::PendingTable,
+    registration::RequestId,
+    ticket::{Outcome, Ticket, Waiters},
+    verdict::{FenceVerdict, Verdict},
+};
+
+/// Hands each response of one connection to the task that asked for it.
+///
+/// A cheap handle: the task that writes requests and the task that reads the connection each hold a
+/// clone. Behind it is a [`PendingTable`] under a mutex that is never held across an await.
+///
+/// Requests must be written in the order in which they were registered, each followed by its fence. Where
+/// several tasks send, let the one that owns the socket register.
+pub struct Correlator<E: Expectation> {
+    shared: Arc<Shared<E>>,
+}
+
+impl<E> Correlator<E>
+where
+    E: Expectation + Send + 'static,
+    E::Response: Send + 'static,
+{
+    /// For one connection. The seed determines the fence nonces and should differ per connection.
+    ///
+    /// # Errors
+    ///
+    /// When a field of the configuration is out of range.
+    pub fn new(config: &Config, seed: u64) -> Result<Self, ConfigError> {
+        let state = State { table: PendingTable::new(config, seed)?, waiting: BTreeMap::new() };
+        Ok(Self { shared: Arc::new(Shared { state: Mutex::new(state) }) })
+    }
+
+    /// Expects an answer to this request and returns the ticket that will resolve to it and the nonce of
+    /// the ping to write directly behind the request. Register first, then write.
+    ///
+    /// # Errors
+    ///
+    /// See [`PendingTable::register`]. Nothing may be sent then.
+    pub fn register(&self, expectation: E) -> Result<(Ticket<E::Response>, u64), RegisterError> {
+        let now = now();
+        let mut state = self.shared.state.lock();
+        let registration = state.table.register(expectation, now)?;
+        let (sender, receiver) = oneshot::channel();
+        let waiter = Waiter { sender, registered_at: now, _pending: PendingRequest::new() };
+        state.waiting.insert(registration.id, waiter);
+        let shared: Weak<Shared<E>> = Arc::downgrade(&self.shared);
+        Ok((Ticket::new(registration.id, receiver, shared), registration.fence))
+    }
+
+    /// Delivers a response to the ticket it belongs to, or hands it back with the reason why not.
+    pub fn on_response(&self, response: E::Response) -> Delivery<E::Response> {
+        let now = now();
+        let mut state = self.shared.state.lock();
+        let verdict = state.observe_order(|table| table.on_response(&response, now));
+        metrics::record_verdict(&verdict);
+        match verdict {
+            Verdict::Matched(id) => return state.deliver(id, response, now),
+            Verdict::Mismatched(id) => state.fail(id, CorrelationError::Mismatched),
+            Verdict::Ambiguous(ref ids) => {
+                for &id in ids {
+                    state.fail(id, CorrelationError::Ambiguous);
+                }
+            }
+            Verdict::Late(_) | Verdict::Duplicate | Verdict::Unsolicited => {}
+        }
+        Delivery::Undelivered { response, verdict }
+    }
+
+    /// Reports a pong. A request that it proves refused ends.
+    pub fn on_fence(&self, nonce: u64) -> FenceVerdict {
+        let now = now();
+        let mut state = self.shared.state.lock();
+        let verdict = state.observe_order(|table| table.on_fence(nonce, now));
+        match verdict {
+            FenceVerdict::Answered { elapsed, .. } => metrics::record_fence(elapsed),
+            FenceVerdict::Refused(id) => {
+                state.fail_after(id, now, |after| CorrelationError::Refused { after })
+            }
+            FenceVerdict::Inconclusive(_) | FenceVerdict::Unknown => {}
+        }
+        verdict
+    }
+
+    /// Ends what has waited longer than [`Config::expire_after`] and returns how many tickets that were.
+    /// Call it at [`next_expiry`](Self::next_expiry) or on any steady beat.
+    pub fn expire(&self) -> usize {
+        let now = now();
+        let mut state = self.shared.state.lock();
+        let expired = state.observe_order(|table| table.expire(now));
+        for &id in &expired {
+            state.fail_after(id, now, |after| CorrelationError::Expired { after });
+        }
+        expired.len()
+    }
+
+    /// When [`expire`](Self::expire) will next have something to do.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<tokio::time::Instant> {
+        self.shared.state.lock().table.next_expiry().map(tokio::time::Instant::from_std)
+    }
+
+    /// Ends every request as [`Disconnected`](CorrelationError::Disconnected) and refuses further ones.
+    /// Dropping the last handle does the same.
+    pub fn close(&self) {
+        let mut state = self.shared.state.lock();
+        for id in state.table.close() {
+            state.fail(id, CorrelationError::Disconnected);
+        }
+    }
+
+    /// Requests that the peer may still be working on, abandoned ones included.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.shared.state.lock().table.in_flight()
+    }
+
+    /// Whether this peer's fences have been reliable so far.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.shared.state.lock().table.is_fenced()
+    }
+}
+
+impl<E: Expectation> Clone for Correlator<E> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<E: Expectation> fmt::Debug for Correlator<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.state.lock();
+        f.debug_struct("Correlator")
+            .field("waiting", &state.waiting.len())
+            .field("fenced", &state.table.is_fenced())
+            .finish_non_exhaustive()
+    }
+}
+
+struct Shared<E: Expectation> {
+    state: Mutex<State<E>>,
+}
+
+struct State<E: Expectation> {
+    table: PendingTable<E>,
+    /// One sender per request that the table reports as waited for.
+    waiting: BTreeMap<RequestId, Waiter<E::Response>>,
+}
+
+struct Waiter<R> {
+    sender: oneshot::Sender<Outcome<R>>,
+    registered_at: Instant,
+    _pending: PendingRequest,
+}
+
+impl<E: Expectation> State<E> {
+    fn deliver(&mut self, id: RequestId, response: E::Response, now: Instant) -> Delivery<E::Response> {
+        let Some(waiter) = self.waiting.remove(&id) else {
+            return Delivery::Undelivered { response, verdict: Verdict::Late(id) };
+        };
+        let elapsed = now.saturating_duration_since(waiter.registered_at);
+        match waiter.sender.send(Ok(Answer { response, elapsed })) {
+            Ok(()) => {
+                metrics::record_outcome("answered");
+                Delivery::Delivered(id)
+            }
+            // The ticket is being dropped at this moment and has not abandoned its request yet.
+            Err(Ok(Answer { response, .. })) => {
+                metrics::record_outcome("abandoned");
+                Delivery::Undelivered { response, verdict: Verdict::Late(id) }
+            }
+            Err(Err(_)) => unreachable!("send returns what was sent"),
+        }
+    }
+
+    fn fail(&mut self, id: RequestId, error: CorrelationError) {
+        if let Some(waiter) = self.waiting.remove(&id) {
+            metrics::record_outcome(error.kind());
+            // Fails only when the ticket is being dropped, which ends the request as well.
+            waiter.sender.send(Err(error)).ok();
+        }
+    }
+
+    fn fail_after(&mut self, id: RequestId, now: Instant, error: impl FnOnce(Duration) -> CorrelationError) {
+        if let Some(waiter) = self.waiting.get(&id) {
+            let after = now.saturating_duration_since(waiter.registered_at);
+            self.fail(id, error(after));
+        }
+    }
+
+    fn observe_order<T>(&mut self, step: impl FnOnce(&mut PendingTable<E>) -> T) -> T {
+        let was_fenced = self.table.is_fenced();
+        let result = step(&mut self.table);
+        if was_fenced && !self.table.is_fenced() {
+            metrics::record_unfenced();
+        }
+        result
+    }
+}
+
+impl<E> Waiters for Shared<E>
+where
+    E: Expectation + Send,
+    E::Response: Send,
+{
+    fn abandon(&self, id: RequestId) {
+        let mut state = self.state.lock();
+        state.table.abandon(id);
+        if state.waiting.remove(&id).is_some() {
+            metrics::record_outcome("abandoned");
+        }
+    }
+
+    fn withdraw(&self, id: RequestId) {
+        let mut state = self.state.lock();
+        state.table.withdraw(id);
+        state.waiting.remove(&id);
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests;

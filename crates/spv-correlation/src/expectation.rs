@@ -1,0 +1,36 @@
+use std::hash::Hash;
+
+/// What a request expects to hear back. Implemented on the request itself.
+///
+/// A connection has one order of messages, so all requests whose answers share a connection are one
+/// type here: usually an enum with a variant per kind of request, and a response enum to go with it.
+pub trait Expectation {
+    /// The message that answers.
+    type Response;
+
+    /// Names all requests that the content of an answer cannot tell apart.
+    ///
+    /// Two requests with equal keys accept the same answers. While fences order the stream such
+    /// requests may be in flight together; without fences at most one per key is.
+    type Key: Eq + Hash + Clone;
+
+    /// Does this response carry the content that identifies an answer to this request?
+    ///
+    /// It runs for every outstanding and every remembered request whenever a message does not fit where
+    /// the stream says it belongs, so it must be cheap: compare hashes or heights that the response
+    /// echoes. Whether the answer is *true* is for the caller to verify once it knows whose it is.
+    fn accepts(&self, response: &Self::Response) -> bool;
+
+    /// The key of this request.
+    fn key(&self) -> Self::Key;
+
+    /// Does a well-behaved peer also send this message without having been asked?
+    ///
+    /// Such a message answers the request at its place in the stream when the content fits, and is
+    /// [`Unsolicited`](crate::Verdict::Unsolicited) otherwise: it never ends a request as mismatched and
+    /// is no evidence against the peer's order. The default is that nothing comes unasked.
+    fn may_come_unasked(response: &Self::Response) -> bool {
+        let _ = response;
+        false
+    }
+}

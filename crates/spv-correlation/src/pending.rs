@@ -1,0 +1,342 @@
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    config::{Config, ConfigError},
+    error::RegisterError,
+    expectation::Expectation,
+    history::{Ended, History},
+    registration::{Registration, RequestId},
+    verdict::{FenceVerdict, Verdict},
+};
+
+/// The requests of one connection that wait for an answer or for their fence.
+///
+/// No clock, socket, task or lock: time is passed in and every call returns its result. The order of
+/// calls must be the order of the stream: register in the order in which requests are written, report
+/// responses and fences in the order in which they arrive.
+///
+/// A peer starts *fenced*: position in the stream decides, content has to agree. It becomes *unfenced*,
+/// for good, when it answers behind a fence, answers out of order, returns fences out of order, or leaves
+/// an answered request's fence out. Then content alone decides and only time proves a refusal.
+#[derive(Debug)]
+pub struct PendingTable<E> {
+    /// In stream order. While the peer is fenced, the first entry is the one being answered.
+    entries: BTreeMap<RequestId, Entry<E>>,
+    history: History<E>,
+    fenced: bool,
+    closed: bool,
+    next_id: u64,
+    nonces: fastrand::Rng,
+    max_pending: usize,
+    expire_after: Duration,
+}
+
+impl<E: Expectation> PendingTable<E> {
+    /// An empty table. The seed determines the fence nonces: give each connection another one, so that
+    /// no peer knows a nonce before it is sent.
+    ///
+    /// # Errors
+    ///
+    /// When a field of the configuration is out of range.
+    pub fn new(config: &Config, seed: u64) -> Result<Self, ConfigError> {
+        config.validate()?;
+        Ok(Self {
+            entries: BTreeMap::new(),
+            history: History::new(config.max_history),
+            fenced: true,
+            closed: false,
+            next_id: 0,
+            nonces: fastrand::Rng::with_seed(seed),
+            max_pending: config.max_pending,
+            expire_after: config.expire_after,
+        })
+    }
+
+    /// Expects an answer to this request. Call it *before* the request and its fence are written, or a
+    /// fast answer finds nobody.
+    ///
+    /// # Errors
+    ///
+    /// When the table is full or closed, or when the peer is unfenced and a request with the same key is
+    /// in flight. Nothing may be sent then.
+    pub fn register(&mut self, expectation: E, now: Instant) -> Result<Registration, RegisterError> {
+        if self.closed {
+            return Err(RegisterError::Closed);
+        }
+        if self.entries.len() >= self.max_pending {
+            return Err(RegisterError::Full { limit: self.max_pending });
+        }
+        if !self.fenced {
+            let key = expectation.key();
+            let same =
+                |(_, entry): &(&RequestId, &Entry<E>)| entry.waited_for && entry.expectation.key() == key;
+            if let Some((&in_flight, _)) = self.entries.iter().find(same) {
+                return Err(RegisterError::KeyInFlight { in_flight });
+            }
+        }
+        let id = RequestId(self.next_id);
+        self.next_id += 1;
+        let fence = self.fresh_nonce();
+        let entry = Entry {
+            expectation,
+            fence: Some(fence),
+            registered_at: now,
+            deadline: Some(now + self.expire_after),
+            waited_for: true,
+            reply: Reply::None,
+        };
+        self.entries.insert(id, entry);
+        Ok(Registration { id, fence })
+    }
+
+    /// Forgets a request that was registered but never written, so that it takes no place in the stream.
+    pub fn withdraw(&mut self, id: RequestId) {
+        self.entries.remove(&id);
+    }
+
+    /// The waiter has gone. The request keeps its place in the stream until its fence, so that answers
+    /// behind it are still attributed rightly; its own answer will be [`Late`](Verdict::Late).
+    pub fn abandon(&mut self, id: RequestId) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.waited_for = false;
+        }
+    }
+
+    /// Decides which request a response answers.
+    pub fn on_response(&mut self, response: &E::Response, now: Instant) -> Verdict {
+        if !self.fenced {
+            return self.match_by_content(response);
+        }
+        let fence_limit = now + self.expire_after;
+        if let Some(mut front) = self.entries.first_entry()
+            && front.get().expectation.accepts(response)
+        {
+            let id = *front.key();
+            return front.get_mut().reply_rightly(id, fence_limit);
+        }
+        if E::may_come_unasked(response) {
+            return Verdict::Unsolicited;
+        }
+        if self.entries.values().any(|entry| entry.is_owed(response)) {
+            self.unfence();
+            return self.match_by_content(response);
+        }
+        if let Some(verdict) = self.match_in_history(response) {
+            if matches!(verdict, Verdict::Late(_)) {
+                self.unfence();
+            }
+            return verdict;
+        }
+        match self.entries.first_entry() {
+            Some(mut front) if front.get().reply == Reply::None => {
+                let entry = front.get_mut();
+                entry.reply = Reply::Wrong;
+                entry.waited_for = false;
+                entry.deadline = Some(fence_limit);
+                Verdict::Mismatched(*front.key())
+            }
+            _ => Verdict::Unsolicited,
+        }
+    }
+
+    /// Decides what a fence that came back says about its request.
+    pub fn on_fence(&mut self, nonce: u64, now: Instant) -> FenceVerdict {
+        if self.fenced {
+            if let Some(front) = self.entries.first_entry()
+                && front.get().fence == Some(nonce)
+            {
+                let (id, entry) = front.remove_entry();
+                let elapsed = now.saturating_duration_since(entry.registered_at);
+                let replied = entry.reply != Reply::None;
+                self.history.push(Ended { fence: None, ..entry.end(id) });
+                return if replied {
+                    FenceVerdict::Answered { id, elapsed }
+                } else {
+                    FenceVerdict::Refused(id)
+                };
+            }
+            if !self.entries.values().any(|entry| entry.fence == Some(nonce)) {
+                return FenceVerdict::Unknown;
+            }
+            // A fence overtook another one.
+            self.unfence();
+        }
+        if let Some((&id, entry)) = self.entries.iter_mut().find(|(_, entry)| entry.fence == Some(nonce)) {
+            entry.fence = None;
+            return FenceVerdict::Inconclusive(id);
+        }
+        match self.history.take_fence(nonce) {
+            Some(Ended { id, registered_at, answered: true, .. }) => {
+                FenceVerdict::Answered { id: *id, elapsed: now.saturating_duration_since(*registered_at) }
+            }
+            Some(ended) => FenceVerdict::Inconclusive(ended.id),
+            None => FenceVerdict::Unknown,
+        }
+    }
+
+    /// Ends what has waited too long and returns the requests that somebody was waiting for, oldest
+    /// first. While the peer is fenced they keep their place in the stream.
+    #[must_use = "whoever waits for these requests must be told"]
+    pub fn expire(&mut self, now: Instant) -> Vec<RequestId> {
+        let mut expired = Vec::new();
+        let mut fence_missing = false;
+        for (&id, entry) in &mut self.entries {
+            if entry.deadline.is_none_or(|deadline| now < deadline) {
+                continue;
+            }
+            entry.deadline = None;
+            fence_missing |= entry.reply != Reply::None;
+            if std::mem::take(&mut entry.waited_for) {
+                expired.push(id);
+            }
+        }
+        if fence_missing || !self.fenced {
+            self.unfence();
+        }
+        expired
+    }
+
+    /// When [`expire`](Self::expire) will next have something to do.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.entries.values().filter_map(|entry| entry.deadline).min()
+    }
+
+    /// The connection has ended: returns the requests that somebody was waiting for, oldest first, and
+    /// refuses all further ones.
+    #[must_use = "whoever waits for these requests must be told"]
+    pub fn close(&mut self) -> Vec<RequestId> {
+        self.closed = true;
+        let entries = std::mem::take(&mut self.entries);
+        entries.into_iter().filter(|(_, entry)| entry.waited_for).map(|(id, _)| id).collect()
+    }
+
+    /// Requests that the peer may still be working on: not answered, refused or expired. Abandoned ones
+    /// count, because the peer does not know that nobody waits.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.entries.values().filter(|entry| entry.reply == Reply::None && entry.deadline.is_some()).count()
+    }
+
+    /// Whether this peer's fences have been reliable so far.
+    #[must_use]
+    pub const fn is_fenced(&self) -> bool {
+        self.fenced
+    }
+
+    fn match_by_content(&mut self, response: &E::Response) -> Verdict {
+        let owed = |waited_for: bool| {
+            move |(&id, entry): (&RequestId, &Entry<E>)| {
+                (entry.waited_for == waited_for && entry.is_owed(response)).then_some(id)
+            }
+        };
+        let waiting: Vec<RequestId> = self.entries.iter().filter_map(owed(true)).collect();
+        match waiting[..] {
+            [] => {}
+            [id] => {
+                self.end(id, Reply::Right);
+                return Verdict::Matched(id);
+            }
+            _ => {
+                for &id in &waiting {
+                    self.end(id, Reply::None);
+                }
+                return Verdict::Ambiguous(waiting);
+            }
+        }
+        if let Some(id) = self.entries.iter().find_map(owed(false)) {
+            self.end(id, Reply::Right);
+            return Verdict::Late(id);
+        }
+        self.match_in_history(response).unwrap_or(Verdict::Unsolicited)
+    }
+
+    fn match_in_history(&mut self, response: &E::Response) -> Option<Verdict> {
+        if let Some(ended) = self.history.unanswered(response) {
+            ended.answered = true;
+            return Some(Verdict::Late(ended.id));
+        }
+        self.history.was_answered_by(response).then_some(Verdict::Duplicate)
+    }
+
+    fn end(&mut self, id: RequestId, reply: Reply) {
+        if let Some(mut entry) = self.entries.remove(&id) {
+            entry.reply = reply;
+            self.history.push(entry.end(id));
+        }
+    }
+
+    /// Position means nothing from now on, so entries that only hold a place are done with.
+    fn unfence(&mut self) {
+        self.fenced = false;
+        let done = |entry: &Entry<E>| entry.reply != Reply::None || entry.deadline.is_none();
+        let ids: Vec<_> = self.entries.iter().filter(|(_, entry)| done(entry)).map(|(&id, _)| id).collect();
+        for id in ids {
+            if let Some(entry) = self.entries.remove(&id) {
+                self.history.push(entry.end(id));
+            }
+        }
+    }
+
+    fn fresh_nonce(&mut self) -> u64 {
+        loop {
+            // Zero is what an implementation without nonces sends.
+            let nonce = self.nonces.u64(1..);
+            let in_use = self.entries.values().any(|entry| entry.fence == Some(nonce));
+            if !in_use && !self.history.expects_fence(nonce) {
+                return nonce;
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Entry<E> {
+    expectation: E,
+    /// `None` once it came back, which only an unfenced peer's entry survives.
+    fence: Option<u64>,
+    registered_at: Instant,
+    /// For the answer, then for the fence behind it. `None` once expired.
+    deadline: Option<Instant>,
+    waited_for: bool,
+    reply: Reply,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reply {
+    None,
+    Wrong,
+    Right,
+}
+
+impl<E: Expectation> Entry<E> {
+    fn is_owed(&self, response: &E::Response) -> bool {
+        self.reply == Reply::None && self.expectation.accepts(response)
+    }
+
+    /// An answer in this entry's own place whose content agrees.
+    fn reply_rightly(&mut self, id: RequestId, fence_limit: Instant) -> Verdict {
+        if self.reply == Reply::Right {
+            return Verdict::Duplicate;
+        }
+        self.reply = Reply::Right;
+        self.deadline = Some(fence_limit);
+        if std::mem::take(&mut self.waited_for) { Verdict::Matched(id) } else { Verdict::Late(id) }
+    }
+
+    fn end(self, id: RequestId) -> Ended<E> {
+        Ended {
+            id,
+            expectation: self.expectation,
+            registered_at: self.registered_at,
+            fence: self.fence,
+            answered: self.reply == Reply::Right,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

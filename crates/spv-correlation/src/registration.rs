@@ -1,0 +1,21 @@
+use std::fmt;
+
+/// One request on one connection. Ids grow in the order of registration and are never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub(crate) u64);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// A request that the table now expects an answer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the request and its fence must now be written to the stream"]
+pub struct Registration {
+    /// Names the request in every later verdict.
+    pub id: RequestId,
+    /// Nonce of the ping to write directly behind the request. Never zero.
+    pub fence: u64,
+}

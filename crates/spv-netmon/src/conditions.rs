@@ -1,0 +1,132 @@
+use std::time::Duration;
+
+use crate::{config::Config, throughput::as_f64};
+
+/// What the network as a whole is like at the moment, judged by the median peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// Round trips are long.
+    pub high_latency: bool,
+    /// Answers trickle in.
+    pub low_bandwidth: bool,
+    /// Requests often fail.
+    pub unstable: bool,
+}
+
+impl Conditions {
+    /// Whether nothing is wrong, as far as is known.
+    #[must_use]
+    pub const fn is_optimal(&self) -> bool {
+        !self.high_latency && !self.low_bandwidth && !self.unstable
+    }
+
+    /// Moves each condition whose measurement passed its threshold. Without a measurement it stays: no
+    /// news is neither good nor bad.
+    pub(crate) fn update(&mut self, pool: &PoolMedians, config: &Config) {
+        if let Some(round_trip) = pool.round_trip {
+            self.high_latency = if self.high_latency {
+                round_trip > config.high_latency_leave
+            } else {
+                round_trip >= config.high_latency_enter
+            };
+        }
+        if let Some(rate) = pool.bytes_per_second {
+            self.low_bandwidth = if self.low_bandwidth {
+                rate < as_f64(config.low_bandwidth_leave)
+            } else {
+                rate <= as_f64(config.low_bandwidth_enter)
+            };
+        }
+        if let Some(ratio) = pool.reliability {
+            self.unstable =
+                if self.unstable { ratio < config.unstable_leave } else { ratio <= config.unstable_enter };
+        }
+    }
+}
+
+/// The median over the peers that have the measurement.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct PoolMedians {
+    pub(crate) round_trip: Option<Duration>,
+    pub(crate) bytes_per_second: Option<f64>,
+    pub(crate) reliability: Option<f64>,
+}
+
+pub(crate) fn median_duration(mut values: Vec<Duration>) -> Option<Duration> {
+    values.sort_unstable();
+    let (low, high) = middle(&values)?;
+    Some(low + (high - low) / 2)
+}
+
+pub(crate) fn median_f64(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let (low, high) = middle(&values)?;
+    Some(low + (high - low) / 2.0)
+}
+
+fn middle<T: Copy>(sorted: &[T]) -> Option<(T, T)> {
+    Some((*sorted.get(sorted.len().checked_sub(1)? / 2)?, *sorted.get(sorted.len() / 2)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn pool(round_trip_ms: u64, bytes_per_second: f64, reliability: f64) -> PoolMedians {
+        PoolMedians {
+            round_trip: Some(ms(round_trip_ms)),
+            bytes_per_second: Some(bytes_per_second),
+            reliability: Some(reliability),
+        }
+    }
+
+    #[test]
+    fn each_condition_enters_and_leaves_at_its_own_thresholds() {
+        let config = Config::default();
+        let all = Conditions { high_latency: true, low_bandwidth: true, unstable: true };
+        let mut conditions = Conditions::default();
+        for (step, pool, expected) in [
+            ("just good enough", pool(399, 65_537.0, 0.71), Conditions::default()),
+            ("at the thresholds to enter", pool(400, 65_536.0, 0.7), all),
+            ("not yet good enough to leave", pool(251, 131_071.0, 0.84), all),
+            ("nothing measured", PoolMedians::default(), all),
+            ("at the thresholds to leave", pool(250, 131_072.0, 0.85), Conditions::default()),
+            ("nothing measured", PoolMedians::default(), Conditions::default()),
+            ("only latency", pool(900, 1e9, 1.0), Conditions { high_latency: true, ..Conditions::default() }),
+        ] {
+            conditions.update(&pool, &config);
+            assert_eq!(conditions, expected, "{step}");
+            assert_eq!(conditions.is_optimal(), expected == Conditions::default());
+        }
+    }
+
+    #[test]
+    fn the_median_is_the_middle_or_between_the_two_middles() {
+        assert_eq!(median_duration(vec![]), None);
+        assert_eq!(median_duration(vec![ms(9), ms(1), ms(2)]), Some(ms(2)));
+        assert_eq!(median_duration(vec![ms(9), ms(1), ms(2), ms(4)]), Some(ms(3)));
+        assert_eq!(median_duration(vec![Duration::MAX; 4]), Some(Duration::MAX));
+        assert_eq!(median_f64(vec![1.0, 0.0]), Some(0.5));
+    }
+
+    proptest! {
+        #[test]
+        fn values_between_the_thresholds_never_change_a_condition(
+            start in any::<[bool; 3]>(),
+            pools in prop::collection::vec((251u64..400, 65_537.0..131_072.0, 0.701..0.85), 1..30),
+        ) {
+            let before = Conditions { high_latency: start[0], low_bandwidth: start[1], unstable: start[2] };
+            let mut conditions = before;
+            for (round_trip, rate, reliability) in pools {
+                conditions.update(&pool(round_trip, rate, reliability), &Config::default());
+                prop_assert_eq!(conditions, before);
+            }
+        }
+    }
+}

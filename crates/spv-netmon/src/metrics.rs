@@ -1,0 +1,33 @@
+use std::time::Duration;
+
+use metrics::{Unit, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::conditions::Conditions;
+
+const RTT: &str = "spv_netmon_rtt_seconds";
+const CONDITION: &str = "spv_netmon_condition";
+const PEERS: &str = "spv_netmon_tracked_peers";
+
+/// Registers the help texts of this crate's metrics with the installed recorder.
+pub fn describe() {
+    describe_histogram!(RTT, Unit::Seconds, "Round trip samples of all peers");
+    describe_gauge!(CONDITION, "1 while the condition holds for the pool, else 0");
+    describe_gauge!(PEERS, Unit::Count, "Peers that measurements are kept of");
+}
+
+pub(crate) fn record_rtt(sample: Duration) {
+    histogram!(RTT).record(sample);
+}
+
+pub(crate) fn record_conditions(conditions: Conditions) {
+    let Conditions { high_latency, low_bandwidth, unstable } = conditions;
+    for (condition, holds) in
+        [("high_latency", high_latency), ("low_bandwidth", low_bandwidth), ("unstable", unstable)]
+    {
+        gauge!(CONDITION, "condition" => condition).set(f64::from(u8::from(holds)));
+    }
+}
+
+pub(crate) fn record_tracked_peers(peers: usize) {
+    gauge!(PEERS).set(u32::try_from(peers).unwrap_or(u32::MAX));
+}

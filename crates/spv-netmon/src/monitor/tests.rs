@@ -1,0 +1,245 @@
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use proptest::prelude::*;
+
+use super::*;
+use crate::reliability::Reliability;
+
+#[expect(clippy::disallowed_methods, reason = "a base for times; nothing reads it again")]
+fn base() -> Instant {
+    Instant::now()
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn monitor(config: Config) -> Monitor<u8, &'static str> {
+    Monitor::new(config).unwrap()
+}
+
+#[test]
+fn a_snapshot_holds_everything_that_was_reported() {
+    let (monitor, now) = (monitor(Config::default()), base());
+    assert_eq!(monitor.health(&1), None);
+    monitor.on_rtt(&1, ms(100), now);
+    monitor.on_answer(&1, "large", 1_000_000, ms(600), now);
+    monitor.on_answer(&1, "small", 1_000, ms(180), now);
+    // Quicker than the smoothed round trip: nothing is left for service.
+    monitor.on_answer(&1, "instant", 10, ms(90), now);
+    monitor.on_refusal(&1, &"large", now);
+    monitor.on_failure(&1, &"large", now);
+    let expected = PeerHealth {
+        srtt: Some(ms(100)),
+        rttvar: Some(ms(50)),
+        min_rtt: Some(ms(100)),
+        rto: Config::default().rto_min,
+        throughput: Some(2_000_000.0),
+        reliability: Reliability { ratio: 0.75, samples: 4 },
+        service_time: [("instant", ms(0)), ("large", ms(500)), ("small", ms(80))].into(),
+        answers: 3,
+        refusals: 1,
+        failures: 1,
+        bytes: 1_001_010,
+    };
+    assert_eq!(monitor.health(&1), Some(expected));
+}
+
+#[test]
+fn service_time_is_smoothed_per_kind() {
+    let (monitor, now) = (monitor(Config::default()), base());
+    monitor.on_answer(&1, "a", 10, ms(800), now);
+    monitor.on_answer(&1, "a", 10, ms(1600), now);
+    monitor.on_answer(&1, "b", 10, ms(5), now);
+    let health = monitor.health(&1).unwrap();
+    assert_eq!(health.service_time, [("a", ms(900)), ("b", ms(5))].into());
+}
+
+#[test]
+fn small_answers_say_nothing_about_throughput() {
+    let (monitor, now) = (monitor(Config::default()), base());
+    monitor.on_answer(&1, "a", Config::default().throughput_min_bytes - 1, ms(800), now);
+    assert_eq!(monitor.health(&1).unwrap().throughput, None);
+}
+
+#[test]
+fn a_removed_peer_is_forgotten() {
+    let (monitor, now) = (monitor(Config::default()), base());
+    let other_handle = monitor.clone();
+    monitor.on_failure(&1, &"a", now);
+    assert!(other_handle.remove(&1));
+    assert!(!other_handle.remove(&1));
+    assert_eq!((monitor.health(&1), monitor.peers()), (None, vec![]));
+    monitor.on_rtt(&1, ms(1), now);
+    assert_eq!(monitor.health(&1).unwrap().failures, 0);
+}
+
+#[test]
+fn one_peer_too_many_displaces_the_one_heard_of_least_recently() {
+    let (monitor, now) = (monitor(Config { max_peers: 3, ..Config::default() }), base());
+    let at = |second| now + Duration::from_secs(second);
+    for (second, peer) in [(0, 5), (1, 3), (2, 9)] {
+        monitor.on_rtt(&peer, ms(10), at(second));
+    }
+    // Every kind of report is a sign of life.
+    monitor.on_refusal(&5, &"a", at(3));
+    monitor.on_rtt(&1, ms(10), at(4));
+    assert_eq!(monitor.peers(), [1, 5, 9]);
+    monitor.on_failure(&9, &"a", at(5));
+    monitor.on_answer(&5, "a", 1, ms(10), at(6));
+    monitor.on_rtt(&2, ms(10), at(7));
+    assert_eq!(monitor.peers(), [2, 5, 9]);
+}
+
+#[test]
+fn one_slow_peer_does_not_make_the_pool_slow() {
+    let (monitor, now) = (monitor(Config::default()), base());
+    for (peer, round_trip) in [(1, 50), (2, 60), (3, 5_000)] {
+        monitor.on_rtt(&peer, ms(round_trip), now);
+    }
+    assert!(monitor.conditions(now).is_optimal());
+    monitor.on_rtt(&4, ms(5_000), now);
+    monitor.on_rtt(&5, ms(5_000), now);
+    assert!(monitor.conditions(now).high_latency);
+}
+
+#[test]
+fn each_condition_comes_from_its_own_measurement() {
+    type Case = (fn(&Monitor<u8, &'static str>, Instant), Conditions);
+    let reports: [Case; 3] = [
+        (|m, now| m.on_rtt(&1, ms(900), now), Conditions { high_latency: true, ..Conditions::default() }),
+        (
+            |m, now| m.on_answer(&1, "a", 100_000, Duration::from_secs(10), now),
+            Conditions { low_bandwidth: true, ..Conditions::default() },
+        ),
+        (|m, now| m.on_failure(&1, &"a", now), Conditions { unstable: true, ..Conditions::default() }),
+    ];
+    let now = base();
+    for (report, expected) in reports {
+        let monitor = monitor(Config::default());
+        report(&monitor, now);
+        assert_eq!(monitor.conditions(now), expected);
+    }
+}
+
+#[test]
+fn a_peer_without_outcomes_does_not_vouch_for_the_pool() {
+    let (monitor, now) = (monitor(Config::default()), base());
+    monitor.on_failure(&1, &"a", now);
+    for silent in [2, 3, 4] {
+        monitor.on_rtt(&silent, ms(10), now);
+        monitor.on_refusal(&silent, &"a", now);
+    }
+    assert!(monitor.conditions(now).unstable);
+}
+
+#[test]
+fn a_peer_not_heard_of_for_long_no_longer_counts() {
+    let (monitor, now) = (monitor(Config::default()), base());
+    monitor.on_rtt(&1, ms(900), now);
+    let later = now + Config::default().stale_after + ms(1);
+    assert!(monitor.conditions(later).is_optimal());
+    assert!(monitor.conditions(now).high_latency);
+    // Nothing measured changes nothing.
+    assert!(monitor.conditions(later).high_latency);
+}
+
+#[test]
+fn an_impossible_configuration_is_refused() {
+    let error = Monitor::<u8, u8>::new(Config { max_peers: 0, ..Config::default() }).unwrap_err();
+    assert_eq!(error.field, "max_peers");
+}
+
+#[test]
+fn metrics_show_round_trips_conditions_and_peers() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    ::metrics::with_local_recorder(&recorder, || {
+        crate::describe_metrics();
+        let (monitor, now) = (monitor(Config::default()), base());
+        monitor.on_rtt(&1, ms(500), now);
+        monitor.on_rtt(&2, ms(500), now);
+        monitor.remove(&2);
+        assert!(monitor.conditions(now).high_latency);
+    });
+    let mut seen: Vec<(String, DebugValue)> = snapshotter
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .map(|(key, _, description, value)| {
+            assert!(description.is_some(), "{key:?} has no help text");
+            let labels: Vec<_> = key.key().labels().map(|label| label.value()).collect();
+            (format!("{}{labels:?}", key.key().name()), value)
+        })
+        .collect();
+    seen.sort_by(|a, b| a.0.cmp(&b.0));
+    let gauge = |value: f64| DebugValue::Gauge(value.into());
+    let expected = [
+        ("spv_netmon_condition[\"high_latency\"]", gauge(1.0)),
+        ("spv_netmon_condition[\"low_bandwidth\"]", gauge(0.0)),
+        ("spv_netmon_condition[\"unstable\"]", gauge(0.0)),
+        ("spv_netmon_rtt_seconds[]", DebugValue::Histogram(vec![0.5.into(), 0.5.into()])),
+        ("spv_netmon_tracked_peers[]", gauge(1.0)),
+    ];
+    assert_eq!(seen, expected.map(|(name, value)| (name.to_owned(), value)));
+}
+
+#[derive(Clone, Debug)]
+enum Report {
+    Rtt(Duration),
+    Answer(u8, u64, Duration),
+    Refusal,
+    Failure,
+}
+
+fn any_report() -> impl Strategy<Value = Report> {
+    let duration = prop_oneof![
+        Just(Duration::MAX),
+        (any::<u64>(), 0u32..1_000_000_000).prop_map(|(secs, nanos)| Duration::new(secs, nanos)),
+        (0u64..1_000_000).prop_map(Duration::from_micros),
+    ];
+    let bytes = prop_oneof![any::<u64>(), Just(u64::MAX), 0u64..1_000_000];
+    prop_oneof![
+        duration.clone().prop_map(Report::Rtt),
+        (0u8..3, bytes, duration).prop_map(|(kind, bytes, elapsed)| Report::Answer(kind, bytes, elapsed)),
+        Just(Report::Refusal),
+        Just(Report::Failure),
+    ]
+}
+
+fn apply(monitor: &Monitor<u8, u8>, peer: u8, report: Report, now: Instant) {
+    match report {
+        Report::Rtt(sample) => monitor.on_rtt(&peer, sample, now),
+        Report::Answer(kind, bytes, elapsed) => monitor.on_answer(&peer, kind, bytes, elapsed, now),
+        Report::Refusal => monitor.on_refusal(&peer, &0, now),
+        Report::Failure => monitor.on_failure(&peer, &0, now),
+    }
+}
+
+proptest! {
+    #[test]
+    fn extreme_reports_stay_bounded_and_equal_reports_give_equal_results(
+        reports in prop::collection::vec((0u8..8, any_report(), 0u64..400), 0..60),
+    ) {
+        let config = Config { max_peers: 5, reliability_window: 4, ..Config::default() };
+        let monitors: [Monitor<u8, u8>; 2] = std::array::from_fn(|_| Monitor::new(config.clone()).unwrap());
+        let mut now = base();
+        for (peer, report, wait) in reports {
+            now += Duration::from_secs(wait);
+            for monitor in &monitors {
+                apply(monitor, peer, report.clone(), now);
+            }
+            let [one, other] = &monitors;
+            prop_assert_eq!(one.conditions(now), other.conditions(now));
+            prop_assert_eq!(one.peers(), other.peers());
+            prop_assert!(one.peers().len() <= 5);
+            for peer in one.peers() {
+                let health = one.health(&peer).unwrap();
+                prop_assert_eq!(other.health(&peer), Some(health.clone()));
+                prop_assert!((0.0..=1.0).contains(&health.reliability.ratio));
+                prop_assert!(health.reliability.samples <= 4);
+                prop_assert!((config.rto_min..=config.rto_max).contains(&health.rto));
+                prop_assert!(health.throughput.is_none_or(|rate| rate.is_finite() && rate >= 0.0));
+            }
+        }
+    }
+}
