@@ -1,0 +1,53 @@
+use std::collections::BTreeSet;
+
+use futures::stream::{self, Stream, StreamExt};
+
+use crate::shared::{Admission, Submitted};
+use crate::{ExecuteResult, Executor, Transport};
+
+/// Runs all requests, each with its index, and yields them as they finish.
+pub(crate) fn stream<T: Transport>(
+    executor: Executor<T>,
+    requests: Vec<T::Request>,
+) -> impl Stream<Item = (usize, ExecuteResult<T>)> + Send + use<T> {
+    // More can never run at the same time, so more in the queue would gain nothing.
+    let window = executor.shared().config.max_in_flight.get();
+    let mut backlog = Backlog::new(executor, requests.len());
+    stream::iter(requests.into_iter().enumerate())
+        .map(move |(index, request)| {
+            let pending = backlog.submit(request);
+            async move {
+                let result = match pending {
+                    Ok(pending) => pending.outcome().await,
+                    Err(error) => Err(error),
+                };
+                (index, result)
+            }
+        })
+        .buffer_unordered(window)
+}
+
+/// Counts what a batch holds back as waiting, and takes back the count of what it never submitted.
+struct Backlog<T: Transport> {
+    /// A handle, not only what is shared: a batch keeps its executor alive.
+    executor: Executor<T>,
+    held_back: usize,
+}
+
+impl<T: Transport> Backlog<T> {
+    fn new(executor: Executor<T>, held_back: usize) -> Self {
+        executor.shared().update(|state, _| state.tally.hold_back(held_back));
+        Self { executor, held_back }
+    }
+
+    fn submit(&mut self, request: T::Request) -> Submitted<T> {
+        self.held_back -= 1;
+        self.executor.shared().submit(request, BTreeSet::new(), Admission::FromBacklog)
+    }
+}
+
+impl<T: Transport> Drop for Backlog<T> {
+    fn drop(&mut self) {
+        self.executor.shared().update(|state, _| state.tally.let_go(self.held_back));
+    }
+}

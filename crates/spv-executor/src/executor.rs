@@ -1,0 +1,172 @@
+use std::fmt;
+use std::sync::Arc;
+
+use futures::stream::{Stream, StreamExt};
+use tokio::sync::watch;
+use tokio_util::sync::DropGuard;
+
+use crate::shared::{Admission, Shared};
+use crate::{
+    Config, ConfigError, Depth, ExecuteResult, LeastLoaded, PeerLoad, PeerSelector, Progress, Transport,
+    batch,
+};
+
+/// Runs many requests over many peers, within a global cap and a cap per peer.
+///
+/// A cheap handle: clones share everything. When the last one is dropped, all work stops; [`close`](Self::close)
+/// stops it too and waits until it has.
+///
+/// A request takes one slot of the global cap and one of its peer from the moment it is sent until its transport
+/// future ends. Neither a soft timeout nor a caller that loses interest frees the slot, because neither frees the
+/// peer: it is still busy with the request. The hard timeout does free it.
+pub struct Executor<T: Transport> {
+    shared: Arc<Shared<T>>,
+    /// Tasks hold `shared` but not this, so the last handle ends them.
+    stop: Arc<DropGuard>,
+}
+
+impl<T: Transport> Executor<T> {
+    /// An executor without peers that selects by [`LeastLoaded`].
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is out of range.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime. The work is spawned on the runtime this was called in.
+    pub fn new(transport: T, config: Config) -> Result<Self, ConfigError> {
+        Self::with_selector(transport, LeastLoaded, config)
+    }
+
+    /// An executor without peers that selects by `selector`.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is out of range.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime. The work is spawned on the runtime this was called in.
+    pub fn with_selector(
+        transport: T,
+        selector: impl PeerSelector<T::Peer>,
+        config: Config,
+    ) -> Result<Self, ConfigError> {
+        let shared = Shared::new(transport, Box::new(selector), config.validated()?);
+        let stop = Arc::new(shared.stop.clone().drop_guard());
+        Ok(Self { shared, stop })
+    }
+
+    /// Lets `peer` take up to `depth` requests at a time. A peer that is there already gets the new depth; one that
+    /// was removed and still has requests in flight comes back with these counted.
+    pub fn add_peer(&self, peer: T::Peer, depth: Depth) {
+        self.shared.update(|state, _| state.plan.add_peer(peer, depth));
+    }
+
+    /// Sends nothing more to `peer`. What it has in flight goes on to its end; requests that wait and may go to no
+    /// other peer end with [`NoEligiblePeer`](crate::ExecuteError::NoEligiblePeer).
+    pub fn remove_peer(&self, peer: &T::Peer) {
+        self.shared.remove_peer(peer);
+    }
+
+    /// Changes the cap of `peer`; returns whether it is connected. Lowering it ends nothing: the peer gets its next
+    /// request when it is below the new cap.
+    pub fn set_depth(&self, peer: &T::Peer, depth: Depth) -> bool {
+        self.shared.update(|state, _| state.plan.set_depth(peer, depth))
+    }
+
+    /// The connected peers and what they have to do, in the order of the peers.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerLoad<T::Peer>> {
+        self.shared.read(|state| state.plan.loads())
+    }
+
+    /// How many more requests that exclude nobody could start right now.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.shared.read(|state| state.plan.capacity())
+    }
+
+    /// Sends `request` to a peer that is not in `exclude`, as soon as one has a slot, and waits for the answer.
+    ///
+    /// Requests start in the order they came; one whose peers are all busy does not hold up those behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecuteError`](crate::ExecuteError) says what each means. At once, if no connected peer may take the request
+    /// or if it would have to wait and the queue is full.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes back a request that still waits. One that was sent runs on to its end and keeps its
+    /// slot until then; its answer is thrown away.
+    pub async fn execute(
+        &self,
+        request: T::Request,
+        exclude: impl IntoIterator<Item = T::Peer>,
+    ) -> ExecuteResult<T> {
+        let exclude = exclude.into_iter().collect();
+        self.shared.submit(request, exclude, Admission::Bounded)?.outcome().await
+    }
+
+    /// Runs all requests, on any peer, and returns how each ended, in the order given.
+    ///
+    /// Not refused when the queue is full, see [`Config::max_waiting`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does to each request what dropping [`execute`](Self::execute) does; results that were not
+    /// returned are lost. Use [`stream`](Self::stream) to keep them.
+    pub async fn run(&self, requests: Vec<T::Request>) -> Vec<ExecuteResult<T>> {
+        let mut results: Vec<_> = self.stream(requests).collect().await;
+        results.sort_unstable_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// Runs all requests, on any peer, and yields how each ended as it ends, with its index.
+    ///
+    /// Nothing starts before the stream is polled, and at most `max_in_flight` results are under way or unread, so a
+    /// reader that stops reading stops the work. Not refused when the queue is full, see [`Config::max_waiting`].
+    /// Dropping the stream does to each request what dropping [`execute`](Self::execute) does. The stream keeps the
+    /// executor alive.
+    pub fn stream(
+        &self,
+        requests: Vec<T::Request>,
+    ) -> impl Stream<Item = (usize, ExecuteResult<T>)> + Send + use<T> {
+        batch::stream(self.clone(), requests)
+    }
+
+    /// The present progress, and every later one.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.shared.progress.subscribe()
+    }
+
+    /// Ends all requests with [`Closed`](crate::ExecuteError::Closed), refuses new ones, and waits until every task
+    /// has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// The executor is closed from the first poll on; dropping the future only gives up the wait. May be called again.
+    pub async fn close(&self) {
+        self.shared.close();
+        self.shared.tasks.wait().await;
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared<T>> {
+        &self.shared
+    }
+}
+
+impl<T: Transport> Clone for Executor<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), stop: Arc::clone(&self.stop) }
+    }
+}
+
+impl<T: Transport> fmt::Debug for Executor<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor").field("progress", &*self.shared.progress.borrow()).finish_non_exhaustive()
+    }
+}

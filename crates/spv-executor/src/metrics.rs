@@ -1,0 +1,85 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Unit};
+
+use crate::Progress;
+
+/// Describes the metrics of this crate to the installed recorder. Call once, after installing it.
+///
+/// An executor looks its metrics up when it is made, so the recorder must be installed before that.
+pub fn describe_metrics() {
+    metrics::describe_gauge!(IN_FLIGHT, Unit::Count, "Slots in use: requests sent and not ended at the peer");
+    metrics::describe_gauge!(WAITING, Unit::Count, "Requests not sent yet, held-back ones included");
+    metrics::describe_counter!(REQUESTS, Unit::Count, "Requests ended, by outcome");
+    metrics::describe_counter!(LATE, Unit::Count, "Requests past their soft timeout, by what became of them");
+    metrics::describe_histogram!(SECONDS, Unit::Seconds, "From sending to the answer, late answers included");
+}
+
+/// The handles of one executor. Gauges move by differences, so that several executors add up.
+pub(crate) struct Metrics {
+    in_flight: Gauge,
+    waiting: Gauge,
+    seconds: Histogram,
+    requests: BTreeMap<&'static str, Counter>,
+    late: BTreeMap<&'static str, Counter>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let counters = |name: &'static str, outcomes: &[&'static str]| {
+            outcomes.iter().map(|&outcome| (outcome, metrics::counter!(name, "outcome" => outcome))).collect()
+        };
+        Self {
+            in_flight: metrics::gauge!(IN_FLIGHT),
+            waiting: metrics::gauge!(WAITING),
+            seconds: metrics::histogram!(SECONDS),
+            requests: counters(REQUESTS, &OUTCOMES),
+            late: counters(LATE, &LATE_OUTCOMES),
+        }
+    }
+
+    pub(crate) fn moved(&self, before: &Progress, after: &Progress) {
+        self.in_flight.increment(after.in_flight as f64 - before.in_flight as f64);
+        self.waiting.increment(after.waiting as f64 - before.waiting as f64);
+    }
+
+    pub(crate) fn ended(&self, outcome: &'static str) {
+        if let Some(counter) = self.requests.get(outcome) {
+            counter.increment(1);
+        }
+    }
+
+    pub(crate) fn ended_late(&self, outcome: &'static str) {
+        if let Some(counter) = self.late.get(outcome) {
+            counter.increment(1);
+        }
+    }
+
+    pub(crate) fn answered(&self, elapsed: Duration) {
+        self.seconds.record(elapsed.as_secs_f64());
+    }
+}
+
+/// What became of a late request whose answer came; the other outcomes are the kinds of `LateError`.
+pub(crate) const ANSWERED: &str = "answered";
+
+const IN_FLIGHT: &str = "spv_executor_in_flight_requests";
+const WAITING: &str = "spv_executor_waiting_requests";
+const REQUESTS: &str = "spv_executor_requests_total";
+const LATE: &str = "spv_executor_late_requests_total";
+const SECONDS: &str = "spv_executor_request_seconds";
+
+/// Made beforehand, so that an outcome that never happened is exported as zero and not missing.
+const OUTCOMES: [&str; 9] = [
+    "succeeded",
+    "cancelled",
+    "no_eligible_peer",
+    "queue_full",
+    "soft_timeout",
+    "hard_timeout",
+    "transport",
+    "panicked",
+    "closed",
+];
+const LATE_OUTCOMES: [&str; 5] = [ANSWERED, "transport", "panicked", "hard_timeout", "closed"];
