@@ -1,0 +1,86 @@
+use std::{fmt, time::Duration};
+
+use crate::FailureKind;
+
+/// What to do about a failed piece of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "work without an action is lost"]
+pub enum Action<P> {
+    /// Try it again.
+    Retry {
+        /// Wait this long first; zero for at once.
+        after: Duration,
+        /// Peers not to ask this time. If nobody else is there then, report [`FailureKind::NoPeer`].
+        avoid: Vec<P>,
+        /// Run it alone: one request at a time until it is done.
+        alone: bool,
+    },
+    /// Do the work by its other means; only for a history that
+    /// [has an alternative](crate::History::with_alternative).
+    Alternative,
+    /// Stop, and report the work as not done.
+    GiveUp {
+        /// Why.
+        reason: GiveUpReason,
+    },
+}
+
+/// Why work was given up. It was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GiveUpReason {
+    /// It was tried [`max_attempts`](crate::Config::max_attempts) times.
+    AttemptsExhausted {
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// No retry can cure this failure.
+    Permanent {
+        /// The failure.
+        kind: FailureKind,
+    },
+    /// Independent peers sent the same answer and it failed verification: the fault lies with the data or with our
+    /// verification, and nobody is blamed.
+    Unverifiable {
+        /// Digest of the answer.
+        digest: [u8; 32],
+        /// Independent peers that sent it.
+        witnesses: u32,
+    },
+}
+
+impl GiveUpReason {
+    /// The reason as a metric label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AttemptsExhausted { .. } => "attempts_exhausted",
+            Self::Permanent { .. } => "permanent",
+            Self::Unverifiable { .. } => "unverifiable",
+        }
+    }
+}
+
+impl fmt::Display for GiveUpReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AttemptsExhausted { attempts } => write!(f, "failed {attempts} times"),
+            Self::Permanent { kind } => write!(f, "failed for good: {}", kind.as_str()),
+            Self::Unverifiable { witnesses, .. } => {
+                write!(f, "{witnesses} independent peers sent the same answer, which cannot be verified")
+            }
+        }
+    }
+}
+
+/// An action and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "work without an action is lost"]
+pub struct Decision<P> {
+    /// What to do.
+    pub action: Action<P>,
+    /// Name of the strategy that decided, or `give_up` or `last_resort` if none did.
+    pub strategy: &'static str,
+    /// How often the work was tried so far.
+    pub attempt: u32,
+}

@@ -1,0 +1,76 @@
+use std::time::Instant;
+
+use fastrand::Rng;
+
+use crate::{Action, FailureKind, History};
+
+/// One way to deal with a failure.
+///
+/// Strategies are asked in order, and the first that answers decides. A strategy that does not apply returns `None`.
+/// It keeps no state of its own, so that equal histories and seeds give equal decisions.
+pub trait Strategy<P>: Send + Sync {
+    /// A short constant name in snake case; it becomes a metric label.
+    fn name(&self) -> &'static str;
+
+    /// The action for this failure, if the strategy applies.
+    fn decide(&self, context: &Context<'_, P>, rng: &mut Rng) -> Option<Action<P>>;
+}
+
+/// What a [`Strategy`] may know.
+#[derive(Debug)]
+pub struct Context<'a, P> {
+    /// The failed tries of this work, the latest included.
+    pub history: &'a History<P>,
+    /// How it failed now.
+    pub kind: FailureKind,
+    /// Peers that are connected and could do this work, blocked ones included.
+    pub available: &'a [P],
+    /// Peers that must not be asked now.
+    pub blocked: &'a [P],
+    /// The limit on tries.
+    pub max_attempts: u32,
+    /// Share of answers that failed lately, if there were enough to tell.
+    pub failure_rate: Option<f64>,
+    /// The time of the decision.
+    pub now: Instant,
+}
+
+impl<P: Ord + Clone> Context<'_, P> {
+    /// No try is left; a retry would be turned into giving up.
+    #[must_use]
+    pub const fn is_exhausted(&self) -> bool {
+        self.history.attempts() >= self.max_attempts
+    }
+
+    /// Peers that could be asked now and have not been asked for this work yet.
+    pub fn untried(&self) -> impl Iterator<Item = &P> {
+        self.available.iter().filter(|peer| !self.blocked.contains(peer) && !self.history.tried(peer))
+    }
+
+    /// Tries that went to a peer asked before, or found no peer: the rounds by which to back off.
+    #[must_use]
+    pub fn repeats(&self) -> u32 {
+        let kinds = &FailureKind::ALL;
+        let distinct = u32::try_from(self.history.peers(kinds).len()).unwrap_or(u32::MAX);
+        self.history.attempts().saturating_sub(distinct).saturating_add(self.history.without_peer())
+    }
+
+    /// Whom to leave out of a repeated round: peers that refused the work or answered wrongly, and the last one
+    /// asked. If that leaves nobody, only the last one; if that leaves nobody, no one.
+    #[must_use]
+    pub fn unsuitable(&self) -> Vec<P> {
+        let last = self.history.tries().next_back().and_then(|attempt| attempt.peer.as_ref());
+        let mut unsuitable = self.history.peers(&[FailureKind::Refused, FailureKind::Invalid]);
+        unsuitable.extend(last);
+        let leaves_somebody = |avoid: &dyn Fn(&P) -> bool| {
+            self.available.iter().any(|peer| !self.blocked.contains(peer) && !avoid(peer))
+        };
+        if self.available.is_empty() || leaves_somebody(&|peer| unsuitable.contains(peer)) {
+            unsuitable.into_iter().cloned().collect()
+        } else if leaves_somebody(&|peer| Some(peer) == last) {
+            last.into_iter().cloned().collect()
+        } else {
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ConfigError, TokenBucket};
+
+/// Bounds and rates of a [`Scheduler`](crate::Scheduler) or [`Queue`](crate::Queue).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Most items held at once: ready, waiting and running together. Items, default 16384, range 1 and up.
+    /// Beyond it a push is refused. A retry always fits, because its place was kept while it ran.
+    pub capacity: usize,
+    /// Most jobs that start at one instant after a quiet time. Jobs, default 64, range 1 to 1000000.
+    pub burst: u32,
+    /// Jobs started per second in the long run. Default 100, range 0.001 to 1000000.
+    pub per_second: f64,
+    /// Time spent ready after which an item counts one priority higher. Default 5 s, range 1 ms to 1 day.
+    /// Raised: priorities are stricter and a low one waits longer. Lowered: closer to first come, first served.
+    /// An item that became ready `4 * ageing` after another never overtakes it.
+    #[serde(with = "humantime_serde")]
+    pub ageing: Duration,
+}
+
+impl Config {
+    pub(crate) fn validate(&self) -> Result<TokenBucket, ConfigError> {
+        if self.capacity == 0 {
+            return Err(ConfigError { field: "capacity", reason: "must be at least 1" });
+        }
+        if !(MIN_AGEING..=MAX_AGEING).contains(&self.ageing) {
+            return Err(ConfigError { field: "ageing", reason: "must be from 1 ms to 1 day" });
+        }
+        TokenBucket::new(self.burst, self.per_second)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { capacity: 16_384, burst: 64, per_second: 100.0, ageing: Duration::from_secs(5) }
+    }
+}
+
+const MIN_AGEING: Duration = Duration::from_millis(1);
+const MAX_AGEING: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_each_bad_field_is_named() {
+        assert!(Config::default().validate().is_ok());
+        let bad = [
+            ("capacity", Config { capacity: 0, ..Config::default() }),
+            ("burst", Config { burst: 0, ..Config::default() }),
+            ("per_second", Config { per_second: 0.0, ..Config::default() }),
+            ("per_second", Config { per_second: f64::NAN, ..Config::default() }),
+            ("per_second", Config { per_second: f64::INFINITY, ..Config::default() }),
+            ("ageing", Config { ageing: Duration::ZERO, ..Config::default() }),
+        ];
+        for (field, config) in bad {
+            assert_eq!(config.validate().unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn text_names_what_differs_and_unknown_names_are_refused() {
+        let config: Config = toml::from_str("ageing = '2m'\nburst = 3").unwrap();
+        assert_eq!(config, Config { ageing: Duration::from_secs(120), burst: 3, ..Config::default() });
+        assert!(toml::from_str::<Config>("bursts = 3").is_err());
+    }
+}

@@ -1,0 +1,72 @@
+use serde::{Deserialize, Serialize};
+
+/// How urgent an item is. `Critical` is the most urgent and compares greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Work nobody waits for.
+    Low,
+    /// Ordinary work; the default.
+    #[default]
+    Normal,
+    /// Work that others wait for.
+    High,
+    /// Work without which nothing else goes on.
+    Critical,
+}
+
+impl Priority {
+    /// One level less urgent; `Low` stays `Low`. Made for retries after a timeout, which may mean congestion.
+    #[must_use]
+    pub const fn lowered(self) -> Self {
+        match self {
+            Self::Critical => Self::High,
+            Self::High => Self::Normal,
+            Self::Normal | Self::Low => Self::Low,
+        }
+    }
+
+    /// This priority with an explicit place among its equals: lower `order` first.
+    #[must_use]
+    pub const fn in_order(self, order: u64) -> Rank {
+        Rank { priority: self, order }
+    }
+
+    /// Levels below `Critical`: what an item has to make up for by waiting.
+    pub(crate) const fn handicap(self) -> u64 {
+        match self {
+            Self::Critical => 0,
+            Self::High => 1,
+            Self::Normal => 2,
+            Self::Low => 3,
+        }
+    }
+}
+
+/// Where an item stands in the queue: its priority, then the caller's own order, then first come, first served.
+///
+/// A bare [`Priority`] converts into a rank with order 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Rank {
+    /// How urgent the item is.
+    pub priority: Priority,
+    /// Place among items of equal effective priority, lower first; for example a block height.
+    pub order: u64,
+}
+
+impl From<Priority> for Rank {
+    fn from(priority: Priority) -> Self {
+        priority.in_order(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Priority::{Critical, High, Low, Normal};
+
+    #[test]
+    fn urgency_compares_and_lowers_one_level_at_a_time() {
+        assert!(Low < Normal && Normal < High && High < Critical);
+        assert_eq!([Critical, High, Normal, Low].map(super::Priority::lowered), [High, Normal, Low, Low]);
+    }
+}
