@@ -21,7 +21,7 @@ pub enum MerkleError {
     /// The flags or hashes end before the tree is complete.
     #[error("the partial tree is incomplete")]
     Incomplete,
-    /// Flags or hashes are left over after the tree is complete.
+    /// Flags, be it set bits of the last byte's padding, or hashes are left over after the tree is complete.
     #[error("the partial tree has parts that are not used")]
     Unused,
 }
@@ -87,7 +87,8 @@ impl PartialMerkleTree<'_> {
         let mut walk = Walk { tree: self, next_flag: 0, next_hash: 0, transactions: Vec::new() };
         let root = walk.node(height, 0)?;
         let flags_used_up = walk.next_flag.div_ceil(8) == self.flags.len();
-        if !flags_used_up || walk.next_hash != self.hashes.len() {
+        let padding = self.flags.last().map_or(0, |last| u32::from(*last) >> ((walk.next_flag - 1) % 8 + 1));
+        if !flags_used_up || padding != 0 || walk.next_hash != self.hashes.len() {
             return Err(MerkleError::Unused);
         }
         Ok(Matches { root: TxMerkleNode::from_byte_array(root), transactions: walk.transactions })

@@ -231,7 +231,7 @@ impl ChainParams {
         Self {
             magic: [0xe2, 0xca, 0xff, 0xce],
             default_port: 19_799,
-            retargeting: Retargeting::DarkGravityWave { from: 24, allow_min_difficulty: true },
+            retargeting: Retargeting::DarkGravityWave { from: 4_002, allow_min_difficulty: true },
             activation: Activation { dip3: 2, dip8: 2, dip24: 2, v19: 2, v20: 2, mn_rr: 2, withdrawals: 2 },
             llmqs: llmqs(&[1, 2, 3, 4, 5, 101, 105, 107]),
             rotated_llmq: LLMQType::LLMQ_DEVNET_DIP0024,

@@ -1,1 +1,15 @@
-//! Verified masternode lists and quorums of Dash: apply, prove, look up
+#![doc = include_str!("../README.md")]
+
+mod checked_diff;
+mod error;
+mod masternode_list;
+mod proven_state;
+mod qrinfo;
+mod quorum_set;
+
+pub use checked_diff::{BlockRef, CheckedDiff};
+pub use error::ProofError;
+pub use masternode_list::MasternodeList;
+pub use proven_state::ProvenState;
+pub use qrinfo::{DiffRole, ResolveError, RoledDiff, resolve};
+pub use quorum_set::{ActiveQuorum, QuorumSet};

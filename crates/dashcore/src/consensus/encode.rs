@@ -36,20 +36,27 @@ pub fn deserialize<T: Decodable>(data: &[u8]) -> Result<T, DecodeError> {
     Ok(value)
 }
 
+/// A CompactSize that counts something in memory.
 pub(crate) fn encode_compact_size(length: usize, out: &mut Vec<u8>) {
-    match length {
-        0..=0xfc => out.extend_from_slice(&(length as u64).to_le_bytes()[..1]),
+    encode_compact_u64(length as u64, out);
+}
+
+/// A CompactSize in its shortest form.
+pub(crate) fn encode_compact_u64(value: u64, out: &mut Vec<u8>) {
+    let bytes = value.to_le_bytes();
+    match value {
+        0..=0xfc => out.push(bytes[0]),
         0xfd..=0xffff => {
             out.push(0xfd);
-            out.extend_from_slice(&(length as u64).to_le_bytes()[..2]);
+            out.extend_from_slice(&bytes[..2]);
         }
         0x1_0000..=0xffff_ffff => {
             out.push(0xfe);
-            out.extend_from_slice(&(length as u64).to_le_bytes()[..4]);
+            out.extend_from_slice(&bytes[..4]);
         }
         _ => {
             out.push(0xff);
-            out.extend_from_slice(&(length as u64).to_le_bytes());
+            out.extend_from_slice(&bytes);
         }
     }
 }

@@ -13,4 +13,4 @@ pub use encode::{Decodable, Encodable, deserialize, serialize};
 pub use error::{DecodeError, DecodeErrorKind};
 pub use reader::Reader;
 
-pub(crate) use encode::{encode_compact_size, encode_vec};
+pub(crate) use encode::{encode_compact_size, encode_compact_u64, encode_vec};

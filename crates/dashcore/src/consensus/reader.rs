@@ -94,8 +94,25 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// The first error of the length or an element.
     pub fn vec<T: Decodable>(&mut self, field: &'static str) -> Result<Vec<T>, DecodeError> {
+        self.vec_up_to(field, usize::MAX)
+    }
+
+    /// Reads a length of at most `limit` and that many elements. For elements that take far more memory than bytes.
+    ///
+    /// # Errors
+    /// The first error of the length or an element.
+    pub fn vec_up_to<T: Decodable>(
+        &mut self,
+        field: &'static str,
+        limit: usize,
+    ) -> Result<Vec<T>, DecodeError> {
         self.field = field;
+        let start = self.position;
         let count = self.length(T::MIN_SIZE)?;
+        if count > limit {
+            let kind = DecodeErrorKind::LengthTooLarge { length: count as u64, limit };
+            return Err(self.error_at(start, kind));
+        }
         let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
             self.field = field;
@@ -173,6 +190,14 @@ mod tests {
         let error = Reader::new(&claim).vec::<u64>("numbers").unwrap_err();
         assert_eq!(error.kind, DecodeErrorKind::LengthTooLarge { length: 0x01ff_ffff, limit: 11 });
         assert_eq!(error.field, "numbers");
+    }
+
+    #[test]
+    fn length_is_bounded_by_what_the_protocol_allows() {
+        let error = Reader::new(&[3, 1, 2, 3]).vec_up_to::<u8>("numbers", 2).unwrap_err();
+        assert_eq!(error.kind, DecodeErrorKind::LengthTooLarge { length: 3, limit: 2 });
+        assert_eq!((error.offset, error.field), (0, "numbers"));
+        assert_eq!(Reader::new(&[2, 1, 2]).vec_up_to("numbers", 2), Ok(vec![1_u8, 2]));
     }
 
     #[test]

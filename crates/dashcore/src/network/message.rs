@@ -2,10 +2,11 @@
 
 use super::framing::{Command, encode_frame};
 use super::message_blockdata::{GetHeadersMessage, HeadersMessage};
+use super::message_headers2::Headers2Message;
 use super::message_network::{TimedAddress, VersionMessage};
 use super::message_qrinfo::{GetQRInfo, QRInfo};
 use super::message_sml::{GetMnListDiff, MnListDiff};
-use crate::consensus::{DecodeError, DecodeErrorKind, Encodable, Reader, deserialize, encode_vec};
+use crate::consensus::{DecodeError, Encodable, Reader, deserialize, encode_vec};
 
 /// Names of the messages.
 pub mod command {
@@ -23,6 +24,10 @@ pub mod command {
     pub const GETHEADERS: Command = Command::new("getheaders");
     /// `headers`
     pub const HEADERS: Command = Command::new("headers");
+    /// `getheaders2`
+    pub const GETHEADERS2: Command = Command::new("getheaders2");
+    /// `headers2`
+    pub const HEADERS2: Command = Command::new("headers2");
     /// `sendheaders`
     pub const SENDHEADERS: Command = Command::new("sendheaders");
     /// `getaddr`
@@ -58,6 +63,10 @@ pub enum NetworkMessage {
     GetHeaders(GetHeadersMessage),
     /// Headers.
     Headers(HeadersMessage),
+    /// Asks for headers in compressed form.
+    GetHeaders2(GetHeadersMessage),
+    /// Headers in compressed form.
+    Headers2(Headers2Message),
     /// Asks for new tips to be announced by `headers`.
     SendHeaders,
     /// Asks for addresses.
@@ -84,6 +93,8 @@ impl NetworkMessage {
             Self::Pong(_) => command::PONG,
             Self::GetHeaders(_) => command::GETHEADERS,
             Self::Headers(_) => command::HEADERS,
+            Self::GetHeaders2(_) => command::GETHEADERS2,
+            Self::Headers2(_) => command::HEADERS2,
             Self::SendHeaders => command::SENDHEADERS,
             Self::GetAddr => command::GETADDR,
             Self::Addr(_) => command::ADDR,
@@ -107,6 +118,8 @@ impl NetworkMessage {
             command::PONG => deserialize(payload).map(Self::Pong),
             command::GETHEADERS => deserialize(payload).map(Self::GetHeaders),
             command::HEADERS => deserialize(payload).map(Self::Headers),
+            command::GETHEADERS2 => deserialize(payload).map(Self::GetHeaders2),
+            command::HEADERS2 => deserialize(payload).map(Self::Headers2),
             command::SENDHEADERS => empty(Self::SendHeaders),
             command::GETADDR => empty(Self::GetAddr),
             command::ADDR => decode_addresses(payload).map(Self::Addr),
@@ -133,8 +146,9 @@ impl Encodable for NetworkMessage {
             Self::Version(message) => message.consensus_encode(out),
             Self::Verack | Self::SendHeaders | Self::GetAddr => {}
             Self::Ping(nonce) | Self::Pong(nonce) => nonce.consensus_encode(out),
-            Self::GetHeaders(message) => message.consensus_encode(out),
+            Self::GetHeaders(message) | Self::GetHeaders2(message) => message.consensus_encode(out),
             Self::Headers(message) => message.consensus_encode(out),
+            Self::Headers2(message) => message.consensus_encode(out),
             Self::Addr(addresses) => encode_vec(addresses, out),
             Self::GetMnListD(message) => message.consensus_encode(out),
             Self::MnListDiff(message) => message.consensus_encode(out),
@@ -146,11 +160,7 @@ impl Encodable for NetworkMessage {
 
 fn decode_addresses(payload: &[u8]) -> Result<Vec<TimedAddress>, DecodeError> {
     let mut reader = Reader::new(payload);
-    let addresses: Vec<TimedAddress> = reader.vec("addr")?;
+    let addresses = reader.vec_up_to("addr", MAX_ADDRESSES)?;
     reader.finish()?;
-    if addresses.len() > MAX_ADDRESSES {
-        let kind = DecodeErrorKind::LengthTooLarge { length: addresses.len() as u64, limit: MAX_ADDRESSES };
-        return Err(Reader::new(payload).field("addr").error(kind));
-    }
     Ok(addresses)
 }

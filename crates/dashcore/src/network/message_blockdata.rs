@@ -12,7 +12,7 @@ pub const MAX_HEADERS: usize = 2000;
 /// Most hashes in a locator (Dash Core `MAX_LOCATOR_SZ`, net_processing.cpp).
 const MAX_LOCATOR: usize = 101;
 
-/// `getheaders`: asks for the headers that follow the newest known hash.
+/// `getheaders` and `getheaders2`: asks for the headers that follow the newest known hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetHeadersMessage {
     /// Read and ignored by the receiver.
@@ -35,15 +35,11 @@ impl Decodable for GetHeadersMessage {
     const MIN_SIZE: usize = 37;
 
     fn consensus_decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let version = reader.read("getheaders.version")?;
-        let start = reader.position();
-        let locator_hashes: Vec<BlockHash> = reader.vec("getheaders.locator")?;
-        if locator_hashes.len() > MAX_LOCATOR {
-            let kind =
-                DecodeErrorKind::LengthTooLarge { length: locator_hashes.len() as u64, limit: MAX_LOCATOR };
-            return Err(reader.error_at(start, kind));
-        }
-        Ok(Self { version, locator_hashes, stop_hash: reader.read("getheaders.stop")? })
+        Ok(Self {
+            version: reader.read("getheaders.version")?,
+            locator_hashes: reader.vec_up_to("getheaders.locator", MAX_LOCATOR)?,
+            stop_hash: reader.read("getheaders.stop")?,
+        })
     }
 }
 

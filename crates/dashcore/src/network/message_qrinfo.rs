@@ -6,6 +6,10 @@ use crate::blockdata::transaction::special_transaction::quorum_commitment::Quoru
 use crate::consensus::{Decodable, DecodeError, DecodeErrorKind, Encodable, Reader, encode_vec};
 use crate::hash_types::BlockHash;
 
+/// Most cycles beside the fixed ones. No node sends more than three per quorum index, of which the largest rotated kind
+/// has 32; the rest is room for networks with other parameters.
+const MAX_EXTRA_CYCLES: usize = 1024;
+
 /// `getqrinfo`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GetQRInfo {
@@ -123,8 +127,8 @@ impl Decodable for QRInfo {
                 None
             },
             last_commitment_per_index: reader.vec("qrinfo.lastCommitmentPerIndex")?,
-            quorum_snapshot_list: reader.vec("qrinfo.quorumSnapshotList")?,
-            mn_list_diff_list: reader.vec("qrinfo.mnListDiffList")?,
+            quorum_snapshot_list: reader.vec_up_to("qrinfo.quorumSnapshotList", MAX_EXTRA_CYCLES)?,
+            mn_list_diff_list: reader.vec_up_to("qrinfo.mnListDiffList", MAX_EXTRA_CYCLES)?,
         };
         if info.quorum_snapshot_list.len() != info.mn_list_diff_list.len() {
             let kind = DecodeErrorKind::LengthTooLarge {

@@ -3,6 +3,7 @@
 pub mod framing;
 pub mod message;
 pub mod message_blockdata;
+pub mod message_headers2;
 pub mod message_network;
 pub mod message_qrinfo;
 pub mod message_sml;

@@ -107,22 +107,15 @@ impl Decodable for ExtendedNetInfo {
             return Err(reader.error_at(start, DecodeErrorKind::UnknownValue { value: i64::from(version) }));
         }
         let count = reader.field("netInfo.map").length(2)?;
-        let mut entries: Vec<(NetInfoPurpose, Vec<NetInfoEntry>)> = Vec::with_capacity(count);
+        // Purposes ascend, so that there can be no more of them than there are kinds.
+        let mut entries: Vec<(NetInfoPurpose, Vec<NetInfoEntry>)> = Vec::new();
         for _ in 0..count {
             let start = reader.position();
             let purpose: NetInfoPurpose = reader.read("netInfo.purpose")?;
             if entries.last().is_some_and(|(previous, _)| *previous >= purpose) {
                 return Err(reader.error_at(start, DecodeErrorKind::OutOfOrder));
             }
-            let start = reader.position();
-            let addresses: Vec<NetInfoEntry> = reader.vec("netInfo.addresses")?;
-            if addresses.len() > Self::MAX_ADDRESSES_PER_PURPOSE {
-                let kind = DecodeErrorKind::LengthTooLarge {
-                    length: addresses.len() as u64,
-                    limit: Self::MAX_ADDRESSES_PER_PURPOSE,
-                };
-                return Err(reader.error_at(start, kind));
-            }
+            let addresses = reader.vec_up_to("netInfo.addresses", Self::MAX_ADDRESSES_PER_PURPOSE)?;
             entries.push((purpose, addresses));
         }
         Ok(Self { entries })

@@ -1,7 +1,7 @@
 //! The coinbase payload: what a block says about its masternode list and quorums (DIP4; Dash Core `CCbTx`, evo/cbtx.h).
 
 use crate::bls_sig_utils::BLSSignature;
-use crate::consensus::{Decodable, DecodeError, DecodeErrorKind, Encodable, Reader, encode_compact_size};
+use crate::consensus::{Decodable, DecodeError, DecodeErrorKind, Encodable, Reader, encode_compact_u64};
 use crate::hash_types::{MerkleRootMasternodeList, MerkleRootQuorums};
 
 /// Coinbase payload, versions 1 to 3.
@@ -39,8 +39,7 @@ impl Encodable for CoinbasePayload {
             root.consensus_encode(out);
         }
         if let Some(chain_lock) = &self.chain_lock {
-            // Lossless: usize is at least 32 bits and encode_compact_size writes any u64 that fits it.
-            encode_compact_size(usize::try_from(chain_lock.best_cl_height_diff).unwrap_or(usize::MAX), out);
+            encode_compact_u64(chain_lock.best_cl_height_diff, out);
             chain_lock.best_cl_signature.consensus_encode(out);
             chain_lock.asset_locked_amount.consensus_encode(out);
         }

@@ -1,0 +1,79 @@
+//! Networks as Dash Core defines them.
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+use dashcore::params::UnknownNetwork;
+use dashcore::{ChainParams, Network};
+
+fn networks() -> [Network; 4] {
+    [Network::Dash, Network::Testnet, Network::Regtest, Network::Devnet("name".into())]
+}
+
+#[test]
+fn genesis_blocks_have_the_known_hashes() {
+    let known = [
+        "00000ffd590b1485b3caadc19b22e6379c733355108f107a430458cdf3407ab6",
+        "00000bafbc94add76cb75e2ec92894837288a481e5c005f6563d91623bf8bc2c",
+        "000008ca1832a4baf228eb1553c03d3a2c8e02399550dd6ea8d65cec3ef23d2e",
+        "000008ca1832a4baf228eb1553c03d3a2c8e02399550dd6ea8d65cec3ef23d2e",
+    ];
+    for (network, hash) in networks().into_iter().zip(known) {
+        let params = ChainParams::new(network);
+        assert_eq!(params.genesis_hash.to_string(), hash);
+        assert_eq!(params.genesis.block_hash(), params.genesis_hash);
+        assert!(params.genesis.meets_target(params.genesis_hash));
+        assert_eq!(params.genesis.merkle_root.to_byte_array()[..4], [0xc7, 0x62, 0xa6, 0x56]);
+    }
+}
+
+#[test]
+fn a_devnet_starts_from_the_genesis_of_regtest_on_a_network_of_its_own() {
+    let devnet = ChainParams::new(Network::Devnet("name".into()));
+    let regtest = ChainParams::new(Network::Regtest);
+    assert_eq!(devnet.network, Network::Devnet("name".into()));
+    assert_eq!(devnet.genesis, regtest.genesis);
+    assert_ne!(devnet.magic, regtest.magic);
+}
+
+#[test]
+fn magics_and_ports_are_the_known_ones() {
+    let found = networks().map(|network| {
+        let params = ChainParams::new(network);
+        (params.magic, params.default_port)
+    });
+    let known = [
+        ([0xbf, 0x0c, 0x6b, 0xbd], 9999),
+        ([0xce, 0xe2, 0xca, 0xff], 19999),
+        ([0xfc, 0xc1, 0xb7, 0xdc], 19899),
+        ([0xe2, 0xca, 0xff, 0xce], 19799),
+    ];
+    assert_eq!(found, known);
+}
+
+#[test]
+fn every_role_has_its_quorum_type() {
+    for network in networks() {
+        let params = ChainParams::new(network);
+        assert!(params.rotated().rotated);
+        for llmq_type in [params.chain_locks_llmq, params.platform_llmq] {
+            assert!(!params.llmq(llmq_type).unwrap().rotated);
+        }
+        for llmq in &params.llmqs {
+            assert!(llmq.threshold <= llmq.min_size && llmq.min_size <= llmq.size);
+            assert!(llmq.mining_window_start < llmq.mining_window_end);
+            assert!(llmq.mining_window_end < llmq.dkg_interval);
+            // Each rotated quorum has its own base block within the cycle and takes members in quarters.
+            assert!(!llmq.rotated || llmq.size % 4 == 0);
+            assert!(!llmq.rotated || llmq.signing_active_quorum_count < llmq.mining_window_start);
+        }
+    }
+}
+
+#[test]
+fn names_of_networks_are_read_as_they_are_written() {
+    for network in networks() {
+        assert_eq!(network.to_string().parse(), Ok(network));
+    }
+    for name in ["", "mainnet", "devnet", "devnet:"] {
+        assert_eq!(name.parse::<Network>(), Err(UnknownNetwork(name.to_owned())));
+    }
+}
