@@ -1,1 +1,16 @@
-//! qrsync
+#![doc = include_str!("../README.md")]
+
+mod blame;
+mod clock;
+mod config;
+mod metrics;
+mod peer;
+mod plan;
+mod verify;
+
+pub mod headers;
+pub mod store;
+pub mod sync;
+
+pub use config::{Config, ConfigError, Settings};
+pub use metrics::describe_metrics;

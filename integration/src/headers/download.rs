@@ -1,0 +1,292 @@
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashcore::consensus::{DecodeError, deserialize};
+use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage, MAX_HEADERS};
+use dashcore::{BlockHash, ChainParams, Checkpoint, Header};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::time::Instant;
+
+use super::chain::{HeaderChain, HeaderError};
+use super::hashing::hash_all;
+use crate::clock;
+use crate::peer::Request;
+use crate::sync::{Outcome, Peers};
+
+/// After the first peer has answered, the others get this many times its time, ...
+const GRACE_FACTOR: u32 = 3;
+
+/// ... but at least this long.
+const MIN_GRACE: Duration = Duration::from_millis(250);
+
+/// Headers downloaded beyond this many at once come from several peers, a checkpoint to the next each.
+const SEGMENTS_IN_FLIGHT: usize = 16;
+
+/// Rounds in which no peer gives a usable answer before giving up.
+const MAX_FRUITLESS_ROUNDS: u32 = 5;
+
+/// Failed attempts at one segment before giving up.
+const MAX_SEGMENT_ATTEMPTS: u32 = 20;
+
+/// Wait between two fruitless rounds, times their number.
+const ROUND_DELAY: Duration = Duration::from_millis(500);
+
+/// Why the header chain could not be brought to the tip.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeaderDownloadError {
+    /// No peer gave a usable answer.
+    #[error("no peer serves valid headers after height {height}")]
+    NoUsableAnswer {
+        /// Height that was reached.
+        height: u32,
+    },
+    /// Stretches between checkpoints do not fit together.
+    #[error("headers contradict a checkpoint: {0}")]
+    Checkpoint(#[from] HeaderError),
+}
+
+/// Why one answer is of no use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum BatchError {
+    #[error("{0}")]
+    Decode(#[from] DecodeError),
+    #[error("{0}")]
+    Header(#[from] HeaderError),
+    #[error("the headers follow no block of our chain")]
+    Unconnected,
+}
+
+/// Downloads headers from several peers and keeps the chain with the most work.
+#[derive(Debug)]
+pub(crate) struct HeaderDownload {
+    params: ChainParams,
+    peers: Arc<Peers>,
+}
+
+/// Headers that a peer sent, hashed.
+struct Batch {
+    peer: SocketAddr,
+    headers: Vec<Header>,
+    hashes: Vec<BlockHash>,
+}
+
+impl HeaderDownload {
+    /// A download from these peers.
+    pub(crate) fn new(params: &ChainParams, peers: Arc<Peers>) -> Self {
+        Self { params: params.clone(), peers }
+    }
+
+    /// Brings `chain` to the tip with the most work that any peer knows. `on_progress` gets the height reached.
+    ///
+    /// # Errors
+    /// See [`HeaderDownloadError`].
+    ///
+    /// # Cancel safety
+    /// What was downloaded is lost.
+    pub(crate) async fn run(
+        &self,
+        chain: HeaderChain,
+        on_progress: impl Fn(u32),
+    ) -> Result<HeaderChain, HeaderDownloadError> {
+        let mut chain = self.fill_to_last_checkpoint(chain, &on_progress).await?;
+        let mut fruitless = 0;
+        loop {
+            let (candidates, answered) = self.ask_everyone(&chain).await;
+            if answered == 0 {
+                fruitless += 1;
+                if fruitless == MAX_FRUITLESS_ROUNDS || self.peers.hopeless() {
+                    return Err(HeaderDownloadError::NoUsableAnswer { height: chain.tip_height() });
+                }
+                tokio::time::sleep(ROUND_DELAY * fruitless).await;
+                continue;
+            }
+            fruitless = 0;
+            let best = candidates.into_iter().max_by_key(|(candidate, _)| candidate.work());
+            match best.filter(|(candidate, _)| candidate.work() > chain.work()) {
+                Some((candidate, more)) => {
+                    chain = candidate;
+                    on_progress(chain.tip_height());
+                    if !more {
+                        return Ok(chain);
+                    }
+                    chain = self.follow_one_peer(chain, &on_progress).await;
+                }
+                None => return Ok(chain),
+            }
+        }
+    }
+
+    /// Downloads the stretches between checkpoints in parallel, each from any peer.
+    async fn fill_to_last_checkpoint(
+        &self,
+        mut chain: HeaderChain,
+        on_progress: &impl Fn(u32),
+    ) -> Result<HeaderChain, HeaderDownloadError> {
+        let tip = chain.tip_height();
+        let ahead: Vec<&Checkpoint> =
+            self.params.checkpoints.iter().filter(|checkpoint| checkpoint.height > tip).collect();
+        let starts = std::iter::once(chain.truncated(tip)).chain(
+            ahead
+                .iter()
+                .map(|checkpoint| Some(HeaderChain::starting_at_or_below(&self.params, checkpoint.height))),
+        );
+        let segments: Vec<(HeaderChain, u32)> =
+            starts.flatten().zip(&ahead).map(|(start, end)| (start, end.height)).collect();
+        let mut segments = futures::stream::iter(segments)
+            .map(|(start, end)| self.fill_segment(start, end))
+            .buffered(SEGMENTS_IN_FLIGHT);
+        while let Some(segment) = segments.next().await {
+            let segment = segment?;
+            chain.append(&segment, clock::unix_time())?;
+            on_progress(chain.tip_height());
+        }
+        Ok(chain)
+    }
+
+    async fn fill_segment(&self, start: HeaderChain, end: u32) -> Result<HeaderChain, HeaderDownloadError> {
+        let mut chain = start;
+        let mut exclude = BTreeSet::new();
+        let mut attempts = 0;
+        while chain.tip_height() < end {
+            let missing = usize::try_from(end - chain.tip_height()).unwrap_or(usize::MAX);
+            let progressed = match self.ask(vec![chain.tip_hash()], exclude.clone()).await {
+                Some(mut batch) => {
+                    batch.headers.truncate(missing);
+                    batch.hashes.truncate(missing);
+                    let before = chain.tip_height();
+                    let valid = self.judge(&batch, |batch| {
+                        chain.extend(&batch.headers, &batch.hashes, clock::unix_time())?;
+                        Ok(())
+                    });
+                    exclude.insert(batch.peer);
+                    valid.is_some() && chain.tip_height() > before
+                }
+                None => false,
+            };
+            if progressed {
+                exclude.clear();
+                attempts = 0;
+                continue;
+            }
+            attempts += 1;
+            if attempts == MAX_SEGMENT_ATTEMPTS || self.peers.hopeless() {
+                return Err(HeaderDownloadError::NoUsableAnswer { height: chain.tip_height() });
+            }
+            if self.peers.connected().iter().all(|peer| exclude.contains(peer)) {
+                exclude.clear();
+                tokio::time::sleep(ROUND_DELAY).await;
+            }
+        }
+        Ok(chain)
+    }
+
+    /// Asks all peers for what follows our chain. Gives the chains that result, each with whether there is more, and
+    /// how many peers gave a valid answer. Slow peers are not waited for once others have answered.
+    async fn ask_everyone(&self, chain: &HeaderChain) -> (Vec<(HeaderChain, bool)>, usize) {
+        let connected = self.peers.connected();
+        let locator = chain.locator();
+        let mut asked: FuturesUnordered<_> = connected
+            .iter()
+            .map(|&peer| {
+                let others = connected.iter().copied().filter(move |&other| other != peer).collect();
+                self.ask(locator.clone(), others)
+            })
+            .collect();
+        let started = Instant::now();
+        let mut deadline = None;
+        let mut candidates: Vec<(HeaderChain, bool)> = Vec::new();
+        let mut tips = BTreeSet::from([chain.tip_hash()]);
+        let mut answered = 0;
+        loop {
+            let next = async {
+                match deadline {
+                    Some(deadline) => tokio::time::timeout_at(deadline, asked.next()).await.ok().flatten(),
+                    None => asked.next().await,
+                }
+            };
+            let Some(batch) = next.await else { return (candidates, answered) };
+            let Some(batch) = batch else { continue };
+            let more = batch.headers.len() == MAX_HEADERS;
+            // Most peers send the same headers; one validation serves them all.
+            let known = batch.hashes.last().is_none_or(|tip| tips.contains(tip));
+            if known {
+                answered += 1;
+            } else if let Some(candidate) = self.judge(&batch, |batch| candidate(chain, batch)) {
+                answered += 1;
+                tips.insert(candidate.tip_hash());
+                candidates.push((candidate, more));
+            }
+            if answered == 1 {
+                deadline = Some(Instant::now() + (started.elapsed() * GRACE_FACTOR).max(MIN_GRACE));
+            }
+        }
+    }
+
+    /// Extends a chain that is far behind, one batch after the other, until a peer has no more.
+    async fn follow_one_peer(&self, mut chain: HeaderChain, on_progress: &impl Fn(u32)) -> HeaderChain {
+        while let Some(batch) = self.ask(chain.locator(), BTreeSet::new()).await {
+            let more = batch.headers.len() == MAX_HEADERS;
+            let extended = self.judge(&batch, |batch| candidate(&chain, batch));
+            let Some(extended) = extended.filter(|extended| extended.work() > chain.work()) else { break };
+            chain = extended;
+            on_progress(chain.tip_height());
+            if !more {
+                break;
+            }
+        }
+        chain
+    }
+
+    /// Asks one peer; `None` when it brought nothing that can be decoded, which is on the peer's record then.
+    async fn ask(&self, locator: Vec<BlockHash>, exclude: BTreeSet<SocketAddr>) -> Option<Batch> {
+        let message =
+            GetHeadersMessage { version: 1, locator_hashes: locator, stop_hash: BlockHash::all_zeros() };
+        let completed = self.peers.execute(Request::Headers(message), exclude).await.ok()?;
+        let peer = completed.peer;
+        let decoded = deserialize::<HeadersMessage>(&completed.response.payload);
+        let headers = match decoded {
+            Ok(HeadersMessage(headers)) => headers,
+            Err(error) => {
+                self.reject(peer, &error.into());
+                return None;
+            }
+        };
+        let hashed = tokio::task::spawn_blocking(move || {
+            let hashes = hash_all(&headers);
+            (headers, hashes)
+        });
+        let (headers, hashes) = hashed.await.ok()?;
+        Some(Batch { peer, headers, hashes })
+    }
+
+    fn judge<T>(&self, batch: &Batch, use_it: impl FnOnce(&Batch) -> Result<T, BatchError>) -> Option<T> {
+        match use_it(batch) {
+            Ok(used) => {
+                self.peers.record(batch.peer, Outcome::Accepted);
+                Some(used)
+            }
+            Err(error) => {
+                self.reject(batch.peer, &error);
+                None
+            }
+        }
+    }
+
+    fn reject(&self, peer: SocketAddr, error: &BatchError) {
+        tracing::info!(%peer, %error, "invalid headers");
+        self.peers.record(peer, Outcome::Invalid);
+    }
+}
+
+/// The chain that results from headers which may fork off below its tip.
+fn candidate(chain: &HeaderChain, batch: &Batch) -> Result<HeaderChain, BatchError> {
+    let first = batch.headers.first().ok_or(BatchError::Unconnected)?;
+    let fork = chain.height_of(&first.prev_blockhash).ok_or(BatchError::Unconnected)?;
+    let mut candidate = chain.truncated(fork).ok_or(BatchError::Unconnected)?;
+    candidate.extend(&batch.headers, &batch.hashes, clock::unix_time())?;
+    Ok(candidate)
+}

@@ -1,0 +1,10 @@
+//! Header chain: downloading, validating and holding it.
+
+mod chain;
+mod difficulty;
+mod download;
+mod hashing;
+
+pub use chain::{HeaderChain, HeaderError};
+pub(crate) use download::HeaderDownload;
+pub use download::HeaderDownloadError;

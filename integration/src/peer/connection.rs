@@ -1,0 +1,381 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use dashcore::ChainParams;
+use dashcore::network::framing::{Frame, FrameDecoder, FrameError};
+use dashcore::network::message::NetworkMessage;
+use parking_lot::Mutex;
+use spv_correlation::{Correlator, Delivery, RegisterError, Ticket};
+use spv_netmon::Monitor;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::handshake::{ConnectError, Greeting, PeerInfo, greet};
+use super::request::{Answer, Request, RequestKind};
+use super::transport::RequestError;
+use crate::clock;
+use crate::metrics;
+
+/// Requests that may wait for the writing task; the executor's cap per peer keeps it far below.
+const OUTGOING_CAPACITY: usize = 16;
+
+/// Bytes asked of the socket at a time.
+const READ_CHUNK: usize = 64 * 1024;
+
+/// What connections need to know.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionConfig {
+    /// Limit for TCP connect, handshake and first pong together.
+    pub(crate) handshake_timeout: Duration,
+    /// Time between two pings on an idle connection.
+    pub(crate) ping_interval: Duration,
+    /// Without any byte for this long after a ping, the connection is given up.
+    pub(crate) ping_timeout: Duration,
+    /// Largest message accepted, in bytes.
+    pub(crate) max_payload: usize,
+    /// Bounds of the correlation table.
+    pub(crate) correlation: spv_correlation::Config,
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum DisconnectReason {
+    /// This side closed it.
+    #[error("closed by us")]
+    Local,
+    /// The node closed it.
+    #[error("closed by the peer")]
+    Remote,
+    /// Reading or writing failed.
+    #[error("connection failed: {0}")]
+    Io(std::io::ErrorKind),
+    /// The stream broke the framing.
+    #[error("{0}")]
+    Framing(#[from] FrameError),
+    /// A ping was not answered.
+    #[error("silent")]
+    Silent,
+}
+
+/// A connection to one node: a cheap handle. Dropping the last one closes it.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    shared: Arc<Shared>,
+    _close_on_drop: Arc<tokio_util::sync::DropGuard>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    id: u64,
+    address: SocketAddr,
+    info: PeerInfo,
+    magic: [u8; 4],
+    config: ConnectionConfig,
+    correlator: Correlator<Request>,
+    monitor: Monitor<SocketAddr, RequestKind>,
+    outgoing: mpsc::Sender<Outgoing>,
+    closing: CancellationToken,
+    closed: CancellationToken,
+    reason: Mutex<Option<DisconnectReason>>,
+    idle_ping: Mutex<Option<IdlePing>>,
+    last_received: Mutex<Instant>,
+    bytes_received: AtomicU64,
+}
+
+/// A ping with no request before it: its pong measures the round trip alone.
+#[derive(Debug, Clone, Copy)]
+struct IdlePing {
+    nonce: u64,
+    sent: Instant,
+}
+
+enum Outgoing {
+    Request(Request, oneshot::Sender<Result<Ticket<Answer>, RegisterError>>),
+    Pong(u64),
+}
+
+impl Connection {
+    /// Connects, greets and waits for the first pong, so that a node that falls silent after its handshake is never
+    /// asked anything. Tasks run on `tracker`.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the socket.
+    pub(crate) async fn open(
+        address: SocketAddr,
+        id: u64,
+        params: &ChainParams,
+        start_height: u32,
+        config: &ConnectionConfig,
+        monitor: Monitor<SocketAddr, RequestKind>,
+        tracker: &TaskTracker,
+    ) -> Result<Self, ConnectError> {
+        let deadline = Instant::now() + config.handshake_timeout;
+        let silent = |during| ConnectError::Silent { during, after: config.handshake_timeout };
+        let decoder = FrameDecoder::new(params.magic, config.max_payload);
+        let greeting =
+            Greeting { params, unix_time: clock::unix_time(), nonce: fastrand::u64(1..), start_height };
+        let greeted = tokio::time::timeout_at(deadline, greet(address, &greeting, decoder))
+            .await
+            .map_err(|_| silent("handshake"))??;
+
+        let (outgoing, requests) = mpsc::channel(OUTGOING_CAPACITY);
+        let correlator = Correlator::new(&config.correlation, fastrand::u64(..))
+            .expect("the correlation bounds were validated with the rest of the configuration");
+        let shared = Arc::new(Shared {
+            id,
+            address,
+            info: greeted.info,
+            magic: params.magic,
+            config: config.clone(),
+            correlator,
+            monitor,
+            outgoing,
+            closing: CancellationToken::new(),
+            closed: CancellationToken::new(),
+            reason: Mutex::new(None),
+            idle_ping: Mutex::new(None),
+            last_received: Mutex::new(Instant::now()),
+            bytes_received: AtomicU64::new(0),
+        });
+        let (read, write) = greeted.stream.into_split();
+        let (first_pong, pong) = oneshot::channel();
+        tracker.spawn(shared.clone().run(read, greeted.buffer, decoder, write, requests, first_pong));
+        let connection = Self { _close_on_drop: Arc::new(shared.closing.clone().drop_guard()), shared };
+        match tokio::time::timeout_at(deadline, pong).await {
+            Ok(Ok(())) => Ok(connection),
+            Ok(Err(_)) => Err(ConnectError::Closed),
+            Err(_) => Err(silent("the first ping")),
+        }
+    }
+
+    /// Number of this connection, unique in its pool; a node that comes back has a new one.
+    pub(crate) fn id(&self) -> u64 {
+        self.shared.id
+    }
+
+    /// What the node said of itself.
+    pub(crate) fn info(&self) -> &PeerInfo {
+        &self.shared.info
+    }
+
+    /// Bytes received so far.
+    pub(crate) fn bytes_received(&self) -> u64 {
+        self.shared.bytes_received.load(Ordering::Relaxed)
+    }
+
+    /// Asks and waits for the answer, the refusal or the end of the connection. There is no timeout here but the
+    /// correlation table's expiry.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the request; its answer, if it comes, is still attributed to it.
+    pub(crate) async fn request(&self, request: Request) -> Result<Answer, RequestError> {
+        let kind = request.kind();
+        let (registered, ticket) = oneshot::channel();
+        self.shared
+            .outgoing
+            .send(Outgoing::Request(request, registered))
+            .await
+            .map_err(|_| RequestError::Disconnected)?;
+        let ticket = ticket.await.map_err(|_| RequestError::Disconnected)??;
+        let answer = ticket.await?;
+        let bytes = answer.response.payload.len() as u64;
+        let now = Instant::now().into_std();
+        self.shared.monitor.on_answer(&self.shared.address, kind, bytes, answer.elapsed, now);
+        Ok(answer.response)
+    }
+
+    /// Resolves when the connection has ended.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn closed(&self) -> DisconnectReason {
+        self.shared.closed.cancelled().await;
+        self.shared.reason.lock().clone().unwrap_or(DisconnectReason::Local)
+    }
+
+    /// Closes the connection; requests in flight end with [`RequestError::Disconnected`].
+    pub(crate) fn close(&self) {
+        self.shared.closing.cancel();
+    }
+}
+
+impl Shared {
+    async fn run(
+        self: Arc<Self>,
+        read: OwnedReadHalf,
+        buffer: BytesMut,
+        decoder: FrameDecoder,
+        write: OwnedWriteHalf,
+        requests: mpsc::Receiver<Outgoing>,
+        first_pong: oneshot::Sender<()>,
+    ) {
+        let reason = tokio::select! {
+            () = self.closing.cancelled() => DisconnectReason::Local,
+            reason = self.read(read, buffer, decoder, first_pong) => reason,
+            reason = self.write(write, requests) => reason,
+        };
+        tracing::debug!(peer = %self.address, %reason, "disconnected");
+        self.reason.lock().get_or_insert(reason);
+        self.correlator.close();
+        self.closed.cancel();
+    }
+
+    async fn read(
+        &self,
+        mut stream: OwnedReadHalf,
+        mut buffer: BytesMut,
+        decoder: FrameDecoder,
+        first_pong: oneshot::Sender<()>,
+    ) -> DisconnectReason {
+        let mut first_pong = Some(first_pong);
+        loop {
+            loop {
+                match decoder.decode(&mut buffer) {
+                    Ok(Some(frame)) => self.handle(frame, &mut first_pong).await,
+                    Ok(None) => break,
+                    Err(error) => return error.into(),
+                }
+            }
+            buffer.reserve(READ_CHUNK);
+            match stream.read_buf(&mut buffer).await {
+                Ok(0) => return DisconnectReason::Remote,
+                Ok(count) => {
+                    self.bytes_received.fetch_add(count as u64, Ordering::Relaxed);
+                    metrics::bytes_received(count);
+                    *self.last_received.lock() = Instant::now();
+                }
+                Err(error) => return DisconnectReason::Io(error.kind()),
+            }
+        }
+    }
+
+    async fn handle(&self, frame: Frame, first_pong: &mut Option<oneshot::Sender<()>>) {
+        if let Some(kind) = RequestKind::answered_by(frame.command) {
+            let answer = Answer { kind, payload: frame.payload, checksum_valid: frame.checksum_valid };
+            if let Delivery::Undelivered { verdict, response } = self.correlator.on_response(answer) {
+                metrics::undelivered(response.payload.len());
+                tracing::debug!(peer = %self.address, ?verdict, "answer not delivered");
+            }
+            return;
+        }
+        // As Dash Core does with messages it cannot trust or understand: no answer, no penalty.
+        if !frame.checksum_valid {
+            return;
+        }
+        match NetworkMessage::decode(frame.command, &frame.payload) {
+            // The channel is closed only when the connection is ending.
+            Ok(Some(NetworkMessage::Ping(nonce))) => {
+                self.outgoing.send(Outgoing::Pong(nonce)).await.ok();
+            }
+            Ok(Some(NetworkMessage::Pong(nonce))) => self.on_pong(nonce, first_pong),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(peer = %self.address, command = %frame.command, %error, "undecodable");
+            }
+        }
+    }
+
+    fn on_pong(&self, nonce: u64, first_pong: &mut Option<oneshot::Sender<()>>) {
+        let mut idle_ping = self.idle_ping.lock();
+        if let Some(ping) = idle_ping.filter(|ping| ping.nonce == nonce) {
+            *idle_ping = None;
+            let now = Instant::now();
+            self.monitor.on_rtt(&self.address, now - ping.sent, now.into_std());
+            if let Some(first_pong) = first_pong.take() {
+                // Nobody waits any more when opening timed out.
+                first_pong.send(()).ok();
+            }
+            return;
+        }
+        drop(idle_ping);
+        let verdict = self.correlator.on_fence(nonce);
+        tracing::trace!(peer = %self.address, ?verdict, "fence");
+    }
+
+    async fn write(
+        &self,
+        mut stream: OwnedWriteHalf,
+        mut requests: mpsc::Receiver<Outgoing>,
+    ) -> DisconnectReason {
+        let mut ping = tokio::time::interval(self.config.ping_interval);
+        ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut out = Vec::new();
+        loop {
+            let expiry = self.correlator.next_expiry();
+            tokio::select! {
+                outgoing = requests.recv() => match outgoing {
+                    Some(outgoing) => self.encode(outgoing, &mut out),
+                    None => return DisconnectReason::Local,
+                },
+                _ = ping.tick() => {
+                    if self.is_silent() {
+                        return DisconnectReason::Silent;
+                    }
+                    self.encode_idle_ping(&mut out);
+                }
+                () = async { tokio::time::sleep_until(expiry.unwrap_or_else(Instant::now)).await },
+                    if expiry.is_some() =>
+                {
+                    self.correlator.expire();
+                }
+            }
+            if let Err(error) = stream.write_all(&out).await {
+                return DisconnectReason::Io(error.kind());
+            }
+            out.clear();
+        }
+    }
+
+    /// Registers a request before its bytes are written, in the order of the stream: only then does the position of
+    /// an answer name its request.
+    fn encode(&self, outgoing: Outgoing, out: &mut Vec<u8>) {
+        match outgoing {
+            Outgoing::Pong(nonce) => NetworkMessage::Pong(nonce).encode_framed(self.magic, out),
+            Outgoing::Request(request, registered) => {
+                let message = request.to_message();
+                metrics::request_sent(request.kind());
+                match self.correlator.register(request) {
+                    Ok((ticket, fence)) => {
+                        message.encode_framed(self.magic, out);
+                        NetworkMessage::Ping(fence).encode_framed(self.magic, out);
+                        // A caller that has gone drops its ticket, which abandons the request.
+                        registered.send(Ok(ticket)).ok();
+                    }
+                    Err(error) => {
+                        registered.send(Err(error)).ok();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Pings only while nothing is in flight, so that the pong measures the way alone; requests bring their own pings.
+    fn encode_idle_ping(&self, out: &mut Vec<u8>) {
+        let mut idle_ping = self.idle_ping.lock();
+        if idle_ping.is_none() && self.correlator.in_flight() == 0 {
+            let nonce = fastrand::u64(..);
+            *idle_ping = Some(IdlePing { nonce, sent: Instant::now() });
+            NetworkMessage::Ping(nonce).encode_framed(self.magic, out);
+        }
+    }
+
+    fn is_silent(&self) -> bool {
+        let unanswered = self.idle_ping.lock().map_or(Duration::ZERO, |ping| ping.sent.elapsed());
+        unanswered >= self.config.ping_timeout
+            && self.last_received.lock().elapsed() >= self.config.ping_timeout
+    }
+}

@@ -1,0 +1,186 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use dashcore::ChainParams;
+use dashmap::DashMap;
+use spv_netmon::Monitor;
+use spv_recovery::Backoff;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connection::{Connection, ConnectionConfig, DisconnectReason};
+use super::handshake::{ConnectError, PeerInfo};
+use super::request::RequestKind;
+use crate::metrics;
+
+/// Events that may wait to be read.
+const EVENT_CAPACITY: usize = 256;
+
+/// How the pool keeps its connections.
+#[derive(Debug, Clone)]
+pub(crate) struct PoolConfig {
+    /// For each connection.
+    pub(crate) connection: ConnectionConfig,
+    /// Largest wait before the first reconnection attempt; doubles with each failure.
+    pub(crate) reconnect_base: Duration,
+    /// Largest wait between two attempts.
+    pub(crate) reconnect_cap: Duration,
+}
+
+/// What happened to a connection.
+#[derive(Debug)]
+pub(crate) enum PoolEvent {
+    /// A node can be asked.
+    Up {
+        /// Its address.
+        address: SocketAddr,
+        /// What it said of itself.
+        info: PeerInfo,
+    },
+    /// A node cannot be asked any more.
+    Down {
+        /// Its address.
+        address: SocketAddr,
+        /// Why.
+        reason: DisconnectReason,
+    },
+    /// An attempt to connect failed; another one follows.
+    Failed {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: ConnectError,
+    },
+}
+
+/// Keeps a connection to each of a fixed set of addresses, reconnecting with backoff.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    params: ChainParams,
+    config: PoolConfig,
+    start_height: u32,
+    connections: DashMap<SocketAddr, Connection>,
+    monitor: Monitor<SocketAddr, RequestKind>,
+    bytes_of_closed: AtomicU64,
+    next_id: AtomicU64,
+    stopping: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl Pool {
+    /// Starts connecting to `addresses`. Must be called within a tokio runtime.
+    pub(crate) fn start(
+        params: &ChainParams,
+        addresses: &[SocketAddr],
+        start_height: u32,
+        config: PoolConfig,
+        monitor: Monitor<SocketAddr, RequestKind>,
+    ) -> (Arc<Self>, mpsc::Receiver<PoolEvent>) {
+        let (events, receiver) = mpsc::channel(EVENT_CAPACITY);
+        let pool = Arc::new(Self {
+            params: params.clone(),
+            config,
+            start_height,
+            connections: DashMap::new(),
+            monitor,
+            bytes_of_closed: AtomicU64::new(0),
+            next_id: AtomicU64::new(0),
+            stopping: CancellationToken::new(),
+            tracker: TaskTracker::new(),
+        });
+        for &address in addresses {
+            pool.tracker.spawn(pool.clone().keep(address, events.clone()));
+        }
+        (pool, receiver)
+    }
+
+    /// The live connection to a node.
+    pub(crate) fn connection(&self, address: &SocketAddr) -> Option<Connection> {
+        self.connections.get(address).map(|entry| entry.value().clone())
+    }
+
+    /// Measurements of the nodes.
+    pub(crate) fn monitor(&self) -> &Monitor<SocketAddr, RequestKind> {
+        &self.monitor
+    }
+
+    /// Bytes received over all connections, past ones included.
+    pub(crate) fn bytes_received(&self) -> u64 {
+        let live: u64 = self.connections.iter().map(|entry| entry.value().bytes_received()).sum();
+        live + self.bytes_of_closed.load(Ordering::Relaxed)
+    }
+
+    /// Closes all connections and waits until every task has ended.
+    ///
+    /// # Cancel safety
+    /// Stopping goes on when the future is dropped.
+    pub(crate) async fn stop(&self) {
+        self.stopping.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    async fn keep(self: Arc<Self>, address: SocketAddr, events: mpsc::Sender<PoolEvent>) {
+        let backoff = Backoff::new(self.config.reconnect_base, self.config.reconnect_cap);
+        let mut rng = fastrand::Rng::new();
+        let mut failures = 0;
+        let stopping = self.stopping.clone();
+        let keep = async {
+            loop {
+                match self.open(address).await {
+                    Ok(connection) => {
+                        failures = 0;
+                        self.hold(address, connection, &events).await;
+                    }
+                    Err(error) => {
+                        tracing::debug!(peer = %address, %error, "connecting failed");
+                        metrics::connect_failed(&error);
+                        failures += 1;
+                        events.send(PoolEvent::Failed { address, error }).await.ok();
+                    }
+                }
+                tokio::time::sleep(backoff.delay(failures, &mut rng)).await;
+            }
+        };
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            () = keep => {}
+        }
+        // The pool holds the last handle; the connection's task ends when it is closed.
+        if let Some((_, connection)) = self.connections.remove(&address) {
+            self.bytes_of_closed.fetch_add(connection.bytes_received(), Ordering::Relaxed);
+            connection.close();
+        }
+    }
+
+    async fn open(&self, address: SocketAddr) -> Result<Connection, ConnectError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        Connection::open(
+            address,
+            id,
+            &self.params,
+            self.start_height,
+            &self.config.connection,
+            self.monitor.clone(),
+            &self.tracker,
+        )
+        .await
+    }
+
+    /// Offers a connection until it ends.
+    async fn hold(&self, address: SocketAddr, connection: Connection, events: &mpsc::Sender<PoolEvent>) {
+        let info = connection.info().clone();
+        self.connections.insert(address, connection.clone());
+        metrics::connected(self.connections.len());
+        // Nobody listens any more while the pool is being stopped.
+        events.send(PoolEvent::Up { address, info }).await.ok();
+        let reason = connection.closed().await;
+        self.connections.remove_if(&address, |_, current| current.id() == connection.id());
+        self.bytes_of_closed.fetch_add(connection.bytes_received(), Ordering::Relaxed);
+        metrics::connected(self.connections.len());
+        events.send(PoolEvent::Down { address, reason }).await.ok();
+    }
+}

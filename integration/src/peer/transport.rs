@@ -1,0 +1,74 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use spv_correlation::{CorrelationError, RegisterError};
+use spv_executor::Transport;
+use spv_recovery::{Classify, FailureKind};
+use tokio::time::Instant;
+
+use super::pool::Pool;
+use super::request::{Answer, Request};
+
+/// Why a request brought no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum RequestError {
+    /// There is no connection to the peer, or it ended.
+    #[error("not connected")]
+    Disconnected,
+    /// The connection's table of requests has no place.
+    #[error("cannot be sent now: {0}")]
+    Register(#[from] RegisterError),
+    /// The peer refused, or answered something else.
+    #[error("{0}")]
+    Correlation(#[from] CorrelationError),
+}
+
+impl Classify for RequestError {
+    fn failure_kind(&self) -> FailureKind {
+        match self {
+            Self::Disconnected
+            | Self::Register(RegisterError::Closed)
+            | Self::Correlation(CorrelationError::Disconnected) => FailureKind::Disconnected,
+            Self::Correlation(CorrelationError::Refused { .. }) => FailureKind::Refused,
+            Self::Correlation(CorrelationError::Expired { .. }) => FailureKind::Timeout,
+            Self::Correlation(_) => FailureKind::Invalid,
+            Self::Register(_) => FailureKind::Internal,
+        }
+    }
+}
+
+/// Sends requests over the connections of a [`Pool`].
+#[derive(Debug, Clone)]
+pub(crate) struct PoolTransport {
+    pool: Arc<Pool>,
+}
+
+impl PoolTransport {
+    /// A transport over this pool.
+    pub(crate) fn new(pool: Arc<Pool>) -> Self {
+        Self { pool }
+    }
+}
+
+impl Transport for PoolTransport {
+    type Peer = SocketAddr;
+    type Request = Request;
+    type Response = Answer;
+    type Error = RequestError;
+
+    async fn send(&self, peer: &SocketAddr, request: Request) -> Result<Answer, RequestError> {
+        let kind = request.kind();
+        let connection = self.pool.connection(peer).ok_or(RequestError::Disconnected)?;
+        let result = connection.request(request).await;
+        let now = Instant::now().into_std();
+        match &result {
+            Ok(_) => {}
+            Err(RequestError::Correlation(CorrelationError::Refused { .. })) => {
+                self.pool.monitor().on_refusal(peer, &kind, now);
+            }
+            Err(_) => self.pool.monitor().on_failure(peer, &kind, now),
+        }
+        result
+    }
+}

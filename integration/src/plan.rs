@@ -1,0 +1,311 @@
+//! Which requests bring the wanted lists, computed from headers alone (docs/design: plan from headers, not from answers).
+
+use std::collections::BTreeSet;
+
+use dashcore::network::message_qrinfo::GetQRInfo;
+use dashcore::network::message_sml::GetMnListDiff;
+use dashcore::sml::llmq_type::LLMQParams;
+use dashcore::{BlockHash, ChainParams, Header};
+
+use crate::headers::HeaderChain;
+use crate::peer::{Request, RequestKind};
+
+/// A cycle's list is that of the block this far below its base (Dash Core `WORK_DIFF_DEPTH`, llmq/utils.h).
+pub(crate) const WORK_BLOCK_OFFSET: u32 = 8;
+
+/// Cycles whose lists one `qrinfo` with extra share brings beyond its oldest.
+const CYCLES_PER_QRINFO: u32 = 4;
+
+/// A further base this many cycles below the requested one. Commitments of failed DKGs can be that old; without a base
+/// at or below the cycles they need, the first diff of an answer would be the whole list from genesis.
+const DEEP_BASE_CYCLES: u32 = 8;
+
+/// The base for the tip's diff is this far below our tip, so that a node a few blocks behind does not refuse.
+const TIP_BASE_DEPTH: u32 = 8;
+
+/// A block of the header chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// Height.
+    pub(crate) height: u32,
+    /// Hash.
+    pub(crate) hash: BlockHash,
+    /// Header.
+    pub(crate) header: Header,
+}
+
+/// One request and the lists that it is meant to bring. Its answer can be applied once the list at `base` is proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Work {
+    /// Block whose list the first wanted one is based on; genesis stands for the empty list.
+    pub(crate) base: Block,
+    /// Blocks whose lists are wanted, ascending.
+    pub(crate) wanted: Vec<Block>,
+    /// What to ask.
+    pub(crate) request: Request,
+}
+
+impl Work {
+    /// Height of the lowest wanted list; work is applied in this order.
+    pub(crate) fn order(&self) -> u64 {
+        self.wanted.first().map_or(0, |block| u64::from(block.height))
+    }
+
+    /// The same lists by one `getmnlistd` each; `None` when that is what this work already is.
+    pub(crate) fn alternative(&self) -> Option<Vec<Self>> {
+        (self.request.kind() == RequestKind::QrInfo).then(|| {
+            let bases = std::iter::once(&self.base).chain(&self.wanted);
+            bases.zip(&self.wanted).map(|(&base, &block)| list_diff(base, block)).collect()
+        })
+    }
+}
+
+/// All work that is needed, in order of application, and what it amounts to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// Work in order of application.
+    pub(crate) works: Vec<Work>,
+    /// Heights of all lists in the range, those already proven included.
+    pub(crate) heights: Vec<u32>,
+}
+
+impl Plan {
+    /// Plans the lists of every cycle's work block from `from` on and of the chain's tip.
+    ///
+    /// `proven` are the heights whose lists are already held for blocks of this chain.
+    pub(crate) fn new(params: &ChainParams, chain: &HeaderChain, from: u32, proven: &BTreeSet<u32>) -> Self {
+        let planner = Planner { params, chain, rotated: params.rotated() };
+        planner.plan(from, proven)
+    }
+}
+
+struct Planner<'a> {
+    params: &'a ChainParams,
+    chain: &'a HeaderChain,
+    rotated: &'a LLMQParams,
+}
+
+impl Planner<'_> {
+    fn plan(&self, from: u32, proven: &BTreeSet<u32>) -> Plan {
+        let tip = self.chain.tip_height();
+        let first = from.max(self.params.activation.dip3).max(self.chain.start_height());
+        let cycle = self.rotated.dkg_interval;
+        let mut heights: Vec<u32> = (1..)
+            .map_while(|index: u32| index.checked_mul(cycle)?.checked_sub(WORK_BLOCK_OFFSET))
+            .skip_while(|&height| height < first)
+            .take_while(|&height| height < tip)
+            .collect();
+        if tip >= first {
+            heights.push(tip);
+        }
+
+        let mut works = Vec::new();
+        let mut missing = heights.iter().copied().filter(|height| !proven.contains(height)).peekable();
+        // The base of each work is the newest list at hand when it is its turn.
+        let mut base = None;
+        while let Some(height) = missing.next() {
+            let newest_proven = proven.range(..height).next_back().copied();
+            let base_height = base.max(newest_proven);
+            let mut group = vec![height];
+            let consecutive = base_height.is_some_and(|base| base + cycle == height);
+            if consecutive && height != tip {
+                while group.len() < CYCLES_PER_QRINFO as usize {
+                    let next = group[group.len() - 1] + cycle;
+                    match missing.next_if(|&height| height == next && height != tip) {
+                        Some(height) => group.push(height),
+                        None => break,
+                    }
+                }
+            }
+            let blocks: Vec<Block> = group.iter().filter_map(|&height| self.block(height)).collect();
+            base = group.last().copied();
+            match base_height.and_then(|height| self.block(height)) {
+                Some(from) => match self.qrinfo(from, &blocks).filter(|_| consecutive && height != tip) {
+                    Some(work) => works.push(work),
+                    None => {
+                        let bases = std::iter::once(&from).chain(&blocks);
+                        works.extend(bases.zip(&blocks).map(|(&base, &block)| list_diff(base, block)));
+                    }
+                },
+                None => works.extend(blocks.iter().map(|&block| list_diff(self.genesis(), block))),
+            }
+        }
+        Plan { works, heights }
+    }
+
+    /// One `qrinfo` for up to four consecutive cycles; `None` where no node could serve it.
+    fn qrinfo(&self, base: Block, wanted: &[Block]) -> Option<Work> {
+        let cycle = self.rotated.dkg_interval;
+        let work_block = wanted.last()?;
+        let cycle_base = work_block.height + WORK_BLOCK_OFFSET;
+        // Snapshots exist from the first rotated cycle on, and H-4C has to be one of them.
+        let oldest_snapshot = cycle_base.checked_sub(CYCLES_PER_QRINFO * cycle)?;
+        if oldest_snapshot == 0 || oldest_snapshot < self.params.activation.dip24 {
+            return None;
+        }
+        let requested = self.block(cycle_base.min(self.chain.tip_height()))?;
+        if requested.height < cycle_base {
+            return None;
+        }
+        let oldest_list = oldest_snapshot.checked_sub(WORK_BLOCK_OFFSET)?;
+        let deep = cycle_base.checked_sub(DEEP_BASE_CYCLES * cycle + WORK_BLOCK_OFFSET);
+        let recent = self.chain.tip_height().saturating_sub(TIP_BASE_DEPTH).max(work_block.height);
+        let bases: BTreeSet<u32> =
+            deep.into_iter().chain([oldest_list, base.height, recent]).filter(|&height| height > 0).collect();
+        let base_block_hashes = bases.into_iter().filter_map(|height| self.chain.hash(height)).collect();
+        Some(Work {
+            base,
+            wanted: wanted.to_vec(),
+            request: Request::QrInfo {
+                message: GetQRInfo {
+                    base_block_hashes,
+                    block_request_hash: requested.hash,
+                    extra_share: true,
+                },
+                work_block: work_block.hash,
+            },
+        })
+    }
+
+    fn genesis(&self) -> Block {
+        Block { height: 0, hash: self.params.genesis_hash, header: self.params.genesis }
+    }
+
+    fn block(&self, height: u32) -> Option<Block> {
+        Some(Block { height, hash: self.chain.hash(height)?, header: *self.chain.header(height)? })
+    }
+}
+
+fn list_diff(base: Block, block: Block) -> Work {
+    let names = GetMnListDiff { base_block_hash: base.hash, block_hash: block.hash };
+    Work { base, wanted: vec![block], request: Request::ListDiff(names) }
+}
+
+#[cfg(test)]
+mod tests {
+    use dashcore::Network;
+    use dashcore::hash_types::TxMerkleNode;
+    use dashcore::params::Activation;
+
+    use super::*;
+
+    fn params() -> ChainParams {
+        let params = ChainParams::new(Network::Regtest);
+        let activation = Activation { dip3: 2, v20: 300, ..params.activation };
+        ChainParams { activation, ..params }
+    }
+
+    fn chain(params: &ChainParams, tip: u32) -> HeaderChain {
+        let mut chain = HeaderChain::starting_at_or_below(params, 0);
+        for height in 1..=tip {
+            let header = Header {
+                version: 4,
+                prev_blockhash: chain.tip_hash(),
+                merkle_root: TxMerkleNode::all_zeros(),
+                time: params.genesis.time + height,
+                bits: 0x207f_ffff,
+                nonce: 0,
+            };
+            chain.restore([(header, header.block_hash())]).unwrap();
+        }
+        chain
+    }
+
+    /// Every wanted list once, in order, each work based on a list that is there before it.
+    fn assert_sound(plan: &Plan, proven: &BTreeSet<u32>) {
+        let mut held = proven.clone();
+        held.insert(0);
+        for work in &plan.works {
+            assert!(held.contains(&work.base.height), "base {} is not held", work.base.height);
+            for block in &work.wanted {
+                assert!(held.insert(block.height), "list {} is planned twice", block.height);
+            }
+        }
+        let all: BTreeSet<u32> = plan.heights.iter().copied().collect();
+        assert!(all.is_subset(&held));
+    }
+
+    #[test]
+    fn four_cycles_share_one_qrinfo_and_the_first_list_comes_from_genesis() {
+        let params = params();
+        let chain = chain(&params, 862);
+        let plan = Plan::new(&params, &chain, 1, &BTreeSet::new());
+        assert_sound(&plan, &BTreeSet::new());
+        assert_eq!(plan.heights.len(), 36);
+        assert_eq!(plan.heights.first(), Some(&16));
+        assert_eq!(plan.heights.last(), Some(&862));
+        let kinds: Vec<_> = plan.works.iter().map(|work| (work.request.kind(), work.wanted.len())).collect();
+        use RequestKind::{MnListDiff, QrInfo};
+        let mut expected = vec![(MnListDiff, 1)];
+        expected.extend([(QrInfo, 4); 8]);
+        expected.extend([(QrInfo, 2), (MnListDiff, 1)]);
+        assert_eq!(kinds, expected);
+    }
+
+    #[test]
+    fn a_qrinfo_names_few_bases_and_one_at_its_oldest_list() {
+        let params = params();
+        let chain = chain(&params, 862);
+        let plan = Plan::new(&params, &chain, 600, &BTreeSet::from([592]));
+        assert_sound(&plan, &BTreeSet::from([592]));
+        let Request::QrInfo { message, work_block } = &plan.works[0].request else {
+            panic!("the base is one cycle below, so a qrinfo fits");
+        };
+        let heights: Vec<_> =
+            message.base_block_hashes.iter().map(|hash| chain.height_of(hash).unwrap()).collect();
+        assert_eq!(heights, [496, 592, 854]);
+        assert_eq!(chain.height_of(work_block), Some(688));
+        assert_eq!(chain.height_of(&message.block_request_hash), Some(696));
+        for work in &plan.works {
+            if let Request::QrInfo { message, .. } = &work.request {
+                assert!(message.base_block_hashes.len() <= 4);
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_is_missing_is_planned() {
+        let params = params();
+        let chain = chain(&params, 862);
+        let all = Plan::new(&params, &chain, 1, &BTreeSet::new()).heights;
+        let mut proven: BTreeSet<u32> = all.iter().copied().collect();
+        assert!(Plan::new(&params, &chain, 1, &proven).works.is_empty());
+        for gap in [16, 40, 400, 856] {
+            proven.remove(&gap);
+        }
+        let plan = Plan::new(&params, &chain, 1, &proven);
+        assert_sound(&plan, &proven);
+        let wanted: Vec<u32> =
+            plan.works.iter().flat_map(|work| &work.wanted).map(|block| block.height).collect();
+        assert_eq!(wanted, [16, 40, 400, 856]);
+    }
+
+    #[test]
+    fn a_refused_qrinfo_falls_apart_into_chained_list_diffs() {
+        let params = params();
+        let chain = chain(&params, 862);
+        let plan = Plan::new(&params, &chain, 1, &BTreeSet::new());
+        let diffs = plan.works[3].alternative().unwrap();
+        assert_eq!(diffs.len(), 4);
+        let mut base = plan.works[3].base;
+        for (diff, wanted) in diffs.iter().zip(&plan.works[3].wanted) {
+            assert_eq!((diff.base, diff.wanted.as_slice()), (base, &[*wanted][..]));
+            assert!(diff.alternative().is_none());
+            base = *wanted;
+        }
+    }
+
+    #[test]
+    fn any_range_and_any_holes_give_a_sound_plan() {
+        let params = params();
+        let chain = chain(&params, 700);
+        let mut rng = fastrand::Rng::with_seed(7);
+        for _ in 0..200 {
+            let from = rng.u32(0..720);
+            let all = Plan::new(&params, &chain, from, &BTreeSet::new());
+            assert_sound(&all, &BTreeSet::new());
+            let proven: BTreeSet<u32> = all.heights.iter().copied().filter(|_| rng.bool()).collect();
+            assert_sound(&Plan::new(&params, &chain, from, &proven), &proven);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+use std::sync::Arc;
+
+use dashcore::consensus::{deserialize, serialize};
+use dashcore::network::message_sml::MnListDiff;
+use dashcore::{BlockHash, ChainParams, Header};
+use redb::ReadableTable;
+use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
+
+use super::schema::{HEADERS, LISTS};
+use super::{Store, StoreError};
+
+/// A proven list as it is stored: as the diff that leads to it, with its own proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListRow {
+    height: u32,
+    base_height: u32,
+    depth: u32,
+    diff: MnListDiff,
+}
+
+impl ListRow {
+    /// A list stored as its difference to another stored one, `depth` diffs after the last whole list.
+    pub(crate) fn based(diff: MnListDiff, height: u32, base_height: u32, depth: u32) -> Self {
+        Self { height, base_height, depth, diff }
+    }
+
+    /// A list stored whole, as a diff from genesis.
+    pub(crate) fn whole(diff: MnListDiff, height: u32) -> Self {
+        Self { height, base_height: 0, depth: 0, diff }
+    }
+
+    /// Diffs between this list and the last one that is stored whole.
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// Height of the list.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+}
+
+impl Store {
+    /// Stores lists in one durable transaction.
+    ///
+    /// # Errors
+    /// When writing fails; nothing has then changed.
+    pub fn save_lists(&self, rows: &[ListRow]) -> Result<(), StoreError> {
+        let transaction = self.write()?;
+        {
+            let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+            for row in rows {
+                let diff = serialize(&row.diff);
+                let value =
+                    (row.diff.block_hash.as_byte_array(), row.base_height, row.depth, diff.as_slice());
+                lists.insert(row.height, value).map_err(|source| self.failed(source))?;
+            }
+        }
+        transaction.commit().map_err(|source| self.failed(source))
+    }
+
+    /// Heights and blocks of all stored lists, ascending.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn lists(&self) -> Result<Vec<(u32, BlockHash)>, StoreError> {
+        let transaction = self.read()?;
+        let table = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+        table
+            .iter()
+            .map_err(|source| self.failed(source))?
+            .map(|row| {
+                let (height, value) = row.map_err(|source| self.failed(source))?;
+                Ok((height.value(), BlockHash::from_byte_array(*value.value().0)))
+            })
+            .collect()
+    }
+
+    /// The list and quorums at a height, proven anew from what is stored; `None` when no list is stored there.
+    ///
+    /// # Errors
+    /// When reading fails or what is stored does not prove the list.
+    pub fn state(&self, params: &ChainParams, height: u32) -> Result<Option<Arc<ProvenState>>, StoreError> {
+        Ok(self.state_and_depth(params, height)?.map(|(state, _)| state))
+    }
+
+    /// Also says how many diffs lie between the list and the last whole one.
+    pub(crate) fn state_and_depth(
+        &self,
+        params: &ChainParams,
+        height: u32,
+    ) -> Result<Option<(Arc<ProvenState>, u32)>, StoreError> {
+        let transaction = self.read()?;
+        let lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+        let headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+
+        let mut diffs: Vec<(u32, MnListDiff)> = Vec::new();
+        let mut depth_of_wanted = None;
+        let mut next = height;
+        while next > 0 {
+            let Some(row) = lists.get(next).map_err(|source| self.failed(source))? else {
+                if depth_of_wanted.is_none() {
+                    return Ok(None);
+                }
+                return Err(self.damaged("base of a list"));
+            };
+            let (_, base_height, depth, diff) = row.value();
+            depth_of_wanted.get_or_insert(depth);
+            if base_height >= next {
+                return Err(self.damaged("base of a list"));
+            }
+            diffs.push((next, deserialize(diff).map_err(|_| self.damaged("list"))?));
+            next = base_height;
+        }
+        let Some(depth) = depth_of_wanted else { return Ok(None) };
+
+        let mut state = ProvenState::genesis(params.genesis_hash);
+        while let Some((height, diff)) = diffs.pop() {
+            let Some(row) = headers.get(height).map_err(|source| self.failed(source))? else {
+                return Err(self.damaged("header of a list"));
+            };
+            let (header, hash) = row.value();
+            let header: Header = deserialize(header).map_err(|_| self.damaged("header"))?;
+            let block = BlockRef { hash: BlockHash::from_byte_array(*hash), header: &header, height };
+            let checked = CheckedDiff::check(diff, block).map_err(|_| self.damaged("proof of a list"))?;
+            state = state.advance(&checked).map_err(|_| self.damaged("list"))?;
+        }
+        Ok(Some((Arc::new(state), depth)))
+    }
+}

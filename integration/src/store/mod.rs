@@ -1,0 +1,226 @@
+//! The database: headers and proven lists. One redb file; every write is one durable transaction, so a process that is
+//! killed at any point leaves the state before or after it.
+
+mod error;
+mod lists;
+mod schema;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dashcore::consensus::deserialize;
+use dashcore::{BlockHash, ChainParams, Header, Network};
+use redb::{Database, ReadableDatabase, ReadableTable};
+
+pub use error::StoreError;
+pub use lists::ListRow;
+
+use crate::headers::HeaderChain;
+use schema::{FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK};
+
+/// Name of the database file within the data directory.
+const FILE_NAME: &str = "qrsync.redb";
+
+/// An open database. Only one process can have it open.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    path: PathBuf,
+    network: Network,
+}
+
+impl Store {
+    /// Opens the database in `directory` for `network`, creating both where they are missing.
+    ///
+    /// # Errors
+    /// When the directory cannot be written, the file is in use, of another network or format, or damaged.
+    pub fn create_or_open(directory: &Path, network: &Network) -> Result<Self, StoreError> {
+        fs::create_dir_all(directory)
+            .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
+        let path = directory.join(FILE_NAME);
+        let database = Database::create(&path).map_err(|source| StoreError::open(&path, source))?;
+        match read_network(&database, &path)? {
+            None => write_meta(&database, network, &path)?,
+            Some(found) if found != *network => {
+                return Err(StoreError::OtherNetwork { path, found, expected: network.clone() });
+            }
+            Some(_) => {}
+        }
+        Ok(Self { database, path, network: network.clone() })
+    }
+
+    /// Opens the database in `directory`, which must exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is none, and as for [`create_or_open`](Self::create_or_open).
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join(FILE_NAME);
+        if !path.exists() {
+            return Err(StoreError::Missing { path });
+        }
+        let database = Database::open(&path).map_err(|source| StoreError::open(&path, source))?;
+        match read_network(&database, &path)? {
+            Some(network) => Ok(Self { database, path, network }),
+            None => Err(StoreError::Missing { path }),
+        }
+    }
+
+    /// The network that the data is of.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The stored header chain; `None` before the first header is stored.
+    ///
+    /// # Errors
+    /// When reading fails or the headers do not link up.
+    pub fn chain(&self, params: &ChainParams) -> Result<Option<HeaderChain>, StoreError> {
+        let transaction = self.read()?;
+        let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+        let mut chain: Option<HeaderChain> = None;
+        for row in table.iter().map_err(|source| self.failed(source))? {
+            let (height, value) = row.map_err(|source| self.failed(source))?;
+            let (header, hash) = value.value();
+            let header: Header = deserialize(header).map_err(|_| self.damaged("header"))?;
+            let hash = BlockHash::from_byte_array(*hash);
+            match &mut chain {
+                Some(chain) => {
+                    chain.restore([(header, hash)]).map_err(|_| self.damaged("header chain"))?;
+                }
+                None => {
+                    let start = HeaderChain::starting_at_or_below(params, height.value());
+                    if start.start_height() != height.value() || start.tip_hash() != hash {
+                        return Err(self.damaged("start of the header chain"));
+                    }
+                    chain = Some(start);
+                }
+            }
+        }
+        Ok(chain)
+    }
+
+    /// Makes the stored chain equal to `chain`: headers above `unchanged` are replaced, and lists of blocks that are no
+    /// longer in the chain are dropped. With `unchanged` `None` all headers are replaced.
+    ///
+    /// # Errors
+    /// When writing fails; nothing has then changed.
+    pub fn save_chain(&self, chain: &HeaderChain, unchanged: Option<u32>) -> Result<(), StoreError> {
+        let transaction = self.write()?;
+        {
+            let failed = |source: redb::Error| self.failed(source);
+            let mut headers = transaction.open_table(HEADERS).map_err(|source| failed(source.into()))?;
+            let mut heights = transaction.open_table(HEIGHTS).map_err(|source| failed(source.into()))?;
+            let mut lists = transaction.open_table(LISTS).map_err(|source| failed(source.into()))?;
+            let first_changed = unchanged.map_or(0, |height| height + 1);
+            for row in headers.extract_from_if(first_changed.., |_, _| true).map_err(|e| failed(e.into()))? {
+                let (_, value) = row.map_err(|source| failed(source.into()))?;
+                let (_, hash) = value.value();
+                heights.remove(hash).map_err(|source| failed(source.into()))?;
+            }
+            for height in first_changed.max(chain.start_height())..=chain.tip_height() {
+                if let (Some(header), Some(hash)) = (chain.header(height), chain.hash(height)) {
+                    let row = (&header.to_bytes(), hash.as_byte_array());
+                    headers.insert(height, row).map_err(|source| failed(source.into()))?;
+                    heights.insert(hash.as_byte_array(), height).map_err(|source| failed(source.into()))?;
+                }
+            }
+            lists
+                .retain(|height, (hash, _, _, _)| {
+                    chain.hash(height).is_some_and(|kept| kept.as_byte_array() == hash)
+                })
+                .map_err(|source| failed(source.into()))?;
+        }
+        transaction.commit().map_err(|source| self.failed(source))
+    }
+
+    /// Height of a stored block.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn height_of(&self, hash: &BlockHash) -> Result<Option<u32>, StoreError> {
+        let transaction = self.read()?;
+        let table = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
+        let height = table.get(hash.as_byte_array()).map_err(|source| self.failed(source))?;
+        Ok(height.map(|height| height.value()))
+    }
+
+    /// Height and hash of the stored tip.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn tip(&self) -> Result<Option<(u32, BlockHash)>, StoreError> {
+        let transaction = self.read()?;
+        let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+        let last = table.last().map_err(|source| self.failed(source))?;
+        Ok(last.map(|(height, value)| (height.value(), BlockHash::from_byte_array(*value.value().1))))
+    }
+
+    /// Number of stored headers.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn header_count(&self) -> Result<u64, StoreError> {
+        use redb::ReadableTableMetadata;
+        let transaction = self.read()?;
+        let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+        table.len().map_err(|source| self.failed(source))
+    }
+
+    fn read(&self) -> Result<redb::ReadTransaction, StoreError> {
+        self.database.begin_read().map_err(|source| self.failed(source))
+    }
+
+    fn write(&self) -> Result<redb::WriteTransaction, StoreError> {
+        self.database.begin_write().map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: impl Into<redb::Error>) -> StoreError {
+        StoreError::Database { path: self.path.clone(), source: Box::new(source.into()) }
+    }
+
+    fn damaged(&self, what: &'static str) -> StoreError {
+        StoreError::Damaged { path: self.path.clone(), what }
+    }
+}
+
+/// `None` for a database that was just created.
+fn read_network(database: &Database, path: &Path) -> Result<Option<Network>, StoreError> {
+    let failed =
+        |source: redb::Error| StoreError::Database { path: path.to_owned(), source: Box::new(source) };
+    let transaction = database.begin_read().map_err(|source| failed(source.into()))?;
+    let table = match transaction.open_table(META) {
+        Ok(table) => table,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(source) => return Err(failed(source.into())),
+    };
+    let read = |key| -> Result<Option<String>, StoreError> {
+        let value = table.get(key).map_err(|source| failed(source.into()))?;
+        Ok(value.map(|value| value.value().to_owned()))
+    };
+    if let Some(found) = read(META_FORMAT)?.filter(|found| found != FORMAT) {
+        return Err(StoreError::Format { path: path.to_owned(), found });
+    }
+    let network = read(META_NETWORK)?;
+    let parsed = network.map(|name| name.parse()).transpose();
+    parsed.map_err(|_| StoreError::Damaged { path: path.to_owned(), what: "network name" })
+}
+
+fn write_meta(database: &Database, network: &Network, path: &Path) -> Result<(), StoreError> {
+    let write = || -> Result<(), redb::Error> {
+        let transaction = database.begin_write()?;
+        {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert(META_FORMAT, FORMAT)?;
+            meta.insert(META_NETWORK, network.to_string().as_str())?;
+            transaction.open_table(HEADERS)?;
+            transaction.open_table(HEIGHTS)?;
+            transaction.open_table(LISTS)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    };
+    write().map_err(|source| StoreError::Database { path: path.to_owned(), source: Box::new(source) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+use redb::TableDefinition;
+
+/// Changes whenever the meaning of a table does.
+pub(super) const FORMAT: &str = "1";
+
+pub(super) const META_FORMAT: &str = "format";
+pub(super) const META_NETWORK: &str = "network";
+
+/// Facts about the database itself.
+pub(super) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
+
+/// Height to header and its hash, which X11 makes slow to compute again.
+pub(super) const HEADERS: TableDefinition<'_, u32, (&[u8; 80], &[u8; 32])> = TableDefinition::new("headers");
+
+/// Block hash to height.
+pub(super) const HEIGHTS: TableDefinition<'_, &[u8; 32], u32> = TableDefinition::new("heights");
+
+/// Height to block hash, height of the base, number of diffs since the last whole list, and the `mnlistdiff`.
+pub(super) const LISTS: TableDefinition<'_, u32, (&[u8; 32], u32, u32, &[u8])> =
+    TableDefinition::new("lists");

@@ -1,0 +1,367 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use spv_executor::ExecuteError;
+use spv_recovery::{Action, Attempt, FailureKind, GiveUpReason, History};
+use spv_scheduler::{Job, Priority, Queue, Ticket};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::peers::{Executed, Outcome, Peers, failure_kind};
+use super::progress::Progress;
+use crate::blame::{digest, network_group};
+use crate::config::{ConfigError, Settings};
+use crate::metrics;
+use crate::peer::Answer;
+use crate::plan::{Plan, Work};
+use crate::verify::{AnswerError, Verdict, Verifier};
+
+/// Without a peer for this long although some address may still come, the sync ends as degraded.
+const MAX_WAIT_FOR_PEER: Duration = Duration::from_secs(60);
+
+/// Work that has to run alone looks this often whether it can.
+const ALONE_RECHECK: Duration = Duration::from_millis(20);
+
+/// Why not all lists could be brought.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DownloadFailure {
+    /// Nobody is there to be asked.
+    #[error("no usable peer")]
+    NoPeer,
+    /// A list could not be had from anybody.
+    #[error("the list at height {height} could not be had after {attempts} attempts; add peers with --peer")]
+    Exhausted {
+        /// Height of the list.
+        height: u32,
+        /// Attempts made.
+        attempts: u32,
+    },
+    /// Independent peers gave the same answer and it does not verify.
+    #[error(
+        "{witnesses} independent peers gave the same answer for height {height}, which does not verify: {reason}"
+    )]
+    Unverifiable {
+        /// Height of the list.
+        height: u32,
+        /// Peers that gave this answer.
+        witnesses: u32,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Something failed on this side.
+    #[error("an internal failure stopped the download of the list at height {height}")]
+    Internal {
+        /// Height of the list.
+        height: u32,
+    },
+}
+
+/// What the download of lists came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Lists proven and stored.
+    pub(crate) lists: u64,
+    /// Attempts that were made again.
+    pub(crate) retried: u64,
+    /// Answers that came after their soft timeout.
+    pub(crate) late: u64,
+    /// Bytes of answers that were not used.
+    pub(crate) wasted_bytes: u64,
+}
+
+/// Downloads and verifies the lists of a plan: schedules, sends, verifies, recovers.
+pub(crate) struct ListDownload<'a> {
+    peers: Arc<Peers>,
+    verifier: &'a Arc<Verifier>,
+    queue: Queue<WorkId>,
+    backlog: std::vec::IntoIter<Work>,
+    window: usize,
+    /// Work that is queued, in flight or being verified. Bounded by the window, and always holding the lowest
+    /// unapplied list, so that answers that wait for their base cannot keep it from being asked for.
+    open: BTreeMap<WorkId, Task>,
+    next_id: u64,
+    running: JoinSet<Step>,
+    progress: &'a Progress,
+    tally: Tally,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct WorkId(u64);
+
+/// Work with what has happened to it.
+struct Task {
+    work: Arc<Work>,
+    history: History<SocketAddr>,
+    avoid: BTreeSet<SocketAddr>,
+    alone: bool,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Queued(Ticket),
+    InFlight(Ticket),
+    Verifying,
+}
+
+/// What a spawned future came to.
+enum Step {
+    Fetched {
+        id: WorkId,
+        ticket: Ticket,
+        result: Box<Executed>,
+    },
+    Late {
+        id: WorkId,
+        peer: SocketAddr,
+        answer: Option<Answer>,
+    },
+    Verified {
+        id: WorkId,
+        answer: Verified,
+        verdict: Verdict,
+    },
+    /// The verification threads ended, which ends the sync by another way.
+    Unverified,
+}
+
+/// What is remembered of an answer that is being verified.
+struct Verified {
+    peer: SocketAddr,
+    bytes: u64,
+    digest: [u8; 32],
+}
+
+impl<'a> ListDownload<'a> {
+    pub(crate) fn new(
+        peers: Arc<Peers>,
+        verifier: &'a Arc<Verifier>,
+        plan: Plan,
+        settings: &Settings,
+        progress: &'a Progress,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            peers,
+            verifier,
+            queue: Queue::new(&settings.scheduler)?,
+            backlog: plan.works.into_iter(),
+            window: settings.window,
+            open: BTreeMap::new(),
+            next_id: 0,
+            running: JoinSet::new(),
+            progress,
+            tally: Tally::default(),
+        })
+    }
+
+    /// Runs until every list is stored or one cannot be had.
+    ///
+    /// # Cancel safety
+    /// Lists that were stored stay; all else is lost.
+    pub(crate) async fn run(mut self) -> (Tally, Result<(), DownloadFailure>) {
+        let result = self.drive().await;
+        self.running.shutdown().await;
+        (self.tally, result)
+    }
+
+    async fn drive(&mut self) -> Result<(), DownloadFailure> {
+        let mut peers_changed = self.peers.changes();
+        loop {
+            self.fill_window();
+            if self.open.is_empty() {
+                return Ok(());
+            }
+            let someone_is_free = self.peers.capacity() > 0;
+            let deserted = *peers_changed.borrow_and_update() == 0;
+            if deserted && self.peers.hopeless() {
+                return Err(DownloadFailure::NoPeer);
+            }
+            tokio::select! {
+                Some(job) = self.queue.next(), if someone_is_free => self.dispatch(job),
+                Some(step) = self.running.join_next() => match step {
+                    Ok(step) => self.handle(step)?,
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                },
+                _ = peers_changed.changed() => {}
+                () = tokio::time::sleep(MAX_WAIT_FOR_PEER), if deserted => {
+                    return Err(DownloadFailure::NoPeer);
+                }
+            }
+        }
+    }
+
+    /// Keeps as much work open as the window allows, lowest lists first.
+    fn fill_window(&mut self) {
+        while self.open.len() < self.window {
+            let Some(work) = self.backlog.next() else { return };
+            self.open_work(work);
+        }
+    }
+
+    fn open_work(&mut self, work: Work) {
+        let id = WorkId(self.next_id);
+        self.next_id += 1;
+        let has_alternative = work.alternative().is_some();
+        let history = if has_alternative { History::new().with_alternative() } else { History::new() };
+        let stage = Stage::Queued(self.enqueue(id, &work, Priority::Normal, Duration::ZERO));
+        let work = Arc::new(work);
+        self.open.insert(id, Task { work, history, avoid: BTreeSet::new(), alone: false, stage });
+    }
+
+    fn enqueue(&self, id: WorkId, work: &Work, priority: Priority, delay: Duration) -> Ticket {
+        self.queue
+            .push(id, priority.in_order(work.order()), delay)
+            .unwrap_or_else(|_| unreachable!("the queue is open and has room for more than the window"))
+    }
+
+    fn dispatch(&mut self, job: Job<WorkId>) {
+        let (id, ticket) = (job.item, job.ticket);
+        let others_in_flight = self.open.values().any(|task| matches!(task.stage, Stage::InFlight(_)));
+        let Some(task) = self.open.get_mut(&id) else {
+            self.queue.finish(ticket);
+            return;
+        };
+        if task.alone && others_in_flight {
+            let rank = Priority::High.in_order(task.work.order());
+            // The ticket is running: it was handed out by this very job.
+            self.queue.retry(ticket, id, rank, ALONE_RECHECK).ok();
+            return;
+        }
+        task.stage = Stage::InFlight(ticket);
+        let exclude = self.peers.without_blocked(&task.avoid);
+        let (peers, request) = (self.peers.clone(), task.work.request.clone());
+        self.running.spawn(async move {
+            let result = Box::new(peers.execute(request, exclude).await);
+            Step::Fetched { id, ticket, result }
+        });
+    }
+
+    fn handle(&mut self, step: Step) -> Result<(), DownloadFailure> {
+        match step {
+            Step::Fetched { id, ticket, result } => self.fetched(id, ticket, *result),
+            Step::Late { id, peer, answer: Some(answer) } => {
+                self.tally.late += 1;
+                self.verify(id, peer, answer);
+                Ok(())
+            }
+            Step::Verified { id, answer, verdict } => self.judged(id, &answer, verdict),
+            Step::Late { answer: None, .. } | Step::Unverified => Ok(()),
+        }
+    }
+
+    fn fetched(&mut self, id: WorkId, ticket: Ticket, result: Executed) -> Result<(), DownloadFailure> {
+        let error = match result {
+            Ok(completed) => {
+                self.verify(id, completed.peer, completed.response);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let kind = failure_kind(&error).unwrap_or(FailureKind::Internal);
+        let attempt = Attempt::new(error.peer().copied(), &kind, now());
+        if let ExecuteError::SoftTimeout { peer, late, .. } = error {
+            self.running.spawn(async move { Step::Late { id, peer, answer: late.await.ok() } });
+        }
+        // A late answer to an earlier request may have taken over meanwhile.
+        let current = self.open.get(&id).is_some_and(|task| task.stage == Stage::InFlight(ticket));
+        if current { self.failed(id, attempt, None) } else { Ok(()) }
+    }
+
+    /// Has an answer verified, unless another copy is done or being verified.
+    fn verify(&mut self, id: WorkId, peer: SocketAddr, answer: Answer) {
+        let bytes = answer.payload.len() as u64;
+        let task = self.open.get_mut(&id).filter(|task| task.stage != Stage::Verifying);
+        let Some(task) = task else {
+            self.peers.record(peer, Outcome::Redundant);
+            self.tally.wasted_bytes += bytes;
+            return;
+        };
+        if let Stage::Queued(ticket) | Stage::InFlight(ticket) = task.stage {
+            self.queue.cancel(ticket);
+        }
+        task.stage = Stage::Verifying;
+        let (work, verifier) = (task.work.clone(), self.verifier.clone());
+        self.running.spawn(async move {
+            let digest = digest(&answer.payload);
+            match verifier.verify(work, answer).await {
+                Ok(verdict) => Step::Verified { id, answer: Verified { peer, bytes, digest }, verdict },
+                Err(_) => Step::Unverified,
+            }
+        });
+    }
+
+    fn judged(&mut self, id: WorkId, answer: &Verified, verdict: Verdict) -> Result<(), DownloadFailure> {
+        match verdict {
+            Ok(applied) => {
+                self.peers.record(answer.peer, Outcome::Accepted);
+                self.tally.lists += applied.lists as u64;
+                self.progress.lists_proven(applied.lists as u64);
+                self.open.remove(&id);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::info!(peer = %answer.peer, %error, "wrong answer");
+                self.peers.record(answer.peer, Outcome::Invalid);
+                self.tally.wasted_bytes += answer.bytes;
+                let attempt = Attempt::new(answer.peer, &error, now())
+                    .with_digest(answer.digest)
+                    .in_group(network_group(answer.peer));
+                self.failed(id, attempt, Some(error))
+            }
+        }
+    }
+
+    /// Lets the recovery policy decide what becomes of work that failed.
+    fn failed(
+        &mut self,
+        id: WorkId,
+        attempt: Attempt<SocketAddr>,
+        error: Option<AnswerError>,
+    ) -> Result<(), DownloadFailure> {
+        let Some(mut task) = self.open.remove(&id) else { return Ok(()) };
+        if let Stage::InFlight(ticket) = task.stage {
+            self.queue.finish(ticket);
+        }
+        task.history.record(attempt);
+        let height = task.work.wanted.first().map_or(0, |block| block.height);
+        let connected = self.peers.connected();
+        let decision = self.peers.recovery().on_failure(&task.history, &connected, now());
+        tracing::debug!(height, strategy = decision.strategy, attempt = decision.attempt, "recovering");
+        match decision.action {
+            Action::Retry { after, avoid, alone } => {
+                self.tally.retried += 1;
+                metrics::retried(task.work.request.kind());
+                task.avoid = avoid.into_iter().collect();
+                task.alone = alone;
+                // Others wait for the lowest lists, so failed work goes before work of its kind.
+                task.stage = Stage::Queued(self.enqueue(id, &task.work, Priority::High, after));
+                self.open.insert(id, task);
+                Ok(())
+            }
+            Action::Alternative => {
+                task.work.alternative().into_iter().flatten().for_each(|work| self.open_work(work));
+                Ok(())
+            }
+            Action::GiveUp { reason } => Err(match reason {
+                GiveUpReason::AttemptsExhausted { attempts } => {
+                    DownloadFailure::Exhausted { height, attempts }
+                }
+                GiveUpReason::Unverifiable { witnesses, .. } => DownloadFailure::Unverifiable {
+                    height,
+                    witnesses,
+                    reason: error.map_or_else(String::new, |error| error.to_string()),
+                },
+                _ => DownloadFailure::Internal { height },
+            }),
+        }
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

@@ -1,0 +1,318 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashcore::ChainParams;
+use parking_lot::Mutex;
+use spv_executor::{Completed, Depth, ExecuteError, Executor};
+use spv_netmon::Monitor;
+use spv_recovery::{Classify, FailureKind, Recovery};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::config::Settings;
+use crate::peer::{
+    Answer, ConnectError, DisconnectReason, Pool, PoolEvent, PoolTransport, Request, RequestError,
+    RequestKind,
+};
+
+/// An address that failed this often in a row is no hope for a sync that has nobody else.
+const HOPELESS_AFTER: u32 = 3;
+
+/// A peer from which nothing useful came after this many requests is asked only when nobody else is there.
+const FRUITLESS_AFTER: u64 = 3;
+
+/// What became of an answer or a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The answer was valid and useful.
+    Accepted,
+    /// The answer came too late or twice.
+    Redundant,
+    /// The answer was wrong.
+    Invalid,
+    /// The request failed in this way.
+    Failed(FailureKind),
+}
+
+/// What a peer did during a sync.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct PeerReport {
+    /// Requests sent to it.
+    pub(crate) requests: u64,
+    /// Answers that were valid and useful.
+    pub(crate) accepted: u64,
+    /// Requests that it refused.
+    pub(crate) refused: u64,
+    /// Requests that brought nothing for another reason: timeouts, disconnections, wrong answers.
+    pub(crate) failed: u64,
+    /// Answers that were wrong; part of `failed`.
+    pub(crate) invalid: u64,
+    /// Requests that it did not answer in time; part of `failed`.
+    pub(crate) timeouts: u64,
+    /// Smoothed round-trip time.
+    pub(crate) rtt: Option<Duration>,
+    /// Most requests in flight at one time.
+    pub(crate) max_in_flight: usize,
+    /// Whether it was ever usable.
+    pub(crate) connected: bool,
+    /// Why the last connection could not be made or ended.
+    pub(crate) trouble: Option<String>,
+    consecutive_failures: u32,
+}
+
+/// The peers of a sync: connections, slots, measurements, and what each of them did.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    executor: Executor<PoolTransport>,
+    pool: Arc<Pool>,
+    recovery: Mutex<Recovery<SocketAddr>>,
+    depth: Depth,
+    reports: Mutex<BTreeMap<SocketAddr, PeerReport>>,
+    sent: Mutex<BTreeMap<RequestKind, u64>>,
+    changed: watch::Sender<usize>,
+}
+
+/// How a request ended.
+pub(crate) type Executed =
+    Result<Completed<SocketAddr, Answer>, ExecuteError<SocketAddr, Answer, RequestError>>;
+
+impl Peers {
+    /// Starts connecting to the configured addresses. The returned future follows the connections and has to be
+    /// polled for as long as the peers are used.
+    ///
+    /// # Errors
+    /// When a setting is out of range.
+    pub(crate) fn start(
+        params: &ChainParams,
+        addresses: &[SocketAddr],
+        start_height: u32,
+        settings: &Settings,
+    ) -> Result<(Arc<Self>, impl Future<Output = ()> + use<>), crate::config::ConfigError> {
+        let monitor = Monitor::new(settings.netmon.clone())?;
+        let (pool, events) = Pool::start(params, addresses, start_height, settings.pool(), monitor);
+        let executor = Executor::new(PoolTransport::new(pool.clone()), settings.executor.clone())?;
+        let recovery = Recovery::new(settings.recovery.clone(), fastrand::u64(..))?;
+        let reports = addresses.iter().map(|&address| (address, PeerReport::default())).collect();
+        let peers = Arc::new(Self {
+            executor,
+            pool,
+            recovery: Mutex::new(recovery),
+            depth: settings.depth,
+            reports: Mutex::new(reports),
+            sent: Mutex::new(BTreeMap::new()),
+            changed: watch::Sender::new(0),
+        });
+        Ok((peers.clone(), peers.follow(events)))
+    }
+
+    /// Peers that can be asked now, in order of address.
+    pub(crate) fn connected(&self) -> Vec<SocketAddr> {
+        self.executor.peers().into_iter().map(|load| load.peer).collect()
+    }
+
+    /// Whether nobody can be asked and every address has failed again and again.
+    pub(crate) fn hopeless(&self) -> bool {
+        *self.changed.borrow() == 0
+            && self.reports.lock().values().all(|report| report.consecutive_failures >= HOPELESS_AFTER)
+    }
+
+    /// Waits until a peer can be asked, and then a little longer for the others; returns whether there is one.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn ready(&self) -> bool {
+        let started = Instant::now();
+        let mut changed = self.changed.subscribe();
+        while *changed.borrow_and_update() == 0 {
+            if self.hopeless() {
+                return false;
+            }
+            // Cannot fail: the sender is a field of `self`.
+            changed.changed().await.ok();
+        }
+        let grace = (started.elapsed() * 2).max(Duration::from_millis(100));
+        let everybody = self.reports.lock().len();
+        // Elapses when some peer does not come in time; then the sync begins without it.
+        tokio::time::timeout(grace, changed.wait_for(|&connected| connected == everybody)).await.ok();
+        true
+    }
+
+    /// Notified whenever a peer comes or goes, or an attempt to connect fails.
+    pub(crate) fn changes(&self) -> watch::Receiver<usize> {
+        self.changed.subscribe()
+    }
+
+    /// Greatest height that a connected peer claimed for its chain; not verified.
+    pub(crate) fn claimed_height(&self) -> u32 {
+        let claimed = self.connected().into_iter().filter_map(|peer| self.pool.connection(&peer));
+        claimed.map(|connection| connection.info().start_height).max().unwrap_or(0)
+    }
+
+    /// How many more requests could start now.
+    pub(crate) fn capacity(&self) -> usize {
+        self.executor.capacity()
+    }
+
+    /// Sends a request to some peer that is neither excluded nor blocked, and waits for the answer.
+    pub(crate) async fn execute(&self, request: Request, exclude: BTreeSet<SocketAddr>) -> Executed {
+        let kind = request.kind();
+        let executed = self.executor.execute(request, exclude).await;
+        let peer = match &executed {
+            Ok(completed) => Some(completed.peer),
+            Err(error) => error.peer().copied(),
+        };
+        if let Some(peer) = peer {
+            *self.sent.lock().entry(kind).or_default() += 1;
+            self.with_report(peer, |report| report.requests += 1);
+        }
+        if let Err(error) = &executed
+            && let (Some(peer), Some(kind)) = (peer, failure_kind(error))
+        {
+            self.record(peer, Outcome::Failed(kind));
+        }
+        executed
+    }
+
+    /// Puts an outcome on the record of a peer.
+    pub(crate) fn record(&self, peer: SocketAddr, outcome: Outcome) {
+        self.with_report(peer, |report| match outcome {
+            Outcome::Accepted => report.accepted += 1,
+            Outcome::Redundant => {}
+            Outcome::Invalid | Outcome::Failed(FailureKind::Invalid) => {
+                report.failed += 1;
+                report.invalid += 1;
+            }
+            Outcome::Failed(FailureKind::Refused) => report.refused += 1,
+            Outcome::Failed(FailureKind::Timeout) => {
+                report.failed += 1;
+                report.timeouts += 1;
+            }
+            Outcome::Failed(_) => report.failed += 1,
+        });
+        if outcome == Outcome::Accepted {
+            self.recovery.lock().on_success(&peer, now());
+        }
+    }
+
+    /// The recovery policy.
+    pub(crate) fn recovery(&self) -> parking_lot::MutexGuard<'_, Recovery<SocketAddr>> {
+        self.recovery.lock()
+    }
+
+    /// What to exclude for work that avoids these peers: them and those cut off at the moment, unless that leaves
+    /// nobody.
+    pub(crate) fn without_blocked(&self, avoid: &BTreeSet<SocketAddr>) -> BTreeSet<SocketAddr> {
+        let mut exclude: BTreeSet<SocketAddr> = self.recovery.lock().blocked(now()).into_iter().collect();
+        exclude.extend(self.fruitless());
+        exclude.extend(avoid);
+        let somebody = self.connected().iter().any(|peer| !exclude.contains(peer));
+        if somebody { exclude } else { avoid.clone() }
+    }
+
+    /// Peers that refuse everything while others serve: being free at once, they would attract all work.
+    fn fruitless(&self) -> Vec<SocketAddr> {
+        let reports = self.reports.lock();
+        if reports.values().all(|report| report.accepted == 0) {
+            return Vec::new();
+        }
+        let fruitless =
+            |report: &PeerReport| report.accepted == 0 && report.refused + report.failed >= FRUITLESS_AFTER;
+        reports.iter().filter(|(_, report)| fruitless(report)).map(|(&address, _)| address).collect()
+    }
+
+    /// Requests sent, by kind.
+    pub(crate) fn sent(&self, kind: RequestKind) -> u64 {
+        self.sent.lock().get(&kind).copied().unwrap_or(0)
+    }
+
+    /// Bytes received over all connections.
+    pub(crate) fn bytes_received(&self) -> u64 {
+        self.pool.bytes_received()
+    }
+
+    /// What every peer did.
+    pub(crate) fn reports(&self) -> BTreeMap<SocketAddr, PeerReport> {
+        self.note_loads();
+        let mut reports = self.reports.lock().clone();
+        for (address, report) in &mut reports {
+            report.rtt = self.pool.monitor().health(address).and_then(|health| health.srtt);
+        }
+        reports
+    }
+
+    /// Ends all requests and connections and waits until they have ended.
+    ///
+    /// # Cancel safety
+    /// Stopping goes on when the future is dropped.
+    pub(crate) async fn stop(&self) {
+        self.note_loads();
+        self.executor.close().await;
+        self.pool.stop().await;
+    }
+
+    async fn follow(self: Arc<Self>, mut events: mpsc::Receiver<PoolEvent>) {
+        while let Some(event) = events.recv().await {
+            match event {
+                PoolEvent::Up { address, info } => {
+                    tracing::debug!(peer = %address, version = info.version, agent = info.user_agent, "connected");
+                    self.with_report(address, |report| {
+                        report.connected = true;
+                        report.consecutive_failures = 0;
+                    });
+                    self.recovery.lock().on_reconnect(&address);
+                    self.executor.add_peer(address, self.depth);
+                }
+                PoolEvent::Down { address, reason } => {
+                    self.note_loads();
+                    self.executor.remove_peer(&address);
+                    self.trouble(address, &reason);
+                }
+                PoolEvent::Failed { address, error } => self.failed_to_connect(address, &error),
+            }
+            self.changed.send_replace(self.executor.peers().len());
+        }
+    }
+
+    fn failed_to_connect(&self, address: SocketAddr, error: &ConnectError) {
+        self.with_report(address, |report| {
+            report.consecutive_failures += 1;
+            report.trouble = Some(error.to_string());
+        });
+    }
+
+    fn trouble(&self, address: SocketAddr, reason: &DisconnectReason) {
+        if *reason != DisconnectReason::Local {
+            self.with_report(address, |report| report.trouble = Some(reason.to_string()));
+        }
+    }
+
+    /// The executor forgets a peer's peak when it goes, so it is noted before.
+    fn note_loads(&self) {
+        for load in self.executor.peers() {
+            self.with_report(load.peer, |report| {
+                report.max_in_flight = report.max_in_flight.max(load.max_in_flight);
+            });
+        }
+    }
+
+    fn with_report(&self, peer: SocketAddr, change: impl FnOnce(&mut PeerReport)) {
+        change(self.reports.lock().entry(peer).or_default());
+    }
+}
+
+/// What kind of failure an error is; `None` when it is not about a peer or a request at all.
+pub(crate) fn failure_kind(error: &ExecuteError<SocketAddr, Answer, RequestError>) -> Option<FailureKind> {
+    match error {
+        ExecuteError::NoEligiblePeer => Some(FailureKind::NoPeer),
+        ExecuteError::SoftTimeout { .. } | ExecuteError::HardTimeout { .. } => Some(FailureKind::Timeout),
+        ExecuteError::Transport { source, .. } => Some(source.failure_kind()),
+        ExecuteError::Closed => None,
+        _ => Some(FailureKind::Internal),
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

@@ -1,0 +1,89 @@
+use tokio::sync::watch;
+
+use crate::metrics;
+
+/// What a sync is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// Waiting for the first peers.
+    #[default]
+    Connecting,
+    /// Bringing the header chain to the tip.
+    Headers,
+    /// Downloading and proving lists.
+    Lists,
+    /// Finished, well or not.
+    Done,
+}
+
+impl Phase {
+    pub(crate) const ALL: [Self; 4] = [Self::Connecting, Self::Headers, Self::Lists, Self::Done];
+
+    /// Name as a metric label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Headers => "headers",
+            Self::Lists => "lists",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// How far a sync is. Within a phase the numbers never go backwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Height of the verified header chain.
+    pub header_height: u32,
+    /// Greatest height that a peer claimed; not verified.
+    pub claimed_height: u32,
+    /// Lists in the range.
+    pub planned_lists: u64,
+    /// Lists in the range that are proven and stored.
+    pub proven_lists: u64,
+}
+
+/// Progress of a sync: the sync writes it, anybody may watch it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    state: watch::Sender<Snapshot>,
+}
+
+impl Progress {
+    /// The present state and every later one.
+    pub fn watch(&self) -> watch::Receiver<Snapshot> {
+        self.state.subscribe()
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        metrics::phase(phase);
+        self.state.send_modify(|state| state.phase = phase);
+    }
+
+    pub(crate) fn claimed_height(&self, height: u32) {
+        self.state.send_modify(|state| state.claimed_height = state.claimed_height.max(height));
+    }
+
+    pub(crate) fn header_height(&self, height: u32) {
+        metrics::tip_height(height);
+        self.state.send_modify(|state| state.header_height = height);
+    }
+
+    pub(crate) fn planned(&self, planned: u64, proven_before: u64) {
+        metrics::lists(proven_before, planned);
+        self.state.send_modify(|state| {
+            state.planned_lists = planned;
+            state.proven_lists = proven_before;
+        });
+    }
+
+    /// `count` more lists are proven.
+    pub(crate) fn lists_proven(&self, count: u64) {
+        self.state.send_modify(|state| {
+            state.proven_lists += count;
+            metrics::lists(state.proven_lists, state.planned_lists);
+        });
+    }
+}

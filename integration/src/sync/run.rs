@@ -1,0 +1,272 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashcore::{ChainParams, Network};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::download::{ListDownload, Tally};
+use super::peers::{PeerReport, Peers};
+use super::progress::{Phase, Progress};
+use super::summary::{Bytes, EndState, Lists, Peer, Quorums, Requests, Seconds, Summary, Tip};
+use crate::config::{Config, ConfigError};
+use crate::headers::{HeaderChain, HeaderDownload, HeaderDownloadError};
+use crate::peer::RequestKind;
+use crate::plan::Plan;
+use crate::store::{Store, StoreError};
+use crate::verify::Verifier;
+
+/// Without a start height, this many cycles below the tip are synced: what the members of the newest cycle's quorums
+/// are computed from.
+const TIP_CYCLES: u32 = 5;
+
+/// Headers are held from this many cycles below the first wanted list, for bases further down.
+const HEADER_MARGIN_CYCLES: u32 = 8;
+
+/// Answers that may be in verification beyond the window: copies of work that is done meanwhile.
+const VERIFIER_MARGIN: usize = 16;
+
+/// Why a sync could not be carried out; how an attempted one ended is its [`Summary`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No peer is configured and the network has no seeds.
+    #[error("no peers known for {0}; give some with --peer HOST:PORT")]
+    NoPeers(Network),
+    /// A peer's name cannot be looked up.
+    #[error("cannot look up peer {name:?}: {source}; expected HOST:PORT")]
+    Lookup {
+        /// The name.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The headers that peers sent contradict what is known.
+    #[error(transparent)]
+    Headers(HeaderDownloadError),
+    /// It was cancelled. What was proven until then is stored.
+    #[error("interrupted; what was proven so far is stored and the next run continues from it")]
+    Interrupted,
+}
+
+/// Brings `store` to the state that `config` asks for, and says what it took.
+///
+/// # Errors
+/// See [`SyncError`]. Failures of peers are no errors of this kind: they end in the summary's state.
+///
+/// # Cancel safety
+/// Everything stored so far stays; connections are dropped. Cancel through `cancel` to have them closed in order.
+pub async fn sync(
+    config: &Config,
+    store: Arc<Store>,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Summary, SyncError> {
+    let started = Instant::now();
+    let params = config.chain_params()?;
+    config.sync.validate()?;
+    let addresses = addresses(config, &params).await?;
+    let stored = store.chain(&params)?;
+    let start_height = stored.as_ref().map_or(0, HeaderChain::tip_height);
+    let (peers, follow) = Peers::start(&params, &addresses, start_height, &config.sync)?;
+    let run = Run { config, params, store, progress, peers: peers.clone(), started };
+    let summary = tokio::select! {
+        summary = run.run(stored) => summary,
+        () = follow => unreachable!("the pool outlives the sync"),
+        () = cancel.cancelled() => Err(SyncError::Interrupted),
+    };
+    peers.stop().await;
+    progress.enter(Phase::Done);
+    summary
+}
+
+struct Run<'a> {
+    config: &'a Config,
+    params: ChainParams,
+    store: Arc<Store>,
+    progress: &'a Progress,
+    peers: Arc<Peers>,
+    started: Instant,
+}
+
+/// What was reached; the summary is made of it.
+struct Reached {
+    state: EndState,
+    chain: HeaderChain,
+    from: u32,
+    lists: u64,
+    tally: Tally,
+    connect: Duration,
+    headers: Duration,
+}
+
+impl Run<'_> {
+    async fn run(&self, stored: Option<HeaderChain>) -> Result<Summary, SyncError> {
+        self.progress.enter(Phase::Connecting);
+        let ready = self.peers.ready().await;
+        let connect = self.started.elapsed();
+        let (start, stored) = self.starting_chain(stored);
+        let mut reached = Reached {
+            state: EndState::NoCapablePeer,
+            from: self.config.from.unwrap_or_else(|| start.tip_height()),
+            chain: start,
+            lists: 0,
+            tally: Tally::default(),
+            connect,
+            headers: Duration::ZERO,
+        };
+        if !ready {
+            return self.summary(&reached);
+        }
+
+        self.progress.enter(Phase::Headers);
+        let download = HeaderDownload::new(&self.params, self.peers.clone());
+        let on_progress = |height| self.progress.header_height(height);
+        match download.run(reached.chain.clone(), on_progress).await {
+            Ok(chain) => reached.chain = chain,
+            Err(HeaderDownloadError::NoUsableAnswer { .. }) => return self.summary(&reached),
+            Err(error) => return Err(SyncError::Headers(error)),
+        }
+        self.save_headers(stored.as_ref(), &reached.chain)?;
+        reached.headers = self.started.elapsed() - connect;
+
+        self.progress.enter(Phase::Lists);
+        self.download_lists(&mut reached).await?;
+        self.summary(&reached)
+    }
+
+    /// The stored chain where it reaches down far enough, else a new one; with the stored one that it continues.
+    fn starting_chain(&self, stored: Option<HeaderChain>) -> (HeaderChain, Option<HeaderChain>) {
+        let claimed = self.peers.claimed_height();
+        self.progress.claimed_height(claimed);
+        let cycle = self.params.rotated().dkg_interval;
+        let lowest = match self.config.from {
+            Some(from) => from,
+            None => claimed.saturating_sub(TIP_CYCLES * cycle),
+        };
+        let needed = lowest.saturating_sub(HEADER_MARGIN_CYCLES * cycle);
+        let fresh = HeaderChain::starting_at_or_below(&self.params, needed);
+        match stored.filter(|stored| stored.start_height() <= fresh.start_height()) {
+            Some(stored) => (stored.clone(), Some(stored)),
+            None => (fresh, None),
+        }
+    }
+
+    fn save_headers(&self, stored: Option<&HeaderChain>, chain: &HeaderChain) -> Result<(), StoreError> {
+        let unchanged = stored.and_then(|stored| {
+            let common = stored.tip_height().min(chain.tip_height());
+            (stored.start_height()..=common).rev().find(|&height| stored.hash(height) == chain.hash(height))
+        });
+        let nothing_new = unchanged == Some(chain.tip_height())
+            && stored.is_some_and(|stored| stored.tip_height() == chain.tip_height());
+        if nothing_new { Ok(()) } else { self.store.save_chain(chain, unchanged) }
+    }
+
+    async fn download_lists(&self, reached: &mut Reached) -> Result<(), SyncError> {
+        let chain = &reached.chain;
+        let cycle = self.params.rotated().dkg_interval;
+        let from = self.config.from.unwrap_or_else(|| chain.tip_height().saturating_sub(TIP_CYCLES * cycle));
+        let proven: BTreeSet<u32> = self
+            .store
+            .lists()?
+            .into_iter()
+            .filter(|(height, hash)| chain.hash(*height) == Some(*hash))
+            .map(|(height, _)| height)
+            .collect();
+        let plan = Plan::new(&self.params, chain, from, &proven);
+        let wanted = plan.heights.clone();
+        let held = wanted.iter().filter(|height| proven.contains(height)).count() as u64;
+        tracing::info!(requests = plan.works.len(), lists = wanted.len(), held, "planned");
+        self.progress.planned(wanted.len() as u64, held);
+
+        let capacity = self.config.sync.window + VERIFIER_MARGIN;
+        let (verifier, store_failed) = Verifier::start(&self.params, self.store.clone(), capacity);
+        let verifier = Arc::new(verifier);
+        let download =
+            ListDownload::new(self.peers.clone(), &verifier, plan, &self.config.sync, self.progress)?;
+        let (tally, result) = tokio::select! {
+            ended = download.run() => ended,
+            Ok(error) = store_failed => return Err(error.into()),
+        };
+        reached.from = from;
+        reached.tally = tally;
+        reached.lists = held + tally.lists;
+        reached.state = result.map_or_else(EndState::from, |()| EndState::Synced);
+        Ok(())
+    }
+
+    fn summary(&self, reached: &Reached) -> Result<Summary, SyncError> {
+        let chain = &reached.chain;
+        let reports = self.peers.reports();
+        let tip_state = self.store.state(&self.params, chain.tip_height())?;
+        let total = self.started.elapsed();
+        Ok(Summary {
+            reason: reached.state.explanation(),
+            state: reached.state.clone(),
+            network: self.params.network.to_string(),
+            tip: Tip { height: chain.tip_height(), hash: chain.tip_hash() },
+            from_height: reached.from,
+            headers: u64::from(chain.tip_height() - chain.start_height()) + 1,
+            lists: Lists { verified: reached.lists },
+            quorums: tip_state.map_or_else(Quorums::default, |state| {
+                Quorums::of(state.quorums().iter().map(|quorum| quorum.entry.llmq_type))
+            }),
+            requests: self.requests(&reached.tally, &reports),
+            bytes: Bytes { received: self.peers.bytes_received(), wasted: reached.tally.wasted_bytes },
+            max_in_flight_per_peer: reports.values().map(|report| report.max_in_flight).max().unwrap_or(0),
+            peers: reports.iter().map(|(&address, report)| Peer::new(address, report)).collect(),
+            seconds: Seconds {
+                total: total.as_secs_f64(),
+                connect: reached.connect.as_secs_f64(),
+                headers: reached.headers.as_secs_f64(),
+                lists: total.saturating_sub(reached.connect + reached.headers).as_secs_f64(),
+                quorums: 0.0,
+            },
+        })
+    }
+
+    fn requests(&self, tally: &Tally, reports: &BTreeMap<SocketAddr, PeerReport>) -> Requests {
+        Requests {
+            qrinfo: self.peers.sent(RequestKind::QrInfo),
+            mnlistdiff: self.peers.sent(RequestKind::MnListDiff),
+            getheaders: self.peers.sent(RequestKind::GetHeaders),
+            refused: reports.values().map(|report| report.refused).sum(),
+            retried: tally.retried,
+            hedged: 0,
+            late: tally.late,
+        }
+    }
+}
+
+/// Addresses of the configured peers, or of the network's seeds; each once.
+async fn addresses(config: &Config, params: &ChainParams) -> Result<Vec<SocketAddr>, SyncError> {
+    let seeds = params.dns_seeds.iter().map(|&seed| seed.to_owned());
+    let names: Vec<String> = if config.peers.is_empty() { seeds.collect() } else { config.peers.clone() };
+    let mut addresses = BTreeSet::new();
+    for name in names {
+        let with_port =
+            if has_port(&name) { name.clone() } else { format!("{name}:{}", params.default_port) };
+        let found =
+            tokio::net::lookup_host(with_port).await.map_err(|source| SyncError::Lookup { name, source })?;
+        addresses.extend(found);
+    }
+    if addresses.is_empty() {
+        return Err(SyncError::NoPeers(params.network.clone()));
+    }
+    Ok(addresses.into_iter().collect())
+}
+
+/// A bare IPv6 address has colons too, but no port.
+fn has_port(name: &str) -> bool {
+    name.parse::<std::net::Ipv6Addr>().is_err()
+        && name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+}

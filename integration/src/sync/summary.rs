@@ -1,0 +1,243 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use dashcore::BlockHash;
+use dashcore::sml::llmq_type::LLMQType;
+use serde::Serialize;
+
+use super::download::DownloadFailure;
+use super::peers::PeerReport;
+
+/// How a sync ended. Giving up never looks like success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndState {
+    /// Everything in the range is proven and stored.
+    Synced,
+    /// Something could not be had; another run may bring it.
+    Degraded {
+        /// What.
+        reason: DownloadFailure,
+    },
+    /// Independent peers agree on data that does not verify.
+    Unverifiable {
+        /// Which.
+        evidence: DownloadFailure,
+    },
+    /// Nobody could be asked.
+    NoCapablePeer,
+}
+
+impl EndState {
+    /// Name, as in the summary's JSON.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Synced => "Synced",
+            Self::Degraded { .. } => "Degraded",
+            Self::Unverifiable { .. } => "Unverifiable",
+            Self::NoCapablePeer => "NoCapablePeer",
+        }
+    }
+
+    /// What was wrong, for a person.
+    pub fn explanation(&self) -> Option<String> {
+        match self {
+            Self::Synced => None,
+            Self::Degraded { reason: failure } | Self::Unverifiable { evidence: failure } => {
+                Some(failure.to_string())
+            }
+            Self::NoCapablePeer => Some("no usable peer".to_owned()),
+        }
+    }
+}
+
+impl From<DownloadFailure> for EndState {
+    fn from(failure: DownloadFailure) -> Self {
+        match failure {
+            DownloadFailure::NoPeer => Self::NoCapablePeer,
+            DownloadFailure::Unverifiable { .. } => Self::Unverifiable { evidence: failure },
+            reason => Self::Degraded { reason },
+        }
+    }
+}
+
+/// What a sync did; serialises to the object that `qrsync sync --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// How it ended.
+    #[serde(serialize_with = "end_state_name")]
+    pub state: EndState,
+    /// What was wrong; absent when it ended as `Synced`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Network.
+    pub network: String,
+    /// Tip of the verified header chain.
+    pub tip: Tip,
+    /// Height from which lists were wanted.
+    pub from_height: u32,
+    /// Headers held.
+    pub headers: u64,
+    /// Lists.
+    pub lists: Lists,
+    /// Quorums at the tip.
+    pub quorums: Quorums,
+    /// Requests.
+    pub requests: Requests,
+    /// Bytes.
+    pub bytes: Bytes,
+    /// Peers.
+    pub peers: Vec<Peer>,
+    /// Most requests that any peer had at one time.
+    pub max_in_flight_per_peer: usize,
+    /// Where the time went.
+    pub seconds: Seconds,
+}
+
+/// A block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Tip {
+    /// Height.
+    pub height: u32,
+    /// Hash.
+    pub hash: BlockHash,
+}
+
+/// Masternode lists.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Lists {
+    /// Proven lists that are stored for the range.
+    pub verified: u64,
+}
+
+/// Quorums whose signatures were checked. Their membership in a proven set is another matter: see `proven`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Quorums {
+    /// Quorums whose signatures verify.
+    pub verified: u64,
+    /// Quorums whose signatures do not.
+    pub failed: u64,
+    /// By kind.
+    pub by_type: BTreeMap<u8, QuorumsOfType>,
+}
+
+/// Quorums of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct QuorumsOfType {
+    /// Quorums whose signatures verify.
+    pub verified: u64,
+    /// Active quorums at the tip, proven by the coinbase's merkle root.
+    pub proven: u64,
+}
+
+impl Quorums {
+    /// Counts the active quorums of a proven set.
+    pub(crate) fn of(types: impl Iterator<Item = LLMQType>) -> Self {
+        let mut quorums = Self::default();
+        for llmq_type in types {
+            quorums.by_type.entry(llmq_type.0).or_default().proven += 1;
+        }
+        quorums
+    }
+}
+
+/// Requests sent and what happened to them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Requests {
+    /// `getqrinfo` sent.
+    pub qrinfo: u64,
+    /// `getmnlistd` sent.
+    pub mnlistdiff: u64,
+    /// `getheaders` sent.
+    pub getheaders: u64,
+    /// Refused by peers.
+    pub refused: u64,
+    /// Made again after a failure.
+    pub retried: u64,
+    /// Sent to a second peer while the first was still busy.
+    pub hedged: u64,
+    /// Answered after their soft timeout.
+    pub late: u64,
+}
+
+/// Traffic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Bytes {
+    /// Received.
+    pub received: u64,
+    /// Received in answers that were not used.
+    pub wasted: u64,
+}
+
+/// One peer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Requests sent to it.
+    pub requests: u64,
+    /// Requests that it refused.
+    pub refused: u64,
+    /// Requests that failed for another reason.
+    pub failed: u64,
+    /// Smoothed round-trip time in milliseconds; absent when it was never measured.
+    pub rtt_ms: Option<f64>,
+    /// Most requests that it had at one time.
+    pub max_in_flight: usize,
+    /// Answers that were wrong; part of `failed`.
+    pub invalid: u64,
+    /// Requests that timed out; part of `failed`.
+    pub timeouts: u64,
+    /// What stood against it, in words; absent when nothing did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
+}
+
+impl Peer {
+    pub(crate) fn new(address: SocketAddr, report: &PeerReport) -> Self {
+        Self {
+            address,
+            requests: report.requests,
+            refused: report.refused,
+            failed: report.failed,
+            rtt_ms: report.rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
+            max_in_flight: report.max_in_flight,
+            invalid: report.invalid,
+            timeouts: report.timeouts,
+            remark: remark(report),
+        }
+    }
+}
+
+fn remark(report: &PeerReport) -> Option<String> {
+    let mut remarks = Vec::new();
+    if report.requests > 0 && report.refused == report.requests {
+        remarks.push("refused everything".to_owned());
+    }
+    if report.invalid > 0 {
+        remarks.push(format!("sent {} wrong answers", report.invalid));
+    }
+    if report.timeouts > 0 {
+        remarks.push(format!("left {} requests unanswered", report.timeouts));
+    }
+    remarks.extend(report.trouble.clone());
+    (!remarks.is_empty()).then(|| remarks.join("; "))
+}
+
+/// Seconds spent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Seconds {
+    /// From start to end.
+    pub total: f64,
+    /// Until peers could be asked.
+    pub connect: f64,
+    /// On the header chain.
+    pub headers: f64,
+    /// On lists.
+    pub lists: f64,
+    /// On quorum signatures.
+    pub quorums: f64,
+}
+
+fn end_state_name<S: serde::Serializer>(state: &EndState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.as_str())
+}

@@ -1,0 +1,92 @@
+use std::collections::BTreeMap;
+
+use dashcore::BlockHash;
+use dashcore::consensus::{DecodeError, deserialize};
+use dashcore::network::message_qrinfo::QRInfo;
+use dashcore::network::message_sml::MnListDiff;
+use spv_masternodes::{BlockRef, CheckedDiff, ProofError, ResolveError, resolve};
+use spv_recovery::{Classify, FailureKind};
+
+use crate::peer::{Answer, Request};
+use crate::plan::{Block, Work};
+
+/// Why an answer does not prove what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum AnswerError {
+    /// It cannot be decoded.
+    #[error("undecodable: {0}")]
+    Decode(#[from] DecodeError),
+    /// The diffs of a `qrinfo` do not fit together.
+    #[error("unusable: {0}")]
+    Resolve(#[from] ResolveError),
+    /// A wanted list is not in it.
+    #[error("the list of block {block_hash} at height {height} is missing")]
+    MissingList {
+        /// Its height.
+        height: u32,
+        /// Its block.
+        block_hash: BlockHash,
+    },
+    /// A diff to this height does not prove its list.
+    #[error("the list at height {height} is not proven: {source}")]
+    Proof {
+        /// Height of the list.
+        height: u32,
+        /// What is wrong.
+        source: ProofError,
+    },
+}
+
+impl Classify for AnswerError {
+    fn failure_kind(&self) -> FailureKind {
+        FailureKind::Invalid
+    }
+}
+
+impl AnswerError {
+    /// Name as a metric label.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Decode(_) => "decode",
+            Self::Resolve(_) => "resolve",
+            Self::MissingList { .. } => "missing_list",
+            Self::Proof { .. } => "proof",
+        }
+    }
+}
+
+/// Decodes an answer and checks all that can be checked without the list that it is based on. The result holds a
+/// checked diff per wanted block, in order.
+pub(crate) fn check(
+    work: &Work,
+    answer: &Answer,
+    genesis_hash: BlockHash,
+) -> Result<Vec<CheckedDiff>, AnswerError> {
+    let diffs = match &work.request {
+        Request::ListDiff(_) => vec![deserialize::<MnListDiff>(&answer.payload)?],
+        Request::QrInfo { message, .. } => {
+            let info: QRInfo = deserialize(&answer.payload)?;
+            // Where none of the bases is low enough, a node falls back to the empty list of genesis.
+            let known = |hash: &BlockHash| {
+                message.base_block_hashes.contains(hash) || *hash == genesis_hash || hash.is_null()
+            };
+            resolve(&info, known)?.into_iter().map(|roled| roled.diff.clone()).collect()
+        }
+        Request::Headers(_) => Vec::new(),
+    };
+    let mut diffs: BTreeMap<BlockHash, MnListDiff> =
+        diffs.into_iter().rev().map(|diff| (diff.block_hash, diff)).collect();
+    work.wanted
+        .iter()
+        .map(|block| match diffs.remove(&block.hash) {
+            Some(diff) => check_diff(diff, block),
+            None => Err(AnswerError::MissingList { height: block.height, block_hash: block.hash }),
+        })
+        .collect()
+}
+
+fn check_diff(diff: MnListDiff, block: &Block) -> Result<CheckedDiff, AnswerError> {
+    let reference = BlockRef { hash: block.hash, header: &block.header, height: block.height };
+    CheckedDiff::check(diff, reference).map_err(|source| AnswerError::Proof { height: block.height, source })
+}

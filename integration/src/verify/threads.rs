@@ -1,0 +1,151 @@
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use dashcore::{BlockHash, ChainParams};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
+
+use super::apply::{Application, Checked, Ended, Proven};
+use super::check::{AnswerError, check};
+use crate::metrics;
+use crate::peer::Answer;
+use crate::plan::Work;
+use crate::store::{ListRow, Store, StoreError};
+
+/// Most answers that are stored by one transaction.
+const MAX_BATCH: usize = 64;
+
+/// What verification made of an answer.
+pub(crate) type Verdict = Result<Applied, AnswerError>;
+
+/// An answer whose lists are proven and stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Applied {
+    /// Lists that this answer added; 0 when another copy came first.
+    pub(crate) lists: usize,
+}
+
+/// Threads that check answers, and one that applies and stores them.
+#[derive(Debug)]
+pub(crate) struct Verifier {
+    jobs: Sender<Job>,
+    places: Arc<Semaphore>,
+}
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum VerifierError {
+    /// The threads ended because the database failed.
+    #[error("the proven lists cannot be stored")]
+    Stopped,
+}
+
+struct Job {
+    work: Arc<Work>,
+    answer: Answer,
+    reply: Reply,
+}
+
+/// Travels with an answer. Its permit bounds how many answers are being verified or wait for their base.
+struct Reply {
+    verdict: oneshot::Sender<Verdict>,
+    started: std::time::Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Verifier {
+    /// Starts the threads; they end when this is dropped and their queue is empty. `capacity` bounds the answers held.
+    /// A failing database ends them too and is reported through the returned receiver.
+    pub(crate) fn start(
+        params: &ChainParams,
+        store: Arc<Store>,
+        capacity: usize,
+    ) -> (Self, oneshot::Receiver<StoreError>) {
+        let (jobs, incoming) = bounded::<Job>(capacity);
+        let (checked, in_order) = bounded::<Checked<Reply>>(capacity);
+        let (failure, failed) = oneshot::channel();
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..threads {
+            let (incoming, checked) = (incoming.clone(), checked.clone());
+            let genesis_hash = params.genesis_hash;
+            thread::spawn(move || check_all(&incoming, &checked, genesis_hash));
+        }
+        let params = params.clone();
+        thread::spawn(move || {
+            if let Err(error) = apply_all(&in_order, &params, &store) {
+                // Nobody listens any more when the sync is being dropped.
+                failure.send(error).ok();
+            }
+        });
+        (Self { jobs, places: Arc::new(Semaphore::new(capacity)) }, failed)
+    }
+
+    /// Verifies an answer: resolves once its lists are proven and stored, or found wrong. Waits for the base's list as
+    /// long as that takes.
+    ///
+    /// # Errors
+    /// When the threads have stopped.
+    ///
+    /// # Cancel safety
+    /// The answer is verified to its end all the same.
+    pub(crate) async fn verify(&self, work: Arc<Work>, answer: Answer) -> Result<Verdict, VerifierError> {
+        let place = self.places.clone().acquire_owned().await.map_err(|_| VerifierError::Stopped)?;
+        let (verdict, result) = oneshot::channel();
+        let started = Instant::now().into_std();
+        let job = Job { work, answer, reply: Reply { verdict, started, _place: place } };
+        // There are as many places as the channel holds, so it is full only when the threads are gone.
+        self.jobs.try_send(job).map_err(|_| VerifierError::Stopped)?;
+        result.await.map_err(|_| VerifierError::Stopped)
+    }
+}
+
+fn check_all(jobs: &Receiver<Job>, checked: &Sender<Checked<Reply>>, genesis_hash: BlockHash) {
+    for Job { work, answer, reply } in jobs {
+        match check(&work, &answer, genesis_hash) {
+            Ok(diffs) => {
+                if checked.send(Checked { work, diffs, tag: reply }).is_err() {
+                    return;
+                }
+            }
+            Err(error) => reply.send(Err(error)),
+        }
+    }
+}
+
+fn apply_all(
+    in_order: &Receiver<Checked<Reply>>,
+    params: &ChainParams,
+    store: &Store,
+) -> Result<(), StoreError> {
+    let mut application = Application::new(params.genesis_hash);
+    for first in in_order {
+        let mut ended = Vec::new();
+        for checked in std::iter::once(first).chain(in_order.try_iter()).take(MAX_BATCH) {
+            ended.extend(application.offer(checked, |height| load(store, params, height))?);
+        }
+        let rows: Vec<ListRow> =
+            ended.iter().filter_map(|ended| ended.result.as_ref().ok()).flatten().cloned().collect();
+        if !rows.is_empty() {
+            store.save_lists(&rows)?;
+        }
+        for Ended { tag, result } in ended {
+            tag.send(result.map(|rows| Applied { lists: rows.len() }));
+        }
+    }
+    Ok(())
+}
+
+fn load(store: &Store, params: &ChainParams, height: u32) -> Result<Option<Proven>, StoreError> {
+    let stored = store.state_and_depth(params, height)?;
+    Ok(stored.map(|(state, depth)| Proven { state, depth }))
+}
+
+impl Reply {
+    fn send(self, verdict: Verdict) {
+        metrics::verified(&verdict, self.started.elapsed());
+        // A caller that has gone needs no verdict.
+        self.verdict.send(verdict).ok();
+    }
+}
