@@ -1,2 +1,44 @@
-//! Development tasks.
-fn main() {}
+#![doc = include_str!("../README.md")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who started it")]
+
+mod ci;
+mod tidy;
+mod workspace;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use xshell::Shell;
+
+/// The tasks, one module each.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about = "Development tasks of this workspace")]
+enum Task {
+    /// Run everything that a change must pass, in order, up to the first failure
+    Ci,
+    /// Check the rules of the repository that no other tool checks
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    match run(&Task::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // What failed has spoken already; a backtrace through this program would bury it.
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> anyhow::Result<()> {
+    let sh = Shell::new().context("no shell")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    sh.change_dir(root);
+    match task {
+        Task::Ci => ci::run(&sh),
+        Task::Tidy => tidy::run(&sh),
+    }
+}

@@ -1,1 +1,20 @@
-//! A simulated Dash network that speaks the real protocol over TCP
+#![doc = include_str!("../README.md")]
+
+mod chain;
+mod config;
+mod error;
+mod faults;
+mod generate;
+mod network;
+mod node;
+mod stats;
+mod world;
+
+pub use chain::{ActiveChain, QRInfoConstruction, Refusal};
+pub use config::{NetworkConfig, PeerConfig};
+pub use error::NetworkError;
+pub use faults::{Faults, FaultsError, Schedule};
+pub use generate::{GeneratedSpec, SpecError};
+pub use network::Network;
+pub use stats::{PeerStats, RequestCounts};
+pub use world::{Inconsistency, World, WorldError};

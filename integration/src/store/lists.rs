@@ -1,12 +1,13 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dashcore::consensus::{deserialize, serialize};
 use dashcore::network::message_sml::MnListDiff;
-use dashcore::{BlockHash, ChainParams, Header};
+use dashcore::{BlockHash, ChainParams, Header, ProTxHash};
 use redb::ReadableTable;
 use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 
-use super::schema::{HEADERS, LISTS};
+use super::schema::{EVO_NODES, HEADERS, LISTS};
 use super::{Store, StoreError};
 
 /// A proven list as it is stored: as the diff that leads to it, with its own proof.
@@ -49,11 +50,19 @@ impl Store {
         let transaction = self.write()?;
         {
             let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+            let mut evo_nodes = transaction.open_table(EVO_NODES).map_err(|source| self.failed(source))?;
             for row in rows {
                 let diff = serialize(&row.diff);
                 let value =
                     (row.diff.block_hash.as_byte_array(), row.base_height, row.depth, diff.as_slice());
                 lists.insert(row.height, value).map_err(|source| self.failed(source))?;
+                for entry in row.diff.new_masternodes.iter().filter(|entry| entry.is_evo()) {
+                    let name = entry.pro_reg_tx_hash.as_byte_array();
+                    let known = evo_nodes.get(name).map_err(|source| self.failed(source))?;
+                    if known.is_none_or(|known| row.height < known.value()) {
+                        evo_nodes.insert(name, row.height).map_err(|source| self.failed(source))?;
+                    }
+                }
             }
         }
         transaction.commit().map_err(|source| self.failed(source))
@@ -82,6 +91,23 @@ impl Store {
     /// When reading fails or what is stored does not prove the list.
     pub fn state(&self, params: &ChainParams, height: u32) -> Result<Option<Arc<ProvenState>>, StoreError> {
         Ok(self.state_and_depth(params, height)?.map(|(state, _)| state))
+    }
+
+    /// Masternodes that a proven list at or below `height` shows as EvoNodes. Entries of revoked ones do not say so.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn evo_nodes(&self, height: u32) -> Result<BTreeSet<ProTxHash>, StoreError> {
+        let transaction = self.read()?;
+        let table = transaction.open_table(EVO_NODES).map_err(|source| self.failed(source))?;
+        let mut evo_nodes = BTreeSet::new();
+        for row in table.iter().map_err(|source| self.failed(source))? {
+            let (name, first_seen) = row.map_err(|source| self.failed(source))?;
+            if first_seen.value() <= height {
+                evo_nodes.insert(ProTxHash::from_byte_array(*name.value()));
+            }
+        }
+        Ok(evo_nodes)
     }
 
     /// Also says how many diffs lie between the list and the last whole one.

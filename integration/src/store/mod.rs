@@ -16,7 +16,7 @@ pub use error::StoreError;
 pub use lists::ListRow;
 
 use crate::headers::HeaderChain;
-use schema::{FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK};
+use schema::{EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK};
 
 /// Name of the database file within the data directory.
 const FILE_NAME: &str = "qrsync.redb";
@@ -215,6 +215,7 @@ fn write_meta(database: &Database, network: &Network, path: &Path) -> Result<(),
             transaction.open_table(HEADERS)?;
             transaction.open_table(HEIGHTS)?;
             transaction.open_table(LISTS)?;
+            transaction.open_table(EVO_NODES)?;
         }
         transaction.commit()?;
         Ok(())

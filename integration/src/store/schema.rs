@@ -15,6 +15,12 @@ pub(super) const HEADERS: TableDefinition<'_, u32, (&[u8; 80], &[u8; 32])> = Tab
 /// Block hash to height.
 pub(super) const HEIGHTS: TableDefinition<'_, &[u8; 32], u32> = TableDefinition::new("heights");
 
+/// Masternodes that some proven list shows as EvoNodes, with the lowest such height. A revoked EvoNode's entry goes back
+/// to version 1, which does not carry the type, but the type of a masternode never changes.
+pub(super) const EVO_NODES: TableDefinition<'_, &[u8; 32], u32> = TableDefinition::new("evo_nodes");
+
+/// The value of [`LISTS`].
+type ListValue<'a> = (&'a [u8; 32], u32, u32, &'a [u8]);
+
 /// Height to block hash, height of the base, number of diffs since the last whole list, and the `mnlistdiff`.
-pub(super) const LISTS: TableDefinition<'_, u32, (&[u8; 32], u32, u32, &[u8])> =
-    TableDefinition::new("lists");
+pub(super) const LISTS: TableDefinition<'_, u32, ListValue<'_>> = TableDefinition::new("lists");

@@ -58,7 +58,8 @@ pub enum SyncError {
     Interrupted,
 }
 
-/// Brings `store` to the state that `config` asks for, and says what it took.
+/// Brings `store` to the state that `config` asks for, and says what it took. `params` are those of the configured
+/// network, see [`Config::chain_params`].
 ///
 /// # Errors
 /// See [`SyncError`]. Failures of peers are no errors of this kind: they end in the summary's state.
@@ -66,18 +67,19 @@ pub enum SyncError {
 /// # Cancel safety
 /// Everything stored so far stays; connections are dropped. Cancel through `cancel` to have them closed in order.
 pub async fn sync(
+    params: &ChainParams,
     config: &Config,
     store: Arc<Store>,
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Summary, SyncError> {
     let started = Instant::now();
-    let params = config.chain_params()?;
     config.sync.validate()?;
-    let addresses = addresses(config, &params).await?;
-    let stored = store.chain(&params)?;
+    let addresses = addresses(config, params).await?;
+    let stored = store.chain(params)?;
     let start_height = stored.as_ref().map_or(0, HeaderChain::tip_height);
-    let (peers, follow) = Peers::start(&params, &addresses, start_height, &config.sync)?;
+    let (peers, follow) = Peers::start(params, &addresses, start_height, &config.sync)?;
+    let params = params.clone();
     let run = Run { config, params, store, progress, peers: peers.clone(), started };
     let summary = tokio::select! {
         summary = run.run(stored) => summary,

@@ -1,0 +1,78 @@
+//! What an honest node answers.
+
+mod mn_list_diff;
+mod qr_info;
+mod refusal;
+
+use std::sync::Arc;
+
+use dashcore::BlockHash;
+use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage, MAX_HEADERS};
+use dashcore::network::message_qrinfo::{GetQRInfo, QRInfo};
+use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
+
+use crate::world::World;
+
+pub use qr_info::QRInfoConstruction;
+pub use refusal::Refusal;
+
+/// A world's chain as one node has it, up to the node's own tip. Answers as Dash Core does, byte for byte.
+#[derive(Debug, Clone)]
+pub struct ActiveChain {
+    world: Arc<World>,
+    tip: u32,
+}
+
+impl ActiveChain {
+    /// The world's blocks up to height `tip`, or to the world's own tip if that is lower.
+    pub fn new(world: Arc<World>, tip: u32) -> Self {
+        let tip = tip.min(world.tip());
+        Self { world, tip }
+    }
+
+    /// The world.
+    pub fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
+    /// Height of the node's last block.
+    pub fn tip(&self) -> u32 {
+        self.tip
+    }
+
+    /// Up to 2,000 headers that follow the newest known block of the locator, up to the stop hash. With an empty
+    /// locator only the header of the stop hash; `None`, silence, if it is unknown.
+    pub fn headers(&self, request: &GetHeadersMessage) -> Option<HeadersMessage> {
+        let stop = self.height(&request.stop_hash);
+        let first = if request.locator_hashes.is_empty() {
+            stop?
+        } else {
+            let known = request.locator_hashes.iter().find_map(|hash| self.height(hash));
+            known.unwrap_or(0) + 1
+        };
+        let last = stop.filter(|&stop| stop >= first).unwrap_or(self.tip).min(self.tip);
+        let headers = self.world.headers().iter().take(last as usize + 1).skip(first as usize);
+        Some(HeadersMessage(headers.take(MAX_HEADERS).copied().collect()))
+    }
+
+    /// The difference between two blocks' lists.
+    ///
+    /// # Errors
+    /// When a node would refuse: silence, and a point of misbehaviour for the asker.
+    pub fn mn_list_diff(&self, request: &GetMnListDiff) -> Result<MnListDiff, Refusal> {
+        mn_list_diff::build(self, request)
+    }
+
+    /// Quorum rotation info.
+    ///
+    /// # Errors
+    /// When a node would refuse: silence, and a point of misbehaviour for the asker.
+    pub fn qr_info(&self, request: &GetQRInfo, construction: QRInfoConstruction) -> Result<QRInfo, Refusal> {
+        qr_info::build(self, request, construction)
+    }
+
+    /// Height of a block of this chain.
+    pub fn height(&self, hash: &BlockHash) -> Option<u32> {
+        self.world.height(hash).filter(|&height| height <= self.tip)
+    }
+}

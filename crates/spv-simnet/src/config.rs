@@ -1,0 +1,62 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use dashcore::network::message_network::PROTOCOL_VERSION;
+use serde::{Deserialize, Serialize};
+
+use crate::faults::Faults;
+
+/// A simulated network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// The peers, each a node with its own listener. Default: one honest peer. At least one.
+    pub peers: Vec<PeerConfig>,
+    /// Where the first peer listens; the others take the ports that follow. Port 0, the default, gives each peer
+    /// a free port of the system's choice. Default `127.0.0.1:0`.
+    pub listen: SocketAddr,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self { peers: vec![PeerConfig::default()], listen: (Ipv4Addr::LOCALHOST, 0).into() }
+    }
+}
+
+/// One simulated node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PeerConfig {
+    /// Round-trip time that is added to the real one, half in each direction. Default 0, at most 1 h.
+    #[serde(with = "humantime_serde")]
+    pub rtt: Duration,
+    /// Bytes per second that the node can send, over all its connections. `None`, the default, is unlimited.
+    pub bandwidth: Option<NonZeroU64>,
+    /// Time that the node's only message handler spends on each data request. Default 0, at most 1 h.
+    #[serde(with = "humantime_serde")]
+    pub service_time: Duration,
+    /// Protocol version that the node speaks. Below 70236 it builds `qrinfo` with independent bases, from there on
+    /// with chained ones. Default 70240; at least 70230, the oldest version with today's layout.
+    pub protocol_version: i32,
+    /// What the node does wrong. Default: nothing.
+    pub faults: Faults,
+    /// Height at which the node's chain ends; `None`, the default, is the world's tip.
+    pub tip: Option<u32>,
+    /// Seed of the node's faults and nonces. Default 0; equal seeds make nodes fail in the same places.
+    pub seed: u64,
+}
+
+impl Default for PeerConfig {
+    fn default() -> Self {
+        Self {
+            rtt: Duration::ZERO,
+            bandwidth: None,
+            service_time: Duration::ZERO,
+            protocol_version: PROTOCOL_VERSION,
+            faults: Faults::default(),
+            tip: None,
+            seed: 0,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use std::time::Duration;
+
+use super::{Faults, Schedule};
+
+/// Decides, request by request, what goes wrong. Equal seeds and requests give equal decisions.
+#[derive(Debug)]
+pub(crate) struct FaultPlan {
+    faults: Faults,
+    rng: fastrand::Rng,
+    requests: u64,
+}
+
+impl FaultPlan {
+    pub(crate) fn new(faults: Faults, seed: u64) -> Self {
+        Self { faults, rng: fastrand::Rng::with_seed(seed), requests: 0 }
+    }
+
+    /// Whether nothing is answered after the handshake.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.faults.silent
+    }
+
+    /// What goes wrong with the next request, if anything.
+    pub(crate) fn next(&mut self, is_getheaders: bool) -> Option<Fault> {
+        let Faults { delay_by, late_by, .. } = self.faults;
+        let spared = is_getheaders && !self.faults.headers;
+        if self.faults.refuse_all && !spared {
+            return Some(Fault::Refuse);
+        }
+        self.requests += 1;
+        // Every schedule draws a number for every request, so that a fault that is added leaves the others as they were.
+        let mut hit = |schedule: Schedule| schedule.hits(self.requests, self.rng.f64());
+        let hits = [
+            (hit(self.faults.disconnect), Fault::Disconnect),
+            (hit(self.faults.refuse), Fault::Refuse),
+            (hit(self.faults.drop), Fault::Drop),
+            (hit(self.faults.stall), Fault::Stall),
+            (hit(self.faults.wrong), Fault::Wrong),
+            (hit(self.faults.corrupt), Fault::Corrupt),
+            (hit(self.faults.bad_checksum), Fault::BadChecksum),
+            (hit(self.faults.delay), Fault::Delay(delay_by)),
+            (hit(self.faults.late), Fault::Late(late_by)),
+        ];
+        let fault = hits.into_iter().find_map(|(hit, fault)| hit.then_some(fault));
+        fault.filter(|fault| !spared || *fault == Fault::Disconnect)
+    }
+
+    /// A random number below `limit`, which is not zero.
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.rng.usize(..limit)
+    }
+
+    /// A random nonce.
+    pub(crate) fn nonce(&mut self) -> u64 {
+        self.rng.u64(..)
+    }
+}
+
+/// What goes wrong with one request; see [`Faults`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Disconnect,
+    Refuse,
+    Drop,
+    Stall,
+    Wrong,
+    Corrupt,
+    BadChecksum,
+    Delay(Duration),
+    Late(Duration),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(faults: &str) -> FaultPlan {
+        FaultPlan::new(faults.parse().unwrap(), 5)
+    }
+
+    #[test]
+    fn the_first_fault_of_the_order_wins() {
+        let mut plan = plan("late=1:1s,corrupt=every:2,refuse=every:4");
+        let faults: Vec<_> = (0..4).map(|_| plan.next(false).unwrap()).collect();
+        let late = Fault::Late(Duration::from_secs(1));
+        assert_eq!(faults, [late, Fault::Corrupt, late, Fault::Refuse]);
+    }
+
+    #[test]
+    fn getheaders_is_spared_unless_named_but_not_from_disconnects() {
+        assert_eq!(plan("drop=1").next(true), None);
+        assert_eq!(plan("refuse-all").next(true), None);
+        assert_eq!(plan("refuse-all,headers").next(true), Some(Fault::Refuse));
+        assert_eq!(plan("disconnect=1,drop=1").next(true), Some(Fault::Disconnect));
+    }
+
+    #[test]
+    fn a_fault_that_is_added_leaves_the_others_as_they_were() {
+        let requests = |faults: &str, wanted: Fault| -> Vec<usize> {
+            let mut plan = plan(faults);
+            (0..200).filter(|_| plan.next(false) == Some(wanted)).collect()
+        };
+        let alone = requests("corrupt=0.2", Fault::Corrupt);
+        assert!(!alone.is_empty());
+        assert_eq!(requests("corrupt=0.2,late=0.5:1s", Fault::Corrupt), alone);
+        let beside = requests("corrupt=0.2,drop=0.5", Fault::Corrupt);
+        assert!(beside.iter().all(|request| alone.contains(request)));
+    }
+}

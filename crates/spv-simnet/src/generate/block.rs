@@ -1,0 +1,111 @@
+use dashcore::blockdata::transaction::special_transaction::coinbase::{BestChainLock, CoinbasePayload};
+use dashcore::blockdata::transaction::{COINBASE_TX_TYPE, OutPoint, TxIn, TxOut};
+use dashcore::bls_sig_utils::BLSSignature;
+use dashcore::consensus::serialize;
+use dashcore::hash_types::{MerkleRootMasternodeList, MerkleRootQuorums};
+use dashcore::{BlockHash, Header, Transaction, Txid};
+
+use super::merkle::coinbase_branch;
+use super::random;
+use crate::world::CoinbaseProof;
+
+pub(super) struct MinedBlock {
+    pub(super) header: Header,
+    pub(super) hash: BlockHash,
+    pub(super) coinbase: CoinbaseProof,
+}
+
+/// Makes a block on top of `parent` whose coinbase commits to what is given, among random other transactions.
+pub(super) fn mine(
+    height: u32,
+    (parent, parent_hash): (Header, BlockHash),
+    roots: Option<(MerkleRootMasternodeList, MerkleRootQuorums)>,
+    chain_lock: Option<BestChainLock>,
+    rng: &mut fastrand::Rng,
+) -> MinedBlock {
+    let payload = roots.map(|(merkle_root_masternode_list, merkle_root_quorums)| CoinbasePayload {
+        version: if chain_lock.is_some() { 3 } else { 2 },
+        height: i32::try_from(height).expect("heights are far below 2^31"),
+        merkle_root_masternode_list,
+        merkle_root_quorums: Some(merkle_root_quorums),
+        chain_lock,
+    });
+    let transaction = coinbase_transaction(height, payload.as_ref(), rng);
+    // Most blocks of a quiet chain hold little else than their coinbase; a few are busy.
+    let others = if rng.u8(..10) == 0 { rng.u32(1..60) } else { rng.u32(0..4) };
+    let transactions: Vec<[u8; 32]> = [transaction.txid().to_byte_array()]
+        .into_iter()
+        .chain((0..others).map(|_| random::hash(rng)))
+        .collect();
+    let branch = coinbase_branch(&transactions);
+    let mut header = Header {
+        version: BLOCK_VERSION,
+        prev_blockhash: parent_hash,
+        merkle_root: branch.root,
+        time: parent.time + SECONDS_PER_BLOCK,
+        bits: parent.bits,
+        nonce: 0,
+    };
+    let hash = loop {
+        let hash = header.block_hash();
+        if header.meets_target(hash) {
+            break hash;
+        }
+        header.nonce += 1;
+    };
+    let coinbase = CoinbaseProof {
+        transaction,
+        total_transactions: others + 1,
+        merkle_hashes: branch.hashes,
+        merkle_flags: branch.flags,
+    };
+    MinedBlock { header, hash, coinbase }
+}
+
+/// Version bits without any signal.
+const BLOCK_VERSION: i32 = 0x2000_0000;
+const SECONDS_PER_BLOCK: u32 = 150;
+const SUBSIDY: i64 = 5_000_000_000;
+
+fn coinbase_transaction(
+    height: u32,
+    payload: Option<&CoinbasePayload>,
+    rng: &mut fastrand::Rng,
+) -> Transaction {
+    let script = |key: [u8; 20]| [&[0x76, 0xa9, 0x14][..], &key, &[0x88, 0xac]].concat();
+    let output = TxOut { value: SUBSIDY, script_pubkey: script(random::hash(rng)) };
+    // The height in the script keeps the ids of coinbases apart that are otherwise equal.
+    let script_sig = [&[4][..], &height.to_le_bytes()].concat();
+    let previous_output = OutPoint { txid: Txid::all_zeros(), vout: u32::MAX };
+    Transaction {
+        version: if payload.is_some() { 3 } else { 2 },
+        tx_type: if payload.is_some() { COINBASE_TX_TYPE } else { 0 },
+        input: vec![TxIn { previous_output, script_sig, sequence: u32::MAX }],
+        output: vec![output],
+        lock_time: 0,
+        extra_payload: payload.map(serialize).unwrap_or_default(),
+    }
+}
+
+/// The newest ChainLock that miners know.
+#[derive(Debug, Default)]
+pub(super) struct ChainLocks {
+    newest: Option<(u32, BLSSignature)>,
+}
+
+impl ChainLocks {
+    /// What the block at `height` says about ChainLocks: usually the lock of its parent, sometimes still an older one,
+    /// none before the first quorum that can sign.
+    pub(super) fn next(&mut self, height: u32, can_sign: bool, rng: &mut fastrand::Rng) -> BestChainLock {
+        let parent = height - 1;
+        if can_sign && (self.newest.is_none() || rng.u8(..10) < 8) {
+            self.newest = Some((parent, random::signature(rng)));
+        }
+        let (locked, best_cl_signature) = self.newest.unwrap_or_else(|| (parent, BLSSignature::default()));
+        BestChainLock {
+            best_cl_height_diff: u64::from(parent - locked),
+            best_cl_signature,
+            asset_locked_amount: i64::from(height) * 1_000,
+        }
+    }
+}

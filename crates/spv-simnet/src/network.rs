@@ -1,0 +1,126 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashcore::network::message_network::MIN_PROTOCOL_VERSION;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::chain::ActiveChain;
+use crate::config::NetworkConfig;
+use crate::error::NetworkError;
+use crate::faults::Faults;
+use crate::node::Node;
+use crate::stats::PeerStats;
+use crate::world::World;
+
+/// Running peers. Dropping it stops them.
+#[derive(Debug)]
+pub struct Network {
+    nodes: Vec<Arc<Node>>,
+    tasks: TaskTracker,
+    stop: DropGuard,
+}
+
+impl Network {
+    /// Opens the listeners and starts to serve.
+    ///
+    /// # Errors
+    /// When the configuration cannot work or a port cannot be had.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time and I/O.
+    ///
+    /// # Cancel safety
+    /// Cancelled, nothing keeps running.
+    pub async fn start(world: Arc<World>, config: NetworkConfig) -> Result<Self, NetworkError> {
+        validate(&world, &config)?;
+        let listeners = listen(config.listen, config.peers.len()).await?;
+        let addresses: Vec<SocketAddr> = listeners.iter().map(|(address, _)| *address).collect();
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let mut nodes = Vec::with_capacity(listeners.len());
+        for ((address, listener), config) in listeners.into_iter().zip(config.peers) {
+            let tip = config.tip.unwrap_or_else(|| world.tip());
+            let node = Arc::new(Node {
+                chain: ActiveChain::new(Arc::clone(&world), tip),
+                config,
+                neighbours: addresses.iter().copied().filter(|other| *other != address).collect(),
+                stats: Mutex::new(PeerStats::new(address)),
+            });
+            Arc::clone(&node).spawn(listener, &stop, &tasks);
+            nodes.push(node);
+        }
+        Ok(Self { nodes, tasks, stop: stop.drop_guard() })
+    }
+
+    /// Where the peers listen, in the order of the configuration.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.stats().iter().map(|stats| stats.address).collect()
+    }
+
+    /// What the peers counted, in the order of the configuration.
+    pub fn stats(&self) -> Vec<PeerStats> {
+        self.nodes.iter().map(|node| *node.stats.lock()).collect()
+    }
+
+    /// Closes all connections, waits until every task has ended, and returns the last counts.
+    ///
+    /// # Cancel safety
+    /// Cancelled, the tasks still end, but nobody waits for them.
+    pub async fn shutdown(self) -> Vec<PeerStats> {
+        let Self { nodes, tasks, stop } = self;
+        drop(stop);
+        tasks.close();
+        tasks.wait().await;
+        nodes.iter().map(|node| *node.stats.lock()).collect()
+    }
+}
+
+fn validate(world: &World, config: &NetworkConfig) -> Result<(), NetworkError> {
+    if config.peers.is_empty() {
+        return Err(NetworkError::NoPeers);
+    }
+    for (index, peer) in config.peers.iter().enumerate() {
+        if let Some(tip) = peer.tip.filter(|&tip| tip > world.tip()) {
+            return Err(NetworkError::TipAboveWorld { peer: index, tip, world_tip: world.tip() });
+        }
+        if peer.protocol_version < MIN_PROTOCOL_VERSION {
+            let (version, oldest) = (peer.protocol_version, MIN_PROTOCOL_VERSION);
+            return Err(NetworkError::ProtocolVersion { peer: index, version, oldest });
+        }
+        let Faults { delay_by, late_by, .. } = peer.faults;
+        for (field, time) in [
+            ("rtt", peer.rtt),
+            ("service_time", peer.service_time),
+            ("faults.delay", delay_by),
+            ("faults.late", late_by),
+        ] {
+            if time > LONGEST {
+                return Err(NetworkError::TooLong { peer: index, field, time, longest: LONGEST });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Longer than any client waits.
+const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// Listeners on consecutive ports, or on any free ones when the first is 0.
+async fn listen(first: SocketAddr, count: usize) -> Result<Vec<(SocketAddr, TcpListener)>, NetworkError> {
+    let mut listeners = Vec::with_capacity(count);
+    for offset in 0..count {
+        let offset = if first.port() == 0 { Some(0) } else { u16::try_from(offset).ok() };
+        let port = offset
+            .and_then(|offset| first.port().checked_add(offset))
+            .ok_or_else(|| NetworkError::TooFewPorts { first: first.port(), peers: count })?;
+        let address = SocketAddr::new(first.ip(), port);
+        let opened = TcpListener::bind(address).await;
+        let opened = opened.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        listeners.push(opened.map_err(|source| NetworkError::Listen { address, source })?);
+    }
+    Ok(listeners)
+}

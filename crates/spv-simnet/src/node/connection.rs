@@ -1,0 +1,261 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use bytes::{Buf, BytesMut};
+use dashcore::network::framing::{Frame, FrameDecoder, FrameError, HEADER_SIZE};
+use dashcore::network::message::command;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Node;
+use super::outbox::{Action, Outbox, Outgoing};
+use super::service::Request;
+
+/// What connections tell the node's handler.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A connection was accepted.
+    Opened { id: u64, address: SocketAddr, sender: Sender },
+    /// A message will have arrived at `due`.
+    Received { id: u64, due: Instant, message: Message },
+    /// A connection has ended.
+    Closed { id: u64 },
+    /// A sender that was full has room again.
+    Drained,
+}
+
+/// A message on its way to the handler.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) frame: Frame,
+    /// Makes room for more input when the message has been handled.
+    _room: OwnedSemaphorePermit,
+}
+
+/// The handler's end of a connection's writer.
+#[derive(Debug)]
+pub(super) struct Sender {
+    outgoing: mpsc::UnboundedSender<Outgoing>,
+    load: Arc<Load>,
+}
+
+impl Sender {
+    pub(super) fn send(&self, outgoing: Outgoing) {
+        if let Action::Send(bytes) = &outgoing.action {
+            self.load.queued_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        }
+        // Fails only when the connection has ended, and then nobody is there to miss it.
+        let _ = self.outgoing.send(outgoing);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.load.queued_bytes.load(Ordering::Relaxed) > MAX_QUEUED_BYTES
+    }
+}
+
+/// What waits on one connection.
+#[derive(Debug, Default)]
+struct Load {
+    queued_bytes: AtomicUsize,
+    in_flight: AtomicUsize,
+}
+
+/// Unprocessed input above which a node stops reading (Dash Core `DEFAULT_MAXRECEIVEBUFFER`, net.h).
+const MAX_UNPROCESSED_BYTES: usize = 5_000_000;
+/// Answers above which the node stops handling a connection's messages, those that are travelling included. Far above
+/// what a client that reads can have on its way.
+const MAX_QUEUED_BYTES: usize = 32 * 1024 * 1024;
+/// Largest message that a node accepts (Dash Core `MAX_PROTOCOL_MESSAGE_LENGTH`, net.h).
+const MAX_PAYLOAD: usize = 3 * 1024 * 1024;
+
+/// An accepted connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: u64,
+    pub(super) address: SocketAddr,
+    pub(super) node: Arc<Node>,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+}
+
+impl Connection {
+    pub(super) fn spawn(self, stream: TcpStream, stop: CancellationToken, tasks: &TaskTracker) {
+        // Delays are simulated; the system's own would come on top.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "small messages may be delayed");
+        }
+        let (read_half, write_half) = stream.into_split();
+        let (outgoing, to_send) = mpsc::unbounded_channel();
+        let load = Arc::new(Load::default());
+        {
+            let mut stats = self.node.stats.lock();
+            stats.connections += 1;
+            stats.open_connections += 1;
+        }
+        let sender = Sender { outgoing, load: Arc::clone(&load) };
+        self.tell(Event::Opened { id: self.id, address: self.address, sender });
+        let writer = Writer {
+            node: Arc::clone(&self.node),
+            events: self.events.clone(),
+            stream: write_half,
+            load: Arc::clone(&load),
+        };
+        tasks.spawn(writer.run(to_send, stop.clone()));
+        tasks.spawn(self.read(read_half, load, stop));
+    }
+
+    /// Reads until either side closes.
+    async fn read(self, mut stream: OwnedReadHalf, load: Arc<Load>, stop: CancellationToken) {
+        tokio::select! {
+            () = self.receive(&mut stream, &load) => {}
+            () = stop.cancelled() => {}
+        }
+        stop.cancel();
+        self.node.stats.lock().open_connections -= 1;
+        self.tell(Event::Closed { id: self.id });
+    }
+
+    async fn receive(&self, stream: &mut OwnedReadHalf, load: &Load) {
+        let decoder = FrameDecoder::new(self.node.magic(), MAX_PAYLOAD);
+        let room = Arc::new(Semaphore::new(MAX_UNPROCESSED_BYTES));
+        let mut buffer = BytesMut::new();
+        loop {
+            loop {
+                match decode(&decoder, &mut buffer) {
+                    Ok(Some(frame)) => self.accept(frame, &room, load).await,
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::debug!(%error, "disconnecting");
+                        return;
+                    }
+                }
+            }
+            match stream.read_buf(&mut buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Counts a message and puts it on its way to the handler.
+    async fn accept(&self, frame: Frame, room: &Arc<Semaphore>, load: &Load) {
+        let size = HEADER_SIZE + frame.payload.len();
+        {
+            let mut stats = self.node.stats.lock();
+            stats.bytes_received += size as u64;
+            if !frame.checksum_valid {
+                // A node drops it without a word.
+                return;
+            }
+            match Request::kind(frame.command) {
+                Some(kind) => {
+                    kind.count(&mut stats.requests);
+                    let in_flight = load.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+                    stats.max_in_flight =
+                        stats.max_in_flight.max(u32::try_from(in_flight).unwrap_or(u32::MAX));
+                }
+                None if frame.command == command::PING => stats.pings += 1,
+                None => {}
+            }
+        }
+        let due = now() + self.node.one_way();
+        let permits = u32::try_from(size).expect("messages have at most 3 MiB");
+        // The semaphore is never closed.
+        let Ok(room) = Arc::clone(room).acquire_many_owned(permits).await else { return };
+        self.tell(Event::Received { id: self.id, due, message: Message { frame, _room: room } });
+    }
+
+    /// The handler is gone only when the whole network stops.
+    fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+}
+
+/// Like [`FrameDecoder::decode`], but skips messages with a malformed command, as a node does.
+fn decode(decoder: &FrameDecoder, buffer: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+    loop {
+        match decoder.decode(buffer) {
+            Err(FrameError::MalformedCommand { .. }) => {
+                let length =
+                    buffer.get(16..20).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes);
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                if length > MAX_PAYLOAD {
+                    let command = command::VERSION;
+                    return Err(FrameError::Oversized { command, length, limit: MAX_PAYLOAD });
+                }
+                if buffer.len() < HEADER_SIZE + length {
+                    return Ok(None);
+                }
+                buffer.advance(HEADER_SIZE + length);
+            }
+            decoded => return decoded,
+        }
+    }
+}
+
+struct Writer {
+    node: Arc<Node>,
+    events: mpsc::UnboundedSender<Event>,
+    stream: OwnedWriteHalf,
+    load: Arc<Load>,
+}
+
+impl Writer {
+    async fn run(mut self, mut to_send: mpsc::UnboundedReceiver<Outgoing>, stop: CancellationToken) {
+        let mut outbox = Outbox::default();
+        loop {
+            while let Some(outgoing) = outbox.pop(now()) {
+                let written = tokio::select! {
+                    written = self.perform(outgoing) => written,
+                    () = stop.cancelled() => false,
+                };
+                if !written {
+                    stop.cancel();
+                    return;
+                }
+            }
+            let next_due = outbox.next_due();
+            tokio::select! {
+                outgoing = to_send.recv() => match outgoing {
+                    Some(outgoing) => outbox.push(outgoing),
+                    None => return,
+                },
+                () = sleep_until(next_due.unwrap_or_else(now).into()), if next_due.is_some() => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Whether the connection is still of use.
+    async fn perform(&mut self, outgoing: Outgoing) -> bool {
+        if outgoing.completes_request {
+            // Before the write: the next request may come as soon as the answer is out.
+            self.load.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
+        match outgoing.action {
+            Action::Nothing => true,
+            Action::Close => false,
+            Action::Send(bytes) => {
+                let written = self.stream.write_all(&bytes).await.is_ok();
+                self.node.stats.lock().bytes_sent += bytes.len() as u64;
+                let queued = self.load.queued_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+                if queued > MAX_QUEUED_BYTES {
+                    // The handler is gone only when the whole network stops.
+                    let _ = self.events.send(Event::Drained);
+                }
+                written
+            }
+        }
+    }
+}
+
+/// Obeys paused time.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,134 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::time::{sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::Node;
+use super::connection::{Event, Message, Sender, now};
+use super::inboxes::{Inboxes, Next};
+use super::outbox::{Action, Outgoing};
+use super::session::{Reply, Session};
+use super::uplink::Uplink;
+use crate::faults::FaultPlan;
+
+/// The node's only message handler: one message at a time, whatever connection it comes from.
+#[derive(Debug)]
+pub(super) struct Handler {
+    faults: FaultPlan,
+    uplink: Uplink,
+    inboxes: Inboxes<Message>,
+    lanes: BTreeMap<u64, Lane>,
+    node: Arc<Node>,
+}
+
+/// The handler's side of a connection.
+#[derive(Debug)]
+struct Lane {
+    session: Session,
+    sender: Sender,
+    /// When the last of what has been sent in order is due.
+    last_due: Option<Instant>,
+}
+
+impl Handler {
+    pub(super) fn new(node: Arc<Node>) -> Self {
+        Self {
+            faults: FaultPlan::new(node.config.faults.clone(), node.config.seed),
+            uplink: Uplink::new(node.config.bandwidth),
+            inboxes: Inboxes::new(),
+            lanes: BTreeMap::new(),
+            node,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut events: mpsc::UnboundedReceiver<Event>, stop: CancellationToken) {
+        let work = async {
+            loop {
+                while let Ok(event) = events.try_recv() {
+                    self.take_in(event);
+                }
+                match self.next(now()) {
+                    Next::Handle(id, message) => self.handle(id, message).await,
+                    Next::WaitUntil(time) => tokio::select! {
+                        Some(event) = events.recv() => self.take_in(event),
+                        () = sleep_until(time.into()) => {}
+                    },
+                    Next::Idle => match events.recv().await {
+                        Some(event) => self.take_in(event),
+                        None => return,
+                    },
+                }
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    fn take_in(&mut self, event: Event) {
+        match event {
+            Event::Opened { id, address, sender } => {
+                self.inboxes.open(id);
+                self.lanes.insert(id, Lane { session: Session::new(address), sender, last_due: None });
+            }
+            Event::Received { id, due, message } => self.inboxes.push(id, due, message),
+            Event::Closed { id } => {
+                self.inboxes.close(id);
+                self.lanes.remove(&id);
+            }
+            // Which connection it is shows when the next message is chosen.
+            Event::Drained => {}
+        }
+    }
+
+    fn next(&mut self, now: Instant) -> Next<Message> {
+        if let Some(time) = self.uplink.accepts_at().filter(|&time| time > now) {
+            return Next::WaitUntil(time);
+        }
+        self.inboxes.next(now, |id| self.lanes.get(&id).is_none_or(|lane| lane.sender.is_full()))
+    }
+
+    async fn handle(&mut self, id: u64, message: Message) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        if lane.session.is_served(message.frame.command) && !self.node.config.service_time.is_zero() {
+            sleep(self.node.config.service_time).await;
+        }
+        let replies = lane.session.receive(&message.frame, &self.node, &mut self.faults);
+        let now = now();
+        for reply in replies {
+            lane.dispatch(reply, &mut self.uplink, self.node.one_way(), now);
+        }
+    }
+}
+
+impl Lane {
+    /// Puts a reply on its way: first over the node's line, then half a round trip, and never before what was sent
+    /// earlier on the connection.
+    fn dispatch(&mut self, reply: Reply, uplink: &mut Uplink, one_way: Duration, now: Instant) {
+        let completes_request =
+            matches!(reply, Reply::Answer { .. } | Reply::LateAnswer { .. } | Reply::NoAnswer);
+        let (action, delay) = match reply {
+            Reply::Send(frame) => (Action::Send(frame), Duration::ZERO),
+            Reply::Answer { frame, delay } => (Action::Send(frame), delay),
+            Reply::NoAnswer => (Action::Nothing, Duration::ZERO),
+            Reply::Close => (Action::Close, Duration::ZERO),
+            Reply::LateAnswer { frame, by } => {
+                let due = uplink.send(frame.len(), now) + one_way + by;
+                self.sender.send(Outgoing { due, completes_request: false, action: Action::Send(frame) });
+                (Action::Nothing, Duration::ZERO)
+            }
+        };
+        let left = match &action {
+            Action::Send(frame) => uplink.send(frame.len(), now),
+            Action::Nothing | Action::Close => now,
+        };
+        let due = left + one_way + delay;
+        let due = self.last_due.map_or(due, |last_due| due.max(last_due));
+        self.last_due = Some(due);
+        self.sender.send(Outgoing { due, completes_request, action });
+    }
+}

@@ -1,0 +1,151 @@
+//! Data requests and their honest answers.
+
+use dashcore::BlockHash;
+use dashcore::consensus::{Decodable, DecodeError, Reader, serialize};
+use dashcore::network::framing::{Command, Frame};
+use dashcore::network::message::command;
+use dashcore::network::message_blockdata::GetHeadersMessage;
+use dashcore::network::message_qrinfo::GetQRInfo;
+use dashcore::network::message_sml::GetMnListDiff;
+
+use crate::chain::{ActiveChain, QRInfoConstruction, Refusal};
+use crate::faults::FaultPlan;
+use crate::stats::RequestCounts;
+
+/// A data request.
+#[derive(Debug, Clone)]
+pub(super) enum Request {
+    Headers(GetHeadersMessage),
+    MnListDiff(GetMnListDiff),
+    QRInfo(GetQRInfo),
+}
+
+/// Kinds of data requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RequestKind {
+    Headers,
+    MnListDiff,
+    QRInfo,
+}
+
+impl RequestKind {
+    pub(super) fn count(self, counts: &mut RequestCounts) {
+        *match self {
+            Self::Headers => &mut counts.getheaders,
+            Self::MnListDiff => &mut counts.getmnlistd,
+            Self::QRInfo => &mut counts.getqrinfo,
+        } += 1;
+    }
+}
+
+/// Why a request cannot be handled.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum BadRequest {
+    /// It cannot be decoded: dropped without a word.
+    Malformed(DecodeError),
+    /// Its locator is too long: the node disconnects.
+    LocatorTooLong,
+}
+
+/// An answer, not yet framed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) command: Command,
+    pub(super) payload: Vec<u8>,
+}
+
+impl Request {
+    /// The kind of data request with this name, if it is one.
+    pub(super) fn kind(name: Command) -> Option<RequestKind> {
+        match name {
+            command::GETHEADERS => Some(RequestKind::Headers),
+            command::GETMNLISTD => Some(RequestKind::MnListDiff),
+            command::GETQRINFO => Some(RequestKind::QRInfo),
+            _ => None,
+        }
+    }
+
+    /// Bytes behind the last field are ignored, as Dash Core does.
+    pub(super) fn decode(kind: RequestKind, frame: &Frame) -> Result<Self, BadRequest> {
+        let mut reader = Reader::new(&frame.payload);
+        match kind {
+            RequestKind::Headers => decode_getheaders(&mut reader),
+            RequestKind::MnListDiff => GetMnListDiff::consensus_decode(&mut reader)
+                .map(Self::MnListDiff)
+                .map_err(BadRequest::Malformed),
+            RequestKind::QRInfo => {
+                GetQRInfo::consensus_decode(&mut reader).map(Self::QRInfo).map_err(BadRequest::Malformed)
+            }
+        }
+    }
+
+    /// What an honest node answers; `None` when it says nothing and thinks nothing of it.
+    pub(super) fn answer(
+        &self,
+        chain: &ActiveChain,
+        construction: QRInfoConstruction,
+    ) -> Result<Option<Answer>, Refusal> {
+        Ok(match self {
+            Self::Headers(request) => chain
+                .headers(request)
+                .map(|headers| Answer { command: command::HEADERS, payload: serialize(&headers) }),
+            Self::MnListDiff(request) => {
+                let payload = serialize(&chain.mn_list_diff(request)?);
+                Some(Answer { command: command::MNLISTDIFF, payload })
+            }
+            Self::QRInfo(request) => {
+                let payload = serialize(&chain.qr_info(request, construction)?);
+                Some(Answer { command: command::QRINFO, payload })
+            }
+        })
+    }
+
+    /// A different request of the same kind, for a node that answers wrongly; `None` when there is none.
+    pub(super) fn another(&self, chain: &ActiveChain, random: &mut FaultPlan) -> Option<Self> {
+        let world = chain.world();
+        let mut pick = |heights: Vec<u32>| {
+            let height = (!heights.is_empty()).then(|| heights[random.below(heights.len())])?;
+            world.block_hash(height)
+        };
+        let height = |hash: &BlockHash| chain.height(hash);
+        match self {
+            Self::Headers(request) => {
+                let known = request.locator_hashes.iter().find_map(height);
+                let other = pick((0..chain.tip()).filter(|height| Some(*height) != known).collect())?;
+                Some(Self::Headers(GetHeadersMessage { locator_hashes: vec![other], ..request.clone() }))
+            }
+            Self::MnListDiff(request) => {
+                let (base, block) =
+                    (height(&request.base_block_hash).unwrap_or(0), height(&request.block_hash)?);
+                let block_hash = pick((base..=chain.tip()).filter(|height| *height != block).collect())?;
+                Some(Self::MnListDiff(GetMnListDiff { block_hash, ..*request }))
+            }
+            Self::QRInfo(request) => {
+                let cycle_length = world.params().rotated().dkg_interval;
+                let cycle = height(&request.block_request_hash)? / cycle_length;
+                let others = (0..=chain.tip() / cycle_length)
+                    .filter(|other| *other != cycle && other.abs_diff(cycle) < 5);
+                let others = others.map(|other| other * cycle_length).filter(|height| {
+                    let block_request_hash = world.block_hash(*height).unwrap_or_default();
+                    let other = GetQRInfo { block_request_hash, ..request.clone() };
+                    chain.qr_info(&other, QRInfoConstruction::Efficient).is_ok()
+                });
+                let block_request_hash = pick(others.collect())?;
+                Some(Self::QRInfo(GetQRInfo { block_request_hash, ..request.clone() }))
+            }
+        }
+    }
+}
+
+fn decode_getheaders(reader: &mut Reader<'_>) -> Result<Request, BadRequest> {
+    let version = reader.read("getheaders.version").map_err(BadRequest::Malformed)?;
+    let locator_hashes: Vec<BlockHash> = reader.vec("getheaders.locator").map_err(BadRequest::Malformed)?;
+    let stop_hash = reader.read("getheaders.stop").map_err(BadRequest::Malformed)?;
+    if locator_hashes.len() > MAX_LOCATOR {
+        return Err(BadRequest::LocatorTooLong);
+    }
+    Ok(Request::Headers(GetHeadersMessage { version, locator_hashes, stop_hash }))
+}
+
+/// Longest locator that a node accepts (Dash Core `MAX_LOCATOR_SZ`, net_processing.cpp).
+const MAX_LOCATOR: usize = 101;

@@ -1,0 +1,260 @@
+use std::net::{Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dashcore::consensus::{Decodable, Reader, serialize};
+use dashcore::network::framing::{Command, Frame, HEADER_SIZE, encode_frame};
+use dashcore::network::message::{NetworkMessage, command};
+use dashcore::network::message_network::{
+    Address, MIN_PROTOCOL_VERSION, TimedAddress, VersionMessage, service_flags,
+};
+
+use super::Node;
+use super::service::{Answer, BadRequest, Request, RequestKind};
+use crate::chain::QRInfoConstruction;
+use crate::faults::{Fault, FaultPlan};
+
+/// A node's view of one connection: how far the handshake is, what the other side has done wrong.
+#[derive(Debug)]
+pub(super) struct Session {
+    address: SocketAddr,
+    /// The lower of both sides' protocol versions, once `version` has been received.
+    common_version: Option<i32>,
+    handshake_done: bool,
+    misbehaviour: u32,
+    addresses_sent: bool,
+    /// Pings that will not be answered.
+    stalled_pings: u32,
+    closed: bool,
+}
+
+/// What the node does in response to a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// Sends a message.
+    Send(Bytes),
+    /// Sends the answer to a data request, with all that follows so much later.
+    Answer { frame: Bytes, delay: Duration },
+    /// Sends the answer to a data request so much later, and does not let others wait for it.
+    LateAnswer { frame: Bytes, by: Duration },
+    /// Leaves a data request without an answer.
+    NoAnswer,
+    /// Closes the connection.
+    Close,
+}
+
+impl Session {
+    pub(super) fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            common_version: None,
+            handshake_done: false,
+            misbehaviour: 0,
+            addresses_sent: false,
+            stalled_pings: 0,
+            closed: false,
+        }
+    }
+
+    /// Whether the message takes the time of a data request.
+    pub(super) fn is_served(&self, name: Command) -> bool {
+        self.handshake_done && !self.closed && Request::kind(name).is_some()
+    }
+
+    /// Handles one message completely.
+    pub(super) fn receive(&mut self, frame: &Frame, node: &Node, faults: &mut FaultPlan) -> Vec<Reply> {
+        let replies = match Request::kind(frame.command) {
+            _ if self.closed => Vec::new(),
+            Some(kind) if self.handshake_done && !faults.is_silent() => self.serve(kind, frame, node, faults),
+            Some(_) => vec![Reply::NoAnswer],
+            None => self.converse(frame, node, faults),
+        };
+        self.closed |= replies.contains(&Reply::Close);
+        replies
+    }
+
+    /// Everything that is no data request.
+    fn converse(&mut self, frame: &Frame, node: &Node, faults: &mut FaultPlan) -> Vec<Reply> {
+        match (frame.command, self.common_version) {
+            (command::VERSION, None) => self.greet(frame, node, faults),
+            // A second version, or anything before the first.
+            (command::VERSION, Some(_)) | (_, None) => Vec::new(),
+            (command::VERACK, Some(_)) if !self.handshake_done => {
+                self.handshake_done = true;
+                // Compact blocks are offered at low bandwidth: a flag and a version.
+                let compact = [&[0][..], &1_u64.to_le_bytes()].concat();
+                vec![
+                    send(node, &NetworkMessage::SendHeaders),
+                    Reply::Send(framed(node, Command::new("sendcmpct"), &compact)),
+                    send(node, &NetworkMessage::Ping(faults.nonce())),
+                ]
+            }
+            (SENDADDRV2, Some(_)) if self.handshake_done => vec![Reply::Close],
+            _ if !self.handshake_done || faults.is_silent() => Vec::new(),
+            (command::PING, _) => self.answer_ping(frame, node),
+            (command::GETADDR, _) if !self.addresses_sent => {
+                self.addresses_sent = true;
+                vec![send(node, &NetworkMessage::Addr(neighbours(node)))]
+            }
+            // Answers that nobody asked for, and a masternode's proof from one that serves nothing.
+            (command::MNLISTDIFF | command::QRINFO | MNAUTH, _) => self.misbehave(node, DISCONNECT_SCORE),
+            _ => Vec::new(),
+        }
+    }
+
+    fn greet(&mut self, frame: &Frame, node: &Node, faults: &mut FaultPlan) -> Vec<Reply> {
+        let mut reader = Reader::new(&frame.payload);
+        let Ok(theirs) = reader.read::<i32>("version.nVersion") else {
+            return Vec::new();
+        };
+        // What follows the version may be missing in part; only one of the flags would matter.
+        let as_masternode = VersionMessage::consensus_decode(&mut Reader::new(&frame.payload))
+            .is_ok_and(|version| version.masternode_connection);
+        if theirs < MIN_PROTOCOL_VERSION || as_masternode {
+            return vec![Reply::Close];
+        }
+        self.common_version = Some(theirs.min(node.config.protocol_version));
+        vec![
+            send(node, &NetworkMessage::Version(self.version(node, faults.nonce()))),
+            Reply::Send(framed(node, SENDADDRV2, &[])),
+            send(node, &NetworkMessage::Verack),
+        ]
+    }
+
+    fn version(&self, node: &Node, nonce: u64) -> VersionMessage {
+        let unknown = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        VersionMessage {
+            version: node.config.protocol_version,
+            services: SERVICES,
+            timestamp: i64::from(tip_time(node)),
+            receiver: Address { services: 0, address: self.address },
+            sender: Address { services: SERVICES, address: unknown },
+            nonce,
+            user_agent: concat!("/spv-simnet:", env!("CARGO_PKG_VERSION"), "/").to_owned(),
+            start_height: i32::try_from(node.chain.tip()).unwrap_or(i32::MAX),
+            relay: true,
+            mn_auth_challenge: [0; 32],
+            masternode_connection: false,
+        }
+    }
+
+    fn answer_ping(&mut self, frame: &Frame, node: &Node) -> Vec<Reply> {
+        if self.stalled_pings > 0 {
+            self.stalled_pings -= 1;
+            return Vec::new();
+        }
+        let nonce = Reader::new(&frame.payload).read("ping.nonce");
+        nonce.map(|nonce| vec![send(node, &NetworkMessage::Pong(nonce))]).unwrap_or_default()
+    }
+
+    fn serve(&mut self, kind: RequestKind, frame: &Frame, node: &Node, faults: &mut FaultPlan) -> Vec<Reply> {
+        let mut request = match Request::decode(kind, frame) {
+            Ok(request) => request,
+            Err(BadRequest::Malformed(error)) => {
+                tracing::debug!(%error, "dropping a request");
+                return vec![Reply::NoAnswer];
+            }
+            Err(BadRequest::LocatorTooLong) => return vec![Reply::NoAnswer, Reply::Close],
+        };
+        let fault = faults.next(kind == RequestKind::Headers);
+        if fault.is_some() {
+            node.stats.lock().faults += 1;
+        }
+        match fault {
+            Some(Fault::Disconnect) => return vec![Reply::NoAnswer, Reply::Close],
+            Some(Fault::Refuse) => return self.refuse(kind, node),
+            Some(Fault::Drop) => return vec![Reply::NoAnswer],
+            Some(Fault::Stall) => {
+                self.stalled_pings += 1;
+                return vec![Reply::NoAnswer];
+            }
+            Some(Fault::Wrong) => match request.another(&node.chain, faults) {
+                Some(other) => request = other,
+                None => return vec![Reply::NoAnswer],
+            },
+            _ => {}
+        }
+        let construction =
+            QRInfoConstruction::for_version(self.common_version.unwrap_or(MIN_PROTOCOL_VERSION));
+        let answer = match request.answer(&node.chain, construction) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => return vec![Reply::NoAnswer],
+            Err(refusal) => {
+                tracing::debug!(%refusal, "refusing a request");
+                return self.refuse(kind, node);
+            }
+        };
+        kind.count(&mut node.stats.lock().answered);
+        vec![deliver(node, answer, fault, faults)]
+    }
+
+    fn refuse(&mut self, kind: RequestKind, node: &Node) -> Vec<Reply> {
+        kind.count(&mut node.stats.lock().refused);
+        let mut replies = vec![Reply::NoAnswer];
+        replies.extend(self.misbehave(node, 1));
+        replies
+    }
+
+    /// Adds to the score of the connection, which never goes down.
+    fn misbehave(&mut self, node: &Node, score: u32) -> Vec<Reply> {
+        self.misbehaviour += score;
+        let mut stats = node.stats.lock();
+        stats.max_misbehaviour = stats.max_misbehaviour.max(self.misbehaviour);
+        if self.misbehaviour < DISCONNECT_SCORE {
+            return Vec::new();
+        }
+        stats.banned += 1;
+        vec![Reply::Close]
+    }
+}
+
+const SENDADDRV2: Command = Command::new("sendaddrv2");
+const MNAUTH: Command = Command::new("mnauth");
+const SERVICES: u64 = service_flags::NETWORK | service_flags::NETWORK_LIMITED;
+/// Misbehaviour at which a node disconnects (Dash Core `DISCOURAGEMENT_THRESHOLD`, net_processing.cpp).
+const DISCONNECT_SCORE: u32 = 100;
+
+/// Frames an answer and does to it what the fault says.
+fn deliver(node: &Node, answer: Answer, fault: Option<Fault>, random: &mut FaultPlan) -> Reply {
+    let Answer { command, mut payload } = answer;
+    if fault == Some(Fault::Corrupt) && !payload.is_empty() {
+        let position = random.below(payload.len());
+        payload[position] ^= 1 << random.below(8);
+    }
+    let mut frame = Vec::new();
+    encode_frame(node.magic(), command, &payload, &mut frame);
+    if fault == Some(Fault::BadChecksum) {
+        // The last byte before the payload belongs to the checksum.
+        frame[HEADER_SIZE - 1] ^= 1;
+    }
+    let frame = Bytes::from(frame);
+    match fault {
+        Some(Fault::Delay(delay)) => Reply::Answer { frame, delay },
+        Some(Fault::Late(by)) => Reply::LateAnswer { frame, by },
+        _ => Reply::Answer { frame, delay: Duration::ZERO },
+    }
+}
+
+fn neighbours(node: &Node) -> Vec<TimedAddress> {
+    let time = tip_time(node);
+    let entry = |&address| TimedAddress { time, address: Address { services: SERVICES, address } };
+    node.neighbours.iter().map(entry).take(MAX_ADDRESSES).collect()
+}
+
+/// Most entries of an `addr` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
+const MAX_ADDRESSES: usize = 1_000;
+
+/// The only time that a simulated node knows.
+fn tip_time(node: &Node) -> u32 {
+    node.chain.world().header(node.chain.tip()).map_or(0, |header| header.time)
+}
+
+fn send(node: &Node, message: &NetworkMessage) -> Reply {
+    Reply::Send(framed(node, message.command(), &serialize(message)))
+}
+
+fn framed(node: &Node, name: Command, payload: &[u8]) -> Bytes {
+    let mut frame = Vec::new();
+    encode_frame(node.magic(), name, payload, &mut frame);
+    frame.into()
+}

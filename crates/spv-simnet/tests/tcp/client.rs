@@ -1,0 +1,126 @@
+//! A client that speaks as little as the tests need, and sees every message.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use dashcore::consensus::serialize;
+use dashcore::network::framing::{Command, Frame, FrameDecoder, encode_frame};
+use dashcore::network::message::NetworkMessage;
+use dashcore::network::message_network::{Address, PROTOCOL_VERSION, VersionMessage};
+use dashcore::{ChainParams, Network};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Nothing here takes as long; a test that would wait for ever fails instead.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Client {
+    stream: TcpStream,
+    buffer: BytesMut,
+    magic: [u8; 4],
+}
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        Self { stream, buffer: BytesMut::new(), magic: ChainParams::new(Network::Regtest).magic }
+    }
+
+    /// Connects and completes the handshake; nothing that belongs to it is left to be received.
+    pub(crate) async fn ready(address: SocketAddr) -> Self {
+        let mut client = Self::connect(address).await;
+        client.send(&version(PROTOCOL_VERSION)).await;
+        client.expect(&["version", "sendaddrv2", "verack"]).await;
+        client.send(&NetworkMessage::Verack).await;
+        client.expect(&["sendheaders", "sendcmpct", "ping"]).await;
+        client
+    }
+
+    pub(crate) async fn send(&mut self, message: &NetworkMessage) {
+        self.send_all(std::slice::from_ref(message)).await;
+    }
+
+    /// Sends everything in one piece.
+    pub(crate) async fn send_all(&mut self, messages: &[NetworkMessage]) {
+        let mut bytes = Vec::new();
+        for message in messages {
+            message.encode_framed(self.magic, &mut bytes);
+        }
+        self.send_bytes(&bytes).await;
+    }
+
+    pub(crate) async fn send_raw(&mut self, name: &str, payload: &[u8]) {
+        let mut bytes = Vec::new();
+        encode_frame(self.magic, Command::new(name), payload, &mut bytes);
+        self.send_bytes(&bytes).await;
+    }
+
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// The next message; `None` when the node has closed the connection.
+    pub(crate) async fn receive(&mut self) -> Option<Frame> {
+        tokio::time::timeout(PATIENCE, self.receive_frame()).await.expect("a message or the end in time")
+    }
+
+    async fn receive_frame(&mut self) -> Option<Frame> {
+        let decoder = FrameDecoder::new(self.magic, usize::MAX);
+        loop {
+            if let Some(frame) = decoder.decode(&mut self.buffer).unwrap() {
+                return Some(frame);
+            }
+            match self.stream.read_buf(&mut self.buffer).await {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    pub(crate) async fn receive_message(&mut self) -> NetworkMessage {
+        let frame = self.receive().await.expect("the connection is open");
+        assert!(frame.checksum_valid);
+        NetworkMessage::decode(frame.command, &frame.payload).unwrap().expect("a message of interest")
+    }
+
+    pub(crate) async fn expect(&mut self, names: &[&str]) {
+        for name in names {
+            let frame = self.receive().await.unwrap_or_else(|| panic!("closed instead of {name}"));
+            assert_eq!(frame.command.as_str(), *name);
+        }
+    }
+
+    pub(crate) async fn expect_pong(&mut self, nonce: u64) {
+        assert_eq!(self.receive_message().await, NetworkMessage::Pong(nonce));
+    }
+
+    pub(crate) async fn expect_end(&mut self) {
+        let frame = self.receive().await;
+        assert!(frame.is_none(), "the end was expected, not {frame:?}");
+    }
+}
+
+pub(crate) fn version(version: i32) -> NetworkMessage {
+    let nobody = Address { services: 0, address: SocketAddr::from(([0; 4], 0)) };
+    NetworkMessage::Version(VersionMessage {
+        version,
+        services: 0,
+        timestamp: 0,
+        receiver: nobody,
+        sender: nobody,
+        nonce: 7,
+        user_agent: "/test/".to_owned(),
+        start_height: 0,
+        relay: false,
+        mn_auth_challenge: [0; 32],
+        masternode_connection: false,
+    })
+}
+
+/// Payload of a version message with a flag that the client would not set.
+pub(crate) fn version_as_masternode() -> Vec<u8> {
+    let mut payload = serialize(&version(PROTOCOL_VERSION));
+    *payload.last_mut().unwrap() = 1;
+    payload
+}

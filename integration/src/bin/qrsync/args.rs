@@ -1,0 +1,243 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use spv_integration::{Config, ConfigError};
+
+const EXIT_CODES: &str = "Exit codes:
+  0    done
+  1    failed
+  2    wrong usage or configuration
+  3    no usable peer
+  4    data could not be verified
+  130  interrupted";
+
+/// Parallel, verified synchronisation of Dash masternode lists and quorums.
+#[derive(Debug, Parser)]
+#[command(name = "qrsync", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sync from a simulated network in this process, beside a sequential run of the same work
+    #[command(after_help = "Example: qrsync demo --peers 8 --rtt 100 --faults 0.2")]
+    Demo(DemoArgs),
+    /// Sync from real nodes
+    #[command(after_help = "Examples:
+  qrsync sync
+  qrsync sync --network test --data-dir /var/lib/qrsync --json
+  qrsync sync --network regtest --llmq-params 100=4:4 --activation dip3=2,v20=300 --peer 127.0.0.1:19899 --from 1")]
+    Sync(SyncArgs),
+    /// Serve a simulated network
+    #[command(after_help = "Examples:
+  qrsync simnet --world generated:masternodes=200,cycles=40,seed=1 --peers 5 --listen 127.0.0.1:19899
+  qrsync simnet --world DIR --peers 3 --faults '0:silent;1:refuse-all;2:corrupt=every:3'")]
+    Simnet(SimnetArgs),
+    /// Decode a recorded message and check what can be checked
+    Decode(DecodeArgs),
+    /// What is stored
+    Status(DataArgs),
+    /// The masternode list at a height
+    Masternodes(QueryArgs),
+    /// The active quorums at a height
+    Quorums(QueryArgs),
+    /// One quorum
+    Quorum(QuorumArgs),
+    /// The configuration
+    Config(ConfigArgs),
+    /// Shell completions
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Nodes to simulate
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) peers: u16,
+    /// Masternodes in the list
+    #[arg(long, default_value_t = 150)]
+    pub(crate) masternodes: u32,
+    /// Cycles of quorum rotation in the chain
+    #[arg(long, default_value_t = 60)]
+    pub(crate) cycles: u32,
+    /// Round trip to every node, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 50)]
+    pub(crate) rtt: u32,
+    /// Share of answers that fail, 0 to 0.9: dropped, refused, delayed or corrupted
+    #[arg(long, value_name = "RATE", default_value_t = 0.0)]
+    pub(crate) faults: f64,
+    /// Seed of the world and the faults
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArgs {
+    /// main, test, regtest or devnet:NAME [default: main]
+    #[arg(long, env = "QRSYNC_NETWORK")]
+    network: Option<String>,
+    /// Quorum parameters of a regtest or devnet, for example 100=4:4,106=4:4 (type=size:threshold)
+    #[arg(long, value_name = "LIST", env = "QRSYNC_LLMQ_PARAMS")]
+    llmq_params: Option<String>,
+    /// Activation heights of a regtest or devnet, for example dip3=2,v20=300,mn_rr=300
+    #[arg(long, value_name = "LIST", env = "QRSYNC_ACTIVATION")]
+    activation: Option<String>,
+    /// Where data is kept [default: below the user's data directory]
+    #[arg(long, value_name = "DIR", env = "QRSYNC_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "QRSYNC_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl NetworkArgs {
+    /// File, then environment and flags.
+    pub(crate) fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
+        fn set<T: Clone>(value: &mut T, given: Option<&T>) {
+            if let Some(given) = given {
+                *value = given.clone();
+            }
+        }
+        set(&mut config.network, self.network.as_ref());
+        set(&mut config.llmq_params, self.llmq_params.as_ref());
+        set(&mut config.activation, self.activation.as_ref());
+        if self.data_dir.is_some() {
+            config.data_dir.clone_from(&self.data_dir);
+        }
+        Ok(config)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SyncArgs {
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Node to ask; repeat for several [default: the network's DNS seeds]
+    #[arg(long = "peer", value_name = "HOST:PORT", env = "QRSYNC_PEERS", value_delimiter = ',')]
+    peers: Vec<String>,
+    /// Sync every cycle's list from this height on [default: what is needed at the tip]
+    #[arg(long, value_name = "HEIGHT")]
+    from: Option<u32>,
+    /// Serve Prometheus metrics here
+    #[arg(long, value_name = "ADDR", env = "QRSYNC_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
+    /// Print one JSON object at the end
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl SyncArgs {
+    pub(crate) fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = self.network.config()?;
+        if !self.peers.is_empty() {
+            config.peers.clone_from(&self.peers);
+        }
+        config.from = self.from.or(config.from);
+        config.metrics_listen = self.metrics_listen.or(config.metrics_listen);
+        Ok(config)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimnetArgs {
+    /// A recorded chain's directory, or generated:masternodes=N,cycles=N,seed=N
+    #[arg(long, value_name = "DIR|SPEC")]
+    pub(crate) world: String,
+    /// Nodes to simulate
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) peers: u16,
+    /// Address of the first node; the others take the following ports. Port 0 takes any
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Round trip to every node, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) rtt: u32,
+    /// Bytes per second that every node sends [default: unlimited]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) bandwidth: Option<std::num::NonZeroU64>,
+    /// Time that a node takes for one answer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) service_time: u32,
+    /// Faults of all nodes, or of single ones as INDEX:FAULTS separated by semicolons
+    #[arg(long, value_name = "SPEC", default_value = "")]
+    pub(crate) faults: String,
+    /// Refuse getqrinfo for blocks below this height
+    #[arg(long, value_name = "HEIGHT")]
+    pub(crate) refuse_qrinfo_below: Option<u32>,
+    /// Protocol version that the nodes speak; below 70236 they build each diff of a qrinfo independently
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) protocol_version: Option<i32>,
+    /// Print one JSON object when ready, and another one when stopped
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DecodeArgs {
+    /// Which message the file holds
+    pub(crate) kind: MessageKind,
+    /// Its payload, without the 24-byte frame
+    pub(crate) file: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum MessageKind {
+    /// Quorum rotation info
+    Qrinfo,
+    /// Masternode list diff
+    Mnlistdiff,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Height of a stored list [default: the newest]
+    #[arg(long)]
+    pub(crate) height: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuorumArgs {
+    /// Quorum type, as a number
+    #[arg(value_name = "TYPE")]
+    pub(crate) llmq_type: u8,
+    /// Quorum hash
+    pub(crate) hash: dashcore::QuorumHash,
+    #[command(flatten)]
+    pub(crate) query: QueryArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the merged configuration as a file that can be read back
+    Show(SyncArgs),
+}

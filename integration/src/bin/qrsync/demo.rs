@@ -1,0 +1,115 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use dashcore::ChainParams;
+use serde_json::json;
+use spv_executor::Depth;
+use spv_integration::store::Store;
+use spv_integration::sync::{EndState, Progress, Summary, sync};
+use spv_integration::{Config, Settings};
+use spv_simnet::{Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, PeerStats, World};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::DemoArgs;
+use crate::exit::Exit;
+use crate::sync::describe;
+use crate::{output, progress, signals};
+
+pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
+    let spec =
+        format!("generated:masternodes={},cycles={},seed={}", args.masternodes, args.cycles, args.seed);
+    let spec: GeneratedSpec = spec.parse()?;
+    let faults = faults(args.faults)?;
+    let world = Arc::new(tokio::task::spawn_blocking(move || World::generate(&spec)).await?);
+    let cancel = signals::cancelled_by_signals()?;
+    if !args.json {
+        output::text(&format!(
+            "A simulated network: {} nodes over loopback TCP, round trip {} ms, {} masternodes, {} blocks, {} % faults",
+            args.peers,
+            args.rtt,
+            args.masternodes,
+            world.tip(),
+            args.faults * 100.0,
+        ))?;
+    }
+
+    let parallel = Contest { world: &world, args: &args, faults: &faults, cancel: &cancel };
+    let (summary, stats) = parallel.run(Settings::default(), usize::from(args.peers)).await?;
+    let one_at_a_time = Settings { depth: Depth::ONE, window: 1, ..Settings::default() };
+    let (sequential, _) = parallel.run(one_at_a_time, 1).await?;
+    let ratio = sequential.seconds.total / summary.seconds.total;
+    let counted = stats.iter().map(|peer| peer.max_in_flight).max().unwrap_or(0);
+
+    if args.json {
+        output::json(&json!({
+            "parallel": summary,
+            "sequential": sequential,
+            "speed_up": ratio,
+            "max_in_flight_counted_by_peers": counted,
+        }))?;
+    } else {
+        output::text(&format!(
+            "\nAll peers, {} requests in flight each\n{}\n  counted   by the nodes themselves: at most {counted} in flight on a connection",
+            Settings::default().depth,
+            describe(&summary)
+        ))?;
+        output::text(&format!("\nOne peer, one request at a time\n{}", describe(&sequential)))?;
+        output::text(&format!("\n{ratio:.1} times as fast as sequential, same lists"))?;
+    }
+    let both = [&summary, &sequential];
+    let failed = both.into_iter().find(|summary| summary.state != EndState::Synced);
+    Ok(failed.map_or(Exit::Ok, |summary| Exit::from(&summary.state)))
+}
+
+/// The same work on the same network, for each way of doing it anew.
+struct Contest<'a> {
+    world: &'a Arc<World>,
+    args: &'a DemoArgs,
+    faults: &'a Faults,
+    cancel: &'a CancellationToken,
+}
+
+impl Contest<'_> {
+    async fn run(&self, settings: Settings, use_peers: usize) -> anyhow::Result<(Summary, Vec<PeerStats>)> {
+        let peers = (0..u64::from(self.args.peers))
+            .map(|index| PeerConfig {
+                rtt: Duration::from_millis(self.args.rtt.into()),
+                faults: self.faults.clone(),
+                seed: self.args.seed.wrapping_add(index),
+                ..PeerConfig::default()
+            })
+            .collect();
+        let network =
+            Network::start(self.world.clone(), NetworkConfig { peers, ..NetworkConfig::default() }).await?;
+        let config = Config {
+            network: "regtest".to_owned(),
+            peers: network.addresses().iter().take(use_peers).map(ToString::to_string).collect(),
+            from: Some(1),
+            sync: settings,
+            ..Config::default()
+        };
+        let directory = tempfile::tempdir().context("cannot create a temporary directory")?;
+        let summary = self.sync(self.world.params(), &config, directory.path()).await?;
+        Ok((summary, network.shutdown().await))
+    }
+
+    async fn sync(&self, params: &ChainParams, config: &Config, directory: &Path) -> anyhow::Result<Summary> {
+        let store = Arc::new(Store::create_or_open(directory, &params.network)?);
+        let state = Progress::default();
+        let (summary, ()) =
+            tokio::join!(sync(params, config, store, &state, self.cancel), progress::draw(&state));
+        Ok(summary?)
+    }
+}
+
+/// Spreads a failure rate over the ways in which answers fail.
+fn faults(rate: f64) -> anyhow::Result<Faults> {
+    ensure!((0.0..=0.9).contains(&rate), "--faults {rate} is out of range; give a rate from 0 to 0.9");
+    if rate == 0.0 {
+        return Ok(Faults::default());
+    }
+    let share = rate / 4.0;
+    Ok(format!("drop={share},refuse={share},corrupt={share},delay={share}:200ms").parse()?)
+}

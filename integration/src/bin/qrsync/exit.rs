@@ -1,0 +1,59 @@
+use std::process::ExitCode;
+
+use spv_integration::ConfigError;
+use spv_integration::store::StoreError;
+use spv_integration::sync::{EndState, SyncError};
+
+/// How the process ends; documented in `--help`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Ok = 0,
+    Failed = 1,
+    Usage = 2,
+    NoUsablePeer = 3,
+    NotVerified = 4,
+    Interrupted = 130,
+}
+
+impl Exit {
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        if let Some(error) = error.downcast_ref::<SyncError>() {
+            return match error {
+                SyncError::Config(_) | SyncError::NoPeers(_) => Self::Usage,
+                SyncError::Lookup { .. } => Self::NoUsablePeer,
+                SyncError::Headers(_) => Self::NotVerified,
+                SyncError::Interrupted => Self::Interrupted,
+                _ => Self::Failed,
+            };
+        }
+        if error.is::<ConfigError>() {
+            return Self::Usage;
+        }
+        if matches!(error.downcast_ref(), Some(StoreError::OtherNetwork { .. })) {
+            return Self::Usage;
+        }
+        error.downcast_ref::<NotVerified>().map_or(Self::Failed, |_| Self::NotVerified)
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<&EndState> for Exit {
+    fn from(state: &EndState) -> Self {
+        match state {
+            EndState::Synced => Self::Ok,
+            EndState::Degraded { .. } => Self::Failed,
+            EndState::Unverifiable { .. } => Self::NotVerified,
+            EndState::NoCapablePeer => Self::NoUsablePeer,
+        }
+    }
+}
+
+/// Data that is well-formed but does not prove what it claims.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NotVerified(pub(crate) String);

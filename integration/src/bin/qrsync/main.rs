@@ -1,0 +1,58 @@
+//! `qrsync`: verified masternode lists and quorums of the Dash network, on the command line.
+
+mod args;
+mod config;
+mod decode;
+mod demo;
+mod exit;
+mod output;
+mod progress;
+mod query;
+mod signals;
+mod simnet;
+mod sync;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command};
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::log_to_stderr();
+    match run(cli.command) {
+        Ok(exit) => exit.into(),
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let exit = Exit::of(&error);
+            output::error(&error);
+            exit.into()
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Demo(args) => in_runtime(demo::run(args)),
+        Command::Sync(args) => in_runtime(sync::run(args)),
+        Command::Simnet(args) => in_runtime(simnet::run(args)),
+        Command::Decode(args) => decode::run(&args),
+        Command::Status(args) => query::status(&args),
+        Command::Masternodes(args) => query::masternodes(&args),
+        Command::Quorums(args) => query::quorums(&args),
+        Command::Quorum(args) => query::quorum(&args),
+        Command::Config(args) => config::run(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "qrsync", &mut std::io::stdout());
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+fn in_runtime(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(command)
+}

@@ -1,0 +1,24 @@
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use spv_integration::sync::{Phase, Progress};
+
+/// Draws the progress of a sync on stderr until it is done; draws nothing when stderr is no terminal.
+pub(crate) async fn draw(progress: &Progress) {
+    let bars = MultiProgress::new();
+    let style = ProgressStyle::with_template("{prefix:>8} {bar:30} {pos}/{len} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar =
+        |prefix: &'static str| bars.add(ProgressBar::new(0).with_prefix(prefix).with_style(style.clone()));
+    let (headers, lists) = (bar("headers"), bar("lists"));
+    let mut watch = progress.watch();
+    loop {
+        let state = *watch.borrow_and_update();
+        headers.set_length(u64::from(state.claimed_height.max(state.header_height)));
+        headers.set_position(u64::from(state.header_height));
+        lists.set_length(state.planned_lists);
+        lists.set_position(state.proven_lists);
+        if state.phase == Phase::Done || watch.changed().await.is_err() {
+            bars.clear().ok();
+            return;
+        }
+    }
+}

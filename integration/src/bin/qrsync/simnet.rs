@@ -1,0 +1,98 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::json;
+use spv_simnet::{Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, World};
+
+use crate::args::SimnetArgs;
+use crate::exit::Exit;
+use crate::{output, signals};
+
+/// Prefix of a world that is generated instead of read.
+const GENERATED: &str = "generated:";
+
+pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
+    let world = load(&args.world)?;
+    let world = match args.refuse_qrinfo_below {
+        Some(height) => world.with_qrinfo_refused_below(height),
+        None => world,
+    };
+    let world = Arc::new(world);
+    let config = NetworkConfig { peers: peers(&args)?, listen: args.listen };
+    let cancel = signals::cancelled_by_signals()?;
+    let network = Network::start(world.clone(), config).await?;
+
+    let addresses = network.addresses();
+    let tip = json!({ "height": world.tip(), "hash": world.block_hash(world.tip()) });
+    if args.json {
+        output::json(&json!({ "peers": addresses, "tip": tip }))?;
+    } else {
+        output::text(&format!(
+            "serving height {} on {} nodes; stop with Ctrl-C",
+            world.tip(),
+            addresses.len()
+        ))?;
+        for address in addresses {
+            output::text(&format!("  {address}"))?;
+        }
+    }
+    cancel.cancelled().await;
+    let stats = network.shutdown().await;
+    if args.json {
+        output::json(&json!({ "stats": stats }))?;
+    } else {
+        for peer in stats {
+            output::text(&format!(
+                "  {}: {} requests, {} answered, {} refused, at most {} in flight",
+                peer.address,
+                peer.requests.total(),
+                peer.answered.total(),
+                peer.refused.total(),
+                peer.max_in_flight,
+            ))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn load(world: &str) -> anyhow::Result<World> {
+    if world.starts_with(GENERATED) {
+        let spec: GeneratedSpec = world.parse()?;
+        return Ok(World::generate(&spec));
+    }
+    World::load(Path::new(world)).with_context(|| {
+        format!("cannot load the world {world:?}; give a recorded chain's directory or {GENERATED}masternodes=N,cycles=N,seed=N")
+    })
+}
+
+fn peers(args: &SimnetArgs) -> anyhow::Result<Vec<PeerConfig>> {
+    let template = PeerConfig {
+        rtt: Duration::from_millis(args.rtt.into()),
+        bandwidth: args.bandwidth,
+        service_time: Duration::from_millis(args.service_time.into()),
+        protocol_version: args.protocol_version.unwrap_or_else(|| PeerConfig::default().protocol_version),
+        ..PeerConfig::default()
+    };
+    let mut peers: Vec<PeerConfig> =
+        (0..u64::from(args.peers)).map(|seed| PeerConfig { seed, ..template.clone() }).collect();
+    for part in args.faults.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+        let single =
+            part.split_once(':').and_then(|(index, rest)| Some((index.parse::<usize>().ok()?, rest)));
+        match single {
+            Some((index, faults)) => {
+                let count = peers.len();
+                let peer = peers.get_mut(index).with_context(|| {
+                    format!("--faults {part:?} names node {index}, but there are nodes 0 to {}", count - 1)
+                })?;
+                peer.faults = faults.parse()?;
+            }
+            None => {
+                let faults: Faults = part.parse()?;
+                peers.iter_mut().for_each(|peer| peer.faults = faults.clone());
+            }
+        }
+    }
+    Ok(peers)
+}

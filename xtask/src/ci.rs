@@ -1,0 +1,78 @@
+//! The gate. What passes here may be merged; a build server runs nothing else.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use xshell::{Shell, cmd};
+
+use crate::tidy;
+use crate::workspace::{self, MECHANISM_CRATES};
+
+pub(crate) fn run(sh: &Shell) -> Result<()> {
+    let mut times = Vec::new();
+    for (name, step) in STEPS {
+        eprintln!("\n==> {name}");
+        let start = now();
+        let result = step(sh);
+        times.push((name, start.elapsed()));
+        if result.is_err() {
+            print_times(&times);
+        }
+        result.with_context(|| format!("`{name}` failed"))?;
+    }
+    print_times(&times);
+    Ok(())
+}
+
+type Step = fn(&Shell) -> Result<()>;
+
+/// Cheapest first. All of them share one target directory and one profile.
+const STEPS: [(&str, Step); 7] = [
+    ("fmt", |sh| Ok(cmd!(sh, "cargo fmt --all --check").run()?)),
+    ("clippy", |sh| Ok(cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?)),
+    ("test", |sh| Ok(cmd!(sh, "cargo test --locked --workspace").run()?)),
+    ("doc", |sh| {
+        let _denied = sh.push_env("RUSTDOCFLAGS", "-D warnings");
+        Ok(cmd!(sh, "cargo doc --locked --workspace --no-deps").run()?)
+    }),
+    ("examples", examples),
+    ("tidy", tidy::run),
+    ("deny", deny),
+];
+
+/// An example that does not run is worse than none. Building the crate alone also shows that it asks for all the
+/// features of its dependencies that it uses, which the rest of the workspace would hide.
+fn examples(sh: &Shell) -> Result<()> {
+    let packages = workspace::packages(sh)?;
+    for package in packages.iter().filter(|package| MECHANISM_CRATES.contains(&package.name.as_str())) {
+        let name = &package.name;
+        ensure!(!package.examples.is_empty(), "{name} has no example, add one to its examples/");
+        for example in &package.examples {
+            cmd!(sh, "cargo run --locked -q -p {name} --example {example}").run()?;
+        }
+    }
+    Ok(())
+}
+
+fn deny(sh: &Shell) -> Result<()> {
+    let installed = cmd!(sh, "cargo deny --version").quiet().ignore_stderr().read().is_ok();
+    if !installed {
+        eprintln!("skipped: cargo-deny is not installed");
+        return Ok(());
+    }
+    Ok(cmd!(sh, "cargo deny --locked check licenses bans sources").run()?)
+}
+
+fn print_times(times: &[(&str, Duration)]) {
+    eprintln!();
+    for (name, time) in times {
+        eprintln!("{name:<10}{:>8.1} s", time.as_secs_f64());
+    }
+    let total: Duration = times.iter().map(|(_, time)| *time).sum();
+    eprintln!("{:<10}{:>8.1} s", "total", total.as_secs_f64());
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a build takes is a matter of real time")]
+fn now() -> Instant {
+    Instant::now()
+}

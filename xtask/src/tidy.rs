@@ -1,0 +1,79 @@
+//! The repository's own rules, for which there is no lint.
+
+mod crates;
+mod finding;
+mod metric_names;
+mod sources;
+mod texts;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use xshell::Shell;
+
+use crate::workspace;
+use finding::Finding;
+
+pub(crate) fn run(sh: &Shell) -> Result<()> {
+    let root = sh.current_dir();
+    let mut files = Vec::new();
+    read(&root, "", &mut files)?;
+
+    let mut findings = crates::check(&workspace::packages(sh)?, &files);
+    findings.extend(metric_names::check(&files));
+    for file in &files {
+        findings.extend(sources::check(file));
+        findings.extend(texts::check(file, |path| root.join(path).exists()));
+    }
+
+    findings.sort();
+    for finding in &findings {
+        println!("{finding}");
+    }
+    let violations = findings.iter().filter(|finding| finding.is_violation()).count();
+    ensure!(violations == 0, "{violations} violations of the repository's rules");
+    Ok(())
+}
+
+/// A file that rules look into: source, manifest or text.
+struct TextFile {
+    /// From the root of the workspace, with slashes.
+    path: String,
+    text: String,
+}
+
+impl TextFile {
+    fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+
+    /// Lines with their numbers, from 1.
+    fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        (1..).zip(self.text.lines())
+    }
+}
+
+fn read(root: &Path, folder: &str, files: &mut Vec<TextFile>) -> Result<()> {
+    let here = root.join(folder);
+    for entry in fs::read_dir(&here).with_context(|| format!("cannot list {}", here.display()))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        if entry.file_type()?.is_dir() {
+            if name != "target" && !name.starts_with('.') {
+                read(root, &path, files)?;
+            }
+        } else if name.ends_with(".rs") || name.ends_with(".md") || name == "Cargo.toml" {
+            let text =
+                fs::read_to_string(entry.path()).with_context(|| format!("{path} is no readable text"))?;
+            files.push(TextFile { path, text });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+fn file(path: &str, text: &str) -> TextFile {
+    TextFile { path: path.to_owned(), text: text.to_owned() }
+}

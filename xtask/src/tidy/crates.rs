@@ -1,0 +1,137 @@
+//! Rules about the crates: who may depend on whom, and what every manifest says.
+
+use super::{Finding, TextFile};
+use crate::workspace::{MECHANISM_CRATES, Package};
+
+pub(super) fn check(packages: &[Package], files: &[TextFile]) -> Vec<Finding> {
+    let ours: Vec<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    let mut findings = Vec::new();
+    for package in packages {
+        let manifest = files.iter().find(|file| file.path == package.manifest);
+        let manifest = manifest.map_or("", |file| file.text.as_str());
+        let readme = package.manifest.replace("Cargo.toml", "README.md");
+        let has_readme = files.iter().any(|file| file.path == readme);
+        findings.extend(forbidden_dependencies(package, &ours, manifest));
+        findings.extend(incomplete_manifest(package, has_readme, manifest));
+    }
+    findings
+}
+
+fn forbidden_dependencies(package: &Package, ours: &[&str], manifest: &str) -> Vec<Finding> {
+    if !MECHANISM_CRATES.contains(&package.name.as_str()) {
+        return Vec::new();
+    }
+    let forbidden = |name: &str| {
+        ours.contains(&name) || name == "dashcore" || name == "dash" || name.starts_with("dash-")
+    };
+    let dependencies = package.dependencies.iter().filter(|name| forbidden(name));
+    let violation = |name: &String| {
+        let message = format!("{} depends on {name}, be generic over what it brings", package.name);
+        Finding::violation(&package.manifest, line_of(manifest, name), message)
+    };
+    dependencies.map(violation).collect()
+}
+
+fn incomplete_manifest(package: &Package, has_readme: bool, manifest: &str) -> Vec<Finding> {
+    let rules = [
+        (inherits(manifest, "lints"), "does not inherit the lints, add [lints] with workspace = true"),
+        (inherits(manifest, "rust-version"), "has its own Rust version, add rust-version.workspace = true"),
+        (package.has_description, "has no description, add one"),
+        (package.has_license, "has no licence, add license.workspace = true"),
+        (has_readme, "has no README.md, write one"),
+    ];
+    let broken = rules.into_iter().filter(|(kept, _)| !kept);
+    broken
+        .map(|(_, what)| Finding::violation(&package.manifest, 1, format!("{} {what}", package.name)))
+        .collect()
+}
+
+/// Whether a manifest takes `key` from the workspace, in any of the three ways to write that.
+fn inherits(manifest: &str, key: &str) -> bool {
+    let table = format!("[{key}]");
+    let mut in_table = false;
+    for line in manifest.lines() {
+        let line: String = line.split_whitespace().collect();
+        if line.starts_with('[') {
+            in_table = line == table;
+        }
+        let entry = if in_table { Some(line.as_str()) } else { line.strip_prefix(key) };
+        if matches!(entry, Some("workspace=true" | ".workspace=true" | "={workspace=true}")) {
+            return true;
+        }
+    }
+    false
+}
+
+fn line_of(manifest: &str, key: &str) -> usize {
+    let is_key = |line: &str| {
+        line.trim_start().strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
+    };
+    manifest.lines().position(is_key).map_or(1, |index| index + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::file;
+
+    fn package(name: &str, dependencies: &[&str]) -> Package {
+        Package {
+            name: name.to_owned(),
+            manifest: format!("crates/{name}/Cargo.toml"),
+            has_description: true,
+            has_license: true,
+            dependencies: dependencies.iter().map(|&name| name.to_owned()).collect(),
+            examples: Vec::new(),
+        }
+    }
+
+    const GOOD: &str = "[package]\nrust-version.workspace = true\n\n[lints]\nworkspace = true\n";
+
+    #[test]
+    fn mechanism_crates_depend_on_nothing_of_ours_and_nothing_of_dash() {
+        let manifest = "[dependencies]\ntokio = \"1\"\n[dev-dependencies]\ndash-types.workspace = true\n";
+        let allowed = package("spv-executor", &["tokio", "dashmap"]);
+        assert_eq!(forbidden_dependencies(&allowed, &["spv-netmon"], manifest), []);
+
+        let caught = package("spv-executor", &["tokio", "dash-types", "dashcore", "spv-netmon"]);
+        let found: Vec<_> = forbidden_dependencies(&caught, &["spv-netmon"], manifest)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(found.len(), 3);
+        assert_eq!(
+            found[0],
+            "crates/spv-executor/Cargo.toml:4: spv-executor depends on dash-types, be generic over what it brings"
+        );
+
+        let free = package("spv-masternodes", &["dashcore"]);
+        assert_eq!(forbidden_dependencies(&free, &["dashcore"], manifest), []);
+    }
+
+    #[test]
+    fn inheritance_is_recognised_in_every_spelling() {
+        for (manifest, inherited) in [
+            ("[lints]\nworkspace = true", true),
+            ("lints.workspace = true", true),
+            ("lints = { workspace = true }", true),
+            ("[dependencies.x]\nworkspace = true", false),
+            ("[lints.rust]\nunsafe_code = \"deny\"", false),
+        ] {
+            assert_eq!(inherits(manifest, "lints"), inherited, "{manifest}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_lacking_something_is_told_what() {
+        let whole = [file("crates/a/Cargo.toml", GOOD), file("crates/a/README.md", "# a")];
+        assert_eq!(check(&[package("a", &[])], &whole), []);
+
+        let bare = Package {
+            name: "a".to_owned(),
+            manifest: "crates/a/Cargo.toml".to_owned(),
+            ..Package::default()
+        };
+        assert_eq!(check(&[bare], &[file("crates/a/Cargo.toml", "[package]")]).len(), 5);
+    }
+}
