@@ -67,11 +67,10 @@ pub(crate) struct HeaderDownload {
     peers: Arc<Peers>,
 }
 
-/// Headers that a peer sent, hashed.
+/// Headers that a peer sent.
 struct Batch {
     peer: SocketAddr,
     headers: Vec<Header>,
-    hashes: Vec<BlockHash>,
 }
 
 impl HeaderDownload {
@@ -114,6 +113,9 @@ impl HeaderDownload {
                         return Ok(chain);
                     }
                     chain = self.follow_one_peer(chain, &on_progress).await;
+                    if chain.tip_height() >= self.peers.claimed_height() {
+                        return Ok(chain);
+                    }
                 }
                 None => return Ok(chain),
             }
@@ -156,14 +158,10 @@ impl HeaderDownload {
             let progressed = match self.ask(vec![chain.tip_hash()], exclude.clone()).await {
                 Some(mut batch) => {
                     batch.headers.truncate(missing);
-                    batch.hashes.truncate(missing);
-                    let before = chain.tip_height();
-                    let valid = self.judge(&batch, |batch| {
-                        chain.extend(&batch.headers, &batch.hashes, clock::unix_time())?;
-                        Ok(())
-                    });
                     exclude.insert(batch.peer);
-                    valid.is_some() && chain.tip_height() > before
+                    let extended = self.judge(&chain, batch).await;
+                    let progress = extended.filter(|extended| extended.work() > chain.work());
+                    progress.map(|extended| chain = extended).is_some()
                 }
                 None => false,
             };
@@ -212,10 +210,10 @@ impl HeaderDownload {
             let Some(batch) = batch else { continue };
             let more = batch.headers.len() == MAX_HEADERS;
             // Most peers send the same headers; one validation serves them all.
-            let known = batch.hashes.last().is_none_or(|tip| tips.contains(tip));
+            let known = batch.headers.last().is_none_or(|tip| tips.contains(&tip.block_hash()));
             if known {
                 answered += 1;
-            } else if let Some(candidate) = self.judge(&batch, |batch| candidate(chain, batch)) {
+            } else if let Some(candidate) = self.judge(chain, batch).await {
                 answered += 1;
                 tips.insert(candidate.tip_hash());
                 candidates.push((candidate, more));
@@ -230,7 +228,7 @@ impl HeaderDownload {
     async fn follow_one_peer(&self, mut chain: HeaderChain, on_progress: &impl Fn(u32)) -> HeaderChain {
         while let Some(batch) = self.ask(chain.locator(), BTreeSet::new()).await {
             let more = batch.headers.len() == MAX_HEADERS;
-            let extended = self.judge(&batch, |batch| candidate(&chain, batch));
+            let extended = self.judge(&chain, batch).await;
             let Some(extended) = extended.filter(|extended| extended.work() > chain.work()) else { break };
             chain = extended;
             on_progress(chain.tip_height());
@@ -247,30 +245,30 @@ impl HeaderDownload {
             GetHeadersMessage { version: 1, locator_hashes: locator, stop_hash: BlockHash::all_zeros() };
         let completed = self.peers.execute(Request::Headers(message), exclude).await.ok()?;
         let peer = completed.peer;
-        let decoded = deserialize::<HeadersMessage>(&completed.response.payload);
-        let headers = match decoded {
-            Ok(HeadersMessage(headers)) => headers,
+        match deserialize::<HeadersMessage>(&completed.response.payload) {
+            Ok(HeadersMessage(headers)) => Some(Batch { peer, headers }),
             Err(error) => {
                 self.reject(peer, &error.into());
-                return None;
+                None
             }
-        };
-        let hashed = tokio::task::spawn_blocking(move || {
-            let hashes = hash_all(&headers);
-            (headers, hashes)
-        });
-        let (headers, hashes) = hashed.await.ok()?;
-        Some(Batch { peer, headers, hashes })
+        }
     }
 
-    fn judge<T>(&self, batch: &Batch, use_it: impl FnOnce(&Batch) -> Result<T, BatchError>) -> Option<T> {
-        match use_it(batch) {
-            Ok(used) => {
-                self.peers.record(batch.peer, Outcome::Accepted);
-                Some(used)
+    /// Hashes and validates a batch off the runtime and puts the outcome on the peer's record; gives the chain that
+    /// results.
+    async fn judge(&self, chain: &HeaderChain, batch: Batch) -> Option<HeaderChain> {
+        let peer = batch.peer;
+        // Headers fork off at a block of ours or are of no use; only what stays of our chain is copied.
+        let fork = batch.headers.first().and_then(|first| chain.height_of(&first.prev_blockhash));
+        let base = fork.and_then(|fork| chain.truncated(fork));
+        let validated = tokio::task::spawn_blocking(move || validate(base, &batch.headers));
+        match validated.await.ok()? {
+            Ok(extended) => {
+                self.peers.record(peer, Outcome::AcceptedHeaders);
+                Some(extended)
             }
             Err(error) => {
-                self.reject(batch.peer, &error);
+                self.reject(peer, &error);
                 None
             }
         }
@@ -282,11 +280,8 @@ impl HeaderDownload {
     }
 }
 
-/// The chain that results from headers which may fork off below its tip.
-fn candidate(chain: &HeaderChain, batch: &Batch) -> Result<HeaderChain, BatchError> {
-    let first = batch.headers.first().ok_or(BatchError::Unconnected)?;
-    let fork = chain.height_of(&first.prev_blockhash).ok_or(BatchError::Unconnected)?;
-    let mut candidate = chain.truncated(fork).ok_or(BatchError::Unconnected)?;
-    candidate.extend(&batch.headers, &batch.hashes, clock::unix_time())?;
-    Ok(candidate)
+fn validate(base: Option<HeaderChain>, headers: &[Header]) -> Result<HeaderChain, BatchError> {
+    let mut chain = base.ok_or(BatchError::Unconnected)?;
+    chain.extend(headers, &hash_all(headers), clock::unix_time())?;
+    Ok(chain)
 }

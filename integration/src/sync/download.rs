@@ -171,11 +171,13 @@ impl<'a> ListDownload<'a> {
 
     async fn drive(&mut self) -> Result<(), DownloadFailure> {
         let mut peers_changed = self.peers.changes();
+        let mut slots_changed = self.peers.slots();
         loop {
             self.fill_window();
             if self.open.is_empty() {
                 return Ok(());
             }
+            slots_changed.mark_unchanged();
             let someone_is_free = self.peers.capacity() > 0;
             let deserted = *peers_changed.borrow_and_update() == 0;
             if deserted && self.peers.hopeless() {
@@ -188,6 +190,8 @@ impl<'a> ListDownload<'a> {
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
                 },
                 _ = peers_changed.changed() => {}
+                // Slots may be held by requests of the header phase that nobody waits for any more.
+                _ = slots_changed.changed(), if !someone_is_free => {}
                 () = tokio::time::sleep(MAX_WAIT_FOR_PEER), if deserted => {
                     return Err(DownloadFailure::NoPeer);
                 }

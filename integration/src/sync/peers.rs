@@ -28,6 +28,8 @@ const FRUITLESS_AFTER: u64 = 3;
 pub(crate) enum Outcome {
     /// The answer was valid and useful.
     Accepted,
+    /// The same of headers, which a node that refuses all else may still serve.
+    AcceptedHeaders,
     /// The answer came too late or twice.
     Redundant,
     /// The answer was wrong.
@@ -41,7 +43,7 @@ pub(crate) enum Outcome {
 pub(crate) struct PeerReport {
     /// Requests sent to it.
     pub(crate) requests: u64,
-    /// Answers that were valid and useful.
+    /// Answers other than headers that were valid and useful.
     pub(crate) accepted: u64,
     /// Requests that it refused.
     pub(crate) refused: u64,
@@ -150,6 +152,11 @@ impl Peers {
         claimed.map(|connection| connection.info().start_height).max().unwrap_or(0)
     }
 
+    /// Notified whenever a request ends and so a slot may be free, also one that nobody waits for any more.
+    pub(crate) fn slots(&self) -> watch::Receiver<spv_executor::Progress> {
+        self.executor.progress()
+    }
+
     /// How many more requests could start now.
     pub(crate) fn capacity(&self) -> usize {
         self.executor.capacity()
@@ -178,6 +185,7 @@ impl Peers {
     /// Puts an outcome on the record of a peer.
     pub(crate) fn record(&self, peer: SocketAddr, outcome: Outcome) {
         self.with_report(peer, |report| match outcome {
+            Outcome::AcceptedHeaders => {}
             Outcome::Accepted => report.accepted += 1,
             Outcome::Redundant => {}
             Outcome::Invalid | Outcome::Failed(FailureKind::Invalid) => {
@@ -191,7 +199,7 @@ impl Peers {
             }
             Outcome::Failed(_) => report.failed += 1,
         });
-        if outcome == Outcome::Accepted {
+        if matches!(outcome, Outcome::Accepted | Outcome::AcceptedHeaders) {
             self.recovery.lock().on_success(&peer, now());
         }
     }

@@ -210,8 +210,8 @@ impl Peer {
 
 fn remark(report: &PeerReport) -> Option<String> {
     let mut remarks = Vec::new();
-    if report.requests > 0 && report.refused == report.requests {
-        remarks.push("refused everything".to_owned());
+    if report.refused > 0 && report.accepted == 0 {
+        remarks.push(format!("refused all {} requests for lists", report.refused));
     }
     if report.invalid > 0 {
         remarks.push(format!("sent {} wrong answers", report.invalid));
@@ -220,6 +220,9 @@ fn remark(report: &PeerReport) -> Option<String> {
         remarks.push(format!("left {} requests unanswered", report.timeouts));
     }
     remarks.extend(report.trouble.clone());
+    if !report.connected && remarks.is_empty() {
+        remarks.push("has not answered handshake and first ping yet".to_owned());
+    }
     (!remarks.is_empty()).then(|| remarks.join("; "))
 }
 

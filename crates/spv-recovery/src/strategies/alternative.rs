@@ -2,8 +2,8 @@ use fastrand::Rng;
 
 use crate::{Action, Context, FailureKind, Strategy};
 
-/// Asks to do the work by its other means, if it has any: after refusals by several distinct peers, rather than
-/// asking everybody; when no try is left; and when no retry can help.
+/// Asks to do the work by its other means, if it has any: after refusals by several distinct peers, or by all there
+/// are, rather than asking everybody; when no try is left; and when no retry can help.
 #[derive(Debug, Clone, Copy)]
 pub struct Alternative {
     /// Distinct peers that must have refused.
@@ -16,9 +16,11 @@ impl<P: Ord + Clone> Strategy<P> for Alternative {
     }
 
     fn decide(&self, context: &Context<'_, P>, _: &mut Rng) -> Option<Action<P>> {
-        let refusals = context.history.peers(&[FailureKind::Refused]).len();
+        let refusers = context.history.peers(&[FailureKind::Refused]);
+        let everybody =
+            !context.available.is_empty() && context.available.iter().all(|peer| refusers.contains(peer));
         let hopeless = context.is_exhausted() || !context.kind.is_transient();
-        let applies = hopeless || refusals >= self.after_refusals as usize;
+        let applies = hopeless || everybody || refusers.len() >= self.after_refusals as usize;
         (context.history.has_alternative() && applies).then_some(Action::Alternative)
     }
 }
