@@ -76,17 +76,32 @@ pub async fn sync(
     let started = Instant::now();
     config.sync.validate()?;
     let addresses = addresses(config, params).await?;
-    let stored = store.chain(params)?;
+    let stored = blocking(&store, params, |store, params| store.chain(params)).await?;
     let start_height = stored.as_ref().map_or(0, HeaderChain::tip_height);
     let (peers, follow) = Peers::start(params, &addresses, start_height, &config.sync)?;
-    let params = params.clone();
-    let run = Run { config, params, store, progress, peers: peers.clone(), started };
+    let capacity = config.sync.window + VERIFIER_MARGIN;
+    let (verifier, store_failed) = Verifier::start(params, store.clone(), capacity);
+    let verifier = Arc::new(verifier);
+    let run = Run {
+        config,
+        params: params.clone(),
+        store,
+        progress,
+        peers: peers.clone(),
+        verifier: verifier.clone(),
+        started,
+    };
     let summary = tokio::select! {
         summary = run.run(stored) => summary,
         () = follow => unreachable!("the pool outlives the sync"),
+        Ok(error) = store_failed => Err(error.into()),
         () = cancel.cancelled() => Err(SyncError::Interrupted),
     };
     peers.stop().await;
+    drop(run);
+    if let Some(verifier) = Arc::into_inner(verifier) {
+        verifier.stop().await;
+    }
     progress.enter(Phase::Done);
     summary
 }
@@ -97,6 +112,7 @@ struct Run<'a> {
     store: Arc<Store>,
     progress: &'a Progress,
     peers: Arc<Peers>,
+    verifier: Arc<Verifier>,
     started: Instant,
 }
 
@@ -116,7 +132,9 @@ impl Run<'_> {
         self.progress.enter(Phase::Connecting);
         let ready = self.peers.ready().await;
         let connect = self.started.elapsed();
-        let (start, stored) = self.starting_chain(stored);
+        let claimed = self.peers.claimed_height();
+        self.progress.claimed_height(claimed);
+        let (start, stored) = self.starting_chain(claimed, stored);
         let mut reached = Reached {
             state: EndState::NoCapablePeer,
             from: self.config.from.unwrap_or_else(|| start.tip_height()),
@@ -127,35 +145,45 @@ impl Run<'_> {
             headers: Duration::ZERO,
         };
         if !ready {
-            return self.summary(&reached);
+            return self.summary(reached).await;
         }
 
         self.progress.enter(Phase::Headers);
         let download = HeaderDownload::new(&self.params, self.peers.clone());
         let on_progress = |height| self.progress.header_height(height);
-        match download.run(reached.chain.clone(), on_progress).await {
-            Ok(chain) => reached.chain = chain,
-            Err(HeaderDownloadError::NoUsableAnswer { .. }) => return self.summary(&reached),
-            Err(error) => return Err(SyncError::Headers(error)),
+        let mut stored = stored;
+        loop {
+            match download.run(reached.chain.clone(), on_progress).await {
+                Ok(chain) => reached.chain = chain,
+                Err(HeaderDownloadError::NoUsableAnswer { .. }) => return self.summary(reached).await,
+                Err(error) => return Err(SyncError::Headers(error)),
+            }
+            // Where to start was chosen by what peers claimed. A greater claim than the truth is found out here.
+            let (lower, _) = self.starting_chain(reached.chain.tip_height(), None);
+            if lower.start_height() >= reached.chain.start_height() {
+                break;
+            }
+            (reached.chain, stored) = (lower, None);
         }
-        self.save_headers(stored.as_ref(), &reached.chain)?;
+        self.save_headers(stored, reached.chain.clone()).await?;
         reached.headers = self.started.elapsed() - connect;
 
         self.progress.enter(Phase::Lists);
         self.download_lists(&mut reached).await?;
-        self.summary(&reached)
+        self.summary(reached).await
     }
 
-    /// The stored chain where it reaches down far enough, else a new one; with the stored one that it continues.
-    fn starting_chain(&self, stored: Option<HeaderChain>) -> (HeaderChain, Option<HeaderChain>) {
-        let claimed = self.peers.claimed_height();
-        self.progress.claimed_height(claimed);
-        let cycle = self.params.rotated().dkg_interval;
-        let lowest = match self.config.from {
-            Some(from) => from,
-            None => claimed.saturating_sub(TIP_CYCLES * cycle),
-        };
-        let needed = lowest.saturating_sub(HEADER_MARGIN_CYCLES * cycle);
+    /// Height from which lists are wanted when the tip is at `tip`.
+    fn from(&self, tip: u32) -> u32 {
+        let cycles = TIP_CYCLES * self.params.rotated().dkg_interval;
+        self.config.from.unwrap_or_else(|| tip.saturating_sub(cycles))
+    }
+
+    /// The stored chain where it reaches down far enough for a tip at `tip`, else a new one; with the stored one that
+    /// it continues.
+    fn starting_chain(&self, tip: u32, stored: Option<HeaderChain>) -> (HeaderChain, Option<HeaderChain>) {
+        let margin = HEADER_MARGIN_CYCLES * self.params.rotated().dkg_interval;
+        let needed = self.from(tip).saturating_sub(margin);
         let fresh = HeaderChain::starting_at_or_below(&self.params, needed);
         match stored.filter(|stored| stored.start_height() <= fresh.start_height()) {
             Some(stored) => (stored.clone(), Some(stored)),
@@ -163,20 +191,20 @@ impl Run<'_> {
         }
     }
 
-    fn save_headers(&self, stored: Option<&HeaderChain>, chain: &HeaderChain) -> Result<(), StoreError> {
+    async fn save_headers(&self, stored: Option<HeaderChain>, chain: HeaderChain) -> Result<(), StoreError> {
+        if stored.as_ref().is_some_and(|stored| stored.tip_hash() == chain.tip_hash()) {
+            return Ok(());
+        }
         let unchanged = stored.and_then(|stored| {
             let common = stored.tip_height().min(chain.tip_height());
             (stored.start_height()..=common).rev().find(|&height| stored.hash(height) == chain.hash(height))
         });
-        let nothing_new = unchanged == Some(chain.tip_height())
-            && stored.is_some_and(|stored| stored.tip_height() == chain.tip_height());
-        if nothing_new { Ok(()) } else { self.store.save_chain(chain, unchanged) }
+        blocking(&self.store, &self.params, move |store, _| store.save_chain(&chain, unchanged)).await
     }
 
     async fn download_lists(&self, reached: &mut Reached) -> Result<(), SyncError> {
         let chain = &reached.chain;
-        let cycle = self.params.rotated().dkg_interval;
-        let from = self.config.from.unwrap_or_else(|| chain.tip_height().saturating_sub(TIP_CYCLES * cycle));
+        let from = self.from(chain.tip_height());
         let proven: BTreeSet<u32> = self
             .store
             .lists()?
@@ -190,15 +218,9 @@ impl Run<'_> {
         tracing::info!(requests = plan.works.len(), lists = wanted.len(), held, "planned");
         self.progress.planned(wanted.len() as u64, held);
 
-        let capacity = self.config.sync.window + VERIFIER_MARGIN;
-        let (verifier, store_failed) = Verifier::start(&self.params, self.store.clone(), capacity);
-        let verifier = Arc::new(verifier);
-        let download =
-            ListDownload::new(self.peers.clone(), &verifier, plan, &self.config.sync, self.progress)?;
-        let (tally, result) = tokio::select! {
-            ended = download.run() => ended,
-            Ok(error) = store_failed => return Err(error.into()),
-        };
+        let (peers, settings) = (self.peers.clone(), &self.config.sync);
+        let download = ListDownload::new(peers, &self.verifier, plan, settings, self.progress)?;
+        let (tally, result) = download.run().await;
         reached.from = from;
         reached.tally = tally;
         reached.lists = held + tally.lists;
@@ -206,10 +228,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn summary(&self, reached: &Reached) -> Result<Summary, SyncError> {
+    async fn summary(&self, reached: Reached) -> Result<Summary, SyncError> {
         let chain = &reached.chain;
         let reports = self.peers.reports();
-        let tip_state = self.store.state(&self.params, chain.tip_height())?;
+        let tip = chain.tip_height();
+        let tip_state =
+            blocking(&self.store, &self.params, move |store, params| store.state(params, tip)).await?;
         let total = self.started.elapsed();
         Ok(Summary {
             reason: reached.state.explanation(),
@@ -246,6 +270,19 @@ impl Run<'_> {
             hedged: 0,
             late: tally.late,
         }
+    }
+}
+
+/// Uses the store where blocking is allowed.
+async fn blocking<T: Send + 'static>(
+    store: &Arc<Store>,
+    params: &ChainParams,
+    work: impl FnOnce(&Store, &ChainParams) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let (store, params) = (store.clone(), params.clone());
+    match tokio::task::spawn_blocking(move || work(&store, &params)).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dashcore::{BlockHash, ChainParams};
@@ -31,6 +31,7 @@ pub(crate) struct Applied {
 pub(crate) struct Verifier {
     jobs: Sender<Job>,
     places: Arc<Semaphore>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// Why there is no verdict.
@@ -66,20 +67,42 @@ impl Verifier {
         let (jobs, incoming) = bounded::<Job>(capacity);
         let (checked, in_order) = bounded::<Checked<Reply>>(capacity);
         let (failure, failed) = oneshot::channel();
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..threads {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let genesis_hash = params.genesis_hash;
+        let check = || {
             let (incoming, checked) = (incoming.clone(), checked.clone());
-            let genesis_hash = params.genesis_hash;
-            thread::spawn(move || check_all(&incoming, &checked, genesis_hash));
-        }
+            thread::spawn(move || check_all(&incoming, &checked, genesis_hash))
+        };
+        let mut threads: Vec<JoinHandle<()>> = (0..cores).map(|_| check()).collect();
         let params = params.clone();
-        thread::spawn(move || {
+        threads.push(thread::spawn(move || {
             if let Err(error) = apply_all(&in_order, &params, &store) {
                 // Nobody listens any more when the sync is being dropped.
                 failure.send(error).ok();
             }
+        }));
+        (Self { jobs, places: Arc::new(Semaphore::new(capacity)), threads }, failed)
+    }
+
+    /// Waits until the threads have finished what they were given and ended.
+    ///
+    /// # Cancel safety
+    /// The threads end all the same.
+    pub(crate) async fn stop(self) {
+        let Self { jobs, threads, .. } = self;
+        drop(jobs);
+        let joined = tokio::task::spawn_blocking(|| {
+            for thread in threads {
+                if let Err(panic) = thread.join() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
         });
-        (Self { jobs, places: Arc::new(Semaphore::new(capacity)) }, failed)
+        if let Err(error) = joined.await
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
     }
 
     /// Verifies an answer: resolves once its lists are proven and stored, or found wrong. Waits for the base's list as

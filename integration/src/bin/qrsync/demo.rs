@@ -56,7 +56,15 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
             Settings::default().depth,
             describe(&summary)
         ))?;
-        output::text(&format!("\nThe same peers, one request at a time\n{}", describe(&sequential)))?;
+        let sequential_in_short: Vec<_> = describe(&sequential)
+            .lines()
+            .filter(|line| !line.starts_with("  peer"))
+            .map(str::to_owned)
+            .collect();
+        output::text(&format!(
+            "\nThe same peers, one request at a time\n{}",
+            sequential_in_short.join("\n")
+        ))?;
         let lists = sequential.seconds.lists / summary.seconds.lists;
         output::text(&format!(
             "\n{ratio:.1} times as fast as one request at a time, {lists:.1} times in the lists phase"
