@@ -15,7 +15,7 @@ use dashcore::{ChainParams, Network};
 use serde::{Deserialize, Serialize};
 use spv_executor::Depth;
 
-use crate::peer::{ConnectionConfig, PoolConfig};
+use crate::peer::ConnectionConfig;
 
 /// Everything that can be configured. Keys of the file are the names of the fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -263,17 +263,13 @@ impl Settings {
         Ok(())
     }
 
-    pub(crate) fn pool(&self) -> PoolConfig {
-        PoolConfig {
-            connection: ConnectionConfig {
-                handshake_timeout: self.handshake_timeout,
-                ping_interval: self.ping_interval,
-                ping_timeout: self.ping_timeout,
-                max_payload: self.max_payload,
-                correlation: self.correlation.clone(),
-            },
-            reconnect_base: self.reconnect_base,
-            reconnect_cap: self.reconnect_cap,
+    pub(crate) fn connection(&self) -> ConnectionConfig {
+        ConnectionConfig {
+            handshake_timeout: self.handshake_timeout,
+            ping_interval: self.ping_interval,
+            ping_timeout: self.ping_timeout,
+            max_payload: self.max_payload,
+            correlation: self.correlation.clone(),
         }
     }
 }

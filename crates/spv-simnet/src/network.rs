@@ -9,7 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::chain::ActiveChain;
-use crate::config::NetworkConfig;
+use crate::config::{NetworkConfig, PeerConfig};
 use crate::error::NetworkError;
 use crate::faults::Faults;
 use crate::node::Node;
@@ -41,17 +41,9 @@ impl Network {
         let addresses: Vec<SocketAddr> = listeners.iter().map(|(address, _)| *address).collect();
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let mut nodes = Vec::with_capacity(listeners.len());
-        for ((address, listener), config) in listeners.into_iter().zip(config.peers) {
-            let tip = config.tip.unwrap_or_else(|| world.tip());
-            let node = Arc::new(Node {
-                chain: ActiveChain::new(Arc::clone(&world), tip),
-                config,
-                neighbours: addresses.iter().copied().filter(|other| *other != address).collect(),
-                stats: Mutex::new(PeerStats::new(address)),
-            });
-            Arc::clone(&node).spawn(listener, &stop, &tasks);
-            nodes.push(node);
+        let nodes = nodes(&world, &addresses, config.peers, false);
+        for (node, (_, listener)) in nodes.iter().zip(listeners) {
+            Arc::clone(node).spawn(&stop, &tasks).listen(listener, stop.clone());
         }
         Ok(Self { nodes, tasks, stop: stop.drop_guard() })
     }
@@ -79,7 +71,27 @@ impl Network {
     }
 }
 
-fn validate(world: &World, config: &NetworkConfig) -> Result<(), NetworkError> {
+/// One node per address, each knowing of the others.
+pub(crate) fn nodes(
+    world: &Arc<World>,
+    addresses: &[SocketAddr],
+    peers: Vec<PeerConfig>,
+    record_arrivals: bool,
+) -> Vec<Arc<Node>> {
+    let node = |(&address, config): (&SocketAddr, PeerConfig)| {
+        let tip = config.tip.unwrap_or_else(|| world.tip());
+        Arc::new(Node {
+            chain: ActiveChain::new(Arc::clone(world), tip),
+            config,
+            neighbours: addresses.iter().copied().filter(|other| *other != address).collect(),
+            stats: Mutex::new(PeerStats::new(address)),
+            arrivals: record_arrivals.then(Mutex::default),
+        })
+    };
+    addresses.iter().zip(peers).map(node).collect()
+}
+
+pub(crate) fn validate(world: &World, config: &NetworkConfig) -> Result<(), NetworkError> {
     if config.peers.is_empty() {
         return Err(NetworkError::NoPeers);
     }

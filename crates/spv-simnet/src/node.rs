@@ -10,8 +10,11 @@ mod uplink;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -31,19 +34,25 @@ pub(crate) struct Node {
     /// Where the other nodes of the network listen.
     pub(crate) neighbours: Vec<SocketAddr>,
     pub(crate) stats: Mutex<PeerStats>,
+    /// Data requests as they arrived. Kept in simulations only, whose end is near.
+    pub(crate) arrivals: Option<Mutex<Vec<(Instant, &'static str)>>>,
+}
+
+/// Where a running node takes connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    node: Arc<Node>,
+    events: mpsc::UnboundedSender<connection::Event>,
+    next_id: Arc<AtomicU64>,
+    tasks: TaskTracker,
 }
 
 impl Node {
-    /// Serves until `stop` is cancelled.
-    pub(crate) fn spawn(
-        self: Arc<Self>,
-        listener: TcpListener,
-        stop: &CancellationToken,
-        tasks: &TaskTracker,
-    ) {
+    /// Handles messages until `stop` is cancelled.
+    pub(crate) fn spawn(self: Arc<Self>, stop: &CancellationToken, tasks: &TaskTracker) -> Door {
         let (events, received) = mpsc::unbounded_channel();
         tasks.spawn(Handler::new(Arc::clone(&self)).run(received, stop.clone()));
-        tasks.spawn(accept(self, listener, events, stop.clone(), tasks.clone()));
+        Door { node: self, events, next_id: Arc::new(AtomicU64::new(0)), tasks: tasks.clone() }
     }
 
     /// Half of the round trip, which each direction takes.
@@ -56,27 +65,42 @@ impl Node {
     }
 }
 
-async fn accept(
-    node: Arc<Node>,
-    listener: TcpListener,
-    events: mpsc::UnboundedSender<connection::Event>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-) {
-    for id in 0.. {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
-        };
-        match accepted {
-            Ok(_) if node.stats.lock().open_connections >= MAX_CONNECTIONS => {}
-            Ok((stream, address)) => {
-                let connection = Connection { id, address, node: Arc::clone(&node), events: events.clone() };
-                connection.spawn(stream, stop.child_token(), &tasks);
+impl Door {
+    /// Takes connections from a listener until `stop` is cancelled.
+    pub(crate) fn listen(self, listener: TcpListener, stop: CancellationToken) {
+        let tasks = self.tasks.clone();
+        tasks.spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = stop.cancelled() => return,
+                };
+                match accepted {
+                    Ok((stream, address)) => {
+                        // Delays are simulated; the system's own would come on top.
+                        if let Err(error) = stream.set_nodelay(true) {
+                            tracing::debug!(%error, "small messages may be delayed");
+                        }
+                        self.admit(stream, address, stop.child_token());
+                    }
+                    // Lack of a resource, or a connection that was gone again at once: the next one may do.
+                    Err(error) => tracing::debug!(%error, "connection not accepted"),
+                }
             }
-            // Lack of a resource, or a connection that was gone again at once: the next one may do.
-            Err(error) => tracing::debug!(%error, "connection not accepted"),
+        });
+    }
+
+    /// Serves a stream until `stop` is cancelled, unless the node is full; then the stream is dropped.
+    pub(crate) fn admit<S>(&self, stream: S, address: SocketAddr, stop: CancellationToken)
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        if self.node.stats.lock().open_connections >= MAX_CONNECTIONS {
+            return;
         }
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (node, events) = (Arc::clone(&self.node), self.events.clone());
+        Connection { id, address, node, events }.spawn(stream, stop, &self.tasks);
     }
 }
 

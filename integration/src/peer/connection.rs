@@ -10,13 +10,13 @@ use dashcore::network::message::NetworkMessage;
 use parking_lot::Mutex;
 use spv_correlation::{Correlator, Delivery, RegisterError, Ticket};
 use spv_netmon::Monitor;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::connector::{Connector, Stream};
 use super::handshake::{ConnectError, Greeting, PeerInfo, greet};
 use super::request::{Answer, Request, RequestKind};
 use super::transport::RequestError;
@@ -42,6 +42,17 @@ pub(crate) struct ConnectionConfig {
     pub(crate) max_payload: usize,
     /// Bounds of the correlation table.
     pub(crate) correlation: spv_correlation::Config,
+}
+
+/// What all connections of a pool share.
+#[derive(Debug)]
+pub(crate) struct ConnectionSetup {
+    pub(crate) params: ChainParams,
+    /// Height that is claimed in the handshake.
+    pub(crate) start_height: u32,
+    pub(crate) config: ConnectionConfig,
+    pub(crate) connector: Connector,
+    pub(crate) monitor: Monitor<SocketAddr, RequestKind>,
 }
 
 /// Why a connection ended.
@@ -81,6 +92,7 @@ struct Shared {
     config: ConnectionConfig,
     correlator: Correlator<Request>,
     monitor: Monitor<SocketAddr, RequestKind>,
+    rng: Mutex<fastrand::Rng>,
     outgoing: mpsc::Sender<Outgoing>,
     closing: CancellationToken,
     closed: CancellationToken,
@@ -114,23 +126,28 @@ impl Connection {
     pub(crate) async fn open(
         address: SocketAddr,
         id: u64,
-        params: &ChainParams,
-        start_height: u32,
-        config: &ConnectionConfig,
-        monitor: Monitor<SocketAddr, RequestKind>,
+        mut rng: fastrand::Rng,
+        setup: &ConnectionSetup,
         tracker: &TaskTracker,
     ) -> Result<Self, ConnectError> {
+        let ConnectionSetup { params, start_height, config, connector, monitor } = setup;
         let deadline = Instant::now() + config.handshake_timeout;
         let silent = |during| ConnectError::Silent { during, after: config.handshake_timeout };
         let decoder = FrameDecoder::new(params.magic, config.max_payload);
-        let greeting =
-            Greeting { params, unix_time: clock::unix_time(), nonce: fastrand::u64(1..), start_height };
-        let greeted = tokio::time::timeout_at(deadline, greet(address, &greeting, decoder))
-            .await
-            .map_err(|_| silent("handshake"))??;
+        let greeting = Greeting {
+            params,
+            unix_time: clock::unix_time(),
+            nonce: rng.u64(1..),
+            start_height: *start_height,
+        };
+        let greeted = async {
+            let stream = connector.connect(address).await?;
+            greet(stream, address, &greeting, decoder).await
+        };
+        let greeted = tokio::time::timeout_at(deadline, greeted).await.map_err(|_| silent("handshake"))??;
 
         let (outgoing, requests) = mpsc::channel(OUTGOING_CAPACITY);
-        let correlator = Correlator::new(&config.correlation, fastrand::u64(..))
+        let correlator = Correlator::new(&config.correlation, rng.u64(..))
             .expect("the correlation bounds were validated with the rest of the configuration");
         let shared = Arc::new(Shared {
             id,
@@ -139,7 +156,8 @@ impl Connection {
             magic: params.magic,
             config: config.clone(),
             correlator,
-            monitor,
+            monitor: monitor.clone(),
+            rng: Mutex::new(rng),
             outgoing,
             closing: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -148,7 +166,7 @@ impl Connection {
             last_received: Mutex::new(Instant::now()),
             bytes_received: AtomicU64::new(0),
         });
-        let (read, write) = greeted.stream.into_split();
+        let (read, write) = tokio::io::split(greeted.stream);
         let (first_pong, pong) = oneshot::channel();
         tracker.spawn(shared.clone().run(read, greeted.buffer, decoder, write, requests, first_pong));
         let connection = Self { _close_on_drop: Arc::new(shared.closing.clone().drop_guard()), shared };
@@ -216,14 +234,16 @@ impl Connection {
 impl Shared {
     async fn run(
         self: Arc<Self>,
-        read: OwnedReadHalf,
+        read: ReadHalf<Box<dyn Stream>>,
         buffer: BytesMut,
         decoder: FrameDecoder,
-        write: OwnedWriteHalf,
+        write: WriteHalf<Box<dyn Stream>>,
         requests: mpsc::Receiver<Outgoing>,
         first_pong: oneshot::Sender<()>,
     ) {
+        // Polled in order, here and below, so that a simulation always goes the same way.
         let reason = tokio::select! {
+            biased;
             () = self.closing.cancelled() => DisconnectReason::Local,
             reason = self.read(read, buffer, decoder, first_pong) => reason,
             reason = self.write(write, requests) => reason,
@@ -236,7 +256,7 @@ impl Shared {
 
     async fn read(
         &self,
-        mut stream: OwnedReadHalf,
+        mut stream: ReadHalf<Box<dyn Stream>>,
         mut buffer: BytesMut,
         decoder: FrameDecoder,
         first_pong: oneshot::Sender<()>,
@@ -308,7 +328,7 @@ impl Shared {
 
     async fn write(
         &self,
-        mut stream: OwnedWriteHalf,
+        mut stream: WriteHalf<Box<dyn Stream>>,
         mut requests: mpsc::Receiver<Outgoing>,
     ) -> DisconnectReason {
         let mut ping = tokio::time::interval(self.config.ping_interval);
@@ -317,6 +337,7 @@ impl Shared {
         loop {
             let expiry = self.correlator.next_expiry();
             tokio::select! {
+                biased;
                 outgoing = requests.recv() => match outgoing {
                     Some(outgoing) => self.encode(outgoing, &mut out),
                     None => return DisconnectReason::Local,
@@ -367,7 +388,7 @@ impl Shared {
     fn encode_idle_ping(&self, out: &mut Vec<u8>) {
         let mut idle_ping = self.idle_ping.lock();
         if idle_ping.is_none() && self.correlator.in_flight() == 0 {
-            let nonce = fastrand::u64(..);
+            let nonce = self.rng.lock().u64(..);
             *idle_ping = Some(IdlePing { nonce, sent: Instant::now() });
             NetworkMessage::Ping(nonce).encode_framed(self.magic, out);
         }

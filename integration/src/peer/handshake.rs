@@ -10,7 +10,8 @@ use dashcore::network::message::{NetworkMessage, command};
 use dashcore::network::message_network::{Address, MIN_PROTOCOL_VERSION, PROTOCOL_VERSION, VersionMessage};
 use dashcore::params::Network;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+use super::connector::Stream;
 
 /// What a node said of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +74,7 @@ impl ConnectError {
 
 /// A stream on which both sides have greeted, with the bytes read beyond the greeting.
 pub(crate) struct Greeted {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Box<dyn Stream>,
     pub(crate) buffer: BytesMut,
     pub(crate) info: PeerInfo,
 }
@@ -86,15 +87,14 @@ pub(crate) struct Greeting<'a> {
     pub(crate) start_height: u32,
 }
 
-/// Connects and exchanges `version` and `verack`. Services 0, no relay, no masternode connection: a node then serves
+/// Exchanges `version` and `verack`. Services 0, no relay, no masternode connection: a node then serves
 /// us without asking anything back (protocol facts in docs/protocol.md).
 pub(crate) async fn greet(
+    mut stream: Box<dyn Stream>,
     address: SocketAddr,
     greeting: &Greeting<'_>,
     decoder: FrameDecoder,
 ) -> Result<Greeted, ConnectError> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
     let mut out = Vec::new();
     let version = NetworkMessage::Version(version_message(address, greeting));
     version.encode_framed(greeting.params.magic, &mut out);
@@ -131,7 +131,7 @@ pub(crate) async fn greet(
 }
 
 async fn read_frame(
-    stream: &mut TcpStream,
+    stream: &mut Box<dyn Stream>,
     buffer: &mut BytesMut,
     decoder: FrameDecoder,
 ) -> Result<Frame, ConnectError> {

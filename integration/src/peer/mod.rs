@@ -1,12 +1,14 @@
 //! Connections to nodes.
 
 mod connection;
+mod connector;
 mod handshake;
 mod pool;
 mod request;
 mod transport;
 
-pub(crate) use connection::{ConnectionConfig, DisconnectReason};
+pub(crate) use connection::{ConnectionConfig, ConnectionSetup, DisconnectReason};
+pub use connector::{Connector, Stream};
 pub(crate) use handshake::ConnectError;
 pub(crate) use pool::{Pool, PoolConfig, PoolEvent};
 pub(crate) use request::{Answer, Request, RequestKind};

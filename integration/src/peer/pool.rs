@@ -3,7 +3,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use dashcore::ChainParams;
 use dashmap::DashMap;
 use spv_netmon::Monitor;
 use spv_recovery::Backoff;
@@ -11,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{Connection, ConnectionConfig, DisconnectReason};
+use super::connection::{Connection, ConnectionSetup, DisconnectReason};
 use super::handshake::{ConnectError, PeerInfo};
 use super::request::RequestKind;
 use crate::metrics;
@@ -20,14 +19,16 @@ use crate::metrics;
 const EVENT_CAPACITY: usize = 256;
 
 /// How the pool keeps its connections.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct PoolConfig {
     /// For each connection.
-    pub(crate) connection: ConnectionConfig,
+    pub(crate) setup: ConnectionSetup,
     /// Largest wait before the first reconnection attempt; doubles with each failure.
     pub(crate) reconnect_base: Duration,
     /// Largest wait between two attempts.
     pub(crate) reconnect_cap: Duration,
+    /// Seed of nonces and waits.
+    pub(crate) seed: u64,
 }
 
 /// What happened to a connection.
@@ -59,11 +60,8 @@ pub(crate) enum PoolEvent {
 /// Keeps a connection to each of a fixed set of addresses, reconnecting with backoff.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    params: ChainParams,
     config: PoolConfig,
-    start_height: u32,
     connections: DashMap<SocketAddr, Connection>,
-    monitor: Monitor<SocketAddr, RequestKind>,
     bytes_of_closed: AtomicU64,
     next_id: AtomicU64,
     stopping: CancellationToken,
@@ -73,19 +71,13 @@ pub(crate) struct Pool {
 impl Pool {
     /// Starts connecting to `addresses`. Must be called within a tokio runtime.
     pub(crate) fn start(
-        params: &ChainParams,
         addresses: &[SocketAddr],
-        start_height: u32,
         config: PoolConfig,
-        monitor: Monitor<SocketAddr, RequestKind>,
     ) -> (Arc<Self>, mpsc::Receiver<PoolEvent>) {
         let (events, receiver) = mpsc::channel(EVENT_CAPACITY);
         let pool = Arc::new(Self {
-            params: params.clone(),
             config,
-            start_height,
             connections: DashMap::new(),
-            monitor,
             bytes_of_closed: AtomicU64::new(0),
             next_id: AtomicU64::new(0),
             stopping: CancellationToken::new(),
@@ -104,7 +96,7 @@ impl Pool {
 
     /// Measurements of the nodes.
     pub(crate) fn monitor(&self) -> &Monitor<SocketAddr, RequestKind> {
-        &self.monitor
+        &self.config.setup.monitor
     }
 
     /// Bytes received over all connections, past ones included.
@@ -125,7 +117,7 @@ impl Pool {
 
     async fn keep(self: Arc<Self>, address: SocketAddr, events: mpsc::Sender<PoolEvent>) {
         let backoff = Backoff::new(self.config.reconnect_base, self.config.reconnect_cap);
-        let mut rng = fastrand::Rng::new();
+        let mut rng = fastrand::Rng::with_seed(self.config.seed ^ u64::from(address.port()));
         let mut failures = 0;
         let stopping = self.stopping.clone();
         let keep = async {
@@ -146,6 +138,7 @@ impl Pool {
             }
         };
         tokio::select! {
+            biased;
             () = stopping.cancelled() => {}
             () = keep => {}
         }
@@ -158,16 +151,8 @@ impl Pool {
 
     async fn open(&self, address: SocketAddr) -> Result<Connection, ConnectError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        Connection::open(
-            address,
-            id,
-            &self.params,
-            self.start_height,
-            &self.config.connection,
-            self.monitor.clone(),
-            &self.tracker,
-        )
-        .await
+        let rng = fastrand::Rng::with_seed(self.config.seed.wrapping_add(id));
+        Connection::open(address, id, rng, &self.config.setup, &self.tracker).await
     }
 
     /// Offers a connection until it ends.

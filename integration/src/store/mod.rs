@@ -49,6 +49,20 @@ impl Store {
         Ok(Self { database, path, network: network.clone() })
     }
 
+    /// A database that exists only as long as this handle.
+    ///
+    /// # Errors
+    /// When the database cannot be set up.
+    pub fn in_memory(network: &Network) -> Result<Self, StoreError> {
+        let path = PathBuf::from("(memory)");
+        let backend = redb::backends::InMemoryBackend::new();
+        let database = Database::builder()
+            .create_with_backend(backend)
+            .map_err(|source| StoreError::open(&path, source))?;
+        write_meta(&database, network, &path)?;
+        Ok(Self { database, path, network: network.clone() })
+    }
+
     /// Opens the database in `directory`, which must exist.
     ///
     /// # Errors

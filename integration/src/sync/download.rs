@@ -70,6 +70,10 @@ pub(crate) struct Tally {
     pub(crate) retried: u64,
     /// Answers that came after their soft timeout.
     pub(crate) late: u64,
+    /// Works that failed at least once and were proven in the end, ...
+    pub(crate) recovered: u64,
+    /// ... and those of them that needed no other strategy than the first that was chosen.
+    pub(crate) recovered_by_first_strategy: u64,
     /// Bytes of answers that were not used.
     pub(crate) wasted_bytes: u64,
 }
@@ -99,6 +103,8 @@ struct Task {
     history: History<SocketAddr>,
     avoid: BTreeSet<SocketAddr>,
     alone: bool,
+    /// Names of the recovery strategies chosen so far, without repeats in a row.
+    strategies: Vec<&'static str>,
     stage: Stage,
 }
 
@@ -184,6 +190,7 @@ impl<'a> ListDownload<'a> {
                 return Err(DownloadFailure::NoPeer);
             }
             tokio::select! {
+                biased;
                 Some(job) = self.queue.next(), if someone_is_free => self.dispatch(job),
                 Some(step) = self.running.join_next() => match step {
                     Ok(step) => self.handle(step)?,
@@ -214,7 +221,9 @@ impl<'a> ListDownload<'a> {
         let history = if has_alternative { History::new().with_alternative() } else { History::new() };
         let stage = Stage::Queued(self.enqueue(id, &work, Priority::Normal, Duration::ZERO));
         let work = Arc::new(work);
-        self.open.insert(id, Task { work, history, avoid: BTreeSet::new(), alone: false, stage });
+        let task =
+            Task { work, history, avoid: BTreeSet::new(), alone: false, strategies: Vec::new(), stage };
+        self.open.insert(id, task);
     }
 
     fn enqueue(&self, id: WorkId, work: &Work, priority: Priority, delay: Duration) -> Ticket {
@@ -305,7 +314,9 @@ impl<'a> ListDownload<'a> {
                 self.peers.record(answer.peer, Outcome::Accepted);
                 self.tally.lists += applied.lists as u64;
                 self.progress.lists_proven(applied.lists as u64);
-                self.open.remove(&id);
+                let strategies = self.open.remove(&id).map_or(0, |task| task.strategies.len());
+                self.tally.recovered += u64::from(strategies > 0);
+                self.tally.recovered_by_first_strategy += u64::from(strategies == 1);
                 Ok(())
             }
             Err(error) => {
@@ -336,6 +347,9 @@ impl<'a> ListDownload<'a> {
         let connected = self.peers.connected();
         let decision = self.peers.recovery().on_failure(&task.history, &connected, now());
         tracing::debug!(height, strategy = decision.strategy, attempt = decision.attempt, "recovering");
+        if task.strategies.last() != Some(&decision.strategy) {
+            task.strategies.push(decision.strategy);
+        }
         match decision.action {
             Action::Retry { after, avoid, alone } => {
                 self.tally.retried += 1;

@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use dashcore::ChainParams;
 use parking_lot::Mutex;
+use spv_correlation::CorrelationError;
 use spv_executor::{Completed, Depth, ExecuteError, Executor};
 use spv_netmon::Monitor;
 use spv_recovery::{Classify, FailureKind, Recovery};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::io::Io;
 use crate::config::Settings;
 use crate::peer::{
-    Answer, ConnectError, DisconnectReason, Pool, PoolEvent, PoolTransport, Request, RequestError,
-    RequestKind,
+    Answer, ConnectError, ConnectionSetup, DisconnectReason, Pool, PoolConfig, PoolEvent, PoolTransport,
+    Request, RequestError, RequestKind,
 };
 
 /// An address that failed this often in a row is no hope for a sync that has nobody else.
@@ -53,6 +55,8 @@ pub(crate) struct PeerReport {
     pub(crate) invalid: u64,
     /// Requests that it did not answer in time; part of `failed`.
     pub(crate) timeouts: u64,
+    /// Longest time from a request to knowing that it was refused.
+    pub(crate) slowest_refusal: Option<Duration>,
     /// Smoothed round-trip time.
     pub(crate) rtt: Option<Duration>,
     /// Most requests in flight at one time.
@@ -91,11 +95,26 @@ impl Peers {
         addresses: &[SocketAddr],
         start_height: u32,
         settings: &Settings,
+        io: &Io,
     ) -> Result<(Arc<Self>, impl Future<Output = ()> + use<>), crate::config::ConfigError> {
         let monitor = Monitor::new(settings.netmon.clone())?;
-        let (pool, events) = Pool::start(params, addresses, start_height, settings.pool(), monitor);
+        let mut rng = io.rng();
+        let setup = ConnectionSetup {
+            params: params.clone(),
+            start_height,
+            config: settings.connection(),
+            connector: io.connector.clone(),
+            monitor,
+        };
+        let pool_config = PoolConfig {
+            setup,
+            reconnect_base: settings.reconnect_base,
+            reconnect_cap: settings.reconnect_cap,
+            seed: rng.u64(..),
+        };
+        let (pool, events) = Pool::start(addresses, pool_config);
         let executor = Executor::new(PoolTransport::new(pool.clone()), settings.executor.clone())?;
-        let recovery = Recovery::new(settings.recovery.clone(), fastrand::u64(..))?;
+        let recovery = Recovery::new(settings.recovery.clone(), rng.u64(..))?;
         let reports = addresses.iter().map(|&address| (address, PeerReport::default())).collect();
         let peers = Arc::new(Self {
             executor,
@@ -178,6 +197,15 @@ impl Peers {
             && let (Some(peer), Some(kind)) = (peer, failure_kind(error))
         {
             self.record(peer, Outcome::Failed(kind));
+            if let ExecuteError::Transport {
+                source: RequestError::Correlation(CorrelationError::Refused { after }),
+                ..
+            } = error
+            {
+                self.with_report(peer, |report| {
+                    report.slowest_refusal = report.slowest_refusal.max(Some(*after));
+                });
+            }
         }
         executed
     }

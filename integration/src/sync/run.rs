@@ -9,9 +9,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::download::{ListDownload, Tally};
+use super::io::Io;
 use super::peers::{PeerReport, Peers};
 use super::progress::{Phase, Progress};
-use super::summary::{Bytes, EndState, Lists, Peer, Quorums, Requests, Seconds, Summary, Tip};
+use super::summary::{
+    Bytes, EndState, Lists, Peer, Quorums, RecoverySummary, Requests, Seconds, Summary, Tip,
+};
 use crate::config::{Config, ConfigError};
 use crate::headers::{HeaderChain, HeaderDownload, HeaderDownloadError};
 use crate::peer::RequestKind;
@@ -73,14 +76,32 @@ pub async fn sync(
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Summary, SyncError> {
+    sync_with(&Io::default(), params, config, store, progress, cancel).await
+}
+
+/// Like [`sync`], in surroundings of one's own.
+///
+/// # Errors
+/// As for [`sync`].
+///
+/// # Cancel safety
+/// As for [`sync`].
+pub async fn sync_with(
+    io: &Io,
+    params: &ChainParams,
+    config: &Config,
+    store: Arc<Store>,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Summary, SyncError> {
     let started = Instant::now();
     config.sync.validate()?;
     let addresses = addresses(config, params).await?;
     let stored = blocking(&store, params, |store, params| store.chain(params)).await?;
     let start_height = stored.as_ref().map_or(0, HeaderChain::tip_height);
-    let (peers, follow) = Peers::start(params, &addresses, start_height, &config.sync)?;
+    let (peers, follow) = Peers::start(params, &addresses, start_height, &config.sync, io)?;
     let capacity = config.sync.window + VERIFIER_MARGIN;
-    let (verifier, store_failed) = Verifier::start(params, store.clone(), capacity);
+    let (verifier, store_failed) = Verifier::start(params, store.clone(), capacity, io.verification);
     let verifier = Arc::new(verifier);
     let run = Run {
         config,
@@ -92,6 +113,7 @@ pub async fn sync(
         started,
     };
     let summary = tokio::select! {
+        biased;
         summary = run.run(stored) => summary,
         () = follow => unreachable!("the pool outlives the sync"),
         Ok(error) = store_failed => Err(error.into()),
@@ -247,6 +269,10 @@ impl Run<'_> {
                 Quorums::of(state.quorums().iter().map(|quorum| quorum.entry.llmq_type))
             }),
             requests: self.requests(&reached.tally, &reports),
+            recovery: RecoverySummary {
+                recovered: reached.tally.recovered,
+                by_first_strategy: reached.tally.recovered_by_first_strategy,
+            },
             bytes: Bytes { received: self.peers.bytes_received(), wasted: reached.tally.wasted_bytes },
             max_in_flight_per_peer: reports.values().map(|report| report.max_in_flight).max().unwrap_or(0),
             peers: reports.iter().map(|(&address, report)| Peer::new(address, report)).collect(),

@@ -83,6 +83,8 @@ pub struct Summary {
     pub quorums: Quorums,
     /// Requests.
     pub requests: Requests,
+    /// What became of failures.
+    pub recovery: RecoverySummary,
     /// Bytes.
     pub bytes: Bytes,
     /// Peers.
@@ -159,6 +161,15 @@ pub struct Requests {
     pub late: u64,
 }
 
+/// Work that failed at first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RecoverySummary {
+    /// Requests' worth of work that failed at least once and was proven in the end.
+    pub recovered: u64,
+    /// Those that needed no other strategy than the first that was chosen.
+    pub by_first_strategy: u64,
+}
+
 /// Traffic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Bytes {
@@ -187,6 +198,8 @@ pub struct Peer {
     pub invalid: u64,
     /// Requests that timed out; part of `failed`.
     pub timeouts: u64,
+    /// Longest time from a request to knowing that it was refused, in milliseconds; absent without refusals.
+    pub slowest_refusal_ms: Option<f64>,
     /// What stood against it, in words; absent when nothing did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
@@ -203,6 +216,7 @@ impl Peer {
             max_in_flight: report.max_in_flight,
             invalid: report.invalid,
             timeouts: report.timeouts,
+            slowest_refusal_ms: report.slowest_refusal.map(|after| after.as_secs_f64() * 1e3),
             remark: remark(report),
         }
     }

@@ -16,6 +16,7 @@ const KEYFRAME_INTERVAL: u32 = 32;
 
 /// Applies checked answers in the order of their bases, whatever order they come in. `T` travels with an answer and
 /// comes back with its result. States of earlier runs come through the `load` argument; nothing is written here.
+#[derive(Debug)]
 pub(crate) struct Application<T> {
     genesis_hash: BlockHash,
     states: BTreeMap<u32, Proven>,
@@ -23,6 +24,7 @@ pub(crate) struct Application<T> {
 }
 
 /// A checked answer.
+#[derive(Debug)]
 pub(crate) struct Checked<T> {
     pub(crate) work: Arc<Work>,
     pub(crate) diffs: Vec<CheckedDiff>,
@@ -36,7 +38,7 @@ pub(crate) struct Ended<T> {
 }
 
 /// A proven list, and how many diffs lie between it and the last one that is stored whole.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Proven {
     pub(crate) state: Arc<ProvenState>,
     pub(crate) depth: u32,

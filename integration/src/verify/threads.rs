@@ -3,6 +3,7 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dashcore::{BlockHash, ChainParams};
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
@@ -12,6 +13,7 @@ use crate::metrics;
 use crate::peer::Answer;
 use crate::plan::Work;
 use crate::store::{ListRow, Store, StoreError};
+use crate::sync::Verification;
 
 /// Most answers that are stored by one transaction.
 const MAX_BATCH: usize = 64;
@@ -29,9 +31,14 @@ pub(crate) struct Applied {
 /// Threads that check answers, and one that applies and stores them.
 #[derive(Debug)]
 pub(crate) struct Verifier {
-    jobs: Sender<Job>,
+    worker: Worker,
     places: Arc<Semaphore>,
-    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Worker {
+    Threads { jobs: Sender<Job>, handles: Vec<JoinHandle<()>> },
+    Inline(Box<Mutex<Inline>>),
 }
 
 /// Why there is no verdict.
@@ -50,6 +57,7 @@ struct Job {
 }
 
 /// Travels with an answer. Its permit bounds how many answers are being verified or wait for their base.
+#[derive(Debug)]
 struct Reply {
     verdict: oneshot::Sender<Verdict>,
     started: std::time::Instant,
@@ -63,7 +71,13 @@ impl Verifier {
         params: &ChainParams,
         store: Arc<Store>,
         capacity: usize,
+        verification: Verification,
     ) -> (Self, oneshot::Receiver<StoreError>) {
+        let places = Arc::new(Semaphore::new(capacity));
+        if verification == Verification::Inline {
+            let (inline, failed) = Inline::new(params, store);
+            return (Self { worker: Worker::Inline(Box::new(Mutex::new(inline))), places }, failed);
+        }
         let (jobs, incoming) = bounded::<Job>(capacity);
         let (checked, in_order) = bounded::<Checked<Reply>>(capacity);
         let (failure, failed) = oneshot::channel();
@@ -73,15 +87,15 @@ impl Verifier {
             let (incoming, checked) = (incoming.clone(), checked.clone());
             thread::spawn(move || check_all(&incoming, &checked, genesis_hash))
         };
-        let mut threads: Vec<JoinHandle<()>> = (0..cores).map(|_| check()).collect();
+        let mut handles: Vec<JoinHandle<()>> = (0..cores).map(|_| check()).collect();
         let params = params.clone();
-        threads.push(thread::spawn(move || {
+        handles.push(thread::spawn(move || {
             if let Err(error) = apply_all(&in_order, &params, &store) {
                 // Nobody listens any more when the sync is being dropped.
                 failure.send(error).ok();
             }
         }));
-        (Self { jobs, places: Arc::new(Semaphore::new(capacity)), threads }, failed)
+        (Self { worker: Worker::Threads { jobs, handles }, places }, failed)
     }
 
     /// Waits until the threads have finished what they were given and ended.
@@ -89,11 +103,11 @@ impl Verifier {
     /// # Cancel safety
     /// The threads end all the same.
     pub(crate) async fn stop(self) {
-        let Self { jobs, threads, .. } = self;
+        let Worker::Threads { jobs, handles } = self.worker else { return };
         drop(jobs);
         let joined = tokio::task::spawn_blocking(|| {
-            for thread in threads {
-                if let Err(panic) = thread.join() {
+            for handle in handles {
+                if let Err(panic) = handle.join() {
                     std::panic::resume_unwind(panic);
                 }
             }
@@ -118,9 +132,41 @@ impl Verifier {
         let (verdict, result) = oneshot::channel();
         let started = Instant::now().into_std();
         let job = Job { work, answer, reply: Reply { verdict, started, _place: place } };
-        // There are as many places as the channel holds, so it is full only when the threads are gone.
-        self.jobs.try_send(job).map_err(|_| VerifierError::Stopped)?;
+        match &self.worker {
+            // There are as many places as the channel holds, so it is full only when the threads are gone.
+            Worker::Threads { jobs, .. } => jobs.try_send(job).map_err(|_| VerifierError::Stopped)?,
+            Worker::Inline(inline) => inline.lock().verify(job),
+        }
         result.await.map_err(|_| VerifierError::Stopped)
+    }
+}
+
+/// The same work without threads.
+#[derive(Debug)]
+struct Inline {
+    params: ChainParams,
+    store: Arc<Store>,
+    application: Application<Reply>,
+    failure: Option<oneshot::Sender<StoreError>>,
+}
+
+impl Inline {
+    fn new(params: &ChainParams, store: Arc<Store>) -> (Self, oneshot::Receiver<StoreError>) {
+        let (failure, failed) = oneshot::channel();
+        let application = Application::new(params.genesis_hash);
+        (Self { params: params.clone(), store, application, failure: Some(failure) }, failed)
+    }
+
+    fn verify(&mut self, Job { work, answer, reply }: Job) {
+        let diffs = match check(&work, &answer, self.params.genesis_hash) {
+            Ok(diffs) => diffs,
+            Err(error) => return reply.send(Err(error)),
+        };
+        let checked = Checked { work, diffs, tag: reply };
+        let applied = apply_batch(&mut self.application, [checked].into_iter(), &self.params, &self.store);
+        if let (Err(error), Some(failure)) = (applied, self.failure.take()) {
+            failure.send(error).ok();
+        }
     }
 }
 
@@ -144,18 +190,30 @@ fn apply_all(
 ) -> Result<(), StoreError> {
     let mut application = Application::new(params.genesis_hash);
     for first in in_order {
-        let mut ended = Vec::new();
-        for checked in std::iter::once(first).chain(in_order.try_iter()).take(MAX_BATCH) {
-            ended.extend(application.offer(checked, |height| load(store, params, height))?);
-        }
-        let rows: Vec<ListRow> =
-            ended.iter().filter_map(|ended| ended.result.as_ref().ok()).flatten().cloned().collect();
-        if !rows.is_empty() {
-            store.save_lists(&rows)?;
-        }
-        for Ended { tag, result } in ended {
-            tag.send(result.map(|rows| Applied { lists: rows.len() }));
-        }
+        let batch = std::iter::once(first).chain(in_order.try_iter()).take(MAX_BATCH);
+        apply_batch(&mut application, batch, params, store)?;
+    }
+    Ok(())
+}
+
+/// Applies answers and stores what they prove by one transaction, before anybody is told.
+fn apply_batch(
+    application: &mut Application<Reply>,
+    batch: impl Iterator<Item = Checked<Reply>>,
+    params: &ChainParams,
+    store: &Store,
+) -> Result<(), StoreError> {
+    let mut ended = Vec::new();
+    for checked in batch {
+        ended.extend(application.offer(checked, |height| load(store, params, height))?);
+    }
+    let rows: Vec<ListRow> =
+        ended.iter().filter_map(|ended| ended.result.as_ref().ok()).flatten().cloned().collect();
+    if !rows.is_empty() {
+        store.save_lists(&rows)?;
+    }
+    for Ended { tag, result } in ended {
+        tag.send(result.map(|rows| Applied { lists: rows.len() }));
     }
     Ok(())
 }

@@ -6,9 +6,7 @@ use std::time::Instant;
 use bytes::{Buf, BytesMut};
 use dashcore::network::framing::{Frame, FrameDecoder, FrameError, HEADER_SIZE};
 use dashcore::network::message::command;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
@@ -85,12 +83,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn spawn(self, stream: TcpStream, stop: CancellationToken, tasks: &TaskTracker) {
-        // Delays are simulated; the system's own would come on top.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "small messages may be delayed");
-        }
-        let (read_half, write_half) = stream.into_split();
+    pub(super) fn spawn<S>(self, stream: S, stop: CancellationToken, tasks: &TaskTracker)
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let (read_half, write_half) = tokio::io::split(stream);
         let (outgoing, to_send) = mpsc::unbounded_channel();
         let load = Arc::new(Load::default());
         {
@@ -111,8 +108,9 @@ impl Connection {
     }
 
     /// Reads until either side closes.
-    async fn read(self, mut stream: OwnedReadHalf, load: Arc<Load>, stop: CancellationToken) {
+    async fn read<S: AsyncRead>(self, mut stream: ReadHalf<S>, load: Arc<Load>, stop: CancellationToken) {
         tokio::select! {
+            biased;
             () = self.receive(&mut stream, &load) => {}
             () = stop.cancelled() => {}
         }
@@ -121,7 +119,7 @@ impl Connection {
         self.tell(Event::Closed { id: self.id });
     }
 
-    async fn receive(&self, stream: &mut OwnedReadHalf, load: &Load) {
+    async fn receive<S: AsyncRead>(&self, stream: &mut ReadHalf<S>, load: &Load) {
         let decoder = FrameDecoder::new(self.node.magic(), MAX_PAYLOAD);
         let room = Arc::new(Semaphore::new(MAX_UNPROCESSED_BYTES));
         let mut buffer = BytesMut::new();
@@ -156,6 +154,9 @@ impl Connection {
             match Request::kind(frame.command) {
                 Some(kind) => {
                     kind.count(&mut stats.requests);
+                    if let Some(arrivals) = &self.node.arrivals {
+                        arrivals.lock().push((now(), kind.name()));
+                    }
                     let in_flight = load.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
                     stats.max_in_flight =
                         stats.max_in_flight.max(u32::try_from(in_flight).unwrap_or(u32::MAX));
@@ -199,19 +200,20 @@ fn decode(decoder: &FrameDecoder, buffer: &mut BytesMut) -> Result<Option<Frame>
     }
 }
 
-struct Writer {
+struct Writer<S> {
     node: Arc<Node>,
     events: mpsc::UnboundedSender<Event>,
-    stream: OwnedWriteHalf,
+    stream: WriteHalf<S>,
     load: Arc<Load>,
 }
 
-impl Writer {
+impl<S: AsyncWrite> Writer<S> {
     async fn run(mut self, mut to_send: mpsc::UnboundedReceiver<Outgoing>, stop: CancellationToken) {
         let mut outbox = Outbox::default();
         loop {
             while let Some(outgoing) = outbox.pop(now()) {
                 let written = tokio::select! {
+                    biased;
                     written = self.perform(outgoing) => written,
                     () = stop.cancelled() => false,
                 };
@@ -222,6 +224,7 @@ impl Writer {
             }
             let next_due = outbox.next_due();
             tokio::select! {
+                biased;
                 outgoing = to_send.recv() => match outgoing {
                     Some(outgoing) => outbox.push(outgoing),
                     None => return,

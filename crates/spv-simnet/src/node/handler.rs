@@ -53,6 +53,7 @@ impl Handler {
                 match self.next(now()) {
                     Next::Handle(id, message) => self.handle(id, message).await,
                     Next::WaitUntil(time) => tokio::select! {
+                        biased;
                         Some(event) = events.recv() => self.take_in(event),
                         () = sleep_until(time.into()) => {}
                     },
@@ -64,6 +65,7 @@ impl Handler {
             }
         };
         tokio::select! {
+            biased;
             () = work => {}
             () = stop.cancelled() => {}
         }

@@ -29,6 +29,14 @@ pub(super) enum RequestKind {
 }
 
 impl RequestKind {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Headers => "getheaders",
+            Self::MnListDiff => "getmnlistd",
+            Self::QRInfo => "getqrinfo",
+        }
+    }
+
     pub(super) fn count(self, counts: &mut RequestCounts) {
         *match self {
             Self::Headers => &mut counts.getheaders,

@@ -1,0 +1,98 @@
+//! Runs scenarios over many seeds on all cores and prints what they came to.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use anyhow::Context;
+use clap::Parser;
+use simulation::{Report, SCENARIOS, Scenario, run, scenario};
+
+/// Simulates the client against hostile networks in virtual time.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Seeds per scenario
+    #[arg(long, default_value_t = 100)]
+    seeds: u64,
+    /// Run this seed only, and print what it did
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Run this scenario only
+    #[arg(long)]
+    scenario: Option<String>,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let args = Args::parse();
+    let chosen: Vec<&Scenario> = match &args.scenario {
+        Some(name) => {
+            let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+            vec![
+                scenario(name)
+                    .with_context(|| format!("no scenario {name:?}; there are {}", names.join(", ")))?,
+            ]
+        }
+        None => SCENARIOS.iter().collect(),
+    };
+    let mut out = std::io::stdout().lock();
+    if let Some(seed) = args.seed {
+        let mut failed = false;
+        for scenario in chosen {
+            let result = run(scenario, seed);
+            failed |= result.is_err();
+            writeln!(out, "{} --seed {seed}: {result:#?}", scenario.name)?;
+        }
+        return Ok(ExitCode::from(u8::from(failed)));
+    }
+    writeln!(out, "{}", Report::header())?;
+    let mut failed = 0;
+    for scenario in chosen {
+        let (report, failures) = run_all(scenario, args.seeds);
+        failed += report.failed();
+        writeln!(out, "{:<12}{report}", scenario.name)?;
+        for failure in failures {
+            writeln!(out, "  {failure}")?;
+        }
+        out.flush()?;
+    }
+    Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+/// Runs the seeds on all cores; gives the failures as the commands that repeat them.
+fn run_all(scenario: &Scenario, seeds: u64) -> (Report, Vec<String>) {
+    let next = AtomicU64::new(0);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let work = || {
+        let (mut report, mut failures) = (Report::default(), Vec::new());
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                return (report, failures);
+            }
+            match run(scenario, seed) {
+                Ok(run) => report.add(&run),
+                Err(failure) => {
+                    report.add_failure();
+                    let repeat = format!("cargo xtask sim --scenario {} --seed {seed}", scenario.name);
+                    failures.push(format!("{failure:?}; repeat: {repeat}"));
+                }
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        let (mut report, mut failures) = (Report::default(), Vec::new());
+        for worker in workers {
+            match worker.join() {
+                Ok((part, some)) => {
+                    report.merge(part);
+                    failures.extend(some);
+                }
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        failures.sort();
+        (report, failures)
+    })
+}

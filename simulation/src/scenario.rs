@@ -1,0 +1,202 @@
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use fastrand::Rng;
+use spv_integration::sync::EndState;
+use spv_simnet::{Faults, GeneratedSpec, InMemoryNetwork, PeerConfig, World};
+
+/// A kind of network.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// What it is about.
+    pub about: &'static str,
+    /// Its nodes, drawn from a seeded generator.
+    pub(crate) peers: fn(&mut Rng) -> Vec<PeerConfig>,
+    /// What happens to the nodes while the client works.
+    pub(crate) script: Script,
+    /// How a run may end.
+    pub(crate) allowed: fn(&EndState) -> bool,
+    /// Nodes that answer everything in time; the lower bound is that of using these alone.
+    pub(crate) honest: fn(&PeerConfig) -> bool,
+}
+
+/// What happens to the nodes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Script {
+    /// Nothing.
+    Calm,
+    /// All nodes are down for a while, soon after the start.
+    Outage(Duration),
+    /// Nodes go and come back, one after the other.
+    Churn,
+    /// All nodes but one go and stay away.
+    LastOne,
+    /// One node goes and comes back every few hundred milliseconds.
+    Flapping,
+}
+
+/// All scenarios.
+pub const SCENARIOS: &[Scenario] = &[
+    calm("equal", "five equal nodes", |_| peers(5, |_, _| {})),
+    calm("uneven", "five nodes, twentyfold apart in round trip and service time", |rng| {
+        peers(5, |index, peer| {
+            peer.rtt = Duration::from_millis(20 + 95 * index);
+            peer.service_time = Duration::from_millis(rng.u64(1..=20) * (index + 1));
+        })
+    }),
+    calm("refuser", "one node refuses everything", |_| {
+        peers(5, |index, peer| {
+            if index == 0 {
+                peer.faults.refuse_all = true;
+            }
+        })
+    }),
+    calm("silent", "one node is silent after its handshake", |_| {
+        peers(5, |index, peer| {
+            if index == 0 {
+                peer.faults.silent = true;
+            }
+        })
+    }),
+    calm("third-fails", "30 % of all answers are lost, refused, late, corrupted or wrong", |_| failing(0.3)),
+    calm("half-fails", "half of all answers are lost, refused, late, corrupted or wrong", |_| failing(0.5)),
+    calm("stalls", "nodes swallow a request now and then, with its fence", |_| {
+        peers(5, |_, peer| peer.faults = faults("stall=0.05"))
+    }),
+    calm("late", "every third answer comes after its fence", |_| {
+        peers(5, |_, peer| peer.faults = faults("late=0.33:300ms"))
+    }),
+    calm("two-lie", "two of five nodes corrupt or swap everything they send", |_| {
+        peers(5, |index, peer| match index {
+            0 => peer.faults = faults("corrupt=1"),
+            1 => peer.faults = faults("wrong=1"),
+            _ => {}
+        })
+    }),
+    calm("mobile", "a narrow line with much delay, and bad checksums", |rng| {
+        peers(5, |_, peer| {
+            peer.rtt = Duration::from_millis(rng.u64(80..400));
+            peer.bandwidth = std::num::NonZeroU64::new(200_000);
+            peer.faults = faults("bad-checksum=0.05,delay=0.2:200ms");
+        })
+    }),
+    calm("old-nodes", "nodes that build each diff independently, some of them a few blocks behind", |rng| {
+        peers(5, |index, peer| {
+            peer.protocol_version = if index % 2 == 0 { 70_235 } else { 70_240 };
+            if index >= 3 {
+                peer.tip = Some(world().tip() - rng.u32(0..4));
+            }
+        })
+    }),
+    Scenario {
+        script: Script::Outage(Duration::from_secs(60)),
+        ..calm("outage", "all nodes are away for a minute", |_| peers(5, |_, _| {}))
+    },
+    Scenario { script: Script::Churn, ..calm("churn", "nodes go and come back", |_| failing(0.1)) },
+    Scenario { script: Script::LastOne, ..calm("last-one", "all nodes but one go", |_| peers(5, |_, _| {})) },
+    Scenario {
+        script: Script::Flapping,
+        ..calm("flapping", "one node goes and comes back all the time", |_| peers(5, |_, _| {}))
+    },
+    Scenario {
+        allowed: |state| matches!(state, EndState::Degraded { .. } | EndState::NoCapablePeer),
+        honest: |_| false,
+        ..calm("all-refuse", "nobody serves anything", |_| peers(5, |_, peer| peer.faults.refuse_all = true))
+    },
+];
+
+/// The scenario of this name.
+pub fn scenario(name: &str) -> Option<&'static Scenario> {
+    SCENARIOS.iter().find(|scenario| scenario.name == name)
+}
+
+/// The chain that all scenarios sync.
+pub(crate) fn world() -> &'static Arc<World> {
+    static WORLD: OnceLock<Arc<World>> = OnceLock::new();
+    WORLD.get_or_init(|| {
+        Arc::new(World::generate(&GeneratedSpec {
+            masternodes: 24,
+            cycles: 30,
+            seed: 1,
+            ..GeneratedSpec::default()
+        }))
+    })
+}
+
+impl Script {
+    pub(crate) async fn play(self, network: &InMemoryNetwork, addresses: &[SocketAddr], mut rng: Rng) {
+        let all = |change: fn(&InMemoryNetwork, SocketAddr), addresses: &[SocketAddr]| {
+            addresses.iter().for_each(|&address| change(network, address));
+        };
+        let start = Duration::from_millis(rng.u64(100..500));
+        match self {
+            Self::Calm => {}
+            Self::Outage(length) => {
+                tokio::time::sleep(start).await;
+                all(InMemoryNetwork::take_down, addresses);
+                tokio::time::sleep(length).await;
+                all(InMemoryNetwork::bring_up, addresses);
+            }
+            Self::Churn => loop {
+                tokio::time::sleep(Duration::from_millis(rng.u64(50..400))).await;
+                let Some(&address) = rng.choice(addresses) else { return };
+                if rng.bool() {
+                    network.take_down(address);
+                } else {
+                    network.bring_up(address);
+                }
+            },
+            Self::LastOne => {
+                tokio::time::sleep(start).await;
+                all(InMemoryNetwork::take_down, &addresses[1..]);
+            }
+            Self::Flapping => loop {
+                tokio::time::sleep(Duration::from_millis(rng.u64(100..300))).await;
+                network.take_down(addresses[0]);
+                network.bring_up(addresses[0]);
+            },
+        }
+    }
+}
+
+const fn calm(name: &'static str, about: &'static str, peers: fn(&mut Rng) -> Vec<PeerConfig>) -> Scenario {
+    Scenario {
+        name,
+        about,
+        peers,
+        script: Script::Calm,
+        allowed: |state| *state == EndState::Synced,
+        honest: |peer| !peer.faults.refuse_all && !peer.faults.silent,
+    }
+}
+
+/// Nodes with a round trip of 100 ms and 10 ms per answer, changed as `change` likes.
+fn peers(count: u64, mut change: impl FnMut(u64, &mut PeerConfig)) -> Vec<PeerConfig> {
+    (0..count)
+        .map(|index| {
+            let mut peer = PeerConfig {
+                rtt: Duration::from_millis(100),
+                service_time: Duration::from_millis(10),
+                ..PeerConfig::default()
+            };
+            change(index, &mut peer);
+            peer
+        })
+        .collect()
+}
+
+/// Nodes whose answers fail at this rate, in all ways alike.
+fn failing(rate: f64) -> Vec<PeerConfig> {
+    let share = rate / 6.0;
+    let text = format!(
+        "drop={share},refuse={share},wrong={share},corrupt={share},bad-checksum={share},delay={share}:500ms"
+    );
+    peers(5, |_, peer| peer.faults = faults(&text))
+}
+
+fn faults(text: &str) -> Faults {
+    text.parse().expect("the faults of the scenarios are well-formed")
+}
