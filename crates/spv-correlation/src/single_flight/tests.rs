@@ -6,7 +6,10 @@ use std::{
 };
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use super::*;
 
@@ -14,6 +17,11 @@ const MS: Duration = Duration::from_millis(1);
 
 fn flights<V: Clone>(max_callers: usize) -> SingleFlight<u8, V> {
     SingleFlight::new(NonZeroUsize::new(max_callers).unwrap())
+}
+
+/// A caller that nobody tells anything fails its test instead of hanging it.
+async fn within<F: Future>(future: F) -> F::Output {
+    timeout(3_600_000 * MS, future).await.expect("a caller was forgotten")
 }
 
 #[tokio::test(start_paused = true)]
@@ -37,7 +45,7 @@ async fn equal_keys_run_once_and_all_callers_get_the_result() {
         caller.unwrap();
     }
     assert_eq!((runs.load(Ordering::Relaxed), flights.callers()), (2, 0));
-    assert_eq!(*flights.run(0, async || Arc::new(9)).await.unwrap(), 9, "nothing is cached");
+    assert_eq!(*within(flights.run(0, async || Arc::new(9))).await.unwrap(), 9, "nothing is cached");
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +83,7 @@ async fn a_dropped_leader_hands_over_to_the_longest_waiting() {
         () = sleep(5 * MS) => {}
     }
     drop(leader);
-    assert_eq!(tokio::join!(third, second), (Ok("second"), Ok("second")));
+    assert_eq!(within(async { tokio::join!(third, second) }).await, (Ok("second"), Ok("second")));
     assert_eq!(flights.callers(), 0);
 }
 
@@ -95,7 +103,7 @@ async fn a_caller_told_to_lead_and_dropped_before_it_ran_hands_over_in_turn() {
     let last = callers.pop().unwrap();
     // "a" hands over to "b", which goes before it could run, and so on.
     callers.into_iter().for_each(drop);
-    assert_eq!(last.await, Ok("d"));
+    assert_eq!(within(last).await, Ok("d"));
 }
 
 async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
@@ -123,7 +131,7 @@ async fn a_panicking_leader_hands_over() {
         }
     });
     tokio::task::yield_now().await;
-    assert_eq!(flights.run(1, async || 5).await, Ok(5));
+    assert_eq!(within(flights.run(1, async || 5)).await, Ok(5));
     assert!(leader.await.unwrap_err().is_panic());
 }
 
@@ -135,7 +143,7 @@ async fn too_many_callers_are_refused_without_doing_the_work() {
     let refused = flights.run(2, async || panic!("not called")).await;
     assert_eq!(refused, Err(TooManyCallers { limit: 1 }));
     assert_eq!(leader.await, Ok(()));
-    assert_eq!(flights.run(2, async || {}).await, Ok(()));
+    assert_eq!(within(flights.run(2, async || {})).await, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,7 +161,7 @@ async fn many_callers_that_come_go_and_fail_all_end() {
                 assert!(!panics, "on purpose");
                 u64::from(key)
             };
-            match tokio::time::timeout(patience, flights.run(key, work)).await {
+            match timeout(patience, flights.run(key, work)).await {
                 Ok(result) => assert_eq!(result, Ok(u64::from(key))),
                 Err(_elapsed) => {}
             }
@@ -177,7 +185,7 @@ async fn metrics_tell_who_led_and_who_shared() {
     assert!(poll_once(second.as_mut()).await.is_none());
     assert!(poll_once(third.as_mut()).await.is_none());
     drop(first);
-    assert_eq!(tokio::join!(second, third), (Ok(()), Ok(())));
+    assert_eq!(within(async { tokio::join!(second, third) }).await, (Ok(()), Ok(())));
     let mut seen: Vec<_> = snapshotter
         .snapshot()
         .into_vec()
