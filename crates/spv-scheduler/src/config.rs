@@ -8,8 +8,8 @@ use crate::{BatchConfig, ConfigError, TokenBucket};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Most items held at once: ready, waiting and running together. Items, default 16384, range 1 and up.
-    /// Tickets that joined an item count as well. Beyond it a push is refused. A retry always fits, because its place was kept while it ran.
+    /// Most items held at once: ready, waiting and running together, and the tickets that joined them. Default 16384,
+    /// range 1 and up. Beyond it a push is refused. A retry always fits, because its place was kept while it ran.
     pub capacity: usize,
     /// Most jobs that start at one instant after a quiet time. Jobs, default 64, range 1 to 1000000.
     pub burst: u32,
