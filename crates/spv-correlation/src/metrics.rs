@@ -9,6 +9,7 @@ const REQUESTS: &str = "spv_correlation_requests_total";
 const PENDING: &str = "spv_correlation_pending_requests";
 const FENCE: &str = "spv_correlation_fence_seconds";
 const UNFENCED: &str = "spv_correlation_unfenced_peers_total";
+const FLIGHTS: &str = "spv_correlation_flights_total";
 
 /// Registers the help texts of this crate's metrics with the installed recorder.
 pub fn describe() {
@@ -17,6 +18,7 @@ pub fn describe() {
     describe_gauge!(PENDING, Unit::Count, "Requests that a task waits for, over all connections");
     describe_histogram!(FENCE, Unit::Seconds, "From registering an answered request to its fence");
     describe_counter!(UNFENCED, Unit::Count, "Peers found not to keep the order of answers and fences");
+    describe_counter!(FLIGHTS, Unit::Count, "Callers of single flights by role");
 }
 
 pub(crate) fn record_verdict(verdict: &Verdict) {
@@ -33,6 +35,10 @@ pub(crate) fn record_fence(elapsed: Duration) {
 
 pub(crate) fn record_unfenced() {
     counter!(UNFENCED).increment(1);
+}
+
+pub(crate) fn record_flight(role: &'static str) {
+    counter!(FLIGHTS, "role" => role).increment(1);
 }
 
 /// Counts as pending for as long as it lives, so that no way of ending a request is forgotten.

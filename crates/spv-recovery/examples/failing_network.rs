@@ -27,6 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut avoid = Vec::new();
         loop {
             now += Duration::from_millis(50);
+            if !recovery.may_send(now) {
+                let outlook = recovery.outlook(&peers, now);
+                now += outlook.wait(now).ok_or("these peers come back")?;
+                continue;
+            }
             let blocked = recovery.blocked(now);
             let candidates: Vec<_> =
                 peers.into_iter().filter(|peer| !avoid.contains(peer) && !blocked.contains(peer)).collect();

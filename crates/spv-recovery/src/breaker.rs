@@ -3,7 +3,11 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{Backoff, ConfigError, error::ensure};
+use crate::{
+    BreakerState, ConfigError,
+    circuit::{Circuit, OpenTimes},
+    error::ensure,
+};
 
 /// When a [`Breaker`] opens and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +40,10 @@ impl BreakerConfig {
         ensure(self.open_min <= self.open_max, "breaker.open_max", "must not be below open_min")?;
         ensure(from_ms(self.probe_timeout), "breaker.probe_timeout", "must be from 1 ms to 1 day")
     }
+
+    const fn times(&self) -> OpenTimes {
+        OpenTimes { min: self.open_min, max: self.open_max, probe: self.probe_timeout }
+    }
 }
 
 impl Default for BreakerConfig {
@@ -50,31 +58,14 @@ impl Default for BreakerConfig {
     }
 }
 
-/// Whether a peer may be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BreakerState {
-    /// Yes.
-    Closed,
-    /// No, not before `until`.
-    Open {
-        /// When a probe may go out.
-        until: Instant,
-    },
-    /// One probe may go out, or is under way; its outcome decides.
-    HalfOpen,
-}
-
 /// A circuit breaker for one peer: failures in a row open it, one probe at a time closes it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breaker {
     config: BreakerConfig,
+    /// Failures in a row while closed.
     failures: u32,
     last_failure: Option<Instant>,
-    /// Times opened since it was last closed.
-    openings: u32,
-    until: Option<Instant>,
-    /// When the probe under way is given up for lost.
-    probe: Option<Instant>,
+    circuit: Circuit,
 }
 
 impl Breaker {
@@ -89,39 +80,25 @@ impl Breaker {
 
     /// A closed breaker of a configuration that is known to be valid.
     pub(crate) const fn closed(config: BreakerConfig) -> Self {
-        Self { config, failures: 0, last_failure: None, openings: 0, until: None, probe: None }
+        Self { config, failures: 0, last_failure: None, circuit: Circuit::closed(config.times()) }
     }
 
     /// Where it stands at `now`.
     #[must_use]
     pub fn state(&self, now: Instant) -> BreakerState {
-        match self.until {
-            None => BreakerState::Closed,
-            Some(until) if now < until => BreakerState::Open { until },
-            Some(_) => BreakerState::HalfOpen,
-        }
+        self.circuit.state(now)
     }
 
     /// May the peer be asked now? When half open this claims the one probe: ask only if you will send.
     #[must_use]
     pub fn allows(&mut self, now: Instant) -> bool {
-        if self.blocks(now) {
-            return false;
-        }
-        if self.state(now) == BreakerState::HalfOpen {
-            self.probe = Some(now + self.config.probe_timeout);
-        }
-        true
+        self.circuit.allows(now)
     }
 
     /// Like a refused [`allows`](Self::allows), but claims nothing.
     #[must_use]
     pub fn blocks(&self, now: Instant) -> bool {
-        match self.state(now) {
-            BreakerState::Closed => false,
-            BreakerState::Open { .. } => true,
-            BreakerState::HalfOpen => self.probe.is_some_and(|lost| now < lost),
-        }
+        self.circuit.blocks(now)
     }
 
     /// The peer answered well, no matter when it was asked: the breaker closes.
@@ -129,33 +106,60 @@ impl Breaker {
         *self = Self::closed(self.config);
     }
 
+    /// A request ended and says nothing about the peer, for example refused or not sent: if it was the probe, another
+    /// may go out.
+    pub const fn on_inconclusive(&mut self) {
+        self.circuit.release();
+    }
+
     /// The peer failed. While open this changes nothing: the request was sent before.
     pub fn on_failure(&mut self, now: Instant, rng: &mut Rng) {
+        let is_new_event = self.note_failure(now);
         match self.state(now) {
             BreakerState::Open { .. } => {}
-            BreakerState::HalfOpen => self.open(now, rng),
-            BreakerState::Closed => {
-                if !self.is_new_event(now) {
-                    return;
-                }
+            BreakerState::HalfOpen => self.circuit.open(now, rng),
+            BreakerState::Closed if is_new_event => {
                 self.failures = self.failures.saturating_add(1);
-                self.last_failure = Some(now);
                 if self.failures >= self.config.failures {
-                    self.open(now, rng);
+                    self.circuit.open(now, rng);
                 }
             }
+            BreakerState::Closed => {}
         }
+    }
+
+    /// Opens it at once, whatever the count; an open one stays as it is.
+    pub(crate) fn trip(&mut self, now: Instant, rng: &mut Rng) {
+        self.last_failure = Some(now);
+        if !matches!(self.state(now), BreakerState::Open { .. }) {
+            self.circuit.open(now, rng);
+        }
+    }
+
+    /// Remembers when the peer failed and tells whether that is an event of its own.
+    pub(crate) fn note_failure(&mut self, now: Instant) -> bool {
+        let is_new_event = self.is_new_event(now);
+        if is_new_event {
+            self.last_failure = Some(now);
+        }
+        is_new_event
+    }
+
+    pub(crate) fn is_new_event(&self, now: Instant) -> bool {
+        self.last_failure.is_none_or(|last| now.saturating_duration_since(last) > self.config.same_event)
     }
 
     /// The next failure at `now` would open a closed breaker.
     pub(crate) fn is_about_to_open(&self, now: Instant) -> bool {
-        self.until.is_none()
-            && self.is_new_event(now)
-            && self.failures.saturating_add(1) >= self.config.failures
+        self.is_closed() && self.is_new_event(now) && self.failures.saturating_add(1) >= self.config.failures
     }
 
     pub(crate) const fn is_closed(&self) -> bool {
-        self.until.is_none()
+        self.circuit.is_closed()
+    }
+
+    pub(crate) fn earliest(&self, now: Instant) -> Instant {
+        self.circuit.earliest(now)
     }
 
     pub(crate) const fn last_failure(&self) -> Option<Instant> {
@@ -165,20 +169,6 @@ impl Breaker {
     /// Takes back one failure that turned out not to be the peer's fault.
     pub(crate) const fn forgive(&mut self) {
         self.failures = self.failures.saturating_sub(1);
-    }
-
-    fn is_new_event(&self, now: Instant) -> bool {
-        self.last_failure.is_none_or(|last| now.saturating_duration_since(last) > self.config.same_event)
-    }
-
-    fn open(&mut self, now: Instant, rng: &mut Rng) {
-        let longest = Backoff::new(self.config.open_min, self.config.open_max).ceiling(self.openings);
-        self.openings = self.openings.saturating_add(1);
-        // Half is fixed: an open time near zero would be no breaker.
-        let open = longest / 2 + Backoff::new(longest / 2, longest / 2).delay(0, rng);
-        self.until = Some(now + open);
-        self.last_failure = Some(now);
-        self.probe = None;
     }
 }
 

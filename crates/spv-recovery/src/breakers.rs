@@ -28,20 +28,33 @@ impl<P: Ord + Clone> Breakers<P> {
     }
 
     /// Counts a failure, unless it would open a breaker and too many of the `pool` peers are cut off already: all
-    /// peers failing together says more about us than about them.
-    pub(crate) fn on_failure(&mut self, peer: &P, pool: &BTreeSet<&P>, now: Instant, rng: &mut Rng) {
-        let about_to_open =
-            self.by_peer.get(peer).map_or(self.config.failures == 1, |b| b.is_about_to_open(now));
-        if about_to_open
-            && self.open_among(pool) as f64 + 1.0 > (pool.len() as f64 * self.max_open_share).max(1.0)
-        {
-            return;
+    /// peers failing together says more about us than about them. Tells whether the failure is an event of its own.
+    pub(crate) fn on_failure(&mut self, peer: &P, pool: &BTreeSet<&P>, now: Instant, rng: &mut Rng) -> bool {
+        let at_ceiling = self.at_ceiling(pool);
+        let breaker = self.entry(peer);
+        let is_new_event = breaker.is_new_event(now);
+        if at_ceiling && breaker.is_about_to_open(now) {
+            breaker.note_failure(now);
+        } else {
+            breaker.on_failure(now, rng);
         }
-        if !self.by_peer.contains_key(peer) {
-            self.make_room();
+        is_new_event
+    }
+
+    /// Cuts a peer off at once, unless that would cut off too many.
+    pub(crate) fn trip(&mut self, peer: &P, pool: &BTreeSet<&P>, now: Instant, rng: &mut Rng) {
+        let at_ceiling = self.at_ceiling(pool);
+        let breaker = self.entry(peer);
+        if !(at_ceiling && breaker.is_closed()) {
+            breaker.trip(now, rng);
         }
-        let breaker = self.by_peer.entry(peer.clone()).or_insert_with(|| Breaker::closed(self.config));
-        breaker.on_failure(now, rng);
+    }
+
+    /// A request to the peer ended and tells nothing about it.
+    pub(crate) fn on_inconclusive(&mut self, peer: &P) {
+        if let Some(breaker) = self.by_peer.get_mut(peer) {
+            breaker.on_inconclusive();
+        }
     }
 
     pub(crate) fn forgive(&mut self, peer: &P) {
@@ -62,13 +75,23 @@ impl<P: Ord + Clone> Breakers<P> {
         self.by_peer.get(peer).map_or(BreakerState::Closed, |breaker| breaker.state(now))
     }
 
-    /// How many are not closed.
-    pub(crate) fn open(&self) -> usize {
-        self.by_peer.values().filter(|breaker| !breaker.is_closed()).count()
+    /// From when on the peer may be asked if nothing else is heard of it; `now` if it may.
+    pub(crate) fn earliest(&self, peer: &P, now: Instant) -> Instant {
+        self.by_peer.get(peer).map_or(now, |breaker| breaker.earliest(now))
     }
 
-    fn open_among(&self, pool: &BTreeSet<&P>) -> usize {
-        self.by_peer.iter().filter(|(peer, breaker)| !breaker.is_closed() && pool.contains(peer)).count()
+    /// One more open breaker would be too many for this pool.
+    fn at_ceiling(&self, pool: &BTreeSet<&P>) -> bool {
+        let open =
+            self.by_peer.iter().filter(|(peer, breaker)| !breaker.is_closed() && pool.contains(peer)).count();
+        open as f64 + 1.0 > (pool.len() as f64 * self.max_open_share).max(1.0)
+    }
+
+    fn entry(&mut self, peer: &P) -> &mut Breaker {
+        if !self.by_peer.contains_key(peer) {
+            self.make_room();
+        }
+        self.by_peer.entry(peer.clone()).or_insert_with(|| Breaker::closed(self.config))
     }
 
     /// Forgets the peer that has not failed for longest, if there are too many.
@@ -80,6 +103,13 @@ impl<P: Ord + Clone> Breakers<P> {
         if let Some(peer) = oldest.map(|(peer, _)| peer.clone()) {
             self.by_peer.remove(&peer);
         }
+    }
+}
+
+impl<P> Breakers<P> {
+    /// How many are not closed.
+    pub(crate) fn open(&self) -> usize {
+        self.by_peer.values().filter(|breaker| !breaker.is_closed()).count()
     }
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BreakerConfig, ConfigError, error::ensure};
+use crate::{BreakerConfig, ConfigError, PoolBreakerConfig, error::ensure};
 
 /// How hard to try, how fast, and when to stop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub struct Config {
     pub budget: BudgetConfig,
     /// When a failing peer is left alone.
     pub breaker: BreakerConfig,
+    /// When a failing network is left alone.
+    pub pool: PoolBreakerConfig,
 }
 
 /// The retry budget: a bound on retries by what succeeds.
@@ -91,7 +93,8 @@ impl Config {
             "budget.floor_per_second",
             "must be from 0.01 to 1000000",
         )?;
-        self.breaker.validate()
+        self.breaker.validate()?;
+        self.pool.validate()
     }
 }
 
@@ -111,6 +114,7 @@ impl Default for Config {
             max_peers: 1024,
             budget: BudgetConfig::default(),
             breaker: BreakerConfig::default(),
+            pool: PoolBreakerConfig::default(),
         }
     }
 }
@@ -129,7 +133,7 @@ mod tests {
     fn defaults_are_valid_and_each_bad_field_is_named() {
         assert_eq!(Config::default().validate(), Ok(()));
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 14] = [
+        let cases: [(&str, Spoil); 15] = [
             ("max_attempts", |c| c.max_attempts = 0),
             ("backoff_base", |c| c.backoff_base = Duration::ZERO),
             ("backoff_cap", |c| c.backoff_cap = Duration::from_millis(499)),
@@ -144,6 +148,7 @@ mod tests {
             ("budget.floor_per_second", |c| c.budget.floor_per_second = 0.0),
             ("breaker.failures", |c| c.breaker.failures = 0),
             ("breaker.open_max", |c| c.breaker.open_max = Duration::from_secs(4)),
+            ("pool.failure_rate", |c| c.pool.failure_rate = 0.0),
         ];
         for (field, spoil) in cases {
             let mut config = Config::default();

@@ -18,7 +18,8 @@ pub enum Action<P> {
     /// Do the work by its other means; only for a history that
     /// [has an alternative](crate::History::with_alternative).
     Alternative,
-    /// Stop, and report the work as not done.
+    /// Stop, and report the work as not done, with [`Recovery::after_giving_up`](crate::Recovery::after_giving_up)
+    /// as the time of the next try.
     GiveUp {
         /// Why.
         reason: GiveUpReason,
@@ -50,6 +51,12 @@ pub enum GiveUpReason {
 }
 
 impl GiveUpReason {
+    /// No later try of the same work can succeed by waiting alone: the data or our own side is at fault.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Permanent { .. } | Self::Unverifiable { .. })
+    }
+
     /// The reason as a metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -140,6 +140,21 @@ impl<P: Ord> History<P> {
             .filter_map(|a| Some(a.group.map_or(Witness::Peer(a.peer.as_ref()?), Witness::Group)))
             .collect()
     }
+
+    /// The distinct peers whose answers failed verification: those that sent this one, and those that sent another.
+    pub(crate) fn senders(&self, digest: &[u8; 32]) -> (BTreeSet<&P>, BTreeSet<&P>) {
+        let (mut same, mut other) = (BTreeSet::new(), BTreeSet::new());
+        for attempt in self.tries.iter().filter(|a| a.kind == FailureKind::Invalid) {
+            if let (Some(peer), Some(sent)) = (&attempt.peer, &attempt.digest) {
+                if sent == digest {
+                    same.insert(peer)
+                } else {
+                    other.insert(peer)
+                };
+            }
+        }
+        (same, other)
+    }
 }
 
 impl<P> Default for History<P> {

@@ -1,43 +1,81 @@
+use std::fmt;
+
 use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 
-use crate::{Action, Decision};
+use crate::{Action, Decision, Recovery};
 
 /// Describes this crate's metrics to the installed recorder. Call once, after the recorder is installed.
 pub fn describe_metrics() {
     describe_counter!(DECISIONS, Unit::Count, "Failures decided, by strategy");
     describe_counter!(GIVE_UPS, Unit::Count, "Pieces of work given up, by reason");
     describe_gauge!(OPEN_BREAKERS, Unit::Count, "Peers whose breaker is open or half open");
+    describe_gauge!(OPEN_POOLS, Unit::Count, "Pools whose breaker is open or half open");
 }
 
-pub(crate) fn count<P>(decision: &Decision<P>) {
-    counter!(DECISIONS, "strategy" => decision.strategy).increment(1);
-    if let Action::GiveUp { reason } = decision.action {
-        counter!(GIVE_UPS, "reason" => reason.as_str()).increment(1);
+/// Records what a [`Recovery`] does, which itself records nothing. Keep one beside each recovery.
+///
+/// Metrics go to the recorder that is installed when the reporter is made.
+pub struct Reporter {
+    breakers: Level,
+    pools: Level,
+}
+
+impl Reporter {
+    /// Has nothing to report yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { breakers: Level::new(gauge!(OPEN_BREAKERS)), pools: Level::new(gauge!(OPEN_POOLS)) }
+    }
+
+    /// Counts a decision; call it for each one that [`Recovery::on_failure`] takes.
+    pub fn decided<P>(&mut self, decision: &Decision<P>) {
+        counter!(DECISIONS, "strategy" => decision.strategy).increment(1);
+        if let Action::GiveUp { reason } = decision.action {
+            counter!(GIVE_UPS, "reason" => reason.as_str()).increment(1);
+        }
+    }
+
+    /// Reports how many breakers are open; call it after each failure and success.
+    pub fn observe<P>(&mut self, recovery: &Recovery<P>) {
+        self.breakers.report(recovery.open_breakers());
+        self.pools.report(usize::from(recovery.pool_is_open()));
+    }
+}
+
+impl Default for Reporter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reporter").finish_non_exhaustive()
     }
 }
 
 /// Reports changes only, so that several recoveries in one process add up.
-pub(crate) struct OpenBreakers {
+struct Level {
     gauge: Gauge,
     reported: usize,
 }
 
-impl OpenBreakers {
-    pub(crate) fn new() -> Self {
-        Self { gauge: gauge!(OPEN_BREAKERS), reported: 0 }
+impl Level {
+    const fn new(gauge: Gauge) -> Self {
+        Self { gauge, reported: 0 }
     }
 
-    pub(crate) fn report(&mut self, open: usize) {
-        if open >= self.reported {
-            self.gauge.increment((open - self.reported) as f64);
+    fn report(&mut self, level: usize) {
+        if level >= self.reported {
+            self.gauge.increment((level - self.reported) as f64);
         } else {
-            self.gauge.decrement((self.reported - open) as f64);
+            self.gauge.decrement((self.reported - level) as f64);
         }
-        self.reported = open;
+        self.reported = level;
     }
 }
 
-impl Drop for OpenBreakers {
+impl Drop for Level {
     fn drop(&mut self) {
         self.report(0);
     }
@@ -46,3 +84,4 @@ impl Drop for OpenBreakers {
 const DECISIONS: &str = "spv_recovery_decisions_total";
 const GIVE_UPS: &str = "spv_recovery_give_ups_total";
 const OPEN_BREAKERS: &str = "spv_recovery_open_breakers";
+const OPEN_POOLS: &str = "spv_recovery_open_pools";

@@ -1,18 +1,21 @@
-use std::{collections::BTreeSet, fmt, time::Instant};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    time::{Duration, Instant},
+};
 
 use fastrand::Rng;
 
 use crate::{
     Action, BreakerState, Config, ConfigError, Context, Decision, FailureKind, GiveUpReason, History, Ledger,
-    Statistics, Strategy,
-    breakers::Breakers,
-    budget::Budget,
-    metrics::{self, OpenBreakers},
+    Outlook, PoolBreaker, Statistics, Strategy, breakers::Breakers, budget::Budget,
     strategies::default_chain,
 };
 
 /// Decides what becomes of failed work. Holds what is common to all work: budget, breakers, ledger, statistics; the
 /// history of one piece of work lives with the work.
+///
+/// It records no metrics; a [`Reporter`](crate::Reporter) beside it does.
 ///
 /// Equal calls on equal configurations and seeds give equal decisions.
 pub struct Recovery<P> {
@@ -23,7 +26,7 @@ pub struct Recovery<P> {
     breakers: Breakers<P>,
     ledger: Ledger<P>,
     statistics: Statistics,
-    open_breakers: OpenBreakers,
+    pool: PoolBreaker,
 }
 
 impl<P: Ord + Clone> Recovery<P> {
@@ -53,7 +56,7 @@ impl<P: Ord + Clone> Recovery<P> {
             breakers: Breakers::new(config.breaker, config.max_open_share, config.max_peers),
             ledger: Ledger::new(config.ledger_limit, config.max_peers)?,
             statistics: Statistics::new(config.statistics_window),
-            open_breakers: OpenBreakers::new(),
+            pool: PoolBreaker::new(config.pool)?,
             config,
         })
     }
@@ -62,24 +65,19 @@ impl<P: Ord + Clone> Recovery<P> {
     /// its peer here. `available` are the connected peers that could do this work, blocked ones included.
     ///
     /// There is always a decision. Work is given up only after [`Config::max_attempts`] tries, on a failure that no
-    /// retry can cure, or as unverifiable; a retry is delayed, but never dropped, when the budget is used up.
+    /// retry can cure, or as unverifiable; a retry is delayed, but never dropped, when the budget is used up or the
+    /// pool's breaker is open.
     pub fn on_failure(&mut self, history: &History<P>, available: &[P], now: Instant) -> Decision<P> {
         let kind = history.latest().unwrap_or(FailureKind::NoPeer);
-        self.statistics.record_failure(kind, now);
-        let unverifiable = self.unverifiable(history, kind);
-        if unverifiable.is_none() {
-            self.charge_peer(history, kind, available, now);
+        let (action, strategy) = if let Some(reason) = self.unverifiable(history, kind) {
+            self.acquit(history);
+            self.statistics.record_failure(kind, now);
+            (Action::GiveUp { reason }, GIVE_UP)
         } else {
-            self.forgive_witnesses(history);
-        }
-        let (action, strategy) = match unverifiable {
-            Some(reason) => (Action::GiveUp { reason }, GIVE_UP),
-            None => self.ask_strategies(history, kind, available, now),
+            self.charge(history, kind, available, now);
+            self.ask_strategies(history, kind, available, now)
         };
-        let decision = Decision { action, strategy, attempt: history.attempts() };
-        metrics::count(&decision);
-        self.open_breakers.report(self.breakers.open());
-        decision
+        Decision { action, strategy, attempt: history.attempts() }
     }
 
     /// A peer answered and the answer was verified, late or not.
@@ -87,7 +85,36 @@ impl<P: Ord + Clone> Recovery<P> {
         self.statistics.record_success(now);
         self.budget.on_success();
         self.breakers.on_success(peer);
-        self.open_breakers.report(self.breakers.open());
+        self.pool.on_success(now);
+    }
+
+    /// Like [`on_success`](Self::on_success), for work with failures behind it: now that a true copy is known by its
+    /// digest, the earlier ones are judged by it. Returns the peers that had sent other bytes which failed
+    /// verification, in order; their breakers are open now, as far as the ceiling allows. A peer that had sent the
+    /// same bytes, which failed for another reason then, is cleared.
+    ///
+    /// Where honest answers may differ in their bytes this is evidence, not proof: disconnect rather than ban.
+    #[must_use = "these peers sent wrong answers"]
+    pub fn on_verified(
+        &mut self,
+        history: &History<P>,
+        peer: &P,
+        digest: &[u8; 32],
+        available: &[P],
+        now: Instant,
+    ) -> Vec<P> {
+        self.on_success(peer, now);
+        let (same, mut liars) = history.senders(digest);
+        for innocent in &same {
+            self.breakers.forgive(innocent);
+        }
+        // Whoever also sent the true copy does not make its answers up.
+        liars.retain(|liar| *liar != peer && !same.contains(liar));
+        let pool = available.iter().collect();
+        for liar in &liars {
+            self.breakers.trip(liar, &pool, now, &mut self.rng);
+        }
+        liars.into_iter().cloned().collect()
     }
 
     /// The peer has a new connection: its refusals are counted from zero. Its breaker stays as it is, because a
@@ -101,6 +128,43 @@ impl<P: Ord + Clone> Recovery<P> {
     #[must_use]
     pub fn allows(&mut self, peer: &P, now: Instant) -> bool {
         !self.ledger.exhausted(peer) && self.breakers.allows(peer, now)
+    }
+
+    /// May anything be sent now? False while the pool's breaker is open. When it is half open this claims the one
+    /// probe, whichever peer it goes to: ask only if you will send, and before [`allows`](Self::allows). A probe ends
+    /// with the next outcome reported here, [`FailureKind::NoPeer`] included.
+    #[must_use]
+    pub fn may_send(&mut self, now: Instant) -> bool {
+        self.pool.allows(now)
+    }
+
+    /// Where the breaker of the whole pool stands.
+    #[must_use]
+    pub fn pool_state(&self, now: Instant) -> BreakerState {
+        self.pool.state(now)
+    }
+
+    /// When it makes sense to send something, as far as breakers and ledger know. `available` are the connected peers,
+    /// blocked ones included. Claims nothing.
+    pub fn outlook(&self, available: &[P], now: Instant) -> Outlook {
+        let askable = available.iter().filter(|peer| !self.ledger.exhausted(peer));
+        let Some(earliest) = askable.map(|peer| self.breakers.earliest(peer, now)).min() else {
+            return Outlook::NeedsPeer;
+        };
+        let at = earliest.max(self.pool.earliest(now));
+        if at <= now { Outlook::Now } else { Outlook::At(at) }
+    }
+
+    /// When work that was given up deserves a new start: never if the reason [is final](GiveUpReason::is_final), else
+    /// not before [`Config::backoff_cap`] has passed and somebody may be asked.
+    pub fn after_giving_up(&self, reason: GiveUpReason, available: &[P], now: Instant) -> Outlook {
+        if reason.is_final() {
+            return Outlook::Never;
+        }
+        match self.outlook(available, now).wait(now) {
+            Some(wait) => Outlook::At(now + wait.max(self.config.backoff_cap)),
+            None => Outlook::NeedsPeer,
+        }
     }
 
     /// The peers not to ask now, in order: breaker open, a probe under way, or exhausted in the ledger.
@@ -170,7 +234,11 @@ impl<P: Ord + Clone> Recovery<P> {
             let reason = GiveUpReason::AttemptsExhausted { attempts: history.attempts() };
             return (Action::GiveUp { reason }, GIVE_UP);
         }
-        let after = after.max(self.budget.reserve(now));
+        let pool_opens = match self.pool.state(now) {
+            BreakerState::Open { until } => until.saturating_duration_since(now),
+            BreakerState::Closed | BreakerState::HalfOpen => Duration::ZERO,
+        };
+        let after = after.max(self.budget.reserve(now)).max(pool_opens);
         (Action::Retry { after, avoid, alone }, strategy)
     }
 
@@ -180,25 +248,52 @@ impl<P: Ord + Clone> Recovery<P> {
         (witnesses >= self.config.witnesses).then_some(GiveUpReason::Unverifiable { digest, witnesses })
     }
 
-    fn charge_peer(&mut self, history: &History<P>, kind: FailureKind, available: &[P], now: Instant) {
-        let last = history.tries().next_back().and_then(|attempt| attempt.peer.as_ref());
-        let Some(peer) = last else { return };
-        if kind == FailureKind::Refused {
-            self.ledger.charge(peer);
+    /// Puts a failure on the record of everything that keeps one.
+    fn charge(&mut self, history: &History<P>, kind: FailureKind, available: &[P], now: Instant) {
+        let latest = history.tries().next_back().filter(|_| kind != FailureKind::NoPeer);
+        let mut is_new_event = true;
+        if let Some(peer) = latest.and_then(|attempt| attempt.peer.as_ref()) {
+            if kind.blames_peer() {
+                let pool = available.iter().collect();
+                is_new_event = self.breakers.on_failure(peer, &pool, now, &mut self.rng);
+            } else {
+                self.breakers.on_inconclusive(peer);
+            }
+            if kind == FailureKind::Refused {
+                self.ledger.charge(peer);
+            }
         }
-        if kind.blames_peer() {
-            self.breakers.on_failure(peer, &available.iter().collect(), now, &mut self.rng);
+        // All requests that one disconnect ended are one failure of the network.
+        if is_new_event || kind != FailureKind::Disconnected {
+            self.statistics.record_failure(kind, now);
+            self.pool.on_failure(kind, now, &mut self.rng);
         }
     }
 
     /// The earlier senders of the answer were blamed before it was known to be nobody's fault.
-    fn forgive_witnesses(&mut self, history: &History<P>) {
+    fn acquit(&mut self, history: &History<P>) {
         let mut tries = history.tries().rev();
-        let digest = tries.next().and_then(|latest| latest.digest);
+        let latest = tries.next();
+        let digest = latest.and_then(|latest| latest.digest);
         let earlier = tries.filter(|attempt| attempt.digest == digest);
         for peer in earlier.filter_map(|attempt| attempt.peer.as_ref()) {
             self.breakers.forgive(peer);
         }
+        if let Some(peer) = latest.and_then(|latest| latest.peer.as_ref()) {
+            self.breakers.on_inconclusive(peer);
+        }
+        self.pool.release();
+    }
+}
+
+impl<P> Recovery<P> {
+    /// Peers whose breaker is not closed.
+    pub(crate) fn open_breakers(&self) -> usize {
+        self.breakers.open()
+    }
+
+    pub(crate) const fn pool_is_open(&self) -> bool {
+        !self.pool.is_closed()
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use spv_recovery::{
     Action, Attempt, BreakerConfig, BreakerState, BudgetConfig, Config, Context, Decision,
     FailureKind::{self, Disconnected, Internal, Invalid, NoPeer, Refused, Rejected, Timeout},
@@ -270,41 +269,4 @@ fn own_strategies_go_first_and_an_empty_chain_still_retries() {
     assert_eq!(decision.strategy, "last_resort");
     let decision = fail(&mut recovery, &mut history, 1, Invalid, start());
     assert_eq!(decision.strategy, "never");
-}
-
-#[test]
-fn metrics_tell_decisions_reasons_and_open_breakers() {
-    let recorder = DebuggingRecorder::new();
-    let snapshots = recorder.snapshotter();
-    metrics::with_local_recorder(&recorder, || {
-        spv_recovery::describe_metrics();
-        let mut recovery = recovery();
-        let _ = fail(&mut recovery, &mut History::new(), 1, Rejected, start());
-        let mut now = start();
-        for _ in 0..5 {
-            now += Duration::from_secs(1);
-            let _ = fail(&mut recovery, &mut History::new(), 1, Timeout, now);
-        }
-        let mut seen: Vec<_> = snapshots
-            .snapshot()
-            .into_vec()
-            .into_iter()
-            .map(|(key, _, _, value)| {
-                let label = key.key().labels().next().map_or(String::new(), |label| label.value().to_owned());
-                (key.key().name().to_owned(), label, value)
-            })
-            .collect();
-        seen.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
-        let seen: Vec<_> =
-            seen.iter().map(|(name, label, value)| (name.as_str(), label.as_str(), value)).collect();
-        assert_eq!(
-            seen,
-            [
-                ("spv_recovery_decisions_total", "give_up", &DebugValue::Counter(1)),
-                ("spv_recovery_decisions_total", "switch_peer", &DebugValue::Counter(5)),
-                ("spv_recovery_give_ups_total", "permanent", &DebugValue::Counter(1)),
-                ("spv_recovery_open_breakers", "", &DebugValue::Gauge(1.0.into())),
-            ]
-        );
-    });
 }

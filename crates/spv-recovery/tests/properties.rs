@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use spv_recovery::{
     Action, Attempt, BreakerState, Config,
     FailureKind::{self, Disconnected, Internal, Invalid, NoPeer, Refused, Rejected, Timeout},
-    History, Recovery, Rng,
+    History, Outlook, Recovery, Rng,
 };
 
 #[expect(clippy::disallowed_methods, reason = "any instant will do as a start")]
@@ -64,7 +64,7 @@ fn run(steps: &[Step], seed: u64, t0: Instant) -> Vec<String> {
             }
         }
         assert!(blocked.len() <= 3, "more than half of the pool is cut off");
-        trace.push(format!("{decision:?} {blocked:?}"));
+        trace.push(format!("{decision:?} {blocked:?} {:?}", recovery.pool_state(now)));
     }
     trace
 }
@@ -76,6 +76,47 @@ proptest! {
     ) {
         let t0 = start();
         prop_assert_eq!(run(&steps, seed, t0), run(&steps, seed, t0));
+    }
+
+    #[test]
+    fn the_outlook_is_kept_whatever_happened(
+        steps in proptest::collection::vec((0_u8..4, proptest::option::weighted(0.9, kind()), 0_u64..2_000), 1..200),
+        seed in any::<u64>(),
+    ) {
+        let peers: Vec<u8> = (0..4).collect();
+        let mut recovery = Recovery::new(Config::default(), seed).unwrap();
+        let mut now = start();
+        for (peer, outcome, ms) in steps {
+            now += Duration::from_millis(ms);
+            let sent = recovery.outlook(&peers, now) == Outlook::Now && recovery.may_send(now);
+            let _ = sent && recovery.allows(&peer, now);
+            match outcome {
+                None => recovery.on_success(&peer, now),
+                Some(kind) => {
+                    let mut history = History::new();
+                    history.record(Attempt::new((kind != NoPeer).then_some(peer), &kind, now));
+                    let _ = recovery.on_failure(&history, &peers, now);
+                }
+            }
+            let free = |recovery: &Recovery<u8>, at| peers.iter().any(|peer| !recovery.blocked(at).contains(peer));
+            match recovery.outlook(&peers, now) {
+                Outlook::Now => prop_assert!(free(&recovery, now)),
+                Outlook::At(at) => {
+                    prop_assert!(at > now && at <= now + Duration::from_secs(300));
+                    let early = at - Duration::from_nanos(1);
+                    prop_assert!(recovery.outlook(&peers, early) != Outlook::Now);
+                    prop_assert_eq!(recovery.outlook(&peers, at), Outlook::Now);
+                    prop_assert!(free(&recovery, at));
+                }
+                outlook => {
+                    prop_assert_eq!(outlook, Outlook::NeedsPeer);
+                    prop_assert!(peers.iter().all(|peer| recovery.ledger().exhausted(peer)));
+                }
+            }
+        }
+        if let Some(wait) = recovery.outlook(&peers, now).wait(now) {
+            prop_assert!(recovery.may_send(now + wait));
+        }
     }
 
     #[test]

@@ -2,14 +2,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfigError, TokenBucket};
+use crate::{BatchConfig, ConfigError, TokenBucket};
 
 /// Bounds and rates of a [`Scheduler`](crate::Scheduler) or [`Queue`](crate::Queue).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Most items held at once: ready, waiting and running together. Items, default 16384, range 1 and up.
-    /// Beyond it a push is refused. A retry always fits, because its place was kept while it ran.
+    /// Most items held at once: ready, waiting and running together, and the tickets that joined them. Default 16384,
+    /// range 1 and up. Beyond it a push is refused. A retry always fits, because its place was kept while it ran.
     pub capacity: usize,
     /// Most jobs that start at one instant after a quiet time. Jobs, default 64, range 1 to 1000000.
     pub burst: u32,
@@ -20,6 +20,8 @@ pub struct Config {
     /// An item that became ready `4 * ageing` after another never overtakes it.
     #[serde(with = "humantime_serde")]
     pub ageing: Duration,
+    /// How many jobs start together.
+    pub batch: BatchConfig,
 }
 
 impl Config {
@@ -30,13 +32,20 @@ impl Config {
         if !(MIN_AGEING..=MAX_AGEING).contains(&self.ageing) {
             return Err(ConfigError { field: "ageing", reason: "must be from 1 ms to 1 day" });
         }
+        self.batch.validate()?;
         TokenBucket::new(self.burst, self.per_second)
     }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { capacity: 16_384, burst: 64, per_second: 100.0, ageing: Duration::from_secs(5) }
+        Self {
+            capacity: 16_384,
+            burst: 64,
+            per_second: 100.0,
+            ageing: Duration::from_secs(5),
+            batch: BatchConfig::default(),
+        }
     }
 }
 
@@ -50,6 +59,7 @@ mod tests {
     #[test]
     fn defaults_are_valid_and_each_bad_field_is_named() {
         assert!(Config::default().validate().is_ok());
+        let with_batch = |batch| Config { batch, ..Config::default() };
         let bad = [
             ("capacity", Config { capacity: 0, ..Config::default() }),
             ("burst", Config { burst: 0, ..Config::default() }),
@@ -57,6 +67,9 @@ mod tests {
             ("per_second", Config { per_second: f64::NAN, ..Config::default() }),
             ("per_second", Config { per_second: f64::INFINITY, ..Config::default() }),
             ("ageing", Config { ageing: Duration::ZERO, ..Config::default() }),
+            ("batch.max", with_batch(BatchConfig { max: 0, ..BatchConfig::default() })),
+            ("batch.unstable", with_batch(BatchConfig { unstable: 1.1, ..BatchConfig::default() })),
+            ("batch.low_bandwidth", with_batch(BatchConfig { low_bandwidth: 0.0, ..BatchConfig::default() })),
         ];
         for (field, config) in bad {
             assert_eq!(config.validate().unwrap_err().field, field);

@@ -2,9 +2,34 @@ use std::time::{Duration, Instant};
 
 use crate::Priority;
 
-/// Names one pushed item for its whole life, over all its retries. Never reused by the same scheduler.
+/// Names one push for as long as its item lives, over all its retries. Never reused by the same scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(crate) u64);
+
+/// What became of an item pushed with a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "an item that joined another comes back here"]
+pub enum Pushed<T> {
+    /// It is queued.
+    Queued(Ticket),
+    /// An item with the same key was queued or running. That one will end this ticket too.
+    Joined {
+        /// A ticket of its own.
+        ticket: Ticket,
+        /// The item that was not needed.
+        item: T,
+    },
+}
+
+impl<T> Pushed<T> {
+    /// The ticket, either way.
+    #[must_use]
+    pub const fn ticket(&self) -> Ticket {
+        match self {
+            Self::Queued(ticket) | Self::Joined { ticket, .. } => *ticket,
+        }
+    }
+}
 
 /// An item whose turn has come.
 ///
@@ -13,7 +38,7 @@ pub struct Ticket(pub(crate) u64);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a job that is neither finished nor retried holds a place in the queue for ever"]
 pub struct Job<T> {
-    /// Names the item in `finish`, `retry` and `cancel`.
+    /// Names the item in `finish` and `retry`: the first of its tickets.
     pub ticket: Ticket,
     /// What the caller pushed.
     pub item: T,
@@ -45,6 +70,8 @@ pub enum Cancelled<T> {
     Queued(T),
     /// It was running; its holder has the item and can no longer retry it.
     Running,
+    /// Only this ticket ended; the item goes on for the others that joined.
+    Shared,
 }
 
 /// How many items a scheduler holds, by state.

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod batch;
+mod claims;
 mod config;
 mod error;
 mod job;
@@ -8,12 +10,15 @@ mod priority;
 mod queue;
 mod scheduler;
 mod token_bucket;
+mod token_buckets;
 
+pub use batch::{BatchConfig, Conditions};
 pub use config::Config;
 pub use error::{ConfigError, PushError, QueueFull, UnknownTicket};
-pub use job::{Cancelled, Job, Lengths, Next, Ticket};
+pub use job::{Cancelled, Job, Lengths, Next, Pushed, Ticket};
 pub use metrics::describe_metrics;
 pub use priority::{Priority, Rank};
 pub use queue::Queue;
 pub use scheduler::Scheduler;
 pub use token_bucket::TokenBucket;
+pub use token_buckets::{TokenBuckets, TokenBucketsConfig};

@@ -11,6 +11,7 @@ use crate::Lengths;
 pub fn describe_metrics() {
     describe_gauge!(LENGTH, Unit::Count, "Items queued, by state: ready or waiting");
     describe_histogram!(WAIT, Unit::Seconds, "Time an item was ready before it ran");
+    describe_counter!(JOINED, Unit::Count, "Pushes that joined an item with the same key");
     describe_counter!(THROTTLED, Unit::Count, "Times a ready item was held up by the rate limit");
 }
 
@@ -21,6 +22,7 @@ pub(crate) struct Reporter {
     ready: Gauge,
     waiting: Gauge,
     wait: Histogram,
+    joined_total: Counter,
     throttled_total: Counter,
 }
 
@@ -32,6 +34,7 @@ impl Reporter {
             ready: gauge!(LENGTH, "state" => "ready"),
             waiting: gauge!(LENGTH, "state" => "waiting"),
             wait: histogram!(WAIT),
+            joined_total: counter!(JOINED),
             throttled_total: counter!(THROTTLED),
         }
     }
@@ -42,6 +45,10 @@ impl Reporter {
         self.throttled_total.increment(throttled - self.throttled);
         self.lengths = lengths;
         self.throttled = throttled;
+    }
+
+    pub(crate) fn joined(&self) {
+        self.joined_total.increment(1);
     }
 
     pub(crate) fn waited(&self, time: Duration) {
@@ -65,4 +72,5 @@ fn shift(gauge: &Gauge, from: usize, to: usize) {
 
 const LENGTH: &str = "spv_scheduler_queue_length";
 const WAIT: &str = "spv_scheduler_wait_seconds";
+const JOINED: &str = "spv_scheduler_joined_total";
 const THROTTLED: &str = "spv_scheduler_throttled_total";

@@ -54,6 +54,14 @@ pub struct Rank {
     pub order: u64,
 }
 
+impl Rank {
+    /// The one that runs first, of two ready for equally long.
+    pub(crate) fn more_urgent(self, other: Self) -> Self {
+        let place = |rank: Self| (rank.priority.handicap(), rank.order);
+        if place(other) < place(self) { other } else { self }
+    }
+}
+
 impl From<Priority> for Rank {
     fn from(priority: Priority) -> Self {
         priority.in_order(0)

@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    num::NonZeroUsize,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -8,16 +9,16 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
-    Cancelled, Config, ConfigError, Job, Lengths, Next, PushError, Rank, Scheduler, Ticket, UnknownTicket,
-    metrics::Reporter,
+    Cancelled, Conditions, Config, ConfigError, Job, Lengths, Next, PushError, Pushed, Rank, Scheduler,
+    Ticket, UnknownTicket, metrics::Reporter,
 };
 
 /// A [`Scheduler`] shared between tasks: producers push, workers await [`next`](Self::next).
 ///
 /// A cheap handle; clones share one queue. Time is tokio's, so tests may pause it. Metrics go to the recorder that
 /// is installed when the queue is made.
-pub struct Queue<T> {
-    shared: Arc<Shared<T>>,
+pub struct Queue<T, K = ()> {
+    shared: Arc<Shared<T, K>>,
 }
 
 impl<T> Queue<T> {
@@ -26,7 +27,17 @@ impl<T> Queue<T> {
     /// # Errors
     /// Names the first configuration field out of range.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        let scheduler = Scheduler::new(config, now())?;
+        Self::with_keys(config)
+    }
+}
+
+impl<T, K: Ord + Clone> Queue<T, K> {
+    /// Like [`new`](Queue::new), for items of which some have keys.
+    ///
+    /// # Errors
+    /// Names the first configuration field out of range.
+    pub fn with_keys(config: &Config) -> Result<Self, ConfigError> {
+        let scheduler = Scheduler::with_keys(config, now())?;
         let state = State { scheduler, closed: false, reporter: Reporter::new() };
         Ok(Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }) })
     }
@@ -44,6 +55,30 @@ impl<T> Queue<T> {
         })
     }
 
+    /// Like [`push`](Self::push), but joins the item with this key if one is queued or running; see
+    /// [`Scheduler::push_keyed`].
+    ///
+    /// # Errors
+    /// Hands the item back if the queue is full or closed.
+    pub fn push_keyed(
+        &self,
+        key: K,
+        item: T,
+        rank: impl Into<Rank>,
+        delay: Duration,
+    ) -> Result<Pushed<T>, PushError<T>> {
+        self.change(|state, now| {
+            if state.closed {
+                return Err(PushError::Closed { item });
+            }
+            let pushed = state.scheduler.push_keyed(key, item, rank, later(now, delay), now)?;
+            if matches!(pushed, Pushed::Joined { .. }) {
+                state.reporter.joined();
+            }
+            Ok(pushed)
+        })
+    }
+
     /// The next job that may run; waits for an item, its ready time and the rate limit. `None` once the queue is
     /// closed and every job has ended; a running one could still be retried.
     ///
@@ -53,13 +88,25 @@ impl<T> Queue<T> {
     /// # Panics
     /// Outside a tokio runtime with time enabled, when it has to wait for an instant.
     pub async fn next(&self) -> Option<Job<T>> {
+        self.next_batch(NonZeroUsize::MIN, Conditions::default()).await.pop()
+    }
+
+    /// Like [`next`](Self::next), and then takes what else may run at that moment, up to the smaller of `at_most` and the
+    /// batch size under these conditions. Empty only where `next` returns `None`.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: jobs leave the queue only in the step that returns them.
+    ///
+    /// # Panics
+    /// As [`next`](Self::next).
+    pub async fn next_batch(&self, at_most: NonZeroUsize, conditions: Conditions) -> Vec<Job<T>> {
         loop {
             let mut changed = std::pin::pin!(self.shared.changed.notified());
             // Listening starts before looking, so that no change falls in between.
             changed.as_mut().enable();
-            match self.poll() {
-                Step::Run(job) => return Some(job),
-                Step::End => return None,
+            match self.poll(at_most, conditions) {
+                Step::Run(jobs) => return jobs,
+                Step::End => return Vec::new(),
                 Step::Idle => changed.await,
                 Step::WaitUntil(at) => {
                     tokio::select! {
@@ -71,8 +118,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Ends a running job. False if the ticket is not running.
-    pub fn finish(&self, ticket: Ticket) -> bool {
+    /// Ends a running job; returns the tickets that end with it. None if it is not running.
+    pub fn finish(&self, ticket: Ticket) -> Vec<Ticket> {
         self.change(|state, _| state.scheduler.finish(ticket))
     }
 
@@ -90,7 +137,7 @@ impl<T> Queue<T> {
         self.change(|state, now| state.scheduler.retry(ticket, item, rank, later(now, delay), now))
     }
 
-    /// Ends an item wherever it is. `None` if it ended before.
+    /// Ends a ticket, and its item wherever it is if no other ticket joined. `None` if it ended before.
     pub fn cancel(&self, ticket: Ticket) -> Option<Cancelled<T>> {
         self.change(|state, _| state.scheduler.cancel(ticket))
     }
@@ -112,22 +159,29 @@ impl<T> Queue<T> {
         self.shared.state.lock().scheduler.lengths()
     }
 
-    fn poll(&self) -> Step<T> {
+    fn poll(&self, at_most: NonZeroUsize, conditions: Conditions) -> Step<T> {
+        let now = now();
         let mut state = self.shared.state.lock();
-        let next = state.scheduler.poll(now());
-        state.report();
-        match next {
-            Next::Run(job) => {
-                state.reporter.waited(job.waited);
-                Step::Run(job)
+        let jobs = state.scheduler.poll_batch(at_most, conditions, now);
+        let step = if jobs.is_empty() {
+            match state.scheduler.poll(now) {
+                // An empty batch means that nothing may run now; still, no job must be lost here.
+                Next::Run(job) => Step::Run(vec![job]),
+                Next::WaitUntil(at) => Step::WaitUntil(at),
+                Next::Idle if state.closed && state.scheduler.lengths().total() == 0 => Step::End,
+                Next::Idle => Step::Idle,
             }
-            Next::WaitUntil(at) => Step::WaitUntil(at),
-            Next::Idle if state.closed && state.scheduler.lengths().total() == 0 => Step::End,
-            Next::Idle => Step::Idle,
+        } else {
+            Step::Run(jobs)
+        };
+        if let Step::Run(jobs) = &step {
+            jobs.iter().for_each(|job| state.reporter.waited(job.waited));
         }
+        state.report();
+        step
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut State<T>, Instant) -> R) -> R {
+    fn change<R>(&self, change: impl FnOnce(&mut State<T, K>, Instant) -> R) -> R {
         let mut state = self.shared.state.lock();
         let result = change(&mut state, now());
         state.report();
@@ -137,37 +191,37 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T> Clone for Queue<T> {
+impl<T, K> Clone for Queue<T, K> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
     }
 }
 
-impl<T> fmt::Debug for Queue<T> {
+impl<T, K: Ord + Clone> fmt::Debug for Queue<T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue").field("lengths", &self.lengths()).finish_non_exhaustive()
     }
 }
 
-struct Shared<T> {
-    state: Mutex<State<T>>,
+struct Shared<T, K> {
+    state: Mutex<State<T, K>>,
     changed: Notify,
 }
 
-struct State<T> {
-    scheduler: Scheduler<T>,
+struct State<T, K> {
+    scheduler: Scheduler<T, K>,
     closed: bool,
     reporter: Reporter,
 }
 
-impl<T> State<T> {
+impl<T, K: Ord + Clone> State<T, K> {
     fn report(&mut self) {
         self.reporter.report(self.scheduler.lengths(), self.scheduler.throttled());
     }
 }
 
 enum Step<T> {
-    Run(Job<T>),
+    Run(Vec<Job<T>>),
     WaitUntil(Instant),
     Idle,
     End,

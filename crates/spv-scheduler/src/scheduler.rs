@@ -1,11 +1,14 @@
 use std::{
     cmp::Reverse,
     collections::BTreeMap,
+    num::NonZeroUsize,
     time::{Duration, Instant},
 };
 
 use crate::{
-    Cancelled, Config, ConfigError, Job, Lengths, Next, QueueFull, Rank, Ticket, TokenBucket, UnknownTicket,
+    BatchConfig, Cancelled, Conditions, Config, ConfigError, Job, Lengths, Next, Pushed, QueueFull, Rank,
+    Ticket, TokenBucket, UnknownTicket,
+    claims::{Claims, Leave},
 };
 
 /// A bounded priority queue with ready times, ageing and a rate limit, without a clock of its own.
@@ -14,11 +17,16 @@ use crate::{
 /// The effective priority rises by one level per [`Config::ageing`] spent ready, without end. Items that are not
 /// ready wait apart and never hold up one that is.
 ///
-/// Every pushed item ends exactly once: finished, cancelled, or handed back by [`drain`](Self::drain).
+/// Every ticket ends exactly once: its item is finished, it is cancelled, or [`drain`](Self::drain) hands the item
+/// back.
+///
+/// A scheduler made [with keys](Self::with_keys) holds at most one item per key `K`, and pushes of a key that is held
+/// [join](Self::push_keyed) its item.
 #[derive(Debug)]
-pub struct Scheduler<T> {
+pub struct Scheduler<T, K = ()> {
     capacity: usize,
     ageing: Duration,
+    batch: BatchConfig,
     bucket: TokenBucket,
     /// Where the grid on which ageing is counted begins.
     origin: Instant,
@@ -27,6 +35,7 @@ pub struct Scheduler<T> {
     waiting: BTreeMap<(Instant, u64), Ticket>,
     /// The attempt each running job is on.
     running: BTreeMap<Ticket, u32>,
+    claims: Claims<K>,
     next_sequence: u64,
     throttled: u64,
     /// The rate limit has held up the current head; it is counted once, however often we are polled.
@@ -39,15 +48,27 @@ impl<T> Scheduler<T> {
     /// # Errors
     /// Names the first configuration field out of range.
     pub fn new(config: &Config, now: Instant) -> Result<Self, ConfigError> {
+        Self::with_keys(config, now)
+    }
+}
+
+impl<T, K: Ord + Clone> Scheduler<T, K> {
+    /// Like [`new`](Scheduler::new), for items of which some have keys.
+    ///
+    /// # Errors
+    /// Names the first configuration field out of range.
+    pub fn with_keys(config: &Config, now: Instant) -> Result<Self, ConfigError> {
         Ok(Self {
             capacity: config.capacity,
             ageing: config.ageing,
             bucket: config.validate()?,
+            batch: config.batch,
             origin: now,
             queued: BTreeMap::new(),
             ready: BTreeMap::new(),
             waiting: BTreeMap::new(),
             running: BTreeMap::new(),
+            claims: Claims::new(),
             next_sequence: 0,
             throttled: 0,
             head_throttled: false,
@@ -57,7 +78,7 @@ impl<T> Scheduler<T> {
     /// Queues an item that may run from `ready_at` on; pass `now` for at once.
     ///
     /// # Errors
-    /// Hands the item back if [`Config::capacity`] items are held already.
+    /// Hands the item back if [`Config::capacity`] tickets are held already.
     pub fn push(
         &mut self,
         item: T,
@@ -65,12 +86,41 @@ impl<T> Scheduler<T> {
         ready_at: Instant,
         now: Instant,
     ) -> Result<Ticket, QueueFull<T>> {
-        if self.queued.len() + self.running.len() >= self.capacity {
+        self.open(None, item, rank.into(), ready_at, now)
+    }
+
+    /// Like [`push`](Self::push), but if an item with this key is queued or running, joins that one: it ends all its
+    /// tickets together.
+    ///
+    /// A queued item becomes as urgent as the most urgent push of its key, and as early as the earliest; an item that
+    /// waits for its retry keeps its time. Its age stays. A running one is not disturbed.
+    ///
+    /// # Errors
+    /// Hands the item back if [`Config::capacity`] tickets are held already.
+    pub fn push_keyed(
+        &mut self,
+        key: K,
+        item: T,
+        rank: impl Into<Rank>,
+        ready_at: Instant,
+        now: Instant,
+    ) -> Result<Pushed<T>, QueueFull<T>> {
+        let Some(held) = self.claims.find(&key) else {
+            return self.open(Some(key), item, rank.into(), ready_at, now).map(Pushed::Queued);
+        };
+        if self.claims.len() >= self.capacity {
             return Err(QueueFull { item, capacity: self.capacity });
         }
         let ticket = Ticket(self.sequence());
-        self.enqueue(ticket, item, rank.into(), 1, ready_at.max(now), now);
-        Ok(ticket)
+        self.claims.join(held, ticket);
+        if let Some(mut entry) = self.take_queued(held) {
+            entry.rank = entry.rank.more_urgent(rank.into());
+            if entry.attempt == 1 {
+                entry.ready_at = entry.ready_at.min(ready_at.max(now));
+            }
+            self.place(held, entry, now);
+        }
+        Ok(Pushed::Joined { ticket, item })
     }
 
     /// Takes the first item that may run at `now`, or says when to ask again.
@@ -93,9 +143,22 @@ impl<T> Scheduler<T> {
         Next::Run(Job { ticket, item, priority: rank.priority, attempt, waited })
     }
 
-    /// Ends a running job. False if the ticket is not running.
-    pub fn finish(&mut self, ticket: Ticket) -> bool {
-        self.running.remove(&ticket).is_some()
+    /// Takes what may run at `now`: at most `at_most` jobs, and at most as many as [`Config::batch`] allows under these
+    /// conditions. If there are none, [`poll`](Self::poll) at the same `now` says when to ask again.
+    #[must_use = "these jobs are running"]
+    pub fn poll_batch(&mut self, at_most: NonZeroUsize, conditions: Conditions, now: Instant) -> Vec<Job<T>> {
+        let size = self.batch.size(conditions).min(at_most);
+        let jobs = std::iter::from_fn(|| match self.poll(now) {
+            Next::Run(job) => Some(job),
+            Next::WaitUntil(_) | Next::Idle => None,
+        });
+        jobs.take(size.get()).collect()
+    }
+
+    /// Ends a running job. Returns the tickets that end with it, oldest first: its own, unless cancelled, and those that
+    /// joined. None if it is not running.
+    pub fn finish(&mut self, ticket: Ticket) -> Vec<Ticket> {
+        self.running.remove(&ticket).map_or_else(Vec::new, |_| self.claims.end(ticket))
     }
 
     /// Queues a running job again under the same ticket, with its attempt count and a new rank, which may be
@@ -114,31 +177,34 @@ impl<T> Scheduler<T> {
         let Some(attempt) = self.running.remove(&ticket) else {
             return Err(UnknownTicket { ticket, item });
         };
-        self.enqueue(ticket, item, rank.into(), attempt.saturating_add(1), ready_at.max(now), now);
+        let (attempt, ready_at) = (attempt.saturating_add(1), ready_at.max(now));
+        let entry = Entry { item, rank: rank.into(), attempt, ready_at, sequence: self.sequence() };
+        self.place(ticket, entry, now);
         Ok(())
     }
 
-    /// Ends an item wherever it is. `None` if it ended before.
+    /// Ends a ticket, and its item wherever it is if no other ticket joined. `None` if it ended before.
     pub fn cancel(&mut self, ticket: Ticket) -> Option<Cancelled<T>> {
-        if self.running.remove(&ticket).is_some() {
-            return Some(Cancelled::Running);
+        match self.claims.leave(ticket) {
+            Leave::Unknown => None,
+            Leave::Shared => Some(Cancelled::Shared),
+            Leave::Last(item) if self.running.remove(&item).is_some() => Some(Cancelled::Running),
+            Leave::Last(item) => self.take_queued(item).map(|entry| Cancelled::Queued(entry.item)),
         }
-        let entry = self.queued.remove(&ticket)?;
-        if self.waiting.remove(&(entry.ready_at, entry.sequence)).is_none() {
-            let turn = self.turn(&entry);
-            self.ready.remove(&turn);
-        }
-        Some(Cancelled::Queued(entry.item))
     }
 
-    /// Takes out everything that is queued: the ready items in their order, then the waiting ones by ready time.
-    /// Running jobs stay with their holders, who may still finish or retry them.
+    /// Takes out everything that is queued: the ready items in their order, then the waiting ones by ready time. Their
+    /// tickets end. Running jobs stay with their holders, who may still finish or retry them.
     #[must_use = "these items will not run"]
     pub fn drain(&mut self) -> Vec<T> {
-        let mut queued = std::mem::take(&mut self.queued);
         let ready = std::mem::take(&mut self.ready).into_values();
         let waiting = std::mem::take(&mut self.waiting).into_values();
-        ready.chain(waiting).filter_map(|ticket| queued.remove(&ticket)).map(|entry| entry.item).collect()
+        let mut items = Vec::with_capacity(self.queued.len());
+        for ticket in ready.chain(waiting) {
+            self.claims.end(ticket);
+            items.extend(self.queued.remove(&ticket).map(|entry| entry.item));
+        }
+        items
     }
 
     /// How many items are held, by state.
@@ -153,22 +219,40 @@ impl<T> Scheduler<T> {
         self.throttled
     }
 
-    fn enqueue(
+    fn open(
         &mut self,
-        ticket: Ticket,
+        key: Option<K>,
         item: T,
         rank: Rank,
-        attempt: u32,
         ready_at: Instant,
         now: Instant,
-    ) {
-        let entry = Entry { item, rank, attempt, ready_at, sequence: self.sequence() };
-        if ready_at <= now {
+    ) -> Result<Ticket, QueueFull<T>> {
+        if self.claims.len() >= self.capacity {
+            return Err(QueueFull { item, capacity: self.capacity });
+        }
+        let ticket = Ticket(self.sequence());
+        self.claims.open(ticket, key);
+        let entry = Entry { item, rank, attempt: 1, ready_at: ready_at.max(now), sequence: self.sequence() };
+        self.place(ticket, entry, now);
+        Ok(ticket)
+    }
+
+    fn place(&mut self, ticket: Ticket, entry: Entry<T>, now: Instant) {
+        if entry.ready_at <= now {
             self.ready.insert(self.turn(&entry), ticket);
         } else {
-            self.waiting.insert((ready_at, entry.sequence), ticket);
+            self.waiting.insert((entry.ready_at, entry.sequence), ticket);
         }
         self.queued.insert(ticket, entry);
+    }
+
+    fn take_queued(&mut self, ticket: Ticket) -> Option<Entry<T>> {
+        let entry = self.queued.remove(&ticket)?;
+        if self.waiting.remove(&(entry.ready_at, entry.sequence)).is_none() {
+            let turn = self.turn(&entry);
+            self.ready.remove(&turn);
+        }
+        Some(entry)
     }
 
     fn promote(&mut self, now: Instant) {
@@ -312,8 +396,8 @@ mod tests {
         assert_eq!(s.poll(t0), Next::WaitUntil(t0 + AGEING));
         let Next::Run(job) = s.poll(t0 + 2 * AGEING) else { panic!("ready") };
         assert_eq!((job.ticket, job.attempt, job.priority, job.waited), (ticket, 2, Normal, AGEING));
-        assert!(s.finish(ticket));
-        assert!(!s.finish(ticket));
+        assert_eq!(s.finish(ticket), [ticket]);
+        assert_eq!(s.finish(ticket), []);
         assert_eq!(s.retry(ticket, "work", High, t0, t0), Err(UnknownTicket { ticket, item: "work" }));
         assert_eq!(s.lengths(), Lengths::default());
     }

@@ -5,7 +5,8 @@ use crate::ConfigError;
 /// A rate limit: `capacity` tokens at most, refilled continuously at a fixed rate, full at the start.
 ///
 /// In any window of length `w` at most `capacity + w * rate` tokens are given out. There is no timer: the level
-/// follows from `now`, in whole nanoseconds, so nothing drifts. Hold one per peer to limit each peer.
+/// follows from `now`, in whole nanoseconds, so nothing drifts. [`TokenBuckets`](crate::TokenBuckets) holds one
+/// per peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenBucket {
     /// Time in which one token grows.
@@ -37,15 +38,24 @@ impl TokenBucket {
     /// # Errors
     /// The instant from which a token can be had, if there is none now. Nothing is taken then.
     pub fn try_take(&mut self, now: Instant) -> Result<(), Instant> {
-        let missing =
-            self.full_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now)) + self.interval;
-        match missing.checked_sub(self.depth) {
-            None | Some(Duration::ZERO) => {
-                self.full_at = Some(now + missing);
-                Ok(())
-            }
-            Some(short) => Err(now + short),
+        let ready_at = self.ready_at(now);
+        if ready_at > now {
+            return Err(ready_at);
         }
+        self.full_at = Some(self.full_at(now) + self.interval);
+        Ok(())
+    }
+
+    /// From when on a token can be had; `now` if there is one.
+    #[must_use]
+    pub fn ready_at(&self, now: Instant) -> Instant {
+        let missing = self.full_at(now).duration_since(now) + self.interval;
+        now + missing.saturating_sub(self.depth)
+    }
+
+    /// When the bucket will be full; `now` if it is.
+    pub(crate) fn full_at(&self, now: Instant) -> Instant {
+        self.full_at.map_or(now, |at| at.max(now))
     }
 }
 

@@ -3,19 +3,23 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroUsize,
     time::{Duration, Instant},
 };
 
 use proptest::{prelude::*, test_runner::TestCaseResult};
-use spv_scheduler::{Cancelled, Config, Next, Priority, Scheduler, Ticket, TokenBucket};
+use spv_scheduler::{
+    BatchConfig, Cancelled, Conditions, Config, Job, Next, Priority, Pushed, Scheduler, Ticket, TokenBucket,
+};
 
 const AGEING_MS: u64 = 1_000;
 const CAPACITY: usize = 12;
 
 #[derive(Debug, Clone)]
 enum Op {
-    Push { priority: Priority, order: u64, delay: u64 },
+    Push { key: Option<u8>, priority: Priority, order: u64, delay: u64 },
     Poll,
+    Batch { at_most: usize, unstable: bool },
     Finish(usize),
     Retry { pick: usize, priority: Priority, delay: u64 },
     Cancel(usize),
@@ -31,9 +35,13 @@ struct Model {
     arrivals: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Queued {
+    /// The push that brought it.
     id: u64,
+    key: Option<u8>,
+    /// The pushes that it will end.
+    claims: Vec<u64>,
     priority: Priority,
     order: u64,
     ready_at: u64,
@@ -52,6 +60,41 @@ impl Model {
         item.priority as u64 + now / AGEING_MS - item.ready_at / AGEING_MS
     }
 
+    fn held(&mut self) -> impl Iterator<Item = &mut Queued> {
+        self.queued.iter_mut().chain(&mut self.running)
+    }
+
+    fn claims(&mut self) -> usize {
+        self.held().map(|item| item.claims.len()).sum()
+    }
+
+    fn join(&mut self, key: Option<u8>, id: u64, priority: Priority, order: u64, ready_at: u64) -> bool {
+        let Some(item) = key.and_then(|key| self.held().find(|item| item.key == Some(key))) else {
+            return false;
+        };
+        item.claims.push(id);
+        let item_id = item.id;
+        if let Some(item) = self.queued.iter_mut().find(|item| item.id == item_id) {
+            if priority > item.priority || priority == item.priority && order < item.order {
+                (item.priority, item.order) = (priority, order);
+            }
+            if item.attempt == 1 {
+                item.ready_at = item.ready_at.min(ready_at);
+            }
+        }
+        true
+    }
+
+    /// The first job that may run, if the rate allows.
+    fn run(&mut self, now: u64, at: Instant) -> Option<Result<&Queued, Instant>> {
+        let head = self.head(now)?;
+        Some(self.bucket.try_take(at).map(|()| {
+            let item = self.queued.remove(head);
+            self.running.push(item);
+            self.running.last().unwrap()
+        }))
+    }
+
     fn head(&self, now: u64) -> Option<usize> {
         (0..self.queued.len()).filter(|&i| self.queued[i].ready_at <= now).min_by_key(|&i| {
             let item = &self.queued[i];
@@ -67,8 +110,10 @@ fn priority() -> impl Strategy<Value = Priority> {
 fn op() -> impl Strategy<Value = Op> {
     let delay = || prop_oneof![Just(0_u64), 0_u64..3_000];
     prop_oneof![
-        5 => (priority(), 0_u64..4, delay()).prop_map(|(priority, order, delay)| Op::Push { priority, order, delay }),
-        6 => Just(Op::Poll),
+        5 => (proptest::option::of(0_u8..4), priority(), 0_u64..4, delay())
+            .prop_map(|(key, priority, order, delay)| Op::Push { key, priority, order, delay }),
+        4 => Just(Op::Poll),
+        1 => (1_usize..6, any::<bool>()).prop_map(|(at_most, unstable)| Op::Batch { at_most, unstable }),
         2 => any::<usize>().prop_map(Op::Finish),
         2 => (any::<usize>(), priority(), delay())
             .prop_map(|(pick, priority, delay)| Op::Retry { pick, priority, delay }),
@@ -85,12 +130,29 @@ enum End {
     Drained,
 }
 
+fn same_job(
+    job: &Job<u64>,
+    item: &Queued,
+    now: u64,
+    tickets: &BTreeMap<u64, Ticket>,
+) -> Result<(), TestCaseError> {
+    prop_assert_eq!((job.item, job.attempt, job.priority), (item.id, item.attempt, item.priority));
+    prop_assert_eq!(job.waited, Duration::from_millis(now - item.ready_at));
+    prop_assert_eq!(job.ticket, tickets[&item.id]);
+    Ok(())
+}
+
 fn check(ops: Vec<Op>) -> TestCaseResult {
     let t0 = tokio::time::Instant::now().into_std();
     let at = |ms: u64| t0 + Duration::from_millis(ms);
-    let config =
-        Config { capacity: CAPACITY, burst: 3, per_second: 4.0, ageing: Duration::from_millis(AGEING_MS) };
-    let mut real = Scheduler::new(&config, t0).unwrap();
+    let config = Config {
+        capacity: CAPACITY,
+        burst: 3,
+        per_second: 4.0,
+        ageing: Duration::from_millis(AGEING_MS),
+        batch: BatchConfig { max: 4, unstable: 0.5, ..BatchConfig::default() },
+    };
+    let mut real: Scheduler<u64, u8> = Scheduler::with_keys(&config, t0).unwrap();
     let bucket = TokenBucket::new(3, 4.0).unwrap();
     let mut model = Model { queued: Vec::new(), running: Vec::new(), bucket, arrivals: 0 };
     let mut tickets: BTreeMap<u64, Ticket> = BTreeMap::new();
@@ -100,40 +162,65 @@ fn check(ops: Vec<Op>) -> TestCaseResult {
 
     for op in ops {
         match op {
-            Op::Push { priority, order, delay } => {
-                let pushed = real.push(next_id, priority.in_order(order), at(now + delay), at(now));
-                prop_assert_eq!(pushed.is_ok(), model.queued.len() + model.running.len() < CAPACITY);
-                if let Ok(ticket) = pushed {
+            Op::Push { key, priority, order, delay } => {
+                let (rank, ready_at) = (priority.in_order(order), now + delay);
+                let pushed = match key {
+                    Some(key) => real.push_keyed(key, next_id, rank, at(ready_at), at(now)),
+                    None => real.push(next_id, rank, at(ready_at), at(now)).map(Pushed::Queued),
+                };
+                prop_assert_eq!(pushed.is_ok(), model.claims() < CAPACITY);
+                if let Ok(pushed) = pushed {
+                    let ticket = pushed.ticket();
+                    prop_assert!(!tickets.values().any(|&other| other == ticket), "a ticket is used twice");
                     tickets.insert(next_id, ticket);
-                    let arrival = model.arrival();
-                    let ready_at = now + delay;
-                    model.queued.push(Queued { id: next_id, priority, order, ready_at, arrival, attempt: 1 });
+                    if model.join(key, next_id, priority, order, ready_at) {
+                        prop_assert_eq!(pushed, Pushed::Joined { ticket, item: next_id });
+                    } else {
+                        prop_assert_eq!(pushed, Pushed::Queued(ticket));
+                        let (arrival, claims) = (model.arrival(), vec![next_id]);
+                        let item = Queued {
+                            id: next_id,
+                            key,
+                            claims,
+                            priority,
+                            order,
+                            ready_at,
+                            arrival,
+                            attempt: 1,
+                        };
+                        model.queued.push(item);
+                    }
                     next_id += 1;
                 }
             }
-            Op::Poll => {
-                let expected = model.head(now).map(|i| (i, model.bucket.try_take(at(now))));
-                match (real.poll(at(now)), expected) {
-                    (Next::Run(job), Some((i, Ok(())))) => {
-                        let item = model.queued.remove(i);
-                        prop_assert_eq!((job.item, job.attempt), (item.id, item.attempt));
-                        prop_assert_eq!(job.waited, Duration::from_millis(now - item.ready_at));
-                        prop_assert_eq!(job.ticket, tickets[&item.id]);
-                        model.running.push(item);
-                    }
-                    (Next::WaitUntil(until), Some((_, Err(token)))) => prop_assert_eq!(until, token),
-                    (Next::WaitUntil(until), None) => {
-                        let first = model.queued.iter().map(|item| item.ready_at).min();
-                        prop_assert_eq!(Some(until), first.map(at));
-                    }
-                    (Next::Idle, None) => prop_assert!(model.queued.is_empty()),
-                    (got, expected) => prop_assert!(false, "{:?} instead of {:?}", got, expected),
+            Op::Poll => match (real.poll(at(now)), model.run(now, at(now))) {
+                (Next::Run(job), Some(Ok(item))) => same_job(&job, item, now, &tickets)?,
+                (Next::WaitUntil(until), Some(Err(token))) => prop_assert_eq!(until, token),
+                (Next::WaitUntil(until), None) => {
+                    let first = model.queued.iter().map(|item| item.ready_at).min();
+                    prop_assert_eq!(Some(until), first.map(at));
+                }
+                (Next::Idle, None) => prop_assert!(model.queued.is_empty()),
+                (got, expected) => prop_assert!(false, "{:?} instead of {:?}", got, expected),
+            },
+            Op::Batch { at_most, unstable } => {
+                let conditions = Conditions { unstable, ..Conditions::default() };
+                let jobs = real.poll_batch(NonZeroUsize::new(at_most).unwrap(), conditions, at(now));
+                let size = at_most.min(if unstable { 2 } else { 4 });
+                prop_assert!(jobs.len() <= size);
+                for job in &jobs {
+                    let Some(Ok(item)) = model.run(now, at(now)) else { panic!("{job:?} may not run") };
+                    same_job(job, item, now, &tickets)?;
+                }
+                if jobs.len() < size {
+                    prop_assert!(!matches!(model.run(now, at(now)), Some(Ok(_))), "more may run");
                 }
             }
             Op::Finish(pick) if !model.running.is_empty() => {
                 let item = model.running.swap_remove(pick % model.running.len());
-                prop_assert!(real.finish(tickets[&item.id]));
-                end(item.id, End::Finished);
+                let ended: Vec<_> = item.claims.iter().map(|id| tickets[id]).collect();
+                prop_assert_eq!(real.finish(tickets[&item.id]), ended);
+                item.claims.into_iter().for_each(|id| end(id, End::Finished));
             }
             Op::Retry { pick, priority, delay } if !model.running.is_empty() => {
                 let item = model.running.swap_remove(pick % model.running.len());
@@ -145,15 +232,20 @@ fn check(ops: Vec<Op>) -> TestCaseResult {
             }
             Op::Cancel(pick) if next_id > 0 => {
                 let id = pick as u64 % next_id;
-                let queued = model.queued.iter().position(|item| item.id == id);
-                let running = model.running.iter().position(|item| item.id == id);
+                let mine = |item: &Queued| item.claims.contains(&id);
+                let (queued, running) =
+                    (model.queued.iter().position(mine), model.running.iter().position(mine));
+                let others = model.held().any(|item| mine(item) && item.claims.len() > 1);
                 match (real.cancel(tickets[&id]), queued, running) {
-                    (Some(Cancelled::Queued(item)), Some(i), None) => {
-                        prop_assert_eq!(item, id);
-                        model.queued.remove(i);
+                    (Some(Cancelled::Shared), ..) if others => {
+                        model.held().for_each(|item| item.claims.retain(|&claim| claim != id));
                         end(id, End::Cancelled);
                     }
-                    (Some(Cancelled::Running), None, Some(i)) => {
+                    (Some(Cancelled::Queued(item)), Some(i), None) if !others => {
+                        prop_assert_eq!(item, model.queued.remove(i).id);
+                        end(id, End::Cancelled);
+                    }
+                    (Some(Cancelled::Running), None, Some(i)) if !others => {
                         model.running.remove(i);
                         end(id, End::Cancelled);
                     }
@@ -162,12 +254,12 @@ fn check(ops: Vec<Op>) -> TestCaseResult {
                 }
             }
             Op::Drain => {
-                let mut expected: Vec<_> = model.queued.drain(..).map(|item| item.id).collect();
                 let mut drained = real.drain();
+                let mut expected: Vec<_> = model.queued.iter().map(|item| item.id).collect();
                 expected.sort_unstable();
                 drained.sort_unstable();
                 prop_assert_eq!(&drained, &expected);
-                drained.into_iter().for_each(|id| end(id, End::Drained));
+                model.queued.drain(..).flat_map(|item| item.claims).for_each(|id| end(id, End::Drained));
             }
             Op::Advance(ms) => now += ms,
             Op::Finish(_) | Op::Retry { .. } | Op::Cancel(_) => {}
@@ -177,11 +269,7 @@ fn check(ops: Vec<Op>) -> TestCaseResult {
         prop_assert_eq!(lengths.running, model.running.len());
         prop_assert!(lengths.total() <= CAPACITY);
     }
-    prop_assert_eq!(
-        ends.len() + real.lengths().total(),
-        tickets.len(),
-        "every item ended once or is still held"
-    );
+    prop_assert_eq!(ends.len() + model.claims(), tickets.len(), "every ticket ended once or is still held");
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! The shared queue in paused time.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use spv_scheduler::{Config, Lengths, Priority, PushError, Queue};
+use spv_scheduler::{BatchConfig, Conditions, Config, Lengths, Priority, PushError, Pushed, Queue};
 use tokio::time::{Instant, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -68,6 +68,49 @@ async fn a_dropped_next_loses_no_job() {
     let winner = tokio::select! { job = a => job, job = b => job, job = c => job };
     assert_eq!(winner.unwrap().item, 1);
     assert_eq!(queue.lengths(), Lengths { running: 1, ..Lengths::default() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_as_large_as_room_conditions_and_rate_allow() {
+    let batch = BatchConfig { max: 10, ..BatchConfig::default() };
+    let queue = queue(Config { burst: 20, per_second: 1.0, batch, ..Config::default() });
+    for item in 0..40 {
+        queue.push(item, Priority::Normal, Duration::ZERO).unwrap();
+    }
+    let take = async |at_most, low_bandwidth| {
+        let conditions = Conditions { low_bandwidth, ..Conditions::default() };
+        queue.next_batch(NonZeroUsize::new(at_most).unwrap(), conditions).await.len()
+    };
+    assert_eq!((take(100, false).await, take(100, true).await, take(2, true).await), (10, 5, 2));
+    assert_eq!(take(100, false).await, 3, "what is left of the burst");
+    let started = Instant::now();
+    assert_eq!((take(100, false).await, started.elapsed().as_secs()), (1, 1), "waits for one, not for all");
+    queue.close();
+    assert_eq!(queue.drain().len(), 19);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pushes_of_one_key_run_once_and_end_together() {
+    let queue: Queue<&str, u8> = Queue::with_keys(&Config::default()).unwrap();
+    let first = queue.push_keyed(1, "first", Priority::Low, 60 * SECOND).unwrap().ticket();
+    let other = queue.push_keyed(2, "other", Priority::Normal, Duration::ZERO).unwrap().ticket();
+    let joined = queue.push_keyed(1, "again", Priority::High, Duration::ZERO).unwrap();
+    let Pushed::Joined { ticket: second, item: "again" } = joined else { panic!("{joined:?}") };
+
+    let job = queue.next().await.unwrap();
+    assert_eq!((job.item, job.ticket, job.priority), ("first", first, Priority::High), "hastened");
+    let third = queue.push_keyed(1, "still", Priority::Low, Duration::ZERO).unwrap().ticket();
+    assert_eq!(queue.next().await.unwrap().ticket, other);
+    queue.retry(first, job.item, Priority::High, 5 * SECOND).unwrap();
+    let fourth = queue.push_keyed(1, "now", Priority::Critical, Duration::ZERO).unwrap().ticket();
+
+    let started = Instant::now();
+    let job = queue.next().await.unwrap();
+    assert_eq!((job.ticket, job.priority, job.attempt), (first, Priority::Critical, 2));
+    assert_eq!(started.elapsed(), 5 * SECOND, "a retry keeps its time");
+    assert_eq!(queue.finish(first), [first, second, third, fourth]);
+    let fresh = queue.push_keyed(1, "fresh", Priority::Low, Duration::ZERO).unwrap();
+    assert!(matches!(fresh, Pushed::Queued(_)), "the key is free again");
 }
 
 #[tokio::test(start_paused = true)]

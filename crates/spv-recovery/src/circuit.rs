@@ -1,0 +1,97 @@
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+
+use crate::Backoff;
+
+/// Where a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Requests may go out.
+    Closed,
+    /// None may, not before `until`.
+    Open {
+        /// When a probe may go out.
+        until: Instant,
+    },
+    /// One probe may go out, or is under way; its outcome decides.
+    HalfOpen,
+}
+
+/// What breakers of a peer and of the pool have in common: how long to stay open, and one probe at a time after that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Circuit {
+    times: OpenTimes,
+    /// Times opened since it was last closed.
+    openings: u32,
+    until: Option<Instant>,
+    /// When the probe under way is given up for lost.
+    probe: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OpenTimes {
+    pub(crate) min: Duration,
+    pub(crate) max: Duration,
+    pub(crate) probe: Duration,
+}
+
+impl Circuit {
+    pub(crate) const fn closed(times: OpenTimes) -> Self {
+        Self { times, openings: 0, until: None, probe: None }
+    }
+
+    pub(crate) fn state(&self, now: Instant) -> BreakerState {
+        match self.until {
+            None => BreakerState::Closed,
+            Some(until) if now < until => BreakerState::Open { until },
+            Some(_) => BreakerState::HalfOpen,
+        }
+    }
+
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.until.is_none()
+    }
+
+    /// May a request go out? Claims the probe when half open.
+    pub(crate) fn allows(&mut self, now: Instant) -> bool {
+        if self.blocks(now) {
+            return false;
+        }
+        if !self.is_closed() {
+            self.probe = Some(now + self.times.probe);
+        }
+        true
+    }
+
+    pub(crate) fn blocks(&self, now: Instant) -> bool {
+        now < self.earliest(now)
+    }
+
+    /// From when on a request may go out if nothing else is heard; `now` if it may.
+    pub(crate) fn earliest(&self, now: Instant) -> Instant {
+        [self.until, self.probe].into_iter().flatten().fold(now, Instant::max)
+    }
+
+    pub(crate) fn probe_is_out(&self, now: Instant) -> bool {
+        self.probe.is_some_and(|lost| now < lost)
+    }
+
+    /// The probe ended and told nothing; another may go out.
+    pub(crate) const fn release(&mut self) {
+        self.probe = None;
+    }
+
+    pub(crate) const fn close(&mut self) {
+        *self = Self::closed(self.times);
+    }
+
+    /// Opens, for twice as long as the last time. Half of the time is fixed: an open time near zero would be no breaker.
+    pub(crate) fn open(&mut self, now: Instant, rng: &mut Rng) {
+        let longest = Backoff::new(self.times.min, self.times.max).ceiling(self.openings);
+        self.openings = self.openings.saturating_add(1);
+        let open = longest / 2 + Backoff::new(longest / 2, longest / 2).delay(0, rng);
+        self.until = Some(now + open);
+        self.probe = None;
+    }
+}
