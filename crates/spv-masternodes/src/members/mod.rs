@@ -10,6 +10,7 @@ mod old_quarter;
 mod ranking;
 mod used;
 
+use std::fmt;
 use std::sync::Arc;
 
 pub use cycle::Cycle;
@@ -22,7 +23,7 @@ use crate::masternode_list::HashedEntry;
 
 /// The members of a quorum in the order that its commitment's bits count, each as the list had it from which the
 /// member was taken. A clone copies one pointer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Members(Arc<[Arc<HashedEntry>]>);
 
 impl Members {
@@ -48,6 +49,13 @@ impl Members {
 
     pub(crate) fn new(members: Vec<Arc<HashedEntry>>) -> Self {
         Self(members.into())
+    }
+}
+
+/// The names tell members apart; hundreds of entries would hide everything else.
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|member| member.pro_reg_tx_hash)).finish()
     }
 }
 
