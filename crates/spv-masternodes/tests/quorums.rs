@@ -20,7 +20,7 @@ use dkg::{
     ListBlock, commitment, commitment_hash, llmq, masternode, name, params, quorum_hash, quorum_signature,
 };
 use spv_masternodes::chain_lock::{ChainLockError, verify_chain_lock};
-use spv_masternodes::members::{Evidence, Members, MembersError};
+use spv_masternodes::members::{Evidence, Members, MembersError, Needs};
 use spv_masternodes::signing::signing_quorum;
 use spv_masternodes::verification::{
     BlsScheme, CommitmentBits, CommitmentSignature, QuorumCandidate, QuorumError, QuorumVerifier,
@@ -212,6 +212,25 @@ fn what_is_missing_is_named() {
     assert_eq!(members(&forgetful), Err(MembersError::MissingList { height: 400 }));
     forgetful.add_state(complete.state(400).unwrap().clone());
     assert_eq!(members(&forgetful), members(&complete));
+}
+
+#[test]
+fn nothing_is_needed_from_before_a_cycle_with_too_few_masternodes() {
+    let params = params(true);
+    let mut evidence = rotated_chain(&params, true);
+    let needs = Needs::of(params.rotated_llmq, 481, &params).unwrap();
+    assert!(needs.missing_from(&evidence, &params).is_empty());
+    let lists: Vec<_> = [448, 472].map(|height| evidence.state(height).unwrap().clone()).to_vec();
+    evidence = Evidence::new();
+    evidence.add_state(state(424, &params, vec![masternode(1, true)]));
+    let missing = Needs { lists: vec![448, 472], snapshots: vec![456] };
+    assert_eq!(needs.missing_from(&evidence, &params), missing);
+    let snapshot = rotated_chain(&params, true).snapshot(456).unwrap().clone();
+    evidence.add_snapshot(456, snapshot);
+    lists.into_iter().for_each(|list| evidence.add_state(list));
+    assert!(needs.missing_from(&evidence, &params).is_empty());
+    // Two quarters of two.
+    assert_eq!(evidence.cycle(480, &params).unwrap().members(1).unwrap().len(), 4);
 }
 
 /// Candidates of all kinds that have commitments, all of which verify.

@@ -74,7 +74,7 @@ fn all_regtest_quorums_have_the_members_that_the_node_reports_and_verify() {
         let base_height = number("height");
         assert_eq!(chain.height(&BlockHash::from(quorum_hash)), base_height as usize);
         let needs = Needs::of(llmq_type, base_height, &params).unwrap();
-        assert!(needs.missing_from(&evidence).is_empty(), "quorum at {base_height}: {needs:?}");
+        assert!(needs.missing_from(&evidence, &params).is_empty(), "quorum at {base_height}: {needs:?}");
 
         let candidate = candidate(entry, base_height, &evidence, &params);
         let members: Vec<_> =

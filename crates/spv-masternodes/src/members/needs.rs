@@ -2,6 +2,7 @@ use dashcore::ChainParams;
 use dashcore::sml::llmq_type::{LLMQParams, LLMQType};
 
 use super::WORK_BLOCK_DEPTH;
+use super::cycle::quarter_size;
 use super::error::MembersError;
 use super::evidence::Evidence;
 
@@ -32,11 +33,21 @@ impl Needs {
         Ok(Self { lists: cycles.map(|cycle| cycle - WORK_BLOCK_DEPTH).collect(), snapshots })
     }
 
-    /// What of this the evidence lacks.
+    /// What of this the evidence lacks. A cycle that turns out to have had too few masternodes has no snapshot, and
+    /// nothing from before it is needed.
     #[must_use]
-    pub fn missing_from(&self, evidence: &Evidence) -> Self {
-        let lists = self.lists.iter().filter(|&&height| evidence.state(height).is_none());
-        let snapshots = self.snapshots.iter().filter(|&&cycle| evidence.snapshot(cycle).is_none());
+    pub fn missing_from(&self, evidence: &Evidence, params: &ChainParams) -> Self {
+        let quarter = quarter_size(params.rotated());
+        let too_few = |cycle: &&u32| {
+            let state = evidence.state(*cycle - WORK_BLOCK_DEPTH);
+            state.is_some_and(|state| state.masternodes().valid_count() < quarter)
+        };
+        let from = self.snapshots.iter().rev().find(too_few).map_or(0, |cycle| cycle + 1);
+        let lists = self.lists.iter().filter(|&&height| {
+            evidence.state(height).is_none() && height.saturating_add(WORK_BLOCK_DEPTH) >= from
+        });
+        let snapshots =
+            self.snapshots.iter().filter(|&&cycle| evidence.snapshot(cycle).is_none() && cycle >= from);
         Self { lists: lists.copied().collect(), snapshots: snapshots.copied().collect() }
     }
 
@@ -122,7 +133,7 @@ mod tests {
         let needs = needs(LLMQType::LLMQ_60_75, 2_240_352 + 31).unwrap();
         assert_eq!(needs.lists, [2_239_480, 2_239_768, 2_240_056, 2_240_344]);
         assert_eq!(needs.snapshots, [2_239_488, 2_239_776, 2_240_064]);
-        assert_eq!(needs.missing_from(&Evidence::new()), needs);
+        assert_eq!(needs.missing_from(&Evidence::new(), &ChainParams::new(Network::Dash)), needs);
     }
 
     #[test]

@@ -10,6 +10,10 @@ use crate::signing::sign_hash;
 
 /// A quorum whose commitment its own key and its members' operators signed. Only a
 /// [`QuorumVerifier`](super::QuorumVerifier) makes one.
+///
+/// The signatures prove the key, and the members who signed. They do not tell those members' order, and say nothing
+/// about members who did not sign: of a rotated quorum these are as good as the snapshots, which
+/// [`Evidence::check_snapshot`](crate::members::Evidence::check_snapshot) proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedQuorum {
     entry: Arc<QuorumEntry>,

@@ -39,8 +39,8 @@ impl QuorumVerifier {
         Self { params, keys: KeyCache::new(cached_keys) }
     }
 
-    /// Verifies commitments together, which takes about half the time that it takes one by one. The results are in
-    /// the order of the candidates, and each is the one that the candidate has alone.
+    /// Verifies commitments together, which takes less time than one by one. The results are in the order of the
+    /// candidates, and each is the one that the candidate has alone.
     pub fn verify(&mut self, candidates: Vec<QuorumCandidate>) -> Vec<Result<VerifiedQuorum, QuorumError>> {
         let mut signed = Vec::with_capacity(candidates.len());
         let prepared: Vec<_> = candidates

@@ -38,7 +38,7 @@ fn secret<S: Scheme>(id: u16) -> BlsSecretKey<S> {
 }
 
 fn secret_of<S: Scheme>(member: &MasternodeListEntry) -> BlsSecretKey<S> {
-    let id = (0..200).find(|id| name(*id) == member.pro_reg_tx_hash).unwrap();
+    let id = (0..1_000).find(|id| name(*id) == member.pro_reg_tx_hash).unwrap();
     secret(id)
 }
 
@@ -61,7 +61,7 @@ pub fn masternode(id: u16, basic: bool) -> MasternodeListEntry {
         }),
         key_id_voting: PubkeyHash::from_byte_array([low; 20]),
         is_valid: true,
-        mn_type: if basic && id % 3 == 0 {
+        mn_type: if basic && id.is_multiple_of(3) {
             EntryMasternodeType::HighPerformance {
                 platform_http_port: Some(443),
                 platform_node_id: PubkeyHash::from_byte_array(*hash([low, high, 2]).first_chunk().unwrap()),
@@ -182,7 +182,8 @@ fn sign<S: Scheme>(entry: &mut QuorumEntry, members: &Members) {
     let signers: Vec<_> = members
         .iter()
         .zip(entry.signers.iter())
-        .filter_map(|(member, signs)| signs.then(|| secret_of::<S>(member)))
+        .filter(|(_, signs)| *signs)
+        .map(|(member, _)| secret_of::<S>(member))
         .collect();
     let signatures: Vec<_> = signers.iter().map(|secret| secret.sign_digest(&hash)).collect();
     let keys: Vec<_> = signers.iter().map(BlsSecretKey::public_key).collect();
