@@ -12,7 +12,7 @@ use bitcoin_hashes::sha256;
 use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
 use dashcore::bls_sig_utils::{BLSPublicKey, BLSSignature};
 use dashcore::ephemerealdata::chain_lock::ChainLock;
-use dashcore::network::message_qrinfo::MNSkipListMode;
+use dashcore::network::message_qrinfo::{MNSkipListMode, QuorumSnapshot};
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::sml::masternode_list_entry::MasternodeListEntry;
 use dashcore::{BlockHash, ChainParams, Network, ProTxHash};
@@ -212,6 +212,44 @@ fn what_is_missing_is_named() {
     assert_eq!(members(&forgetful), Err(MembersError::MissingList { height: 400 }));
     forgetful.add_state(complete.state(400).unwrap().clone());
     assert_eq!(members(&forgetful), members(&complete));
+}
+
+#[test]
+fn a_snapshot_has_to_have_the_form_of_its_cycle() {
+    let params = params(true);
+    let complete = rotated_chain(&params, true);
+    let cycle_base = 456;
+    let with = |change: &dyn Fn(&mut QuorumSnapshot)| {
+        let mut snapshot = complete.snapshot(cycle_base).unwrap().clone();
+        change(&mut snapshot);
+        let mut evidence = complete.clone();
+        evidence.add_snapshot(cycle_base, snapshot);
+        evidence.cycle(480, &params)
+    };
+    let list = complete.state(448).unwrap().masternodes();
+    let (expected, ranked) = (list.len(), list.valid_count());
+    assert!(ranked < expected, "nobody is banned");
+    let bits = |bits: usize, from: usize| (0..bits).map(|bit| bit >= from).collect();
+    assert_eq!(
+        with(&|snapshot| snapshot.active_quorum_members = bits(expected + 1, 0)),
+        Err(MembersError::SnapshotBitCount { cycle_base, expected, got: expected + 1 })
+    );
+    assert_eq!(
+        with(&|snapshot| snapshot.active_quorum_members = bits(expected, ranked)),
+        Err(MembersError::SnapshotBitOutOfRange { cycle_base, index: ranked, ranked })
+    );
+    for (mode, skip_list) in [(MNSkipListMode::NoSkipping, vec![1]), (MNSkipListMode::SkipFirst, vec![])] {
+        let error = MembersError::SnapshotMode { cycle_base, skips: skip_list.len() };
+        let changed = with(&|snapshot| {
+            (snapshot.skip_list_mode, snapshot.skip_list) = (mode, skip_list.clone());
+        });
+        assert_eq!(changed, Err(error));
+    }
+    // Nodes never make the other modes, and read them as quarters without members.
+    for mode in [MNSkipListMode::SkipExcept, MNSkipListMode::SkipAll] {
+        let cycle = with(&|snapshot| snapshot.skip_list_mode = mode).unwrap();
+        assert_eq!(cycle.members(0).unwrap().len(), 6);
+    }
 }
 
 #[test]
