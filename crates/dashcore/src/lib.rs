@@ -3,6 +3,7 @@
 pub mod blockdata;
 pub mod bls_sig_utils;
 pub mod consensus;
+pub mod ephemerealdata;
 pub mod hash_types;
 pub mod merkle_tree;
 pub mod network;

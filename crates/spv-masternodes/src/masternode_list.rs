@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bitcoin_hashes::sha256;
 use dashcore::ProTxHash;
 use dashcore::hash_types::MerkleRootMasternodeList;
 use dashcore::merkle_tree::merkle_root;
@@ -55,6 +56,11 @@ impl MasternodeList {
 
     pub(crate) fn empty() -> Self {
         Self::from_sorted(Vec::new())
+    }
+
+    /// All masternodes, as lists and quorums share them.
+    pub(crate) fn shared(&self) -> &[Arc<HashedEntry>] {
+        &self.masternodes
     }
 
     /// The list after some masternodes, given in raw order of their hashes, left, and some joined or changed.
@@ -120,13 +126,21 @@ impl fmt::Debug for MasternodeList {
 /// An entry with its hash, which takes longer to compute than all else in applying a diff.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HashedEntry {
-    entry: MasternodeListEntry,
+    pub(crate) entry: MasternodeListEntry,
     entry_hash: [u8; 32],
+    /// The part of a score that no quorum changes; `None` while the registration is not confirmed.
+    pub(crate) score_base: Option<[u8; 32]>,
 }
 
 impl HashedEntry {
     pub(crate) fn new(entry: MasternodeListEntry) -> Self {
-        Self { entry_hash: entry.entry_hash(), entry }
+        let score_base = entry.confirmed_hash.map(|confirmed_hash| {
+            let mut bytes = [0; 64];
+            bytes[..32].copy_from_slice(entry.pro_reg_tx_hash.as_byte_array());
+            bytes[32..].copy_from_slice(confirmed_hash.as_byte_array());
+            sha256::hash(&bytes).to_byte_array()
+        });
+        Self { entry_hash: entry.entry_hash(), score_base, entry }
     }
 
     pub(crate) fn pro_tx_hash(&self) -> ProTxHash {

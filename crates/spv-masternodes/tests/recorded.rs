@@ -1,75 +1,29 @@
-//! Answers of real nodes. They are no part of the project: where they are absent, these tests say so and pass.
+//! What real nodes answered leads to the lists that they report.
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
-#![allow(clippy::print_stderr, reason = "a skipped test has to be seen")]
+
+mod recordings;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::consensus::{deserialize, serialize};
 use dashcore::network::message_qrinfo::QRInfo;
 use dashcore::network::message_sml::MnListDiff;
-use dashcore::{BlockHash, ChainParams, Header, Network};
+use dashcore::{BlockHash, ChainParams, Network};
+use recordings::{Chain, Mainnet, json, recorded, records};
 use serde_json::Value;
-use spv_masternodes::{BlockRef, CheckedDiff, DiffRole, ProofError, ProvenState, resolve};
+use spv_masternodes::{CheckedDiff, DiffRole, ProofError, ProvenState, resolve};
 
 /// Height from which the recorded regtest chain has ChainLocks in its coinbases.
 const V20: usize = 300;
-
-fn recorded(folder: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(folder);
-    if !path.is_dir() {
-        eprintln!("SKIPPED: no recorded data at {}", path.display());
-        return None;
-    }
-    Some(path)
-}
-
-struct Chain(Vec<(BlockHash, Header)>);
-
-impl Chain {
-    fn read(folder: &Path) -> Self {
-        let bytes = fs::read(folder.join("headers.bin")).unwrap();
-        let headers = bytes.chunks(Header::SIZE).map(|bytes| deserialize::<Header>(bytes).unwrap());
-        Self(headers.map(|header| (header.block_hash(), header)).collect())
-    }
-
-    fn height(&self, hash: &BlockHash) -> usize {
-        self.0.iter().position(|(other, _)| other == hash).unwrap()
-    }
-
-    fn block_ref(&self, height: usize) -> BlockRef<'_> {
-        let (hash, header) = &self.0[height];
-        BlockRef { hash: *hash, header, height: u32::try_from(height).unwrap() }
-    }
-
-    fn advance(&self, state: &ProvenState, diff: &MnListDiff) -> ProvenState {
-        let height = self.height(&diff.block_hash);
-        state.advance(&CheckedDiff::check(diff.clone(), self.block_ref(height)).unwrap()).unwrap()
-    }
-}
-
-/// Records of height, length and payload.
-fn records(path: &Path) -> Vec<(usize, Vec<u8>)> {
-    let bytes = fs::read(path).unwrap();
-    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-    let (mut records, mut at) = (Vec::new(), 0);
-    while at < bytes.len() {
-        let end = at + 8 + number(at + 4);
-        records.push((number(at), bytes[at + 8..end].to_vec()));
-        at = end;
-    }
-    records
-}
 
 #[test]
 fn the_state_at_every_height_is_the_one_the_node_reports() {
     let Some(folder) = recorded("regtest-862") else { return };
     let chain = Chain::read(&folder);
     let genesis = ProvenState::genesis(ChainParams::new(Network::Regtest).genesis_hash);
-    let expected: BTreeMap<String, Value> =
-        serde_json::from_slice(&fs::read(folder.join("expected-lists.json")).unwrap()).unwrap();
+    let expected: Value = json(&folder.join("expected-lists.json"));
     let mut checked_heights = 0;
     for (height, payload) in records(&folder.join("mnlistdiff-from-genesis.bin")) {
         let diff: MnListDiff = deserialize(&payload).unwrap();
@@ -83,7 +37,7 @@ fn the_state_at_every_height_is_the_one_the_node_reports() {
             continue;
         }
         let state = chain.advance(&genesis, &diff);
-        let expected = &expected[&height.to_string()];
+        let expected = &expected[height.to_string()];
         assert_eq!(expected["masternodes"], state.masternodes().len(), "height {height}");
         assert_eq!(expected["valid"], state.masternodes().valid_count(), "height {height}");
         // An entry is reset to version 1, which has no type, when its masternode is revoked. The one revoked here
@@ -150,45 +104,17 @@ fn without_signatures(state: &ProvenState) -> Vec<[u8; 32]> {
     state.quorums().iter().map(|quorum| quorum.entry_hash).collect()
 }
 
-/// No headers were recorded on mainnet, so here the coinbase proof is taken at its word.
 #[test]
 fn mainnet_lists_have_the_roots_of_their_coinbases() {
     let Some(folder) = recorded("mainnet-2240504") else { return };
-    let heights: Value = serde_json::from_slice(&fs::read(folder.join("heights.json")).unwrap()).unwrap();
-    let heights: BTreeMap<String, u32> = heights["by_height"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(height, hash)| (hash.as_str().unwrap().to_owned(), height.parse().unwrap()))
-        .collect();
-    let advance = |state: &ProvenState, diff: &MnListDiff| {
-        let mut header = ChainParams::new(Network::Dash).genesis;
-        header.merkle_root = diff.partial_merkle_tree().extract_matches().unwrap().root;
-        let hash = diff.block_hash;
-        let height = heights.get(&hash.to_string()).copied();
-        let height = height.unwrap_or_else(|| {
-            let payload = diff.coinbase_tx.coinbase_payload().unwrap().unwrap();
-            u32::try_from(payload.height).unwrap()
-        });
-        let block = BlockRef { hash, header: &header, height };
-        state.advance(&CheckedDiff::check(diff.clone(), block).unwrap()).unwrap()
-    };
-    let genesis = ProvenState::genesis(ChainParams::new(Network::Dash).genesis_hash);
+    let Mainnet { info, tip, evidence, .. } = Mainnet::read(&folder);
     let payload = fs::read(folder.join("mnlistdiff_0_2227096.bin")).unwrap();
-    let base = advance(&genesis, &deserialize(&payload).unwrap());
+    let base = evidence.state(2_227_096).unwrap();
     assert!(base.masternodes().len() > 3_000);
     let full = base.to_full_diff(&deserialize(&payload).unwrap());
     assert_eq!(serialize(&full).len(), payload.len());
 
-    let mut states = BTreeMap::from([(base.block_hash(), base)]);
-    let payload = fs::read(folder.join("qrinfo.bin")).unwrap();
-    let info: QRInfo = deserialize(&payload).unwrap();
-    assert_eq!(serialize(&info), payload);
-    for roled in resolve(&info, |hash| states.contains_key(hash)).unwrap() {
-        let state = advance(&states[&roled.diff.base_block_hash], roled.diff);
-        states.insert(state.block_hash(), state);
-    }
-    let tip = &states[&info.mn_list_diff_tip.block_hash];
+    assert_eq!(serialize(&info), fs::read(folder.join("qrinfo.bin")).unwrap());
     assert_eq!((tip.masternodes().len(), tip.quorums().len()), (3_144, 88));
     let null = |quorum: &&spv_masternodes::ActiveQuorum| quorum.chain_lock_signature.is_none();
     assert_eq!(tip.quorums().iter().filter(null).count(), 24);

@@ -248,7 +248,7 @@ pub fn slow_merkle_root(leaves: &[[u8; 32]]) -> [u8; 32] {
 }
 
 /// Depth first: down the left edge to the coinbase, then each right sibling on the way up.
-fn coinbase_proof(transactions: &[[u8; 32]]) -> (Vec<TxMerkleNode>, Vec<u8>) {
+pub fn coinbase_proof(transactions: &[[u8; 32]]) -> (Vec<TxMerkleNode>, Vec<u8>) {
     let mut hashes = vec![transactions[0]];
     let mut bits = vec![true];
     let mut level = transactions.to_vec();

@@ -1,0 +1,3 @@
+//! What quorums sign while blocks and transactions are new.
+
+pub mod chain_lock;

@@ -1,0 +1,73 @@
+//! Which quorum answers a request for a signature, and what it signs.
+
+use bitcoin_hashes::sha256d;
+use dashcore::QuorumHash;
+use dashcore::consensus::Encodable;
+use dashcore::sml::llmq_type::{LLMQParams, LLMQType};
+
+use crate::quorum_set::{ActiveQuorum, QuorumSet};
+
+/// The hash over which a quorum's signature is verified.
+pub fn sign_hash(
+    llmq_type: LLMQType,
+    quorum_hash: QuorumHash,
+    request_id: &[u8; 32],
+    message_hash: &[u8; 32],
+) -> [u8; 32] {
+    hash_parts(llmq_type, quorum_hash, &[request_id, message_hash])
+}
+
+/// The quorum of this kind that signs what is requested as `request_id`, among those that are active. `None` if none
+/// is: there is no quorum at all, or, for a rotated kind, none with the index that the id names.
+///
+/// Nodes take the quorums active 8 blocks below the height that the request is about.
+pub fn signing_quorum<'a>(
+    quorums: &'a QuorumSet,
+    llmq: &LLMQParams,
+    request_id: &[u8; 32],
+) -> Option<&'a ActiveQuorum> {
+    let mut active = quorums.of_type(llmq.llmq_type);
+    if llmq.rotated {
+        let index = signing_index(llmq.signing_active_quorum_count, request_id);
+        return active.find(|quorum| quorum.entry.quorum_index.map(i64::from) == Some(index.into()));
+    }
+    active.min_by_key(|quorum| hash_parts(llmq.llmq_type, quorum.entry.quorum_hash, &[request_id]))
+}
+
+/// Index of the quorum in a rotated cycle of `count`, a power of two: bits of the id just below its highest one.
+fn signing_index(count: u32, request_id: &[u8; 32]) -> u32 {
+    let [.., a, b, c, d] = *request_id;
+    let highest = u32::from_le_bytes([a, b, c, d]);
+    let bits = count.max(1).ilog2();
+    highest >> (31 - bits) & ((1 << bits) - 1)
+}
+
+fn hash_parts(llmq_type: LLMQType, quorum_hash: QuorumHash, parts: &[&[u8; 32]]) -> [u8; 32] {
+    let mut bytes = Vec::with_capacity(1 + 32 + 64);
+    llmq_type.consensus_encode(&mut bytes);
+    quorum_hash.consensus_encode(&mut bytes);
+    for part in parts {
+        bytes.extend_from_slice(*part);
+    }
+    sha256d::hash(&bytes).to_byte_array()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_is_below_the_highest_bit_of_the_id() {
+        let id = |highest: u64| {
+            let mut id = [0xff; 32];
+            id[24..].copy_from_slice(&highest.to_le_bytes());
+            id
+        };
+        // 5 bits for 32 quorums, 1 bit for 2.
+        assert_eq!(signing_index(32, &id(0b1101_0100 << 56)), 0b1_0101);
+        assert_eq!(signing_index(32, &id(0b0000_0111 << 56)), 0b0_0001);
+        assert_eq!(signing_index(2, &id(0b1100_0000 << 56)), 1);
+        assert_eq!(signing_index(2, &id(0b1011_1111 << 56)), 0);
+        assert_eq!(signing_index(1, &id(u64::MAX)), 0);
+    }
+}

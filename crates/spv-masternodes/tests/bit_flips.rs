@@ -1,0 +1,179 @@
+//! Whatever single bit is wrong, nothing is verified, and the reason is a typed one.
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+mod dkg;
+mod support;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, LazyLock};
+
+use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
+use dashcore::bls_sig_utils::BLSSignature;
+use dashcore::consensus::{Decodable, deserialize, serialize};
+use dashcore::ephemerealdata::chain_lock::ChainLock;
+use dashcore::network::message_qrinfo::QuorumSnapshot;
+use dashcore::sml::llmq_type::LLMQType;
+use dashcore::sml::masternode_list_entry::MasternodeListEntry;
+use dashcore::{BlockHash, ChainParams, ProTxHash};
+use dkg::{ListBlock, commitment, llmq, masternode, params, quorum_hash, quorum_signature};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use spv_masternodes::ProvenState;
+use spv_masternodes::chain_lock::verify_chain_lock;
+use spv_masternodes::members::{Evidence, MembersError};
+use spv_masternodes::verification::{QuorumCandidate, QuorumVerifier};
+
+const CYCLE: u32 = 480;
+
+/// One cycle of quorums that verify.
+struct World {
+    params: ChainParams,
+    evidence: Evidence,
+    candidates: Vec<QuorumCandidate>,
+}
+
+impl World {
+    fn new(basic: bool) -> Self {
+        let params = params(basic);
+        let mut evidence = Evidence::new();
+        for cycle_base in (CYCLE - 6 * 24..=CYCLE).step_by(24) {
+            let list = (0..28).map(|id| masternode(id, basic)).collect();
+            let chain_lock = basic.then(|| BLSSignature::from_bytes([9; 96]));
+            evidence.add_state(ListBlock::new(cycle_base - 8, list, Vec::new(), chain_lock).state());
+            // Earlier cycles start from nothing: rotation begins here.
+            let mut params = params.clone();
+            params.activation.dip24 = CYCLE - 6 * 24;
+            let snapshot = evidence.cycle(cycle_base, &params).unwrap().snapshot().unwrap().clone();
+            evidence.add_snapshot(cycle_base, snapshot);
+        }
+        let cycle = evidence.cycle(CYCLE, &params).unwrap();
+        let candidates = (0..4)
+            .map(|index| {
+                let (base_height, members) = (CYCLE + index, cycle.members(index).unwrap().clone());
+                let entry = commitment(params.rotated(), base_height, &members, basic);
+                QuorumCandidate { entry, base_height, members }
+            })
+            .collect();
+        Self { params, evidence, candidates }
+    }
+
+    fn verified(&self, candidates: Vec<QuorumCandidate>) -> Vec<bool> {
+        let mut verifier = QuorumVerifier::new(self.params.clone(), NonZeroUsize::MIN);
+        verifier.verify(candidates).into_iter().map(|result| result.is_ok()).collect()
+    }
+}
+
+static BASIC: LazyLock<World> = LazyLock::new(|| World::new(true));
+static LEGACY: LazyLock<World> = LazyLock::new(|| World::new(false));
+
+/// The bytes with one bit flipped, decoded; `None` where decoding refuses them, as the wire's codec would.
+fn flipped<T: Decodable>(bytes: &[u8], bit: Index) -> Option<T> {
+    let mut bytes = bytes.to_vec();
+    let bit = bit.index(bytes.len() * 8);
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    deserialize(&bytes).ok()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bit_of_a_commitment_can_be_wrong(which in 0..4_usize, bit: Index, basic: bool) {
+        let world = if basic { &BASIC } else { &LEGACY };
+        let mut candidate = world.candidates[which].clone();
+        let Some(entry) = flipped::<QuorumEntry>(&serialize(&*candidate.entry), bit) else { return Ok(()) };
+        candidate.entry = Arc::new(entry);
+        prop_assert_eq!(world.verified(vec![candidate.clone()]), [false]);
+        // In company it does no harm to others.
+        let mut batch = world.candidates.clone();
+        batch[which] = candidate;
+        let expected: Vec<_> = (0..4).map(|index| index != which).collect();
+        prop_assert_eq!(world.verified(batch), expected);
+    }
+
+    /// A wrong snapshot makes wrong members, for which no commitment verifies, or shows beside earlier ones.
+    #[test]
+    fn no_bit_of_a_snapshot_can_be_wrong(cycles in 1..4_u32, bit: Index) {
+        let world = &BASIC;
+        let cycle_base = CYCLE - cycles * 24;
+        let original = world.evidence.snapshot(cycle_base).unwrap();
+        let Some(snapshot) = flipped::<QuorumSnapshot>(&serialize(original), bit) else { return Ok(()) };
+        let mut evidence = world.evidence.clone();
+        evidence.add_snapshot(cycle_base, snapshot);
+        prop_assert_eq!(
+            evidence.check_snapshot(cycle_base, &world.params),
+            Err(MembersError::SnapshotMismatch { cycle_base })
+        );
+        let Ok(cycle) = evidence.cycle(CYCLE, &world.params) else { return Ok(()) };
+        let mut candidates = world.candidates.clone();
+        for (index, candidate) in (0..).zip(&mut candidates) {
+            candidate.members = cycle.members(index).unwrap().clone();
+        }
+        // Signatures say who signed. In which order, and who else was a member, the snapshot's check above says.
+        let same: Vec<_> =
+            candidates.iter().zip(&world.candidates).map(|(now, before)| signers(now) == signers(before)).collect();
+        prop_assert_eq!(world.verified(candidates), same);
+    }
+
+    #[test]
+    fn no_bit_of_an_entry_can_be_wrong(which in 0..28_usize, bit: Index) {
+        let block = list_block();
+        let mut diff = block.diff.clone();
+        let entry = &mut diff.new_masternodes[which];
+        let Some(wrong) = flipped::<MasternodeListEntry>(&serialize(entry), bit) else { return Ok(()) };
+        *entry = wrong;
+        prop_assert!(block.prove(diff).is_err());
+    }
+
+    #[test]
+    fn no_bit_of_a_chainlock_can_be_wrong(bit: Index) {
+        let (state, lock) = &*LOCKED;
+        let params = params(true);
+        prop_assert!(verify_chain_lock(lock, state.quorums(), &params).is_ok());
+        let lock: ChainLock = flipped(&serialize(lock), bit).unwrap();
+        prop_assert!(verify_chain_lock(&lock, state.quorums(), &params).is_err());
+    }
+}
+
+fn signers(candidate: &QuorumCandidate) -> BTreeSet<ProTxHash> {
+    let members = candidate.members.iter().zip(candidate.entry.signers.iter());
+    members.filter_map(|(member, signed)| signed.then_some(member.pro_reg_tx_hash)).collect()
+}
+
+fn list_block() -> ListBlock {
+    let list = (0..28).map(|id| masternode(id, id % 2 == 0)).collect();
+    ListBlock::new(304, list, Vec::new(), Some(BLSSignature::from_bytes([9; 96])))
+}
+
+/// A state with two quorums of the ChainLocks kind, and a block that one of them locked.
+static LOCKED: LazyLock<(ProvenState, ChainLock)> = LazyLock::new(|| {
+    let params = params(true);
+    let mut evidence = Evidence::new();
+    evidence.add_state(list_block().state());
+    let test = LLMQType::LLMQ_TEST;
+    let members = evidence.members(test, quorum_hash(312), 312, &params).unwrap();
+    let quorums: Vec<_> =
+        [312, 336].map(|base| (*commitment(llmq(&params, test), base, &members, true)).clone()).to_vec();
+    let state =
+        ListBlock::new(400, Vec::new(), quorums.clone(), Some(BLSSignature::from_bytes([9; 96]))).state();
+    let (block_height, block_hash) = (408, BlockHash::from_byte_array([1; 32]));
+    let request_id = ChainLock::request_id(block_height);
+    let lock = quorums
+        .iter()
+        .map(|quorum| quorum_signature(quorum, request_id, block_hash.to_byte_array()))
+        .map(|signature| ChainLock { block_height, block_hash, signature })
+        .find(|lock| verify_chain_lock(lock, state.quorums(), &params).is_ok());
+    (state, lock.unwrap())
+});
+
+#[test]
+fn what_the_flips_start_from_verifies() {
+    for world in [&BASIC, &LEGACY] {
+        assert_eq!(world.verified(world.candidates.clone()), [true; 4]);
+    }
+    assert!(list_block().prove(list_block().diff).is_ok());
+    for cycles in 1..4 {
+        assert_eq!(BASIC.evidence.check_snapshot(CYCLE - cycles * 24, &BASIC.params), Ok(()));
+    }
+}
