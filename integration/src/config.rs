@@ -80,6 +80,9 @@ pub struct Settings {
     /// Largest wait between two attempts to connect. Default 30 s.
     #[serde(with = "humantime_serde")]
     pub reconnect_cap: Duration,
+    /// How long a sync that has lost all its peers waits for one to come back. Default 2 min.
+    #[serde(with = "humantime_serde")]
+    pub peer_patience: Duration,
     /// Largest message accepted, in bytes. Default 32 MiB; legacy answers exceed the 3 MiB that nodes accept.
     pub max_payload: usize,
     /// Caps and timeouts of requests.
@@ -104,6 +107,7 @@ impl Default for Settings {
             ping_timeout: Duration::from_secs(20),
             reconnect_base: Duration::from_millis(500),
             reconnect_cap: Duration::from_secs(30),
+            peer_patience: Duration::from_secs(120),
             max_payload: DEFAULT_MAX_PAYLOAD,
             executor: spv_executor::Config::default(),
             scheduler: spv_scheduler::Config::default(),

@@ -96,8 +96,9 @@ impl HeaderDownload {
         loop {
             let (candidates, answered) = self.ask_everyone(&chain).await;
             if answered == 0 {
+                let somebody = self.peers.ready().await;
                 fruitless += 1;
-                if fruitless == MAX_FRUITLESS_ROUNDS || self.peers.hopeless() {
+                if fruitless == MAX_FRUITLESS_ROUNDS || !somebody {
                     return Err(HeaderDownloadError::NoUsableAnswer { height: chain.tip_height() });
                 }
                 tokio::time::sleep(ROUND_DELAY * fruitless).await;

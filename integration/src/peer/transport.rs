@@ -33,7 +33,8 @@ impl Classify for RequestError {
             Self::Correlation(CorrelationError::Refused { .. }) => FailureKind::Refused,
             Self::Correlation(CorrelationError::Expired { .. }) => FailureKind::Timeout,
             Self::Correlation(_) => FailureKind::Invalid,
-            Self::Register(_) => FailureKind::Internal,
+            // Nothing was attempted: the peer is busier than it looked.
+            Self::Register(_) => FailureKind::NoPeer,
         }
     }
 }

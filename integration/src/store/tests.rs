@@ -1,1 +1,354 @@
+#![cfg(feature = "cli")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use dashcore::consensus::serialize;
+use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
+use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
+use spv_simnet::{GeneratedSpec, World};
+use tempfile::TempDir;
+
 use super::*;
+use crate::peer::{Answer, Request, RequestKind};
+use crate::plan::{Block, Work};
+use crate::verify::Verifier;
+
+static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));
+
+fn world(cycles: u32, seed: u64) -> Arc<World> {
+    Arc::new(World::generate(&GeneratedSpec { masternodes: 8, cycles, seed }))
+}
+
+fn diff(world: &Arc<World>, base: u32, height: u32) -> MnListDiff {
+    let [base_block_hash, block_hash] = [base, height].map(|height| world.block_hash(height).unwrap());
+    world.active_chain().mn_list_diff(&GetMnListDiff { base_block_hash, block_hash }).unwrap()
+}
+
+/// The state as one diff from genesis proves it.
+fn state(world: &Arc<World>, height: u32) -> ProvenState {
+    let block =
+        BlockRef { hash: world.block_hash(height).unwrap(), header: world.header(height).unwrap(), height };
+    let checked = CheckedDiff::check(diff(world, 0, height), block).unwrap();
+    ProvenState::genesis(world.params().genesis_hash).advance(&checked).unwrap()
+}
+
+fn chain(world: &World, tip: u32) -> HeaderChain {
+    let mut chain = HeaderChain::starting_at_or_below(world.params(), 0);
+    let headers = (1..=tip).map(|height| (*world.header(height).unwrap(), world.block_hash(height).unwrap()));
+    chain.restore(headers).unwrap();
+    chain
+}
+
+/// A store with the whole chain of a world.
+fn filled(world: &World) -> (TempDir, Store) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::create_or_open(directory.path(), &Network::Regtest).unwrap();
+    store.save_chain(&chain(world, world.tip()), None).unwrap();
+    (directory, store)
+}
+
+/// A list from genesis and three more, each based on the one before.
+fn save_some_lists(store: &Store, world: &Arc<World>) -> [u32; 4] {
+    let heights = [100, 150, 180, 200];
+    let rows: Vec<ListRow> = (0..)
+        .zip(heights)
+        .map(|(depth, height)| match depth {
+            0 => ListRow::whole(diff(world, 0, height), height),
+            _ => {
+                let base = heights[depth as usize - 1];
+                ListRow::based(diff(world, base, height), height, base, depth)
+            }
+        })
+        .collect();
+    store.save_lists(&rows).unwrap();
+    heights
+}
+
+fn stored_heights(store: &Store) -> Vec<u32> {
+    store.lists().unwrap().into_iter().map(|(height, _)| height).collect()
+}
+
+#[test]
+fn a_new_store_is_empty_and_keeps_its_network() {
+    let directory = tempfile::tempdir().unwrap();
+    let below = directory.path().join("several/levels");
+    let network = Network::Devnet("name".into());
+    for _ in 0..2 {
+        let store = Store::create_or_open(&below, &network).unwrap();
+        assert_eq!((store.tip().unwrap(), store.header_count().unwrap()), (None, 0));
+        assert!(store.chain(&ChainParams::new(network.clone())).unwrap().is_none());
+        assert!(store.lists().unwrap().is_empty());
+        assert!(store.state(WORLD.params(), 5).unwrap().is_none());
+    }
+    assert_eq!(Store::open(&below).unwrap().network(), &network);
+}
+
+#[test]
+fn headers_come_back_as_they_were_stored() {
+    let (directory, store) = filled(&WORLD);
+    drop(store);
+    let store = Store::open(directory.path()).unwrap();
+    let (stored, expected) = (store.chain(WORLD.params()).unwrap().unwrap(), chain(&WORLD, WORLD.tip()));
+    assert_eq!((stored.tip_hash(), stored.work()), (expected.tip_hash(), expected.work()));
+    assert_eq!((stored.start_height(), stored.tip_height()), (0, WORLD.tip()));
+    assert!((0..=WORLD.tip()).all(|height| stored.header(height) == WORLD.header(height)));
+    assert_eq!(store.tip().unwrap(), WORLD.block_hash(WORLD.tip()).map(|hash| (WORLD.tip(), hash)));
+    assert_eq!(store.header_count().unwrap(), u64::from(WORLD.tip()) + 1);
+    assert_eq!(store.height_of(&WORLD.block_hash(99).unwrap()).unwrap(), Some(99));
+    assert_eq!(store.height_of(&BlockHash::all_zeros()).unwrap(), None);
+}
+
+#[test]
+fn lists_come_back_as_states() {
+    let (directory, store) = filled(&WORLD);
+    let heights = save_some_lists(&store, &WORLD);
+    drop(store);
+    let store = Store::open(directory.path()).unwrap();
+    assert_eq!(stored_heights(&store), heights);
+    for height in heights {
+        assert_eq!(*store.state(WORLD.params(), height).unwrap().unwrap(), state(&WORLD, height));
+    }
+    assert!(store.state(WORLD.params(), 101).unwrap().is_none());
+}
+
+/// However long the row of diffs, at most 32 of them have to be applied to a list that is stored whole.
+#[tokio::test]
+async fn every_list_of_a_long_row_is_a_few_diffs_away_from_a_whole_one() {
+    let (_directory, store) = filled(&WORLD);
+    let store = Arc::new(store);
+    let (verifier, _failed) = Verifier::start(WORLD.params(), store.clone(), 8);
+    let block = |height| Block {
+        height,
+        hash: WORLD.block_hash(height).unwrap(),
+        header: *WORLD.header(height).unwrap(),
+    };
+    let mut base = 0;
+    for height in 2..=150 {
+        let [base_block_hash, block_hash] = [base, height].map(|height| block(height).hash);
+        let request = Request::ListDiff(GetMnListDiff { base_block_hash, block_hash });
+        let work = Work { base: block(base), wanted: vec![block(height)], request };
+        let payload = Bytes::from(serialize(&diff(&WORLD, base, height)));
+        let answer = Answer { kind: RequestKind::MnListDiff, payload, checksum_valid: true };
+        let applied = verifier.verify(Arc::new(work), answer).await.unwrap().unwrap();
+        assert_eq!(applied.lists, 1);
+        base = height;
+    }
+
+    let transaction = store.read().unwrap();
+    let lists = transaction.open_table(LISTS).unwrap();
+    let depths: BTreeMap<u32, (u32, u32)> = lists
+        .iter()
+        .unwrap()
+        .map(|row| row.map(|(height, value)| (height.value(), (value.value().1, value.value().2))).unwrap())
+        .collect();
+    for (index, (height, (base, depth))) in (0..).zip(depths) {
+        let expected = if index % 32 == 0 { (0, 0) } else { (height - 1, index % 32) };
+        assert_eq!((base, depth), expected, "height {height}");
+    }
+    for height in 2..=150 {
+        assert_eq!(*store.state(WORLD.params(), height).unwrap().unwrap(), state(&WORLD, height));
+    }
+}
+
+#[test]
+fn masternodes_that_any_list_shows_as_evo_are_known_from_the_lowest_such_height_on() {
+    let (_directory, store) = filled(&WORLD);
+    let evo = |height| -> BTreeSet<_> {
+        let state = state(&WORLD, height);
+        state.masternodes().iter().filter(|entry| entry.is_evo()).map(|entry| entry.pro_reg_tx_hash).collect()
+    };
+    store.save_lists(&[ListRow::whole(diff(&WORLD, 0, 200), 200)]).unwrap();
+    assert!(store.evo_nodes(199).unwrap().is_empty());
+    assert_eq!(store.evo_nodes(200).unwrap(), evo(200));
+    assert!(!evo(200).is_empty(), "the world has some");
+    store.save_lists(&[ListRow::whole(diff(&WORLD, 0, 100), 100)]).unwrap();
+    assert_eq!(store.evo_nodes(100).unwrap(), evo(100));
+    assert!(store.evo_nodes(99).unwrap().is_empty());
+}
+
+#[test]
+fn a_chain_that_grows_keeps_its_lists() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::create_or_open(directory.path(), &Network::Regtest).unwrap();
+    store.save_chain(&chain(&WORLD, 200), None).unwrap();
+    let heights = save_some_lists(&store, &WORLD);
+    store.save_chain(&chain(&WORLD, WORLD.tip()), Some(200)).unwrap();
+    assert_eq!(stored_heights(&store), heights);
+    assert_eq!(store.chain(WORLD.params()).unwrap().unwrap().tip_height(), WORLD.tip());
+}
+
+#[test]
+fn what_is_above_a_fork_goes_with_its_lists() {
+    let (_directory, store) = filled(&WORLD);
+    save_some_lists(&store, &WORLD);
+    store.save_chain(&chain(&WORLD, 170), Some(170)).unwrap();
+    assert_eq!(stored_heights(&store), [100, 150]);
+    assert_eq!(store.tip().unwrap().map(|(height, _)| height), Some(170));
+    assert_eq!(store.height_of(&WORLD.block_hash(171).unwrap()).unwrap(), None);
+    assert_eq!(store.height_of(&WORLD.block_hash(170).unwrap()).unwrap(), Some(170));
+    assert_eq!(*store.state(WORLD.params(), 150).unwrap().unwrap(), state(&WORLD, 150));
+}
+
+#[test]
+fn another_chain_takes_the_place_of_the_stored_one() {
+    let (_directory, store) = filled(&WORLD);
+    save_some_lists(&store, &WORLD);
+    let other = world(1, 9);
+    for unchanged in [Some(0), None] {
+        store.save_chain(&chain(&other, other.tip()), unchanged).unwrap();
+        assert!(stored_heights(&store).is_empty());
+        assert_eq!(store.header_count().unwrap(), u64::from(other.tip()) + 1);
+        assert_eq!(
+            store.chain(other.params()).unwrap().unwrap().tip_hash(),
+            other.block_hash(other.tip()).unwrap()
+        );
+        assert_eq!(store.height_of(&WORLD.block_hash(5).unwrap()).unwrap(), None);
+        assert_eq!(store.height_of(&other.block_hash(5).unwrap()).unwrap(), Some(5));
+    }
+}
+
+#[test]
+fn another_network_is_refused_and_nothing_changes() {
+    let (directory, store) = filled(&WORLD);
+    drop(store);
+    let error = Store::create_or_open(directory.path(), &Network::Testnet).unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            StoreError::OtherNetwork { found: Network::Regtest, expected: Network::Testnet, .. }
+        ),
+        "{error}"
+    );
+    assert_eq!(Store::open(directory.path()).unwrap().header_count().unwrap(), u64::from(WORLD.tip()) + 1);
+}
+
+#[test]
+fn only_one_handle_at_a_time() {
+    let (directory, store) = filled(&WORLD);
+    assert!(matches!(Store::open(directory.path()), Err(StoreError::InUse { .. })));
+    assert!(matches!(
+        Store::create_or_open(directory.path(), &Network::Regtest),
+        Err(StoreError::InUse { .. })
+    ));
+    drop(store);
+    Store::open(directory.path()).unwrap();
+}
+
+#[test]
+fn another_format_is_refused() {
+    let (directory, store) = filled(&WORLD);
+    let transaction = store.write().unwrap();
+    transaction.open_table(META).unwrap().insert(META_FORMAT, "99").unwrap();
+    transaction.commit().unwrap();
+    drop(store);
+    let error = Store::open(directory.path()).unwrap_err();
+    assert!(matches!(&error, StoreError::Format { found, .. } if found == "99"), "{error}");
+}
+
+#[test]
+fn no_data_is_not_an_empty_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("nowhere");
+    for path in [directory.path(), &missing] {
+        assert!(matches!(Store::open(path), Err(StoreError::Missing { .. })));
+        assert!(!path.join(FILE_NAME).exists());
+    }
+    assert!(!missing.exists());
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let below = file.join("data");
+    let error = Store::create_or_open(&below, &Network::Regtest).unwrap_err();
+    assert!(matches!(&error, StoreError::Directory { path, .. } if *path == below), "{error}");
+    fs::create_dir(directory.path().join(FILE_NAME)).unwrap();
+    let error = Store::create_or_open(directory.path(), &Network::Regtest).unwrap_err();
+    assert!(matches!(error, StoreError::Access { .. }), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_damaged_and_stays_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE_NAME);
+    for content in [&b"x"[..], b"hello", &[0; 4096], &[0xa5; 100_000]] {
+        fs::write(&path, content).unwrap();
+        for result in
+            [Store::open(directory.path()), Store::create_or_open(directory.path(), &Network::Regtest)]
+        {
+            let error = result.expect_err("garbage is no database");
+            assert!(matches!(error, StoreError::Damaged { .. } | StoreError::Access { .. }), "{error}");
+        }
+        assert!(fs::read(&path).unwrap() == content, "{} bytes were changed", content.len());
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_an_error() {
+    let (directory, store) = filled(&WORLD);
+    save_some_lists(&store, &WORLD);
+    drop(store);
+    let path = directory.path().join(FILE_NAME);
+    let whole = fs::read(&path).unwrap();
+    for keep in [1, 300, whole.len() / 4, whole.len() / 2, whole.len() - 4096] {
+        fs::write(&path, &whole[..keep]).unwrap();
+        let read = Store::open(directory.path()).and_then(|store| store.chain(WORLD.params()));
+        let error = read.err().unwrap_or_else(|| panic!("{keep} of {} bytes are not the data", whole.len()));
+        assert!(matches!(error, StoreError::Damaged { .. } | StoreError::Access { .. }), "{keep}: {error:?}");
+    }
+}
+
+#[test]
+fn rows_that_contradict_each_other_are_found_when_read() {
+    type Spoil = fn(&redb::WriteTransaction);
+    let cases: [(&str, Spoil); 5] = [
+        ("list", |transaction| {
+            let mut lists = transaction.open_table(LISTS).unwrap();
+            let hash = *WORLD.block_hash(200).unwrap().as_byte_array();
+            lists.insert(200, (&hash, 180, 3, &[1, 2, 3][..])).unwrap();
+        }),
+        ("base of a list", |transaction| {
+            transaction.open_table(LISTS).unwrap().remove(150).unwrap();
+        }),
+        ("base of a list", |transaction| {
+            let mut lists = transaction.open_table(LISTS).unwrap();
+            let payload = serialize(&diff(&WORLD, 180, 200));
+            lists
+                .insert(200, (WORLD.block_hash(200).unwrap().as_byte_array(), 200, 3, payload.as_slice()))
+                .unwrap();
+        }),
+        ("proof of a list", |transaction| {
+            let mut lists = transaction.open_table(LISTS).unwrap();
+            let payload = serialize(&diff(&WORLD, 180, 199));
+            lists
+                .insert(200, (WORLD.block_hash(200).unwrap().as_byte_array(), 180, 3, payload.as_slice()))
+                .unwrap();
+        }),
+        ("header of a list", |transaction| {
+            transaction.open_table(HEADERS).unwrap().remove(200).unwrap();
+        }),
+    ];
+    for (expected, spoil) in cases {
+        let (_directory, store) = filled(&WORLD);
+        save_some_lists(&store, &WORLD);
+        let transaction = store.write().unwrap();
+        spoil(&transaction);
+        transaction.commit().unwrap();
+        let error = store.state(WORLD.params(), 200).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { what, .. } if what == expected), "{expected}: {error}");
+    }
+}
+
+#[test]
+fn a_header_chain_with_a_hole_is_damaged() {
+    let (_directory, store) = filled(&WORLD);
+    let transaction = store.write().unwrap();
+    transaction.open_table(HEADERS).unwrap().remove(100).unwrap();
+    transaction.commit().unwrap();
+    let error = store.chain(WORLD.params()).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { what: "header chain", .. }), "{error}");
+}

@@ -4,23 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use spv_executor::ExecuteError;
-use spv_recovery::{Action, Attempt, FailureKind, GiveUpReason, History};
+use spv_executor::{ExecuteError, LateError};
+use spv_recovery::{Action, Attempt, Classify, FailureKind, GiveUpReason, History};
 use spv_scheduler::{Job, Priority, Queue, Ticket};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::peers::{Executed, Outcome, Peers, failure_kind};
 use super::progress::Progress;
+use super::summary::EndState;
 use crate::blame::{digest, network_group};
 use crate::config::{ConfigError, Settings};
 use crate::metrics;
-use crate::peer::Answer;
+use crate::peer::{Answer, RequestError};
 use crate::plan::{Plan, Work};
 use crate::verify::{AnswerError, Verdict, Verifier};
-
-/// Without a peer for this long although some address may still come, the sync ends as degraded.
-const MAX_WAIT_FOR_PEER: Duration = Duration::from_secs(60);
 
 /// Work that has to run alone looks this often whether it can.
 const ALONE_RECHECK: Duration = Duration::from_millis(20);
@@ -33,6 +31,11 @@ pub enum DownloadFailure {
     /// Nobody is there to be asked.
     #[error("no usable peer")]
     NoPeer,
+    /// Every peer has refused so often that asking on would get us discouraged.
+    #[error(
+        "every peer refuses what is asked; they may be on another chain: check --network, or add peers with --peer"
+    )]
+    CreditSpent,
     /// A list could not be had from anybody.
     #[error("the list at height {height} could not be had after {attempts} attempts; add peers with --peer")]
     Exhausted {
@@ -125,7 +128,7 @@ enum Step {
     Late {
         id: WorkId,
         peer: SocketAddr,
-        answer: Option<Answer>,
+        answer: Result<Answer, LateError<RequestError>>,
     },
     Verified {
         id: WorkId,
@@ -169,10 +172,16 @@ impl<'a> ListDownload<'a> {
     ///
     /// # Cancel safety
     /// Lists that were stored stay; all else is lost.
-    pub(crate) async fn run(mut self) -> (Tally, Result<(), DownloadFailure>) {
-        let result = self.drive().await;
+    pub(crate) async fn run(mut self) -> (Tally, EndState) {
+        let state = match self.drive().await {
+            Ok(()) => EndState::Synced,
+            Err(failure) => {
+                let wait = self.peers.recovery().after_giving_up(&self.peers.connected(), now());
+                EndState::after(failure, wait)
+            }
+        };
         self.running.shutdown().await;
-        (self.tally, result)
+        (self.tally, state)
     }
 
     async fn drive(&mut self) -> Result<(), DownloadFailure> {
@@ -185,9 +194,12 @@ impl<'a> ListDownload<'a> {
             }
             slots_changed.mark_unchanged();
             let someone_is_free = self.peers.capacity() > 0;
-            let deserted = *peers_changed.borrow_and_update() == 0;
-            if deserted && self.peers.hopeless() {
+            peers_changed.mark_unchanged();
+            if self.peers.hopeless() {
                 return Err(DownloadFailure::NoPeer);
+            }
+            if self.peers.credit_spent() && self.running.is_empty() {
+                return Err(DownloadFailure::CreditSpent);
             }
             tokio::select! {
                 biased;
@@ -199,9 +211,7 @@ impl<'a> ListDownload<'a> {
                 _ = peers_changed.changed() => {}
                 // Slots may be held by requests of the header phase that nobody waits for any more.
                 _ = slots_changed.changed(), if !someone_is_free => {}
-                () = tokio::time::sleep(MAX_WAIT_FOR_PEER), if deserted => {
-                    return Err(DownloadFailure::NoPeer);
-                }
+                () = self.peers.out_of_patience() => {}
             }
         }
     }
@@ -245,8 +255,13 @@ impl<'a> ListDownload<'a> {
             self.queue.retry(ticket, id, rank, ALONE_RECHECK).ok();
             return;
         }
+        if let Err(wait) = self.peers.recovery().may_send(&self.peers.connected(), now()) {
+            // The ticket is running, as above.
+            self.queue.retry(ticket, id, Priority::High.in_order(task.work.order()), wait).ok();
+            return;
+        }
         task.stage = Stage::InFlight(ticket);
-        let exclude = self.peers.without_blocked(&task.avoid);
+        let exclude = self.peers.exclude_for(&task.avoid);
         let (peers, request) = (self.peers.clone(), task.work.request.clone());
         self.running.spawn(async move {
             let result = Box::new(peers.execute(request, exclude).await);
@@ -257,13 +272,19 @@ impl<'a> ListDownload<'a> {
     fn handle(&mut self, step: Step) -> Result<(), DownloadFailure> {
         match step {
             Step::Fetched { id, ticket, result } => self.fetched(id, ticket, *result),
-            Step::Late { id, peer, answer: Some(answer) } => {
+            Step::Late { id, peer, answer: Ok(answer) } => {
                 self.tally.late += 1;
                 self.verify(id, peer, answer);
                 Ok(())
             }
             Step::Verified { id, answer, verdict } => self.judged(id, &answer, verdict),
-            Step::Late { answer: None, .. } | Step::Unverified => Ok(()),
+            Step::Late { peer, answer: Err(LateError::Transport { source }), .. } => {
+                if source.failure_kind() == FailureKind::Refused {
+                    self.peers.recovery().charge(&peer);
+                }
+                Ok(())
+            }
+            Step::Late { .. } | Step::Unverified => Ok(()),
         }
     }
 
@@ -278,7 +299,7 @@ impl<'a> ListDownload<'a> {
         let kind = failure_kind(&error).unwrap_or(FailureKind::Internal);
         let attempt = Attempt::new(error.peer().copied(), &kind, now());
         if let ExecuteError::SoftTimeout { peer, late, .. } = error {
-            self.running.spawn(async move { Step::Late { id, peer, answer: late.await.ok() } });
+            self.running.spawn(async move { Step::Late { id, peer, answer: late.await } });
         }
         // A late answer to an earlier request may have taken over meanwhile.
         let current = self.open.get(&id).is_some_and(|task| task.stage == Stage::InFlight(ticket));
@@ -314,9 +335,21 @@ impl<'a> ListDownload<'a> {
                 self.peers.record(answer.peer, Outcome::Accepted);
                 self.tally.lists += applied.lists as u64;
                 self.progress.lists_proven(applied.lists as u64);
-                let strategies = self.open.remove(&id).map_or(0, |task| task.strategies.len());
-                self.tally.recovered += u64::from(strategies > 0);
-                self.tally.recovered_by_first_strategy += u64::from(strategies == 1);
+                let Some(task) = self.open.remove(&id) else { return Ok(()) };
+                self.tally.recovered += u64::from(!task.strategies.is_empty());
+                self.tally.recovered_by_first_strategy += u64::from(task.strategies.len() == 1);
+                let connected = self.peers.connected();
+                let liars = self.peers.recovery().on_verified(
+                    &task.history,
+                    &answer.peer,
+                    &answer.digest,
+                    &connected,
+                    now(),
+                );
+                for liar in liars {
+                    tracing::info!(peer = %liar, "disconnecting: another copy of its answer verifies");
+                    self.peers.disconnect(liar);
+                }
                 Ok(())
             }
             Err(error) => {

@@ -4,6 +4,7 @@ mod download;
 mod io;
 mod peers;
 mod progress;
+mod recovering;
 mod run;
 mod summary;
 

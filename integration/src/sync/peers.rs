@@ -8,11 +8,12 @@ use parking_lot::Mutex;
 use spv_correlation::CorrelationError;
 use spv_executor::{Completed, Depth, ExecuteError, Executor};
 use spv_netmon::Monitor;
-use spv_recovery::{Classify, FailureKind, Recovery};
+use spv_recovery::{Classify, FailureKind};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::io::Io;
+use super::recovering::Recovering;
 use crate::config::Settings;
 use crate::peer::{
     Answer, ConnectError, ConnectionSetup, DisconnectReason, Pool, PoolConfig, PoolEvent, PoolTransport,
@@ -21,6 +22,9 @@ use crate::peer::{
 
 /// An address that failed this often in a row is no hope for a sync that has nobody else.
 const HOPELESS_AFTER: u32 = 3;
+
+/// Once the first peer is usable, the others get this long at least before the sync begins without them.
+const MIN_GRACE: Duration = Duration::from_millis(20);
 
 /// A peer from which nothing useful came after this many requests is asked only when nobody else is there.
 const FRUITLESS_AFTER: u64 = 3;
@@ -73,11 +77,30 @@ pub(crate) struct PeerReport {
 pub(crate) struct Peers {
     executor: Executor<PoolTransport>,
     pool: Arc<Pool>,
-    recovery: Mutex<Recovery<SocketAddr>>,
+    recovery: Mutex<Recovering>,
+    patience: Duration,
+    /// Since when nobody can be asked, and whether somebody ever could.
+    deserted: Mutex<Deserted>,
     depth: Depth,
     reports: Mutex<BTreeMap<SocketAddr, PeerReport>>,
     sent: Mutex<BTreeMap<RequestKind, u64>>,
     changed: watch::Sender<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Deserted {
+    since: Option<Instant>,
+    from_the_start: bool,
+}
+
+impl Deserted {
+    fn update(&mut self, usable: usize) {
+        if usable > 0 {
+            *self = Self { since: None, from_the_start: false };
+        } else {
+            self.since.get_or_insert_with(Instant::now);
+        }
+    }
 }
 
 /// How a request ended.
@@ -114,12 +137,14 @@ impl Peers {
         };
         let (pool, events) = Pool::start(addresses, pool_config);
         let executor = Executor::new(PoolTransport::new(pool.clone()), settings.executor.clone())?;
-        let recovery = Recovery::new(settings.recovery.clone(), rng.u64(..))?;
+        let recovery = Recovering::new(settings.recovery.clone(), rng.u64(..))?;
         let reports = addresses.iter().map(|&address| (address, PeerReport::default())).collect();
         let peers = Arc::new(Self {
             executor,
             pool,
             recovery: Mutex::new(recovery),
+            patience: settings.peer_patience,
+            deserted: Mutex::new(Deserted { since: Some(Instant::now()), from_the_start: true }),
             depth: settings.depth,
             reports: Mutex::new(reports),
             sent: Mutex::new(BTreeMap::new()),
@@ -133,10 +158,26 @@ impl Peers {
         self.executor.peers().into_iter().map(|load| load.peer).collect()
     }
 
-    /// Whether nobody can be asked and every address has failed again and again.
+    /// Whether there is no use in waiting for a peer: nobody could be asked for as long as patience lasts, or nobody
+    /// ever could and every address has failed again and again.
     pub(crate) fn hopeless(&self) -> bool {
-        *self.changed.borrow() == 0
-            && self.reports.lock().values().all(|report| report.consecutive_failures >= HOPELESS_AFTER)
+        let deserted = *self.deserted.lock();
+        let Some(since) = deserted.since else { return false };
+        let never_useful = |report: &PeerReport| report.consecutive_failures >= HOPELESS_AFTER;
+        since.elapsed() >= self.patience
+            || deserted.from_the_start && self.reports.lock().values().all(never_useful)
+    }
+
+    /// Resolves when patience ends; never while somebody can be asked.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn out_of_patience(&self) {
+        let since = self.deserted.lock().since;
+        match since {
+            Some(since) => tokio::time::sleep_until(since + self.patience).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Waits until a peer can be asked, and then a little longer for the others; returns whether there is one.
@@ -150,10 +191,15 @@ impl Peers {
             if self.hopeless() {
                 return false;
             }
-            // Cannot fail: the sender is a field of `self`.
-            changed.changed().await.ok();
+            tokio::select! {
+                biased;
+                // Cannot fail: the sender is a field of `self`.
+                _ = changed.changed() => {}
+                () = self.out_of_patience() => {}
+            }
         }
-        let grace = (started.elapsed() * 2).max(Duration::from_millis(100));
+        // Those who come later join the sync when they do.
+        let grace = (started.elapsed() / 4).max(MIN_GRACE);
         let everybody = self.reports.lock().len();
         // Elapses when some peer does not come in time; then the sync begins without it.
         tokio::time::timeout(grace, changed.wait_for(|&connected| connected == everybody)).await.ok();
@@ -233,18 +279,41 @@ impl Peers {
     }
 
     /// The recovery policy.
-    pub(crate) fn recovery(&self) -> parking_lot::MutexGuard<'_, Recovery<SocketAddr>> {
+    pub(crate) fn recovery(&self) -> parking_lot::MutexGuard<'_, Recovering> {
         self.recovery.lock()
     }
 
-    /// What to exclude for work that avoids these peers: them and those cut off at the moment, unless that leaves
-    /// nobody.
-    pub(crate) fn without_blocked(&self, avoid: &BTreeSet<SocketAddr>) -> BTreeSet<SocketAddr> {
-        let mut exclude: BTreeSet<SocketAddr> = self.recovery.lock().blocked(now()).into_iter().collect();
-        exclude.extend(self.fruitless());
-        exclude.extend(avoid);
-        let somebody = self.connected().iter().any(|peer| !exclude.contains(peer));
-        if somebody { exclude } else { avoid.clone() }
+    /// What to exclude for work that avoids these peers: them, those cut off at the moment, and those that have been
+    /// of no use, as far as that leaves somebody. Never asked are peers whose credit with us is spent.
+    pub(crate) fn exclude_for(&self, avoid: &BTreeSet<SocketAddr>) -> BTreeSet<SocketAddr> {
+        let connected = self.connected();
+        let recovery = self.recovery.lock();
+        let never: BTreeSet<SocketAddr> =
+            connected.iter().copied().filter(|peer| recovery.exhausted(peer)).collect();
+        let blocked = recovery.blocked(now());
+        drop(recovery);
+        let mut exclude = never;
+        for unwanted in [avoid.iter().copied().collect(), blocked, self.fruitless()] {
+            let wider: BTreeSet<SocketAddr> = exclude.iter().copied().chain(unwanted).collect();
+            if connected.iter().any(|peer| !wider.contains(peer)) {
+                exclude = wider;
+            }
+        }
+        exclude
+    }
+
+    /// Whether there are peers, but none that may be asked without getting us discouraged.
+    pub(crate) fn credit_spent(&self) -> bool {
+        let connected = self.connected();
+        let recovery = self.recovery.lock();
+        !connected.is_empty() && connected.iter().all(|peer| recovery.exhausted(peer))
+    }
+
+    /// Closes the connection to a peer; it is connected anew after a while.
+    pub(crate) fn disconnect(&self, peer: SocketAddr) {
+        if let Some(connection) = self.pool.connection(&peer) {
+            connection.close();
+        }
     }
 
     /// Peers that refuse everything while others serve: being free at once, they would attract all work.
@@ -307,7 +376,9 @@ impl Peers {
                 }
                 PoolEvent::Failed { address, error } => self.failed_to_connect(address, &error),
             }
-            self.changed.send_replace(self.executor.peers().len());
+            let usable = self.executor.peers().len();
+            self.deserted.lock().update(usable);
+            self.changed.send_replace(usable);
         }
     }
 

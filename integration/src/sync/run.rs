@@ -94,6 +94,20 @@ pub async fn sync_with(
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Summary, SyncError> {
+    let result = attempt(io, params, config, store, progress, cancel).await;
+    // Also when it could not begin: whoever watches the progress waits for its end.
+    progress.enter(Phase::Done);
+    result
+}
+
+async fn attempt(
+    io: &Io,
+    params: &ChainParams,
+    config: &Config,
+    store: Arc<Store>,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Summary, SyncError> {
     let started = Instant::now();
     config.sync.validate()?;
     let addresses = addresses(config, params).await?;
@@ -124,7 +138,6 @@ pub async fn sync_with(
     if let Some(verifier) = Arc::into_inner(verifier) {
         verifier.stop().await;
     }
-    progress.enter(Phase::Done);
     summary
 }
 
@@ -242,11 +255,11 @@ impl Run<'_> {
 
         let (peers, settings) = (self.peers.clone(), &self.config.sync);
         let download = ListDownload::new(peers, &self.verifier, plan, settings, self.progress)?;
-        let (tally, result) = download.run().await;
+        let (tally, state) = download.run().await;
         reached.from = from;
         reached.tally = tally;
         reached.lists = held + tally.lists;
-        reached.state = result.map_or_else(EndState::from, |()| EndState::Synced);
+        reached.state = state;
         Ok(())
     }
 
@@ -259,6 +272,7 @@ impl Run<'_> {
         let total = self.started.elapsed();
         Ok(Summary {
             reason: reached.state.explanation(),
+            next_retry_seconds: reached.state.next_retry_seconds(),
             state: reached.state.clone(),
             network: self.params.network.to_string(),
             tip: Tip { height: chain.tip_height(), hash: chain.tip_hash() },

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use dashcore::BlockHash;
 use dashcore::sml::llmq_type::LLMQType;
@@ -17,6 +18,8 @@ pub enum EndState {
     Degraded {
         /// What.
         reason: DownloadFailure,
+        /// How long to wait before trying again; `None` when only another peer can help.
+        next_retry: Option<Duration>,
     },
     /// Independent peers agree on data that does not verify.
     Unverifiable {
@@ -38,24 +41,32 @@ impl EndState {
         }
     }
 
+    pub(crate) fn after(failure: DownloadFailure, next_retry: Option<Duration>) -> Self {
+        match failure {
+            DownloadFailure::NoPeer => Self::NoCapablePeer,
+            DownloadFailure::Unverifiable { .. } => Self::Unverifiable { evidence: failure },
+            reason => Self::Degraded { reason, next_retry },
+        }
+    }
+
+    /// Seconds after which another try makes sense, where waiting can help.
+    pub fn next_retry_seconds(&self) -> Option<f64> {
+        match self {
+            Self::Degraded { next_retry, .. } => next_retry.map(|wait| wait.as_secs_f64()),
+            _ => None,
+        }
+    }
+
     /// What was wrong, for a person.
     pub fn explanation(&self) -> Option<String> {
         match self {
             Self::Synced => None,
-            Self::Degraded { reason: failure } | Self::Unverifiable { evidence: failure } => {
+            Self::Degraded { reason: failure, .. } | Self::Unverifiable { evidence: failure } => {
                 Some(failure.to_string())
             }
-            Self::NoCapablePeer => Some("no usable peer".to_owned()),
-        }
-    }
-}
-
-impl From<DownloadFailure> for EndState {
-    fn from(failure: DownloadFailure) -> Self {
-        match failure {
-            DownloadFailure::NoPeer => Self::NoCapablePeer,
-            DownloadFailure::Unverifiable { .. } => Self::Unverifiable { evidence: failure },
-            reason => Self::Degraded { reason },
+            Self::NoCapablePeer => {
+                Some("no usable peer; check addresses and network, or give others with --peer".to_owned())
+            }
         }
     }
 }
@@ -69,6 +80,9 @@ pub struct Summary {
     /// What was wrong; absent when it ended as `Synced`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Seconds after which another try makes sense; absent where there is no need or no use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_retry_seconds: Option<f64>,
     /// Network.
     pub network: String,
     /// Tip of the verified header chain.

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use dashcore::ChainParams;
 use serde_json::json;
 use spv_integration::store::Store;
@@ -13,7 +13,7 @@ use spv_simnet::{Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, Peer
 use tokio_util::sync::CancellationToken;
 
 use crate::args::DemoArgs;
-use crate::exit::Exit;
+use crate::exit::{Exit, Usage};
 use crate::sync::describe;
 use crate::{output, progress, signals};
 
@@ -118,7 +118,9 @@ impl Contest<'_> {
 
 /// Spreads a failure rate over the ways in which answers fail.
 fn faults(rate: f64) -> anyhow::Result<Faults> {
-    ensure!((0.0..=0.9).contains(&rate), "--faults {rate} is out of range; give a rate from 0 to 0.9");
+    if !(0.0..=0.9).contains(&rate) {
+        return Err(Usage(format!("--faults {rate} is out of range; give a rate from 0 to 0.9")).into());
+    }
     if rate == 0.0 {
         return Ok(Faults::default());
     }

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 use spv_integration::ConfigError;
 use spv_integration::store::StoreError;
 use spv_integration::sync::{EndState, SyncError};
+use spv_simnet::{FaultsError, NetworkError, SpecError};
 
 /// How the process ends; documented in `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +27,12 @@ impl Exit {
                 _ => Self::Failed,
             };
         }
-        if error.is::<ConfigError>() {
+        if error.is::<ConfigError>()
+            || error.is::<SpecError>()
+            || error.is::<FaultsError>()
+            || error.is::<Usage>()
+            || matches!(error.downcast_ref(), Some(error) if is_usage(error))
+        {
             return Self::Usage;
         }
         if matches!(error.downcast_ref(), Some(StoreError::OtherNetwork { .. })) {
@@ -52,6 +58,16 @@ impl From<&EndState> for Exit {
         }
     }
 }
+
+/// A network that cannot be had because of how it was asked for, not because of the system.
+fn is_usage(error: &NetworkError) -> bool {
+    !matches!(error, NetworkError::Listen { .. })
+}
+
+/// A flag's value that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
 
 /// Data that is well-formed but does not prove what it claims.
 #[derive(Debug, thiserror::Error)]

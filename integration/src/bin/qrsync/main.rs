@@ -46,7 +46,9 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Quorum(args) => query::quorum(&args),
         Command::Config(args) => config::run(args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "qrsync", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "qrsync", &mut script);
+            output::text(String::from_utf8_lossy(&script).trim_end())?;
             Ok(Exit::Ok)
         }
     }

@@ -17,7 +17,15 @@ pub(crate) fn text(text: &str) -> anyhow::Result<()> {
 
 /// Prints an error as one line on stderr.
 pub(crate) fn error(error: &anyhow::Error) {
-    let message = format!("{error}").replace('\n', " ");
+    // Library errors say their cause themselves; only what a context hides is added.
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    let message = message.replace('\n', " ");
     // Nobody can be told when even stderr is gone.
     writeln!(io::stderr(), "error: {message}").ok();
 }

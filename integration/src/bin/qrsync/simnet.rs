@@ -7,7 +7,7 @@ use serde_json::json;
 use spv_simnet::{Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, World};
 
 use crate::args::SimnetArgs;
-use crate::exit::Exit;
+use crate::exit::{Exit, Usage};
 use crate::{output, signals};
 
 /// Prefix of a world that is generated instead of read.
@@ -83,8 +83,9 @@ fn peers(args: &SimnetArgs) -> anyhow::Result<Vec<PeerConfig>> {
         match single {
             Some((index, faults)) => {
                 let count = peers.len();
-                let peer = peers.get_mut(index).with_context(|| {
-                    format!("--faults {part:?} names node {index}, but there are nodes 0 to {}", count - 1)
+                let peer = peers.get_mut(index).ok_or_else(|| {
+                    let last = count - 1;
+                    Usage(format!("--faults {part:?} names node {index}, but there are nodes 0 to {last}"))
                 })?;
                 peer.faults = faults.parse()?;
             }

@@ -1,0 +1,92 @@
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use spv_recovery::{Config, ConfigError, Decision, GiveUpReason, History, Recovery, Reporter};
+
+/// The recovery policy with its metrics.
+#[derive(Debug)]
+pub(crate) struct Recovering {
+    recovery: Recovery<SocketAddr>,
+    reporter: Reporter,
+}
+
+impl Recovering {
+    pub(crate) fn new(config: Config, seed: u64) -> Result<Self, ConfigError> {
+        Ok(Self { recovery: Recovery::new(config, seed)?, reporter: Reporter::new() })
+    }
+
+    /// What becomes of work whose latest failure is in its history.
+    pub(crate) fn on_failure(
+        &mut self,
+        history: &History<SocketAddr>,
+        available: &[SocketAddr],
+        now: Instant,
+    ) -> Decision<SocketAddr> {
+        let decision = self.recovery.on_failure(history, available, now);
+        self.reporter.decided(&decision);
+        self.reporter.observe(&self.recovery);
+        decision
+    }
+
+    pub(crate) fn on_success(&mut self, peer: &SocketAddr, now: Instant) {
+        self.recovery.on_success(peer, now);
+        self.reporter.observe(&self.recovery);
+    }
+
+    /// An answer was proven after others had failed; returns the peers whose answers it shows to have been wrong.
+    pub(crate) fn on_verified(
+        &mut self,
+        history: &History<SocketAddr>,
+        peer: &SocketAddr,
+        digest: &[u8; 32],
+        available: &[SocketAddr],
+        now: Instant,
+    ) -> Vec<SocketAddr> {
+        let liars = self.recovery.on_verified(history, peer, digest, available, now);
+        self.reporter.observe(&self.recovery);
+        liars
+    }
+
+    pub(crate) fn on_reconnect(&mut self, peer: &SocketAddr) {
+        self.recovery.on_reconnect(peer);
+    }
+
+    /// Whether something may be sent now; if not, how long to wait.
+    pub(crate) fn may_send(&mut self, available: &[SocketAddr], now: Instant) -> Result<(), Duration> {
+        if self.recovery.may_send(now) {
+            return Ok(());
+        }
+        Err(self
+            .recovery
+            .outlook(available, now)
+            .wait(now)
+            .unwrap_or(LONGEST_HOLD)
+            .clamp(SHORTEST_HOLD, LONGEST_HOLD))
+    }
+
+    pub(crate) fn blocked(&self, now: Instant) -> Vec<SocketAddr> {
+        self.recovery.blocked(now)
+    }
+
+    /// Whether we have made this peer refuse so often that it would soon discourage us.
+    pub(crate) fn exhausted(&self, peer: &SocketAddr) -> bool {
+        self.recovery.ledger().exhausted(peer)
+    }
+
+    /// A refusal that no work is waiting for any more.
+    pub(crate) fn charge(&mut self, peer: &SocketAddr) {
+        self.recovery.ledger_mut().charge(peer);
+    }
+
+    /// How long after giving up another try makes sense; `None` when only another peer can help.
+    pub(crate) fn after_giving_up(&self, available: &[SocketAddr], now: Instant) -> Option<Duration> {
+        let reason = GiveUpReason::AttemptsExhausted { attempts: 0 };
+        self.recovery.after_giving_up(reason, available, now).wait(now)
+    }
+}
+
+/// While the pool's breaker is open, work looks again after this long at least, ...
+const SHORTEST_HOLD: Duration = Duration::from_millis(50);
+
+/// ... and at most.
+const LONGEST_HOLD: Duration = Duration::from_secs(5);

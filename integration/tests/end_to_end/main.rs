@@ -1,0 +1,15 @@
+//! The whole client against simulated networks on real sockets, and the binary as its users run it.
+#![cfg(feature = "cli")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a step that fails fails its test; a skipped one says so"
+)]
+
+mod command_line;
+mod decode;
+mod end_states;
+mod faults;
+mod interruption;
+mod recorded;
+mod support;

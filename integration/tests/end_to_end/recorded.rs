@@ -1,0 +1,278 @@
+//! The recorded chain of a real node, from simulated peers that answer as that node did.
+
+use std::fs;
+use std::sync::Arc;
+
+use serde_json::Value;
+use spv_simnet::{PeerConfig, World};
+
+use crate::support::final_state::{FinalState, cycles_and_tip};
+use crate::support::{DataDir, Ended, faulty, honest, recorded, recorded_world, reference};
+
+/// A handful: refusals that no plan made of headers alone can foresee.
+const FEW_REFUSALS: u32 = 5;
+
+fn expected_lists() -> Value {
+    let file = recorded("regtest-862").unwrap().join("expected-lists.json");
+    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
+}
+
+/// What the node's own RPC says of every stored list.
+fn assert_as_the_node_says(data: &DataDir, world: &World) {
+    let expected = expected_lists();
+    let state = data.final_state(world);
+    let store = data.open();
+    assert_eq!(state.heights(), cycles_and_tip(world));
+    for (height, state) in &state.states {
+        let expected = &expected[height.to_string()];
+        let list = state.masternodes();
+        assert_eq!(expected["masternodes"], list.len(), "height {height}");
+        assert_eq!(expected["valid"], list.valid_count(), "height {height}");
+        // A revoked EvoNode's entry does not say what it is.
+        let known_evo = store.evo_nodes(*height).unwrap();
+        let is_evo = |name| known_evo.contains(&name);
+        let evo = list.iter().filter(|entry| entry.is_evo() || is_evo(entry.pro_reg_tx_hash)).count();
+        assert_eq!(expected["evo"], evo, "height {height}");
+        assert_eq!(expected["quorums"], state.quorums().len(), "height {height}");
+        assert_eq!(expected["merkleRootMNList"], list.merkle_root().to_string());
+        assert_eq!(expected["merkleRootQuorums"], state.quorums().merkle_root().to_string());
+    }
+}
+
+fn assert_synced(ended: &Ended, world: &World) {
+    let summary = &ended.summary;
+    assert_eq!(summary.state.as_str(), "Synced", "{summary:?}");
+    assert_eq!((summary.tip.height, Some(summary.tip.hash)), (world.tip(), world.block_hash(world.tip())));
+    assert_eq!(summary.headers, u64::from(world.tip()) + 1);
+    assert_eq!(summary.lists.verified, cycles_and_tip(world).len() as u64);
+    assert_eq!(summary.from_height, 1);
+}
+
+/// Depth and good manners, as the peers counted them.
+fn assert_peers_are_treated_well(ended: &Ended) {
+    for peer in &ended.stats {
+        assert!((1..=3).contains(&peer.max_in_flight), "{peer:?}");
+        assert!(peer.max_misbehaviour <= FEW_REFUSALS, "{peer:?}");
+        assert_eq!(peer.banned, 0);
+    }
+    for peer in &ended.summary.peers {
+        assert_eq!((peer.timeouts, peer.failed), (0, 0), "{peer:?}");
+        assert!(peer.max_in_flight <= 3, "{peer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_peers_bring_every_list_as_the_node_reports_it() {
+    let Some(world) = recorded_world() else { return };
+    let data = DataDir::new();
+    let ended = data.sync(&world, honest(5), 1).await;
+    assert_synced(&ended, &world);
+    assert_peers_are_treated_well(&ended);
+    assert_as_the_node_says(&data, &world);
+    assert_eq!(ended.stats.iter().filter(|peer| peer.requests.total() > 0).count(), 5, "everybody is asked");
+    let proven: u64 = ended.summary.quorums.by_type.values().map(|of_type| of_type.proven).sum();
+    assert_eq!(expected_lists()["862"]["quorums"], proven);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_counted_as_the_peers_count_them() {
+    let Some(world) = recorded_world() else { return };
+    let ended = DataDir::new().sync(&world, honest(3), 1).await;
+    let sum = |count: fn(&spv_simnet::PeerStats) -> u64| ended.stats.iter().map(count).sum::<u64>();
+    let requests = &ended.summary.requests;
+    assert_eq!(requests.getheaders, sum(|peer| peer.requests.getheaders));
+    assert_eq!(requests.qrinfo, sum(|peer| peer.requests.getqrinfo));
+    assert_eq!(requests.mnlistdiff, sum(|peer| peer.requests.getmnlistd));
+    assert_eq!(requests.refused, sum(|peer| peer.refused.total()));
+    assert_eq!(ended.summary.bytes.received > 0, sum(|peer| peer.bytes_sent) > 0);
+    assert!(ended.summary.bytes.received <= sum(|peer| peer.bytes_sent));
+}
+
+/// Each list by its own request would be 36. That a node lacks the first cycles' snapshots cannot be planned for.
+#[tokio::test(flavor = "multi_thread")]
+async fn four_cycles_come_with_one_request() {
+    let Some(world) = recorded_world() else { return };
+    let ended = DataDir::new().sync(&world, honest(5), 1).await;
+    let requests = &ended.summary.requests;
+    assert_eq!((requests.late, requests.hedged), (0, 0));
+    assert!(requests.retried <= u64::from(FEW_REFUSALS), "{requests:?}");
+    assert!(requests.qrinfo + requests.mnlistdiff <= 24, "{requests:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_run_leaves_the_same_state_behind() {
+    let Some(world) = recorded_world() else { return };
+    let expected = reference(&world).await;
+    for peers in [1, 2, 5, 8] {
+        let data = DataDir::new();
+        assert_synced(&data.sync(&world, honest(peers), 1).await, &world);
+        assert_eq!(data.final_state(&world), expected, "{peers} peers");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_a_refusing_and_a_lying_peer_change_nothing_but_the_summary() {
+    let Some(world) = recorded_world() else { return };
+    let expected = reference(&world).await;
+    let mut data = DataDir::impatient();
+    data.settings.executor.soft_timeout = DataDir::new().settings.executor.soft_timeout;
+    data.settings.executor.hard_timeout = DataDir::new().settings.executor.hard_timeout;
+    let faults = ["silent", "refuse-all", "corrupt=every:3", "", ""];
+    let peers = (0..).zip(faults).map(|(seed, faults)| faulty(faults, seed)).collect();
+    let ended = data.sync(&world, peers, 1).await;
+    assert_synced(&ended, &world);
+    data.final_state(&world).assert_proven_like(&expected);
+
+    let told = |index: usize| {
+        let address = ended.stats[index].address;
+        ended.summary.peers.iter().find(|peer| peer.address == address).unwrap()
+    };
+    let remark = |index| told(index).remark.as_deref().unwrap_or_default();
+    let (silent, refusing, lying) = (told(0), told(1), told(2));
+    assert_eq!((silent.requests, ended.stats[0].requests.total()), (0, 0), "{silent:?}");
+    assert!(["silent", "not answered"].iter().any(|word| remark(0).contains(word)), "{silent:?}");
+
+    // It serves headers like everybody else.
+    let refused = ended.stats[1].refused.total();
+    assert!(refused > 0 && u64::from(FEW_REFUSALS) * 2 > refused, "{refusing:?}");
+    assert_eq!(refusing.refused, refused);
+    assert_eq!(refusing.requests - refusing.refused, ended.stats[1].requests.getheaders);
+    assert_eq!(refusing.failed, 0);
+    assert!(remark(1).contains("refused"), "{refusing:?}");
+
+    assert!(ended.stats[2].faults > 0, "it got its chance to lie");
+    assert!(lying.invalid > 0 && lying.invalid <= ended.stats[2].faults, "{lying:?}");
+    assert_eq!(lying.failed, lying.invalid);
+    assert!(remark(2).contains("wrong"), "{lying:?}");
+    for honest in [told(3), told(4)] {
+        assert_eq!((honest.failed, &honest.remark), (0, &None), "{honest:?}");
+        assert!(honest.refused <= u64::from(FEW_REFUSALS), "{honest:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_and_new_constructions_give_the_same_state() {
+    let Some(world) = recorded_world() else { return };
+    let expected = reference(&world).await;
+    let speaking = |versions: &[i32]| -> Vec<PeerConfig> {
+        let peer = |&protocol_version| PeerConfig { protocol_version, ..PeerConfig::default() };
+        versions.iter().map(peer).collect()
+    };
+    for versions in [&[70_230, 70_233, 70_235][..], &[70_230, 70_235, 70_236, 70_240]] {
+        let data = DataDir::new();
+        let ended = data.sync(&world, speaking(versions), 1).await;
+        assert_synced(&ended, &world);
+        assert_peers_are_treated_well(&ended);
+        assert_eq!(data.final_state(&world), expected, "{versions:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_on_a_shorter_chain_are_asked_for_what_they_have() {
+    let Some(world) = recorded_world() else { return };
+    let expected = reference(&world).await;
+    let tips = [Some(700), Some(400), None, Some(861), None];
+    let peers = tips.map(|tip| PeerConfig { tip, ..PeerConfig::default() });
+    let data = DataDir::impatient();
+    let ended = data.sync(&world, peers.into(), 1).await;
+    assert_synced(&ended, &world);
+    assert_eq!(data.final_state(&world), expected);
+    assert!(ended.stats.iter().all(|peer| peer.banned == 0 && peer.max_misbehaviour < 50));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cycles_without_snapshots_cost_refusals_but_no_time_out() {
+    if recorded_world().is_none() {
+        return;
+    }
+    let world = World::load(&recorded("regtest-862").unwrap()).unwrap().with_qrinfo_refused_below(500);
+    let world = Arc::new(world);
+    let expected = reference(&world).await;
+    let data = DataDir::new();
+    let ended = data.sync(&world, honest(5), 1).await;
+    assert_synced(&ended, &world);
+    assert!(ended.summary.requests.refused > 0);
+    for (peer, stats) in ended.summary.peers.iter().zip(&ended.stats) {
+        assert_eq!((peer.timeouts, peer.failed), (0, 0), "{peer:?}");
+        assert!((1..=3).contains(&stats.max_in_flight) && stats.max_misbehaviour < 20, "{stats:?}");
+    }
+    assert_eq!(data.final_state(&world), expected);
+    assert_as_the_node_says(&data, &world);
+}
+
+/// Every peer serves the same list with one voting key altered: none of them can be told to be the liar.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_altered_list_that_all_peers_agree_on_is_unverifiable_and_not_stored() {
+    let Some(world) = recorded_world() else { return };
+    let expected = reference(&world).await;
+    let altered = Arc::new(with_altered_list(ALTERED));
+    for peers in [2, 5] {
+        let data = DataDir::impatient();
+        let ended = data.sync(&altered, honest(peers), 1).await;
+        assert_eq!(ended.summary.state.as_str(), "Unverifiable", "{:?}", ended.summary);
+        let reason = ended.summary.reason.unwrap();
+        assert!(reason.contains("does not verify") && reason.contains("400"), "{reason}");
+        assert_without_altered(&data.final_state(&world), &expected, &world);
+    }
+    // One peer's word alone is no evidence against the chain.
+    let mut data = DataDir::impatient();
+    data.settings.recovery.max_attempts = 4;
+    let ended = data.sync(&altered, honest(1), 1).await;
+    assert_eq!(ended.summary.state.as_str(), "Degraded", "{:?}", ended.summary);
+    assert_without_altered(&data.final_state(&world), &expected, &world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_honest_peer_refutes_many_that_serve_an_altered_list() {
+    let Some(world) = recorded_world() else { return };
+    let expected = reference(&world).await;
+    let altered = Arc::new(with_altered_list(ALTERED));
+    let (liar, honest_one) =
+        (crate::support::start(&altered, honest(1)), crate::support::start(&world, honest(1)));
+    let (liar, honest_one) = tokio::join!(liar, honest_one);
+    let addresses = [liar.addresses(), honest_one.addresses()].concat();
+    let data = DataDir::impatient();
+    let summary = data.sync_from(&world, addresses.iter().map(ToString::to_string).collect(), 1).await;
+    assert_eq!(summary.state.as_str(), "Synced", "{summary:?}");
+    assert_eq!(data.final_state(&world), expected);
+}
+
+/// A cycle's work block.
+const ALTERED: u32 = 400;
+
+fn assert_without_altered(state: &FinalState, expected: &FinalState, world: &World) {
+    state.assert_part_of(expected, world);
+    assert!(!state.states.contains_key(&ALTERED));
+}
+
+/// The recorded chain with another voting key in the list at one height.
+fn with_altered_list(height: u32) -> World {
+    use dashcore::consensus::{deserialize, serialize};
+    use dashcore::network::message_sml::MnListDiff;
+
+    let source = recorded("regtest-862").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["manifest.json", "headers.bin", "qrinfo-from-genesis.bin"] {
+        fs::write(folder.path().join(name), fs::read(source.join(name)).unwrap()).unwrap();
+    }
+    let name = "mnlistdiff-from-genesis.bin";
+    let mut rest = &fs::read(source.join(name)).unwrap()[..];
+    let mut records = Vec::new();
+    while let Some((record_height, after)) = rest.split_first_chunk() {
+        let (length, after) = after.split_first_chunk().unwrap();
+        let (payload, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+        let mut payload = payload.to_vec();
+        if u32::from_le_bytes(*record_height) == height {
+            let mut diff: MnListDiff = deserialize(&payload).unwrap();
+            let key = diff.new_masternodes[0].key_id_voting.to_byte_array().map(|byte| !byte);
+            diff.new_masternodes[0].key_id_voting = dashcore::hash_types::PubkeyHash::from_byte_array(key);
+            payload = serialize(&diff);
+        }
+        records.extend_from_slice(record_height);
+        records.extend_from_slice(length);
+        records.extend(payload);
+        rest = after;
+    }
+    fs::write(folder.path().join(name), records).unwrap();
+    World::load(folder.path()).unwrap()
+}

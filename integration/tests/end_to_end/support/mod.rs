@@ -1,0 +1,180 @@
+//! Simulated networks, syncs from them, and what is left in the store afterwards.
+
+pub(crate) mod final_state;
+pub(crate) mod process;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use spv_integration::store::{Store, StoreError};
+use spv_integration::sync::{Progress, Summary, sync};
+use spv_integration::{Config, Settings};
+use spv_simnet::{GeneratedSpec, Network, NetworkConfig, PeerConfig, PeerStats, World};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use final_state::FinalState;
+use process::wait_until;
+
+/// A folder of recorded data, which is no part of the project. Where it is absent, a test says so and passes, except on
+/// CI, where it has to be there.
+pub(crate) fn recorded(folder: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(folder);
+    if path.is_dir() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("CI").is_none(), "the recorded data {} is missing", path.display());
+    eprintln!("SKIPPED: the recorded data {} is not there", path.display());
+    None
+}
+
+/// The recorded chain: 862 blocks of a real node.
+pub(crate) fn recorded_world() -> Option<Arc<World>> {
+    static WORLD: LazyLock<Option<Arc<World>>> =
+        LazyLock::new(|| recorded("regtest-862").map(|folder| Arc::new(World::load(&folder).unwrap())));
+    if WORLD.is_none() {
+        // Once more for this test.
+        recorded("regtest-862");
+    }
+    WORLD.clone()
+}
+
+/// A generated chain of 503 blocks.
+pub(crate) fn generated_world() -> Arc<World> {
+    static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| generate(12, 3));
+    WORLD.clone()
+}
+
+pub(crate) fn generate(cycles: u32, seed: u64) -> Arc<World> {
+    Arc::new(World::generate(&GeneratedSpec { masternodes: 12, cycles, seed }))
+}
+
+/// As many honest peers, each with a seed of its own.
+pub(crate) fn honest(count: u64) -> Vec<PeerConfig> {
+    (0..count).map(|seed| PeerConfig { seed, ..PeerConfig::default() }).collect()
+}
+
+pub(crate) fn faulty(faults: &str, seed: u64) -> PeerConfig {
+    PeerConfig { faults: faults.parse().unwrap(), seed, ..PeerConfig::default() }
+}
+
+/// As many peers with the same faults, but each in other places.
+pub(crate) fn all_faulty(count: u64, faults: &str, seed: u64) -> Vec<PeerConfig> {
+    (0..count).map(|index| faulty(faults, seed * 100 + index)).collect()
+}
+
+/// Waits as short as loopback allows, so that what goes wrong costs little time.
+pub(crate) fn impatient() -> Settings {
+    let mut settings = Settings {
+        handshake_timeout: Duration::from_millis(500),
+        reconnect_base: Duration::from_millis(5),
+        reconnect_cap: Duration::from_millis(50),
+        ..Settings::default()
+    };
+    settings.executor.soft_timeout = Duration::from_millis(250);
+    settings.executor.hard_timeout = Duration::from_millis(500);
+    settings.recovery.backoff_base = Duration::from_millis(5);
+    settings.recovery.backoff_cap = Duration::from_millis(50);
+    settings
+}
+
+pub(crate) async fn start(world: &Arc<World>, peers: Vec<PeerConfig>) -> Network {
+    Network::start(world.clone(), NetworkConfig { peers, ..NetworkConfig::default() }).await.unwrap()
+}
+
+/// A data directory with what is needed to sync into it.
+pub(crate) struct DataDir {
+    directory: TempDir,
+    pub(crate) settings: Settings,
+}
+
+/// Opens a store that a process which was killed, or a sync which was dropped, may still be letting go of.
+fn opened(open: impl Fn() -> Result<Store, StoreError>) -> Store {
+    let mut store = open();
+    wait_until("the store is free", || {
+        if matches!(store, Err(StoreError::InUse { .. })) {
+            store = open();
+        }
+        !matches!(store, Err(StoreError::InUse { .. }))
+    });
+    store.unwrap()
+}
+
+/// How a sync from a network ended: as the client says, and as the peers counted.
+pub(crate) struct Ended {
+    pub(crate) summary: Summary,
+    pub(crate) stats: Vec<PeerStats>,
+}
+
+impl DataDir {
+    pub(crate) fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), settings: Settings::default() }
+    }
+
+    pub(crate) fn impatient() -> Self {
+        Self { settings: impatient(), ..Self::new() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Syncs from a network that lives as long as that takes.
+    pub(crate) async fn sync(&self, world: &Arc<World>, peers: Vec<PeerConfig>, from: u32) -> Ended {
+        let network = start(world, peers).await;
+        let peers = network.addresses().iter().map(ToString::to_string).collect();
+        let summary = self.sync_from(world, peers, from).await;
+        Ended { summary, stats: network.shutdown().await }
+    }
+
+    pub(crate) async fn sync_from(&self, world: &World, peers: Vec<String>, from: u32) -> Summary {
+        self.sync_watched(world, peers, from, &Progress::default()).await
+    }
+
+    pub(crate) async fn sync_watched(
+        &self,
+        world: &World,
+        peers: Vec<String>,
+        from: u32,
+        progress: &Progress,
+    ) -> Summary {
+        let config = Config {
+            network: "regtest".to_owned(),
+            peers,
+            from: Some(from),
+            sync: self.settings.clone(),
+            ..Config::default()
+        };
+        let params = world.params();
+        let store = opened(|| Store::create_or_open(self.path(), &params.network));
+        let store = Arc::new(store);
+        sync(params, &config, store, progress, &CancellationToken::new()).await.unwrap()
+    }
+
+    pub(crate) fn open(&self) -> Store {
+        opened(|| Store::open(self.path()))
+    }
+
+    pub(crate) fn final_state(&self, world: &World) -> FinalState {
+        FinalState::read(&self.open(), world.params())
+    }
+}
+
+/// What a sync of the whole world from one honest peer leaves behind.
+pub(crate) async fn reference(world: &Arc<World>) -> FinalState {
+    let data = DataDir::new();
+    let ended = data.sync(world, honest(1), 1).await;
+    assert_eq!(ended.summary.state.as_str(), "Synced");
+    data.final_state(world)
+}
+
+pub(crate) trait PeerStatsExt {
+    fn total_faults(&self) -> u64;
+}
+
+impl PeerStatsExt for [PeerStats] {
+    fn total_faults(&self) -> u64 {
+        self.iter().map(|peer| peer.faults).sum()
+    }
+}

@@ -1,0 +1,186 @@
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use spv_integration::{Config, Settings};
+
+/// The longest that anything outside of this process may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The binary, untouched by the environment of whoever runs the tests.
+pub(crate) fn qrsync() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qrsync"));
+    command.env_clear().env("HOME", "/nonexistent").stdin(Stdio::null());
+    command
+}
+
+/// Runs the binary to its end.
+#[track_caller]
+pub(crate) fn run<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Finished {
+    Running::start(qrsync().args(args)).finish()
+}
+
+/// A run of the binary that has ended.
+pub(crate) struct Finished(pub(crate) Output);
+
+impl Finished {
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.0.status.code()
+    }
+
+    pub(crate) fn stdout(&self) -> &str {
+        std::str::from_utf8(&self.0.stdout).unwrap()
+    }
+
+    pub(crate) fn stderr(&self) -> &str {
+        std::str::from_utf8(&self.0.stderr).unwrap()
+    }
+
+    /// Asserts that it ended well and said nothing on stderr.
+    #[track_caller]
+    pub(crate) fn ok(&self) -> &str {
+        assert_eq!((self.code(), self.stderr()), (Some(0), ""), "{}", self.stdout());
+        self.stdout()
+    }
+
+    /// The one object that was printed.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        let text = self.ok();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        serde_json::from_str(text).unwrap()
+    }
+
+    /// Asserts that it ended with this code, said why in one line that has all these words, and printed no result.
+    #[track_caller]
+    pub(crate) fn fails(&self, code: i32, words: &[&str]) {
+        let error = self.stderr();
+        assert_eq!(self.code(), Some(code), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(error.starts_with("error: "), "{error}");
+        for word in words {
+            assert!(error.contains(word), "{word:?} is not in: {error}");
+        }
+        assert_eq!(self.stdout(), "");
+    }
+
+    /// Asserts that it ended as wrong usage, which the command-line parser explains in its own way.
+    #[track_caller]
+    pub(crate) fn is_usage_error(&self, words: &[&str]) {
+        assert_eq!(self.code(), Some(2), "{}", self.stderr());
+        for word in words {
+            assert!(self.stderr().contains(word), "{word:?} is not in: {}", self.stderr());
+        }
+        assert_eq!(self.stdout(), "");
+    }
+}
+
+/// A run of the binary that goes on; killed when dropped.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// SIGKILL: the process has no say in it. Returns whether it was still running.
+    pub(crate) fn kill(mut self) -> bool {
+        let running = self.0.try_wait().unwrap().is_none();
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+        running
+    }
+
+    pub(crate) fn interrupt(&self) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+
+    /// What it printed, once it has ended.
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> Finished {
+        // Read while it runs: it would wait for a reader when its pipes are full.
+        let stdout = self.0.stdout.take().map(read_to_end);
+        let stderr = self.0.stderr.take().map(read_to_end);
+        wait_until("the process ends", || self.has_ended());
+        let status = self.0.wait().unwrap();
+        let read = |reader: Option<JoinHandle<Vec<u8>>>| {
+            reader.map_or_else(Vec::new, |reader| reader.join().unwrap())
+        };
+        Finished(Output { status, stdout: read(stdout), stderr: read(stderr) })
+    }
+}
+
+fn read_to_end(mut stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Already gone, mostly.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// Looks until something outside of this process has happened.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "no process obeys this one's paused time")]
+pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !happened() {
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} until {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// `qrsync sync --json` of a generated world from these peers, whole, into this directory.
+pub(crate) fn sync_command(peers: &[SocketAddr], data_dir: &Path) -> Command {
+    let mut command = qrsync();
+    command.args(["sync", "--network", "regtest", "--llmq-params", "100=4:4,104=4:4,106=4:4"]);
+    command.args(["--activation", "dip3=2,v20=100,mn_rr=100", "--from", "1", "--json"]);
+    for peer in peers {
+        command.args(["--peer", &peer.to_string()]);
+    }
+    command.arg("--data-dir").arg(data_dir);
+    command
+}
+
+/// A configuration file with these settings.
+pub(crate) fn write_config(path: &Path, settings: Settings) {
+    let config = Config { sync: settings, ..Config::default() };
+    std::fs::write(path, toml::to_string(&config).unwrap()).unwrap();
+}
+
+/// An address at which nobody listens.
+pub(crate) fn closed_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// The body of `GET /metrics`; `None` while nobody serves it.
+pub(crate) fn scrape(address: SocketAddr) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response).ok()?;
+    let (head, body) = response.split_once("\r\n\r\n")?;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    Some(body.to_owned())
+}
