@@ -107,11 +107,13 @@ impl Planner<'_> {
             let newest_proven = proven.range(..height).next_back().copied();
             let base_height = base.max(newest_proven);
             let mut group = vec![height];
+            // A cycle can be asked about by qrinfo once its base block is there.
+            let has_begun = |height: u32| height != tip && height + WORK_BLOCK_OFFSET <= tip;
             let consecutive = base_height.is_some_and(|base| base + cycle == height);
-            if consecutive && height != tip {
+            if consecutive && has_begun(height) {
                 while group.len() < CYCLES_PER_QRINFO as usize {
                     let next = group[group.len() - 1] + cycle;
-                    match missing.next_if(|&height| height == next && height != tip) {
+                    match missing.next_if(|&height| height == next && has_begun(height)) {
                         Some(height) => group.push(height),
                         None => break,
                     }
@@ -120,7 +122,7 @@ impl Planner<'_> {
             let blocks: Vec<Block> = group.iter().filter_map(|&height| self.block(height)).collect();
             base = group.last().copied();
             match base_height.and_then(|height| self.block(height)) {
-                Some(from) => match self.qrinfo(from, &blocks).filter(|_| consecutive && height != tip) {
+                Some(from) => match self.qrinfo(from, &blocks).filter(|_| consecutive && has_begun(height)) {
                     Some(work) => works.push(work),
                     None => {
                         let bases = std::iter::once(&from).chain(&blocks);
@@ -143,10 +145,7 @@ impl Planner<'_> {
         if oldest_snapshot == 0 || oldest_snapshot < self.params.activation.dip24 {
             return None;
         }
-        let requested = self.block(cycle_base.min(self.chain.tip_height()))?;
-        if requested.height < cycle_base {
-            return None;
-        }
+        let requested = self.block(cycle_base)?;
         let oldest_list = oldest_snapshot.checked_sub(WORK_BLOCK_OFFSET)?;
         let deep = cycle_base.checked_sub(DEEP_BASE_CYCLES * cycle + WORK_BLOCK_OFFSET);
         let recent = self.chain.tip_height().saturating_sub(TIP_BASE_DEPTH).max(work_block.height);
@@ -231,14 +230,15 @@ mod tests {
         let chain = chain(&params, 862);
         let plan = Plan::new(&params, &chain, 1, &BTreeSet::new());
         assert_sound(&plan, &BTreeSet::new());
-        assert_eq!(plan.heights.len(), 36);
+        assert_eq!(plan.heights.len(), 37);
         assert_eq!(plan.heights.first(), Some(&16));
         assert_eq!(plan.heights.last(), Some(&862));
         let kinds: Vec<_> = plan.works.iter().map(|work| (work.request.kind(), work.wanted.len())).collect();
         use RequestKind::{MnListDiff, QrInfo};
         let mut expected = vec![(MnListDiff, 1)];
         expected.extend([(QrInfo, 4); 8]);
-        expected.extend([(QrInfo, 2), (MnListDiff, 1)]);
+        // The last cycle's work block is there, but its base is not yet; and the tip.
+        expected.extend([(QrInfo, 2), (MnListDiff, 1), (MnListDiff, 1)]);
         assert_eq!(kinds, expected);
     }
 

@@ -124,7 +124,8 @@ impl Script {
         let all = |change: fn(&InMemoryNetwork, SocketAddr), addresses: &[SocketAddr]| {
             addresses.iter().for_each(|&address| change(network, address));
         };
-        let start = Duration::from_millis(rng.u64(100..500));
+        // The first peers are usable after three round trips; who never had one may give up at once.
+        let start = Duration::from_millis(rng.u64(320..600));
         match self {
             Self::Calm => {}
             Self::Outage(length) => {

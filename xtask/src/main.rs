@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who started it")]
 
 mod ci;
+mod sim;
 mod tidy;
 mod workspace;
 
@@ -18,6 +19,12 @@ use xshell::Shell;
 enum Task {
     /// Run everything that a change must pass, in order, up to the first failure
     Ci,
+    /// Simulate the client against hostile networks: [--seeds N] [--seed S] [--scenario NAME]
+    Sim {
+        /// Handed to the simulator
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check the rules of the repository that no other tool checks
     Tidy,
 }
@@ -39,6 +46,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
     sh.change_dir(root);
     match task {
         Task::Ci => ci::run(&sh),
+        Task::Sim { arguments } => sim::run(&sh, arguments),
         Task::Tidy => tidy::run(&sh),
     }
 }

@@ -70,6 +70,7 @@ pub(crate) fn impatient() -> Settings {
         handshake_timeout: Duration::from_millis(500),
         reconnect_base: Duration::from_millis(5),
         reconnect_cap: Duration::from_millis(50),
+        peer_patience: Duration::from_millis(500),
         ..Settings::default()
     };
     settings.executor.soft_timeout = Duration::from_millis(250);
