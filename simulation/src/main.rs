@@ -73,7 +73,7 @@ fn run_all(scenario: &Scenario, seeds: u64) -> (Report, Vec<String>) {
             match run(scenario, seed) {
                 Ok(run) => report.add(&run),
                 Err(failure) => {
-                    report.add_failure();
+                    report.add_failure(&failure);
                     let repeat = format!("cargo xtask sim --scenario {} --seed {seed}", scenario.name);
                     failures.push(format!("{failure:?}; repeat: {repeat}"));
                 }

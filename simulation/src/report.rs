@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use spv_integration::sync::EndState;
 
-use crate::run::Run;
+use crate::run::{Failure, Run};
 
 /// What the runs of one scenario came to.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +11,7 @@ pub struct Report {
     runs: u64,
     synced: u64,
     failed: u64,
+    wrong: u64,
     recovered: u64,
     recovered_by_first_strategy: u64,
     over_bound: Vec<f64>,
@@ -43,9 +44,10 @@ impl Report {
     }
 
     /// Counts a run that broke a promise.
-    pub fn add_failure(&mut self) {
+    pub fn add_failure(&mut self, failure: &Failure) {
         self.runs += 1;
         self.failed += 1;
+        self.wrong += u64::from(matches!(failure, Failure::WrongList { .. }));
     }
 
     /// Runs that broke a promise.
@@ -58,6 +60,7 @@ impl Report {
         self.runs += other.runs;
         self.synced += other.synced;
         self.failed += other.failed;
+        self.wrong += other.wrong;
         self.recovered += other.recovered;
         self.recovered_by_first_strategy += other.recovered_by_first_strategy;
         self.over_bound.extend(other.over_bound);
@@ -72,7 +75,7 @@ impl Report {
 
     /// The line above the reports.
     pub fn header() -> &'static str {
-        "scenario      runs  synced  failed  1st strategy  makespan    p95   / bound    p95  req/list  wasted  refusal  progress"
+        "scenario      runs  synced  failed  wrong  1st strategy  makespan    p95   / bound    p95  req/list  wasted  refusal  progress"
     }
 }
 
@@ -84,10 +87,11 @@ impl fmt::Display for Report {
         makespans.sort_unstable_by(f64::total_cmp);
         write!(
             f,
-            "{:>6}  {:>5.1}%  {:>6}  {:>12}  {:>7}s  {:>4}s  {:>7}  {:>5}  {:>8}  {:>6}  {:>5.0}ms  {:>7.1}%",
+            "{:>6}  {:>5.1}%  {:>6}  {:>5}  {:>12}  {:>7}s  {:>4}s  {:>7}  {:>5}  {:>8}  {:>6}  {:>5.0}ms  {:>7.1}%",
             self.runs,
             percent(self.synced, self.runs),
             self.failed,
+            self.wrong,
             shown(
                 (self.recovered > 0).then(|| percent(self.recovered_by_first_strategy, self.recovered)),
                 "%"

@@ -72,6 +72,8 @@ pub enum Failure {
         /// Its score of us.
         score: u32,
     },
+    /// Nearly everything failed, and requests went on all the same.
+    PoolStayedClosed,
     /// Progress went backwards.
     ProgressWentBack,
 }
@@ -116,16 +118,19 @@ async fn simulate(scenario: &Scenario, seed: u64) -> Result<Run, Failure> {
     let watcher = watch(&progress);
     let (summary, progress_error) = tokio::select! {
         biased;
-        ended = async { tokio::join!(tokio::time::timeout(LONGEST, client), watcher) } => ended,
+        ended = async { tokio::join!(client, watcher) } => ended,
         () = script => unreachable!("the script waits for ever"),
+        () = tokio::time::sleep(LONGEST) => return Err(Failure::NeverEnded),
     };
     let makespan = started.elapsed();
-    let summary =
-        summary.map_err(|_| Failure::NeverEnded)?.map_err(|error| Failure::Error(error.to_string()))?;
+    let summary = summary.map_err(|error| Failure::Error(error.to_string()))?;
     let progress_error = progress_error?;
 
     if !(scenario.allowed)(&summary.state) {
         return Err(Failure::WrongEnd(summary.state));
+    }
+    if scenario.opens_the_pool && summary.recovery.pool_openings == 0 {
+        return Err(Failure::PoolStayedClosed);
     }
     check_lists(&store, &summary)?;
     network.stats().iter().try_for_each(check_peer)?;

@@ -19,6 +19,8 @@ pub struct Scenario {
     pub(crate) script: Script,
     /// How a run may end.
     pub(crate) allowed: fn(&EndState) -> bool,
+    /// Whether so much fails that only single probes may be sent for a while.
+    pub(crate) opens_the_pool: bool,
     /// Nodes that answer everything in time; the lower bound is that of using these alone.
     pub(crate) honest: fn(&PeerConfig) -> bool,
 }
@@ -92,6 +94,12 @@ pub const SCENARIOS: &[Scenario] = &[
         })
     }),
     Scenario {
+        opens_the_pool: true,
+        ..calm("cascade", "the first answers of all nodes are corrupted, then all is well", |_| {
+            peers(5, |_, peer| peer.faults = faults("bad-checksum=first:8"))
+        })
+    },
+    Scenario {
         script: Script::Outage(Duration::from_secs(60)),
         ..calm("outage", "all nodes are away for a minute", |_| peers(5, |_, _| {}))
     },
@@ -163,6 +171,7 @@ const fn calm(name: &'static str, about: &'static str, peers: fn(&mut Rng) -> Ve
         peers,
         script: Script::Calm,
         allowed: |state| *state == EndState::Synced,
+        opens_the_pool: false,
         honest: |peer| !peer.faults.refuse_all && !peer.faults.silent,
     }
 }

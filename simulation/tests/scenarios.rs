@@ -41,6 +41,7 @@ scenarios! {
     two_of_five_lie: "two-lie";
     a_mobile_network: "mobile";
     old_nodes: "old-nodes";
+    a_cascade_of_failures: "cascade";
     an_outage_of_all_nodes: "outage";
     churn: "churn";
     only_one_node_is_left: "last-one";

@@ -1,18 +1,25 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use spv_recovery::{Config, ConfigError, Decision, GiveUpReason, History, Recovery, Reporter};
+use spv_recovery::{BreakerState, Config, ConfigError, Decision, GiveUpReason, History, Recovery, Reporter};
 
 /// The recovery policy with its metrics.
 #[derive(Debug)]
 pub(crate) struct Recovering {
     recovery: Recovery<SocketAddr>,
     reporter: Reporter,
+    pool_was_open: bool,
+    pool_openings: u64,
 }
 
 impl Recovering {
     pub(crate) fn new(config: Config, seed: u64) -> Result<Self, ConfigError> {
-        Ok(Self { recovery: Recovery::new(config, seed)?, reporter: Reporter::new() })
+        Ok(Self {
+            recovery: Recovery::new(config, seed)?,
+            reporter: Reporter::new(),
+            pool_was_open: false,
+            pool_openings: 0,
+        })
     }
 
     /// What becomes of work whose latest failure is in its history.
@@ -24,13 +31,13 @@ impl Recovering {
     ) -> Decision<SocketAddr> {
         let decision = self.recovery.on_failure(history, available, now);
         self.reporter.decided(&decision);
-        self.reporter.observe(&self.recovery);
+        self.observe(now);
         decision
     }
 
     pub(crate) fn on_success(&mut self, peer: &SocketAddr, now: Instant) {
         self.recovery.on_success(peer, now);
-        self.reporter.observe(&self.recovery);
+        self.observe(now);
     }
 
     /// An answer was proven after others had failed; returns the peers whose answers it shows to have been wrong.
@@ -43,7 +50,7 @@ impl Recovering {
         now: Instant,
     ) -> Vec<SocketAddr> {
         let liars = self.recovery.on_verified(history, peer, digest, available, now);
-        self.reporter.observe(&self.recovery);
+        self.observe(now);
         liars
     }
 
@@ -62,6 +69,18 @@ impl Recovering {
             .wait(now)
             .unwrap_or(LONGEST_HOLD)
             .clamp(SHORTEST_HOLD, LONGEST_HOLD))
+    }
+
+    /// How often the breaker of the whole pool has opened.
+    pub(crate) fn pool_openings(&self) -> u64 {
+        self.pool_openings
+    }
+
+    fn observe(&mut self, now: Instant) {
+        self.reporter.observe(&self.recovery);
+        let open = self.recovery.pool_state(now) != BreakerState::Closed;
+        self.pool_openings += u64::from(open && !self.pool_was_open);
+        self.pool_was_open = open;
     }
 
     pub(crate) fn blocked(&self, now: Instant) -> Vec<SocketAddr> {

@@ -286,6 +286,7 @@ impl Run<'_> {
             recovery: RecoverySummary {
                 recovered: reached.tally.recovered,
                 by_first_strategy: reached.tally.recovered_by_first_strategy,
+                pool_openings: self.peers.recovery().pool_openings(),
             },
             bytes: Bytes { received: self.peers.bytes_received(), wasted: reached.tally.wasted_bytes },
             max_in_flight_per_peer: reports.values().map(|report| report.max_in_flight).max().unwrap_or(0),

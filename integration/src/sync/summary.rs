@@ -182,6 +182,8 @@ pub struct RecoverySummary {
     pub recovered: u64,
     /// Those that needed no other strategy than the first that was chosen.
     pub by_first_strategy: u64,
+    /// Times that nearly everything failed, so that nothing but single probes was sent for a while.
+    pub pool_openings: u64,
 }
 
 /// Traffic.
