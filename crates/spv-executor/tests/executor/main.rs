@@ -1,5 +1,6 @@
 //! The executor as its users see it, over a scripted transport and in paused time.
 
+mod answers;
 mod behaviour;
 mod caps;
 mod metrics;
