@@ -307,8 +307,40 @@ fn timeouts_are_those_of_the_peer_or_of_the_pool() {
     }
     assert_eq!(soft(&mut plan, 2).as_secs(), 4);
     assert_eq!(soft(&mut plan, 1).as_secs(), 12);
-    // Both are slow now, and so is the way to them.
+    // Both are slow now, and so is the way to them, until somebody answers in time.
     plan.timed_out(&1);
     plan.timed_out(&2);
     assert_eq!(soft(&mut plan, 1).as_secs(), 24);
+    submit(&mut plan, 0, &[]).unwrap();
+    let slot = plan.start_next(&mut First, now()).unwrap().slot;
+    plan.arrived(&slot, 0, now() + slot.timeouts.soft);
+    assert_eq!(plan.widening.factor(), 2);
+    plan.arrived(&slot, 0, now());
+    assert_eq!(plan.widening.factor(), 1);
+}
+
+#[test]
+fn the_expected_completion_is_the_way_what_is_to_be_done_before_and_the_work() {
+    struct Expecting(Vec<Option<Duration>>);
+    impl PeerSelector<Peer> for Expecting {
+        fn select<'c>(&mut self, candidates: &'c [Candidate<'c, Peer>]) -> &'c Candidate<'c, Peer> {
+            self.0.push(candidates[0].expected);
+            &candidates[0]
+        }
+    }
+    let ms = Duration::from_millis;
+    let mut plan = plan(9, &[(1, Depth::THREE), (2, Depth::ONE)]);
+    let mut selector = Expecting(Vec::new());
+    let mut ask = |plan: &mut Plan<Peer, Job>, exclude| {
+        submit(plan, 0, &[exclude]).unwrap();
+        assert!(plan.start_next(&mut selector, now()).is_some());
+        selector.0.pop().unwrap()
+    };
+    assert_eq!(ask(&mut plan, 2), None);
+    release(&mut plan, 1);
+    plan.set_rtt(&1, ms(50));
+    plan.accepted(&1, &Sample::new("list", ms(30)), &mut First, now());
+    assert_eq!([2, 2, 2].map(|exclude| ask(&mut plan, exclude)), [80, 110, 140].map(|sum| Some(ms(sum))));
+    // A newcomer does as well as the others, as far as is known.
+    assert_eq!(ask(&mut plan, 1), Some(ms(30)));
 }

@@ -232,3 +232,23 @@ async fn a_permit_that_outlives_the_executor_does_not_keep_the_transport() {
     assert!(sent.upgrade().is_none());
     kept.permit.reject();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_goes_to_a_peer_of_rejected_answers_as_soon_as_it_has_rested() {
+    let (executor, _) = executor(config(), &['a', 'b'], &[]);
+    let rejected = executor.execute(answer(10, 1), ['b']).await.unwrap();
+    let mut busy = Box::pin(executor.execute(request(0, Act::Never), ['a']));
+    assert!(futures::poll!(&mut busy).is_pending());
+    rejected.permit.reject();
+    let completed = executor.execute(answer(10, 1), []).await.unwrap();
+    assert_eq!((completed.peer, completed.queued), ('a', Config::default().rest_after_failure));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_waits_for_any_more_holds_nobody_up() {
+    let (executor, _) = executor(config(), &['a', 'b', 'c'], &[('a', 900), ('b', 700)]);
+    let mut given_up = Box::pin(executor.execute_in_order(answer(0, 1), ['b', 'c'], 1));
+    assert!(futures::poll!(&mut given_up).is_pending());
+    drop(given_up);
+    assert_eq!(executor.execute_in_order(answer(0, 2), ['a'], 2).await.unwrap().peer, 'c');
+}

@@ -304,7 +304,9 @@ async fn dropping_the_last_handle_stops_the_work() {
 fn when_the_runtime_goes_requests_from_another_end() {
     let transport = Scripted::default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let executor = runtime.block_on(async { Executor::new(transport.clone(), config()).unwrap() });
+    // Room for all: they may come before the runtime has gone.
+    let config = Config { max_waiting: 2000, ..config() };
+    let executor = runtime.block_on(async { Executor::new(transport.clone(), config).unwrap() });
     executor.add_peer('a', Depth::ONE);
     let other = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let kinds = other.block_on(async {

@@ -4,4 +4,5 @@ mod answers;
 mod behaviour;
 mod caps;
 mod metrics;
+mod selection;
 mod support;
