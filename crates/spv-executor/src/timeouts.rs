@@ -29,10 +29,13 @@ impl Timeouts {
         let (soft, hard) = match estimate {
             Some(estimate) if config.adaptive_timeouts => {
                 let soft = estimate.elapsed(cost, SOFT_DEVIATIONS).saturating_mul(widening);
-                let soft = soft.clamp(config.soft_timeout_floor, config.soft_timeout_ceiling);
+                // What is configured for lack of measurements is never out of range.
+                let floor = config.soft_timeout_floor.min(config.soft_timeout);
+                let soft = soft.clamp(floor, config.soft_timeout_ceiling.max(config.soft_timeout));
                 let ratio = config.hard_timeout.as_secs_f64() / config.soft_timeout.as_secs_f64();
                 let hard = Duration::try_from_secs_f64(soft.as_secs_f64() * ratio).unwrap_or(Duration::MAX);
-                let hard = hard.clamp(config.hard_timeout_floor, config.hard_timeout);
+                let hard =
+                    hard.clamp(config.hard_timeout_floor.min(config.hard_timeout), config.hard_timeout);
                 (soft.min(hard), hard)
             }
             _ => (config.soft_timeout, config.hard_timeout),
@@ -117,6 +120,9 @@ mod tests {
         }
         let slow_peer = Timeouts::new(&config, measured(2_000), measured(100), COST, 1);
         assert_eq!(slow_peer, Timeouts { hedge: ms(200), soft: ms(6_000), hard: ms(72_000) });
+        let short = Config { soft_timeout: ms(50), hard_timeout: ms(100), ..Config::default() };
+        let expected = Timeouts { hedge: ms(100), soft: ms(100), hard: ms(100) };
+        assert_eq!(Timeouts::new(&short, measured(100), None, COST, 1), expected);
         let fixed = Config { adaptive_timeouts: false, ..config };
         let expected = Timeouts { hedge: ms(200), soft: ms(10_000), hard: ms(120_000) };
         assert_eq!(Timeouts::new(&fixed, measured(100), None, COST, 1), expected);
