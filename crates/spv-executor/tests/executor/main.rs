@@ -4,5 +4,6 @@ mod answers;
 mod behaviour;
 mod caps;
 mod metrics;
+mod pipeline;
 mod selection;
 mod support;
