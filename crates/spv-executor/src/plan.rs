@@ -1,17 +1,16 @@
+mod pool;
 mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 pub(crate) use queue::{Refused, RequestId, Terms};
 
 use crate::budget::{ByteBudget, HedgeBudget};
-use crate::estimates::KindEstimate;
-use crate::slots::Slots;
 use crate::timeouts::{Timeouts, Widening};
 use crate::{Candidate, Config, Cost, Depth, PeerLoad, PeerSelector, Sample};
+use pool::Pool;
 use queue::{Queue, Waiting};
 
 /// Who may start now: the decisions of the executor, without I/O, clock or task.
@@ -23,7 +22,7 @@ use queue::{Queue, Waiting};
 pub(crate) struct Plan<P, J> {
     config: Config,
     in_flight: usize,
-    peers: BTreeMap<P, Slots>,
+    pool: Pool<P>,
     queue: Queue<P, J>,
     bytes: ByteBudget,
     hedges: HedgeBudget,
@@ -54,7 +53,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             in_flight: 0,
-            peers: BTreeMap::new(),
+            pool: Pool::new(config.adaptive_depth),
             queue: Queue::new(),
             bytes: ByteBudget::new(config.max_bytes),
             hedges: HedgeBudget::new(config.hedge_budget),
@@ -66,32 +65,27 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
 
     /// Connects a peer. One that is known is given the new depth and keeps what it still has in flight.
     pub(crate) fn add_peer(&mut self, peer: P, depth: Depth, group: u64) {
-        let slots = self.peers.entry(peer).or_insert_with(|| Slots::new(depth, group));
-        slots.depth = depth;
-        slots.group = group;
-        slots.connected = true;
+        self.pool.add(peer, depth, group);
     }
 
     /// Takes the peer away from what waits; what it has in flight stays charged. Returns the jobs that have no
     /// eligible peer any more.
     pub(crate) fn remove_peer(&mut self, peer: &P) -> Vec<J> {
-        let Some(slots) = self.peers.get_mut(peer) else { return Vec::new() };
-        slots.connected = false;
-        if slots.is_idle() {
-            self.peers.remove(peer);
+        if !self.pool.remove(peer) {
+            return Vec::new();
         }
-        let peers = &self.peers;
-        self.queue.remove_where(|waiting| !has_eligible_peer(peers, &waiting.terms.exclude))
+        let pool = &self.pool;
+        self.queue.remove_where(|waiting| !pool.has_eligible(&waiting.terms.exclude))
     }
 
     /// Whether the peer is connected, and so has the new depth.
     pub(crate) fn set_depth(&mut self, peer: &P, depth: Depth) -> bool {
-        self.connected_mut(peer).map(|slots| slots.depth = depth).is_some()
+        self.pool.connected_mut(peer).map(|slots| slots.depth = depth).is_some()
     }
 
     /// Whether the peer is connected, and so has the new round trip.
     pub(crate) fn set_rtt(&mut self, peer: &P, rtt: Duration) -> bool {
-        self.connected_mut(peer).map(|slots| slots.estimates.rtt = Some(rtt)).is_some()
+        self.pool.connected_mut(peer).map(|slots| slots.estimates.rtt = Some(rtt)).is_some()
     }
 
     /// Queues a job. It is refused, and handed back, if it can go to no connected peer, or if it cannot start at once
@@ -103,7 +97,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         max_waiting: usize,
         now: Instant,
     ) -> Result<RequestId, (Refused, J)> {
-        if !has_eligible_peer(&self.peers, &terms.exclude) {
+        if !self.pool.has_eligible(&terms.exclude) {
             return Err((Refused::NoEligiblePeer, job));
         }
         if self.queue.len() >= max_waiting && !self.could_start(&terms, now) {
@@ -151,11 +145,11 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
             return None;
         }
         let (id, first) = self.queue.head_in_flight().filter(|(_, first)| first.hedge_at <= now)?;
-        let group = self.peers.get(&first.peer).map(|slots| slots.group);
-        let awake = |peer: &P, slots: &Slots| *peer != first.peer && !slots.rests(now);
-        let mut candidates = self.candidates(&first.exclude, first.cost, awake);
-        let elsewhere =
-            |candidate: &Candidate<'_, P>| self.peers.get(candidate.peer).map(|slots| slots.group) != group;
+        let mut candidates = self
+            .pool
+            .candidates(&first.exclude, first.cost, |peer, slots| *peer != first.peer && !slots.rests(now));
+        let group = self.pool.group(&first.peer);
+        let elsewhere = |candidate: &Candidate<'_, P>| self.pool.group(candidate.peer) != group;
         if candidates.iter().any(elsewhere) {
             candidates.retain(elsewhere);
         }
@@ -168,7 +162,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
 
     /// An answer has come: measures it, and holds its bytes until [`give_back`](Self::give_back).
     pub(crate) fn arrived(&mut self, slot: &Slot<P>, bytes: u64, now: Instant) -> Sample {
-        let measured = match self.peers.get_mut(&slot.peer) {
+        let measured = match self.pool.get_mut(&slot.peer) {
             Some(slots) => slots.estimates.measure(slot.cost, slot.sent, now),
             None => Sample::new(slot.cost.kind, now.saturating_duration_since(slot.sent)),
         };
@@ -186,8 +180,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
     }
 
     pub(crate) fn timed_out(&mut self, peer: &P) {
-        let connected = self.peers.values().filter(|slots| slots.connected).count();
-        self.widening.timed_out(peer.clone(), connected);
+        self.widening.timed_out(peer.clone(), self.pool.connected().count());
     }
 
     /// An answer was used.
@@ -199,7 +192,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         now: Instant,
     ) {
         self.hedges.earn();
-        if let Some(slots) = self.connected_mut(peer) {
+        if let Some(slots) = self.pool.connected_mut(peer) {
             slots.succeeded();
             slots.estimates.learn(sample);
             selector.on_completed(peer, sample, now);
@@ -214,7 +207,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         now: Instant,
     ) -> Option<Duration> {
         let rest = self.config.rest_after_failure;
-        let rest = self.connected_mut(peer).map(|slots| slots.failed(rest, now))?;
+        let rest = self.pool.connected_mut(peer).map(|slots| slots.failed(rest, now))?;
         selector.on_failed(peer, now);
         (!rest.is_zero()).then_some(rest)
     }
@@ -224,25 +217,12 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         debug_assert!(self.in_flight > 0, "released more than was started");
         self.in_flight = self.in_flight.saturating_sub(1);
         self.bytes.give_back(slot.cost.bytes);
-        if let Some(slots) = self.peers.get_mut(&slot.peer) {
-            slots.release(slot.work);
-            if slots.is_idle() && !slots.connected {
-                self.peers.remove(&slot.peer);
-            }
-        }
+        self.pool.release(&slot.peer, slot.work);
     }
 
     /// How many more jobs that exclude nobody could start now, as far as slots go.
     pub(crate) fn capacity(&self, now: Instant) -> usize {
-        let free = |rests: bool| {
-            let such = self.peers.values().filter(|slots| slots.connected && slots.rests(now) == rests);
-            (such.clone().count(), such.map(|slots| slots.free(self.config.adaptive_depth)).sum::<usize>())
-        };
-        let free = match free(false) {
-            (0, _) => free(true).1,
-            (_, free) => free,
-        };
-        free.min(self.config.max_in_flight.get().saturating_sub(self.in_flight))
+        self.pool.free_slots(now).min(self.config.max_in_flight.get().saturating_sub(self.in_flight))
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -258,12 +238,11 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
     }
 
     pub(crate) fn loads(&self) -> Vec<PeerLoad<P>> {
-        let connected = self.peers.iter().filter(|(_, slots)| slots.connected);
-        connected.map(|(peer, slots)| slots.load(peer, self.config.adaptive_depth)).collect()
+        self.pool.loads()
     }
 
     fn find_start(&self, selector: &mut dyn PeerSelector<P>, now: Instant) -> Option<(RequestId, P, Cost)> {
-        if self.in_flight >= self.config.max_in_flight.get() || !self.has_free_peer() {
+        if self.in_flight >= self.config.max_in_flight.get() || !self.pool.has_free() {
             return None;
         }
         let mut bytes_blocked = false;
@@ -272,7 +251,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
             if !has_bytes && bytes_blocked {
                 continue;
             }
-            let candidates = self.open_to(terms, now);
+            let candidates = self.pool.open_to(&terms.exclude, terms.cost, now);
             if has_bytes && let Some(peer) = choose(selector, &candidates) {
                 return Some((id, peer, terms.cost));
             }
@@ -288,39 +267,6 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         bytes == 0 || self.queue.is_head(id) || (!bytes_blocked && self.bytes.fits(bytes))
     }
 
-    /// The peers a job may start with now. A peer at rest is left alone as long as another, even a busy one, will do.
-    fn open_to(&self, terms: &Terms<P>, now: Instant) -> Vec<Candidate<'_, P>> {
-        let awake = self.candidates(&terms.exclude, terms.cost, |_, slots| !slots.rests(now));
-        let mut eligible = self.eligible(&terms.exclude);
-        if awake.is_empty() && eligible.all(|slots| slots.rests(now)) {
-            return self.candidates(&terms.exclude, terms.cost, |_, _| true);
-        }
-        awake
-    }
-
-    /// The peers with a free slot.
-    fn candidates(
-        &self,
-        exclude: &BTreeSet<P>,
-        cost: Cost,
-        mut allow: impl FnMut(&P, &Slots) -> bool,
-    ) -> Vec<Candidate<'_, P>> {
-        let adaptive = self.config.adaptive_depth;
-        let free = self.peers.iter().filter(|(_, slots)| slots.free(adaptive) > 0);
-        let mut allowed =
-            free.filter(|(peer, slots)| !exclude.contains(peer) && allow(peer, slots)).peekable();
-        if allowed.peek().is_none() {
-            return Vec::new();
-        }
-        let newcomer = self.newcomer(cost.kind);
-        allowed.map(|(peer, slots)| slots.candidate(peer, cost, newcomer, adaptive)).collect()
-    }
-
-    fn newcomer(&self, kind: &'static str) -> Option<KindEstimate> {
-        let connected = self.peers.values().filter(|slots| slots.connected);
-        KindEstimate::of_newcomer(connected.filter_map(|slots| slots.estimates.kind(kind)))
-    }
-
     fn charge(
         &mut self,
         peer: P,
@@ -328,8 +274,8 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         selector: &mut dyn PeerSelector<P>,
         now: Instant,
     ) -> Option<Slot<P>> {
-        let newcomer = self.newcomer(cost.kind);
-        let slots = self.peers.get_mut(&peer)?;
+        let newcomer = self.pool.newcomer(cost.kind);
+        let slots = self.pool.get_mut(&peer)?;
         let own = slots.estimates.kind(cost.kind);
         let work = own.or(newcomer).map_or(Duration::ZERO, |estimate| estimate.work(cost));
         slots.charge(self.started, work);
@@ -342,27 +288,13 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
     }
 
     fn could_start(&self, terms: &Terms<P>, now: Instant) -> bool {
+        let open = |terms: &Terms<P>| !self.pool.open_to(&terms.exclude, terms.cost, now).is_empty();
         // Between changes, whatever waits although a peer is free for it waits for bytes.
-        let bytes_blocked =
-            || self.queue.iter().any(|(_, other)| !self.open_to(&other.terms, now).is_empty());
+        let bytes_blocked = || self.queue.iter().any(|(_, other)| open(&other.terms));
+        let bytes = terms.cost.bytes;
         self.in_flight < self.config.max_in_flight.get()
-            && !self.open_to(terms, now).is_empty()
-            && (terms.cost.bytes == 0
-                || self.queue.would_be_head(terms)
-                || (self.bytes.fits(terms.cost.bytes) && !bytes_blocked()))
-    }
-
-    fn has_free_peer(&self) -> bool {
-        self.peers.values().any(|slots| slots.free(self.config.adaptive_depth) > 0)
-    }
-
-    fn eligible(&self, exclude: &BTreeSet<P>) -> impl Iterator<Item = &Slots> {
-        let connected = self.peers.iter().filter(|(_, slots)| slots.connected);
-        connected.filter(|(peer, _)| !exclude.contains(peer)).map(|(_, slots)| slots)
-    }
-
-    fn connected_mut(&mut self, peer: &P) -> Option<&mut Slots> {
-        self.peers.get_mut(peer).filter(|slots| slots.connected)
+            && open(terms)
+            && (bytes == 0 || self.queue.would_be_head(terms) || (self.bytes.fits(bytes) && !bytes_blocked()))
     }
 }
 
@@ -374,8 +306,4 @@ fn choose<P: Clone + Ord + 'static>(
     let chosen = selector.select(candidates).peer;
     let offered = candidates.iter().any(|candidate| candidate.peer == chosen);
     Some(if offered { chosen.clone() } else { first.peer.clone() })
-}
-
-fn has_eligible_peer<P: Ord>(peers: &BTreeMap<P, Slots>, exclude: &BTreeSet<P>) -> bool {
-    peers.iter().any(|(peer, slots)| slots.connected && !exclude.contains(peer))
 }

@@ -130,9 +130,9 @@ fn a_peer_that_does_not_come_back_is_forgotten_with_its_last_request() {
     submit(&mut plan, 10, &[]).unwrap();
     assert_eq!(start_all(&mut plan, &mut First), [(10, 1)]);
     plan.remove_peer(&1);
-    assert_eq!(plan.peers.len(), 1);
+    assert_eq!(plan.pool.len(), 1);
     release(&mut plan, 1);
-    assert_eq!((plan.peers.len(), plan.in_flight()), (0, 0));
+    assert_eq!((plan.pool.len(), plan.in_flight()), (0, 0));
 }
 
 #[test]

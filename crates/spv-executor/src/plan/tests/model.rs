@@ -1,5 +1,7 @@
 //! The plan against a slow, obvious version of itself.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::prelude::*;
 
 use super::*;
