@@ -233,6 +233,7 @@ impl<T: Transport> Shared<T> {
         let shared = Arc::clone(self);
         let wake = async move {
             tokio::select! {
+                biased;
                 () = shared.stop.cancelled() => {}
                 () = tokio::time::sleep(rest) => shared.update(|_, _| ()),
             }

@@ -95,6 +95,8 @@ async fn download(
             asked += 1;
         }
         tokio::select! {
+            // Else the choice between two that are ready would be by chance.
+            biased;
             Some((index, attempt, result)) = running.next() => match result {
                 Ok(completed) => drop(brought.insert(index, completed)),
                 Err(error) => {
