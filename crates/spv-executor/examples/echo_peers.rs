@@ -73,7 +73,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     // What the stuck peer had was given up at the soft timeout. It comes all the same.
     for (index, peer, answer) in late {
-        writeln!(out, "late answer to request {index} from {peer}: {:?}", answer.await)?;
+        let answer = answer.await.map(|late| late.response);
+        writeln!(out, "late answer to request {index} from {peer}: {answer:?}")?;
     }
     for load in executor.peers() {
         writeln!(

@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 
 use futures::stream::{self, Stream, StreamExt};
 
-use crate::shared::{Admission, Submitted};
+use crate::pending::Submitted;
+use crate::shared::Admission;
 use crate::{ExecuteResult, Executor, Transport};
 
 /// Runs all requests, each with its index, and yields them as they finish.
@@ -42,7 +43,7 @@ impl<T: Transport> Backlog<T> {
 
     fn submit(&mut self, request: T::Request) -> Submitted<T> {
         self.held_back -= 1;
-        self.executor.shared().submit(request, BTreeSet::new(), Admission::FromBacklog)
+        self.executor.shared().submit(request, BTreeSet::new(), None, Admission::FromBacklog)
     }
 }
 

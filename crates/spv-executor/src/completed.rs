@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use crate::{ExecuteError, Transport};
+use crate::{ExecuteError, Permit, Transport};
 
-/// A request that was answered in time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request that was answered.
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct Completed<P, R> {
     /// The peer that answered.
@@ -12,8 +12,10 @@ pub struct Completed<P, R> {
     pub response: R,
     /// How long the request waited before it was sent.
     pub queued: Duration,
-    /// From sending to the answer; the wait before is not in it.
+    /// From sending it to this peer to the answer; the wait before is not in it.
     pub elapsed: Duration,
+    /// The answer's bytes and the verdict on it, to be kept as long as the answer.
+    pub permit: Permit,
 }
 
 /// How a request ended, for the types of transport `T`.

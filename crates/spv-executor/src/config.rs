@@ -18,18 +18,59 @@ pub struct Config {
     /// [`run`](crate::Executor::run) and [`stream`](crate::Executor::stream) are not refused: each keeps its backlog
     /// to itself and has at most `max_in_flight` requests in the queue.
     pub max_waiting: usize,
+    /// Bytes of answers that may be expected or held, by requests in flight and by [`Permit`](crate::Permit)s
+    /// together. Default 64 MiB; at least 1.
+    ///
+    /// Lower, and requests wait until answers have been used. A single request may exceed it, and so may the lowest
+    /// of those with an order, else the rest could wait for it for ever.
+    pub max_bytes: u64,
     /// From sending a request until its caller is freed with [`SoftTimeout`](crate::ExecuteError::SoftTimeout).
-    /// Default 10 s; above zero.
+    /// Default 10 s; above zero. Once answers of the kind were measured, see `adaptive_timeouts`.
     ///
     /// Lower, and slow peers are given up sooner, but more answers come late.
     #[serde(with = "humantime_serde")]
     pub soft_timeout: Duration,
     /// From sending a request until the transport future is dropped and the peer's slot is free again.
-    /// Default 120 s; at least `soft_timeout`. When equal to it, there are no late answers.
+    /// Default 120 s; at least `soft_timeout`, at most a day. When equal to it, there are no late answers.
     ///
     /// Lower, and a peer that is merely slow gets further requests on top of those it still works on.
     #[serde(with = "humantime_serde")]
     pub hard_timeout: Duration,
+    /// Whether timeouts follow the times measured for the peer and the kind of request, or for the pool as long as
+    /// the peer is new. Default true.
+    ///
+    /// The soft timeout is the usual time plus four mean deviations plus the transfer of what is expected beyond the
+    /// usual size, doubled up to four times while most peers time out and nobody answers. The hard timeout keeps its
+    /// ratio to the soft one.
+    pub adaptive_timeouts: bool,
+    /// Smallest adapted soft timeout; a smaller `soft_timeout` counts instead. Default 2 s; above zero.
+    #[serde(with = "humantime_serde")]
+    pub soft_timeout_floor: Duration,
+    /// Largest adapted soft timeout; a larger `soft_timeout` counts instead. Default 60 s; at least the smallest.
+    #[serde(with = "humantime_serde")]
+    pub soft_timeout_ceiling: Duration,
+    /// Smallest adapted hard timeout; `hard_timeout` is the largest, and counts instead if it is smaller. Default 60 s.
+    ///
+    /// High on purpose: a peer that was only stalled still works on what is dropped at the hard timeout, and gets
+    /// more on top.
+    #[serde(with = "humantime_serde")]
+    pub hard_timeout_floor: Duration,
+    /// Whether a peer gets fewer requests at a time than its cap when more would gain nothing. Default true.
+    ///
+    /// Decided by its round trip, see [`set_rtt`](crate::Executor::set_rtt), and the time and size of its answers;
+    /// without a round trip the cap holds.
+    pub adaptive_depth: bool,
+    /// Extra copies of requests that may be saved up. Default 10; 0 turns hedging off.
+    ///
+    /// Every used answer earns a twentieth of one, so about 5 % more requests are sent at most. See
+    /// [`execute_in_order`](crate::Executor::execute_in_order).
+    pub hedge_budget: u32,
+    /// How long others are preferred to a peer that failed. Default 100 ms, doubled with each failure in a row up to
+    /// 64 times; 0 turns it off.
+    ///
+    /// A peer that fails at once is free at once, and would attract all that waits.
+    #[serde(with = "humantime_serde")]
+    pub rest_after_failure: Duration,
 }
 
 impl Config {
@@ -40,6 +81,19 @@ impl Config {
         if self.hard_timeout < self.soft_timeout {
             return Err(ConfigError { field: "hard_timeout", reason: "must not be below soft_timeout" });
         }
+        if self.hard_timeout > MAX_HARD_TIMEOUT {
+            return Err(ConfigError { field: "hard_timeout", reason: "must not be above a day" });
+        }
+        if self.max_bytes == 0 {
+            return Err(ConfigError { field: "max_bytes", reason: "must be above zero" });
+        }
+        if self.soft_timeout_floor.is_zero() {
+            return Err(ConfigError { field: "soft_timeout_floor", reason: "must be above zero" });
+        }
+        if self.soft_timeout_ceiling < self.soft_timeout_floor {
+            let reason = "must not be below soft_timeout_floor";
+            return Err(ConfigError { field: "soft_timeout_ceiling", reason });
+        }
         Ok(self)
     }
 }
@@ -49,8 +103,16 @@ impl Default for Config {
         Self {
             max_in_flight: DEFAULT_MAX_IN_FLIGHT,
             max_waiting: DEFAULT_MAX_WAITING,
+            max_bytes: DEFAULT_MAX_BYTES,
             soft_timeout: DEFAULT_SOFT_TIMEOUT,
             hard_timeout: DEFAULT_HARD_TIMEOUT,
+            adaptive_timeouts: true,
+            soft_timeout_floor: DEFAULT_SOFT_TIMEOUT_FLOOR,
+            soft_timeout_ceiling: DEFAULT_SOFT_TIMEOUT_CEILING,
+            hard_timeout_floor: DEFAULT_HARD_TIMEOUT_FLOOR,
+            adaptive_depth: true,
+            hedge_budget: DEFAULT_HEDGE_BUDGET,
+            rest_after_failure: DEFAULT_REST_AFTER_FAILURE,
         }
     }
 }
@@ -74,6 +136,21 @@ const DEFAULT_SOFT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Past this a peer that still answers is the exception, and keeping its slot costs more than it saves.
 const DEFAULT_HARD_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Longer is a mistake, and would overflow clocks in the end.
+const MAX_HARD_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+/// Well above what keeps every slot busy, well below what a small device has.
+const DEFAULT_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// A few lost packets on an otherwise quick way cost about this much.
+const DEFAULT_SOFT_TIMEOUT_FLOOR: Duration = Duration::from_secs(2);
+/// Nobody should wait longer while others could be asked.
+const DEFAULT_SOFT_TIMEOUT_CEILING: Duration = Duration::from_secs(60);
+/// Longer than stalls that a connection survives usually last.
+const DEFAULT_HARD_TIMEOUT_FLOOR: Duration = Duration::from_secs(60);
+/// Enough for a bad minute, used up by a bad hour.
+const DEFAULT_HEDGE_BUDGET: u32 = 10;
+/// About the time in which an honest peer would have answered.
+const DEFAULT_REST_AFTER_FAILURE: Duration = Duration::from_millis(100);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,7 +160,11 @@ mod tests {
         let second = Duration::from_secs(1);
         let cases = [
             (Config::default(), None),
+            (Config { hard_timeout: Duration::MAX, ..Config::default() }, Some("hard_timeout")),
             (Config { soft_timeout: second, hard_timeout: second, ..Config::default() }, None),
+            (Config { soft_timeout_floor: Duration::ZERO, ..Config::default() }, Some("soft_timeout_floor")),
+            (Config { soft_timeout_ceiling: second, ..Config::default() }, Some("soft_timeout_ceiling")),
+            (Config { max_bytes: 0, ..Config::default() }, Some("max_bytes")),
             (Config { max_waiting: 0, ..Config::default() }, None),
             (Config { soft_timeout: Duration::ZERO, ..Config::default() }, Some("soft_timeout")),
             (Config { hard_timeout: second, ..Config::default() }, Some("hard_timeout")),

@@ -5,7 +5,8 @@ use crate::{LateAnswer, LateError};
 
 /// Why a request did not complete in time.
 ///
-/// `P` is the peer, `R` the response, `E` the transport's error.
+/// `P` is the peer, `R` the response, `E` the transport's error. If a copy was sent to a second peer, neither answered,
+/// and the error is about whichever was heard of last.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ExecuteError<P, R, E> {
@@ -24,10 +25,10 @@ pub enum ExecuteError<P, R, E> {
     SoftTimeout {
         /// The slow peer.
         peer: P,
-        /// The soft timeout.
+        /// The soft timeout, as adapted to the peer.
         after: Duration,
         /// The answer, if it still comes before the hard limit.
-        late: LateAnswer<R, E>,
+        late: LateAnswer<P, R, E>,
     },
     /// The hard timeout passed. Only seen when the soft timeout equals the hard one; otherwise the request ends with
     /// [`SoftTimeout`](Self::SoftTimeout) first.
@@ -35,7 +36,7 @@ pub enum ExecuteError<P, R, E> {
     HardTimeout {
         /// The silent peer.
         peer: P,
-        /// The hard timeout.
+        /// The hard timeout, as adapted to the peer.
         after: Duration,
     },
     /// The transport failed.

@@ -1,11 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{Stream, StreamExt};
 use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 
-use crate::shared::{Admission, Shared};
+use crate::shared::{Admission, Shared, now};
 use crate::{
     Config, ConfigError, Depth, ExecuteResult, LeastLoaded, PeerLoad, PeerSelector, Progress, Transport,
     batch,
@@ -61,7 +62,9 @@ impl<T: Transport> Executor<T> {
     /// Lets `peer` take up to `depth` requests at a time. A peer that is there already gets the new depth; one that
     /// was removed and still has requests in flight comes back with these counted.
     pub fn add_peer(&self, peer: T::Peer, depth: Depth) {
-        self.shared.update(|state, _| state.plan.add_peer(peer, depth));
+        // Before the lock: the transport's code has no place in it.
+        let group = self.shared.transport.group(&peer);
+        self.shared.update(|state, _| state.plan.add_peer(peer, depth, group));
     }
 
     /// Sends nothing more to `peer`. What it has in flight goes on to its end; requests that wait and may go to no
@@ -76,16 +79,24 @@ impl<T: Transport> Executor<T> {
         self.shared.update(|state, _| state.plan.set_depth(peer, depth))
     }
 
+    /// Tells the round trip to `peer`, best smoothed and measured by pings while it was idle; returns whether it is
+    /// connected. Tells service time from way, for the adaptive depth and for expected completions.
+    pub fn set_rtt(&self, peer: &T::Peer, rtt: Duration) -> bool {
+        self.shared.update(|state, _| state.plan.set_rtt(peer, rtt))
+    }
+
     /// The connected peers and what they have to do, in the order of the peers.
     #[must_use]
     pub fn peers(&self) -> Vec<PeerLoad<T::Peer>> {
         self.shared.read(|state| state.plan.loads())
     }
 
-    /// How many more requests that exclude nobody could start right now.
+    /// How many more requests that exclude nobody could start right now, as far as slots go. Peers at rest after
+    /// failures do not count while there are others. Bytes do not count either: a caller that held back the request
+    /// others wait for, because those others use up the budget, would wait for ever.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.shared.read(|state| state.plan.capacity())
+        self.shared.read(|state| state.plan.capacity(now()))
     }
 
     /// Sends `request` to a peer that is not in `exclude`, as soon as one has a slot, and waits for the answer.
@@ -107,19 +118,50 @@ impl<T: Transport> Executor<T> {
         exclude: impl IntoIterator<Item = T::Peer>,
     ) -> ExecuteResult<T> {
         let exclude = exclude.into_iter().collect();
-        self.shared.submit(request, exclude, Admission::Bounded)?.outcome().await
+        self.shared.submit(request, exclude, None, Admission::Bounded)?.outcome().await
+    }
+
+    /// As [`execute`](Self::execute), for one of many requests whose answers are used in a certain order, the lowest
+    /// `order` first.
+    ///
+    /// Of all such requests that somebody waits for, the lowest holds up the others. So it never waits for bytes, and
+    /// if it takes longer than nineteen of twenty like it, a copy goes to a second peer that is free, if possible of
+    /// another [`group`](Transport::group). The first answer counts; the slower peer's slot stays taken until it has
+    /// answered too. At most one copy is made, and only if the transport can
+    /// [`duplicate`](Transport::duplicate) the request and [`Config::hedge_budget`] allows it.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute). A soft timeout is that of the copy, if there is one.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`execute`](Self::execute).
+    pub async fn execute_in_order(
+        &self,
+        request: T::Request,
+        exclude: impl IntoIterator<Item = T::Peer>,
+        order: u64,
+    ) -> ExecuteResult<T> {
+        let exclude = exclude.into_iter().collect();
+        self.shared.submit(request, exclude, Some(order), Admission::Bounded)?.outcome().await
     }
 
     /// Runs all requests, on any peer, and returns how each ended, in the order given.
     ///
-    /// Not refused when the queue is full, see [`Config::max_waiting`].
+    /// Not refused when the queue is full, see [`Config::max_waiting`]. Results give their bytes back as they come,
+    /// since all of them are held until the last one has ended.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future does to each request what dropping [`execute`](Self::execute) does; results that were not
     /// returned are lost. Use [`stream`](Self::stream) to keep them.
     pub async fn run(&self, requests: Vec<T::Request>) -> Vec<ExecuteResult<T>> {
-        let mut results: Vec<_> = self.stream(requests).collect().await;
+        let without_bytes = |(index, mut result): (usize, ExecuteResult<T>)| {
+            result.iter_mut().for_each(|completed| completed.permit.give_back());
+            (index, result)
+        };
+        let mut results: Vec<_> = self.stream(requests).map(without_bytes).collect().await;
         results.sort_unstable_by_key(|(index, _)| *index);
         results.into_iter().map(|(_, result)| result).collect()
     }
@@ -127,7 +169,7 @@ impl<T: Transport> Executor<T> {
     /// Runs all requests, on any peer, and yields how each ended as it ends, with its index.
     ///
     /// Nothing starts before the stream is polled, and at most `max_in_flight` results are under way or unread, so a
-    /// reader that stops reading stops the work. Not refused when the queue is full, see [`Config::max_waiting`].
+    /// reader that stops reading stops the work; so does one that keeps the [`Permit`](crate::Permit)s. Not refused when the queue is full, see [`Config::max_waiting`].
     /// Dropping the stream does to each request what dropping [`execute`](Self::execute) does. The stream keeps the
     /// executor alive.
     pub fn stream(

@@ -4,27 +4,30 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
+use crate::Completed;
+
 /// The answer to a request that passed its soft timeout: it may still come.
 ///
-/// Resolves with the response if that arrives before the hard limit, and with the reason otherwise. Until then the
-/// request keeps its slot at the slow peer, whether or not anybody holds this handle.
+/// Resolves with the answer if that arrives before the hard limit, and with the reason otherwise. Until then the
+/// request keeps its slot at the slow peer, whether or not anybody holds this handle. If a copy was sent to another
+/// peer, whichever answers first.
 ///
 /// # Cancel safety
 ///
 /// Cancel safe by reference; once dropped, a late response is counted and thrown away.
 #[must_use = "a late response is thrown away when this is dropped"]
-pub struct LateAnswer<R, E> {
-    answer: oneshot::Receiver<Result<R, LateError<E>>>,
+pub struct LateAnswer<P, R, E> {
+    answer: oneshot::Receiver<Result<Completed<P, R>, LateError<E>>>,
 }
 
-impl<R, E> LateAnswer<R, E> {
-    pub(crate) const fn new(answer: oneshot::Receiver<Result<R, LateError<E>>>) -> Self {
+impl<P, R, E> LateAnswer<P, R, E> {
+    pub(crate) const fn new(answer: oneshot::Receiver<Result<Completed<P, R>, LateError<E>>>) -> Self {
         Self { answer }
     }
 }
 
-impl<R, E> Future for LateAnswer<R, E> {
-    type Output = Result<R, LateError<E>>;
+impl<P, R, E> Future for LateAnswer<P, R, E> {
+    type Output = Result<Completed<P, R>, LateError<E>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.get_mut().answer)
@@ -34,7 +37,7 @@ impl<R, E> Future for LateAnswer<R, E> {
     }
 }
 
-impl<R, E> fmt::Debug for LateAnswer<R, E> {
+impl<P, R, E> fmt::Debug for LateAnswer<P, R, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LateAnswer").finish_non_exhaustive()
     }

@@ -2,36 +2,50 @@
 //!
 //! # How it is built
 //!
-//! The decisions (who may start now) are made by a core without I/O, clock or task. Around it lies one
+//! The decisions (who may start now, with whom, for how long, and whether twice) are made by a core without I/O, clock or
+//! task. Around it lies one
 //! `parking_lot::Mutex`, held for short synchronous sections only and never across an await, and one tracked
-//! tokio task per request in flight. There is no dispatcher task: whoever changes the state (a new request, a
-//! finished one, a new peer) starts what may start because of it.
+//! tokio task per copy of a request in flight. There is no dispatcher task: whoever changes the state (a new request, a
+//! finished one, a new peer, a permit that ends) starts what may start because of it.
 
+mod adaptive_depth;
+mod answered;
 mod batch;
+mod budget;
+mod call;
 mod completed;
 mod config;
+mod cost;
 mod depth;
 mod error;
+mod estimates;
 mod executor;
 mod flight;
 mod late;
 mod metrics;
+mod pending;
+mod permit;
 mod plan;
 mod progress;
 mod rate;
+mod sample;
 mod selector;
 mod shared;
 mod slots;
+mod timeouts;
 mod transport;
 
 pub use completed::{Completed, ExecuteResult};
 pub use config::{Config, ConfigError};
+pub use cost::Cost;
 pub use depth::{Depth, DepthOutOfRange};
 pub use error::ExecuteError;
 pub use executor::Executor;
 pub use late::{LateAnswer, LateError};
 pub use metrics::describe_metrics;
+pub use permit::Permit;
 pub use progress::Progress;
-pub use selector::{Candidate, LeastLoaded, PeerSelector, RoundRobin};
+pub use sample::Sample;
+pub use selector::{Candidate, ExpectedCompletion, LeastLoaded, LowestLatency, PeerSelector, RoundRobin};
 pub use slots::PeerLoad;
 pub use transport::Transport;

@@ -13,6 +13,9 @@ pub fn describe_metrics() {
     metrics::describe_gauge!(WAITING, Unit::Count, "Requests not sent yet, held-back ones included");
     metrics::describe_counter!(REQUESTS, Unit::Count, "Requests ended, by outcome");
     metrics::describe_counter!(LATE, Unit::Count, "Requests past their soft timeout, by what became of them");
+    metrics::describe_counter!(REJECTED, Unit::Count, "Answers that their callers rejected");
+    metrics::describe_counter!(HEDGES, Unit::Count, "Copies sent to a second peer, by who answered first");
+    metrics::describe_gauge!(HELD, Unit::Bytes, "Bytes of answers expected or held");
     metrics::describe_histogram!(SECONDS, Unit::Seconds, "From sending to the answer, late answers included");
 }
 
@@ -23,6 +26,9 @@ pub(crate) struct Metrics {
     seconds: Histogram,
     requests: BTreeMap<&'static str, Counter>,
     late: BTreeMap<&'static str, Counter>,
+    hedges: BTreeMap<&'static str, Counter>,
+    rejected: Counter,
+    held: Gauge,
 }
 
 impl Metrics {
@@ -36,12 +42,16 @@ impl Metrics {
             seconds: metrics::histogram!(SECONDS),
             requests: counters(REQUESTS, &OUTCOMES),
             late: counters(LATE, &LATE_OUTCOMES),
+            hedges: counters(HEDGES, &HEDGE_OUTCOMES),
+            rejected: metrics::counter!(REJECTED),
+            held: metrics::gauge!(HELD),
         }
     }
 
     pub(crate) fn moved(&self, before: &Progress, after: &Progress) {
         self.in_flight.increment(after.in_flight as f64 - before.in_flight as f64);
         self.waiting.increment(after.waiting as f64 - before.waiting as f64);
+        self.held.increment(after.held_bytes as f64 - before.held_bytes as f64);
     }
 
     pub(crate) fn ended(&self, outcome: &'static str) {
@@ -56,6 +66,16 @@ impl Metrics {
         }
     }
 
+    pub(crate) fn hedge_ended(&self, outcome: &'static str) {
+        if let Some(counter) = self.hedges.get(outcome) {
+            counter.increment(1);
+        }
+    }
+
+    pub(crate) fn rejected(&self) {
+        self.rejected.increment(1);
+    }
+
     pub(crate) fn answered(&self, elapsed: Duration) {
         self.seconds.record(elapsed.as_secs_f64());
     }
@@ -68,6 +88,9 @@ const IN_FLIGHT: &str = "spv_executor_in_flight_requests";
 const WAITING: &str = "spv_executor_waiting_requests";
 const REQUESTS: &str = "spv_executor_requests_total";
 const LATE: &str = "spv_executor_late_requests_total";
+const REJECTED: &str = "spv_executor_rejected_answers_total";
+const HEDGES: &str = "spv_executor_hedges_total";
+const HELD: &str = "spv_executor_held_bytes";
 const SECONDS: &str = "spv_executor_request_seconds";
 
 /// Made beforehand, so that an outcome that never happened is exported as zero and not missing.
@@ -83,3 +106,7 @@ const OUTCOMES: [&str; 9] = [
     "closed",
 ];
 const LATE_OUTCOMES: [&str; 5] = [ANSWERED, "transport", "panicked", "hard_timeout", "closed"];
+pub(crate) const HEDGE_WON: &str = "won";
+pub(crate) const HEDGE_LOST: &str = "lost";
+pub(crate) const HEDGE_FAILED: &str = "failed";
+const HEDGE_OUTCOMES: [&str; 3] = [HEDGE_WON, HEDGE_LOST, HEDGE_FAILED];

@@ -1,83 +1,91 @@
+mod pool;
+mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
-use crate::slots::Slots;
-use crate::{Depth, PeerLoad, PeerSelector};
+pub(crate) use queue::{Refused, RequestId, Terms};
+
+use crate::budget::{ByteBudget, HedgeBudget};
+use crate::timeouts::{Timeouts, Widening};
+use crate::{Candidate, Config, Cost, Depth, PeerLoad, PeerSelector, Sample};
+use pool::Pool;
+use queue::{Queue, Waiting};
 
 /// Who may start now: the decisions of the executor, without I/O, clock or task.
 ///
-/// `J` is what waits; the plan only keeps it. After every change, [`start_next`](Self::start_next) must be called
-/// until it returns `None`; between changes nothing that waits could start.
+/// `J` is what waits; the plan only keeps it. After every change, [`hedge_next`](Self::hedge_next) and then
+/// [`start_next`](Self::start_next) must be called until they return `None`; between changes nothing could start,
+/// but for time: when a peer's rest ends and when a hedge falls due, they must be called too.
 #[derive(Debug)]
 pub(crate) struct Plan<P, J> {
-    max_in_flight: NonZeroUsize,
+    config: Config,
     in_flight: usize,
-    peers: BTreeMap<P, Slots>,
-    /// Ids only grow, so the order of the map is the order of arrival.
-    waiting: BTreeMap<RequestId, Waiting<P, J>>,
-    next_id: u64,
+    pool: Pool<P>,
+    queue: Queue<P, J>,
+    bytes: ByteBudget,
+    hedges: HedgeBudget,
+    widening: Widening<P>,
     started: u64,
 }
 
-/// Names a waiting request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RequestId(u64);
-
-/// A request that was given a slot. Whoever takes this owes the plan one [`Plan::release`] of `peer`.
-#[derive(Debug)]
+/// A slot given to a copy of a request. Whoever has this owes the plan one [`Plan::release`] of it.
+#[derive(Clone, Debug)]
 #[must_use = "the slot is charged until it is released"]
-pub(crate) struct Start<P, J> {
+pub(crate) struct Slot<P> {
     pub(crate) peer: P,
+    pub(crate) cost: Cost,
+    pub(crate) sent: Instant,
+    pub(crate) timeouts: Timeouts,
+    work: Duration,
+}
+
+/// A request that was given its first slot.
+#[derive(Debug)]
+pub(crate) struct Start<P, J> {
+    pub(crate) id: RequestId,
+    pub(crate) slot: Slot<P>,
     pub(crate) job: J,
 }
 
-/// Why a request was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    NoEligiblePeer,
-    QueueFull,
-}
-
 impl<P: Clone + Ord + 'static, J> Plan<P, J> {
-    pub(crate) const fn new(max_in_flight: NonZeroUsize) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         Self {
-            max_in_flight,
             in_flight: 0,
-            peers: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            next_id: 0,
+            pool: Pool::new(config.adaptive_depth),
+            queue: Queue::new(),
+            bytes: ByteBudget::new(config.max_bytes),
+            hedges: HedgeBudget::new(config.hedge_budget),
+            widening: Widening::new(),
             started: 0,
+            config,
         }
     }
 
     /// Connects a peer. One that is known is given the new depth and keeps what it still has in flight.
-    pub(crate) fn add_peer(&mut self, peer: P, depth: Depth) {
-        let slots = self.peers.entry(peer).or_insert_with(|| Slots::new(depth));
-        slots.depth = depth;
-        slots.connected = true;
+    pub(crate) fn add_peer(&mut self, peer: P, depth: Depth, group: u64) {
+        self.pool.add(peer, depth, group);
     }
 
     /// Takes the peer away from what waits; what it has in flight stays charged. Returns the jobs that have no
     /// eligible peer any more.
     pub(crate) fn remove_peer(&mut self, peer: &P) -> Vec<J> {
-        let Some(slots) = self.peers.get_mut(peer) else { return Vec::new() };
-        slots.connected = false;
-        if slots.is_idle() {
-            self.peers.remove(peer);
+        if !self.pool.remove(peer) {
+            return Vec::new();
         }
-        let stranded =
-            self.waiting.iter().filter(|(_, waiting)| !has_eligible_peer(&self.peers, &waiting.exclude));
-        let stranded: Vec<_> = stranded.map(|(id, _)| *id).collect();
-        stranded.into_iter().filter_map(|id| self.cancel(id)).collect()
+        let pool = &self.pool;
+        self.queue.remove_where(|waiting| !pool.has_eligible(&waiting.terms.exclude))
     }
 
     /// Whether the peer is connected, and so has the new depth.
     pub(crate) fn set_depth(&mut self, peer: &P, depth: Depth) -> bool {
-        let slots = self.peers.get_mut(peer).filter(|slots| slots.connected);
-        slots.map(|slots| slots.depth = depth).is_some()
+        self.pool.connected_mut(peer).map(|slots| slots.depth = depth).is_some()
+    }
+
+    /// Whether the peer is connected, and so has the new round trip.
+    pub(crate) fn set_rtt(&mut self, peer: &P, rtt: Duration) -> bool {
+        self.pool.connected_mut(peer).map(|slots| slots.estimates.rtt = Some(rtt)).is_some()
     }
 
     /// Queues a job. It is refused, and handed back, if it can go to no connected peer, or if it cannot start at once
@@ -85,99 +93,217 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
     pub(crate) fn submit(
         &mut self,
         job: J,
-        exclude: BTreeSet<P>,
+        terms: Terms<P>,
         max_waiting: usize,
+        now: Instant,
     ) -> Result<RequestId, (Refused, J)> {
-        if !has_eligible_peer(&self.peers, &exclude) {
+        if !self.pool.has_eligible(&terms.exclude) {
             return Err((Refused::NoEligiblePeer, job));
         }
-        if self.waiting.len() >= max_waiting && !self.could_start(&exclude) {
+        if self.queue.len() >= max_waiting && !self.could_start(&terms, now) {
             return Err((Refused::QueueFull, job));
         }
-        let id = RequestId(self.next_id);
-        self.next_id += 1;
-        self.waiting.insert(id, Waiting { exclude, job });
-        Ok(id)
+        Ok(self.queue.push(terms, job))
     }
 
     /// Takes a job back, unless it was started or taken before.
     pub(crate) fn cancel(&mut self, id: RequestId) -> Option<J> {
-        self.waiting.remove(&id).map(|waiting| waiting.job)
+        self.queue.cancel(id)
     }
 
     /// Takes back all that wait.
     pub(crate) fn drain(&mut self) -> Vec<J> {
-        std::mem::take(&mut self.waiting).into_values().map(|waiting| waiting.job).collect()
+        self.queue.remove_where(|_| true)
+    }
+
+    /// Nobody waits for this request any more: it is answered, given up or abandoned, and holds nobody up.
+    pub(crate) fn settle(&mut self, id: RequestId) {
+        self.queue.settle(id);
     }
 
     /// Starts the longest waiting job that a free peer may take. Those before it whose peers are all busy stay.
-    pub(crate) fn start_next(&mut self, selector: &mut dyn PeerSelector<P>) -> Option<Start<P, J>> {
-        if self.in_flight >= self.max_in_flight.get() || self.waiting.is_empty() {
+    pub(crate) fn start_next(
+        &mut self,
+        selector: &mut dyn PeerSelector<P>,
+        now: Instant,
+    ) -> Option<Start<P, J>> {
+        let (id, peer, cost) = self.find_start(selector, now)?;
+        let Waiting { terms, job } = self.queue.start(id)?;
+        let slot = self.charge(peer, cost, selector, now)?;
+        self.queue.started(id, terms, slot.peer.clone(), now + slot.timeouts.hedge);
+        Some(Start { id, slot, job })
+    }
+
+    /// Sends a copy of the request that holds up all others to one more peer, if its time has come, a peer has a slot
+    /// and the budget has a hedge.
+    pub(crate) fn hedge_next(
+        &mut self,
+        selector: &mut dyn PeerSelector<P>,
+        now: Instant,
+    ) -> Option<(RequestId, Slot<P>)> {
+        if self.in_flight >= self.config.max_in_flight.get() || !self.hedges.affords_one() {
             return None;
         }
-        let free: Vec<_> = self
-            .peers
-            .iter()
-            .filter(|(_, slots)| slots.free() > 0)
-            .map(|(peer, slots)| slots.candidate(peer))
-            .collect();
-        let (id, candidates) = self.waiting.iter().find_map(|(id, waiting)| {
-            let allowed = free.iter().filter(|candidate| !waiting.exclude.contains(candidate.peer));
-            let candidates: Vec<_> = allowed.copied().collect();
-            (!candidates.is_empty()).then_some((*id, candidates))
-        })?;
-        let chosen = selector.select(&candidates).peer;
-        let offered = candidates.iter().any(|candidate| candidate.peer == chosen);
-        let peer = if offered { chosen.clone() } else { candidates[0].peer.clone() };
-        self.peers.get_mut(&peer)?.charge(self.started);
-        self.started += 1;
-        self.in_flight += 1;
-        self.waiting.remove(&id).map(|waiting| Start { peer, job: waiting.job })
+        let (id, first) = self.queue.head_in_flight().filter(|(_, first)| first.hedge_at <= now)?;
+        let mut candidates = self
+            .pool
+            .candidates(&first.exclude, first.cost, |peer, slots| *peer != first.peer && !slots.rests(now));
+        let group = self.pool.group(&first.peer);
+        let elsewhere = |candidate: &Candidate<'_, P>| self.pool.group(candidate.peer) != group;
+        if candidates.iter().any(elsewhere) {
+            candidates.retain(elsewhere);
+        }
+        let peer = choose(selector, &candidates)?;
+        let cost = first.cost;
+        self.queue.hedged(id);
+        self.hedges.spend();
+        self.charge(peer, cost, selector, now).map(|slot| (id, slot))
     }
 
-    /// Gives back the slot of one [`Start`].
-    pub(crate) fn release(&mut self, peer: &P) {
-        debug_assert!(self.in_flight > 0, "released more than was started");
-        self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(slots) = self.peers.get_mut(peer) {
-            slots.release();
-            if slots.is_idle() && !slots.connected {
-                self.peers.remove(peer);
-            }
+    /// An answer has come: measures it, and holds its bytes until [`give_back`](Self::give_back).
+    pub(crate) fn arrived(&mut self, slot: &Slot<P>, bytes: u64, now: Instant) -> Sample {
+        let measured = match self.pool.get_mut(&slot.peer) {
+            Some(slots) => slots.estimates.measure(slot.cost, slot.sent, now),
+            None => Sample::new(slot.cost.kind, now.saturating_duration_since(slot.sent)),
+        };
+        if measured.elapsed < slot.timeouts.soft {
+            self.widening.answered_in_time();
+        }
+        // A transport that does not tell sizes has to be believed in its expectations.
+        let bytes = if bytes == 0 { slot.cost.bytes } else { bytes };
+        self.bytes.take(bytes);
+        Sample { bytes, ..measured }
+    }
+
+    pub(crate) fn give_back(&mut self, bytes: u64) {
+        self.bytes.give_back(bytes);
+    }
+
+    pub(crate) fn timed_out(&mut self, peer: &P) {
+        self.widening.timed_out(peer.clone(), self.pool.connected().count());
+    }
+
+    /// An answer was used.
+    pub(crate) fn accepted(
+        &mut self,
+        peer: &P,
+        sample: &Sample,
+        selector: &mut dyn PeerSelector<P>,
+        now: Instant,
+    ) {
+        self.hedges.earn();
+        if let Some(slots) = self.pool.connected_mut(peer) {
+            slots.succeeded();
+            slots.estimates.learn(sample);
+            selector.on_completed(peer, sample, now);
         }
     }
 
-    /// How many more jobs that exclude nobody could start now.
-    pub(crate) fn capacity(&self) -> usize {
-        let free = self.peers.values().map(Slots::free).sum::<usize>();
-        free.min(self.max_in_flight.get().saturating_sub(self.in_flight))
+    /// A request failed or its answer was rejected. Returns how long the peer rests.
+    pub(crate) fn failed(
+        &mut self,
+        peer: &P,
+        selector: &mut dyn PeerSelector<P>,
+        now: Instant,
+    ) -> Option<Duration> {
+        let rest = self.config.rest_after_failure;
+        let rest = self.pool.connected_mut(peer).map(|slots| slots.failed(rest, now))?;
+        selector.on_failed(peer, now);
+        (!rest.is_zero()).then_some(rest)
+    }
+
+    /// Gives back one slot and the bytes that were expected.
+    pub(crate) fn release(&mut self, slot: &Slot<P>) {
+        debug_assert!(self.in_flight > 0, "released more than was started");
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.bytes.give_back(slot.cost.bytes);
+        self.pool.release(&slot.peer, slot.work);
+    }
+
+    /// How many more jobs that exclude nobody could start now, as far as slots go.
+    pub(crate) fn capacity(&self, now: Instant) -> usize {
+        self.pool.free_slots(now).min(self.config.max_in_flight.get().saturating_sub(self.in_flight))
     }
 
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.queue.len()
     }
 
     pub(crate) const fn in_flight(&self) -> usize {
         self.in_flight
     }
 
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.bytes.used()
+    }
+
     pub(crate) fn loads(&self) -> Vec<PeerLoad<P>> {
-        let connected = self.peers.iter().filter(|(_, slots)| slots.connected);
-        connected.map(|(peer, slots)| slots.load(peer)).collect()
+        self.pool.loads()
     }
 
-    fn could_start(&self, exclude: &BTreeSet<P>) -> bool {
-        self.in_flight < self.max_in_flight.get()
-            && self.peers.iter().any(|(peer, slots)| slots.free() > 0 && !exclude.contains(peer))
+    fn find_start(&self, selector: &mut dyn PeerSelector<P>, now: Instant) -> Option<(RequestId, P, Cost)> {
+        if self.in_flight >= self.config.max_in_flight.get() || !self.pool.has_free() {
+            return None;
+        }
+        let mut bytes_blocked = false;
+        for (id, Waiting { terms, .. }) in self.queue.iter() {
+            let has_bytes = self.has_bytes_for(id, terms, bytes_blocked);
+            if !has_bytes && bytes_blocked {
+                continue;
+            }
+            let candidates = self.pool.open_to(&terms.exclude, terms.cost, now);
+            if has_bytes && let Some(peer) = choose(selector, &candidates) {
+                return Some((id, peer, terms.cost));
+            }
+            // Then only those start that need no bytes, lest the small ones starve the large one.
+            bytes_blocked |= !has_bytes && !candidates.is_empty();
+        }
+        None
+    }
+
+    fn has_bytes_for(&self, id: RequestId, terms: &Terms<P>, bytes_blocked: bool) -> bool {
+        let bytes = terms.cost.bytes;
+        // What all others wait for must not wait for those others to give back their bytes.
+        bytes == 0 || self.queue.is_head(id) || (!bytes_blocked && self.bytes.fits(bytes))
+    }
+
+    fn charge(
+        &mut self,
+        peer: P,
+        cost: Cost,
+        selector: &mut dyn PeerSelector<P>,
+        now: Instant,
+    ) -> Option<Slot<P>> {
+        let newcomer = self.pool.newcomer(cost.kind);
+        let slots = self.pool.get_mut(&peer)?;
+        let own = slots.estimates.kind(cost.kind);
+        let work = own.or(newcomer).map_or(Duration::ZERO, |estimate| estimate.work(cost));
+        slots.charge(self.started, work);
+        self.started += 1;
+        self.in_flight += 1;
+        self.bytes.take(cost.bytes);
+        selector.on_sent(&peer, now);
+        let timeouts = Timeouts::new(&self.config, own, newcomer, cost, self.widening.factor());
+        Some(Slot { peer, cost, sent: now, timeouts, work })
+    }
+
+    fn could_start(&self, terms: &Terms<P>, now: Instant) -> bool {
+        let open = |terms: &Terms<P>| !self.pool.open_to(&terms.exclude, terms.cost, now).is_empty();
+        // Between changes, whatever waits although a peer is free for it waits for bytes.
+        let bytes_blocked = || self.queue.iter().any(|(_, other)| open(&other.terms));
+        let bytes = terms.cost.bytes;
+        self.in_flight < self.config.max_in_flight.get()
+            && open(terms)
+            && (bytes == 0 || self.queue.would_be_head(terms) || (self.bytes.fits(bytes) && !bytes_blocked()))
     }
 }
 
-#[derive(Debug)]
-struct Waiting<P, J> {
-    exclude: BTreeSet<P>,
-    job: J,
-}
-
-fn has_eligible_peer<P: Ord>(peers: &BTreeMap<P, Slots>, exclude: &BTreeSet<P>) -> bool {
-    peers.iter().any(|(peer, slots)| slots.connected && !exclude.contains(peer))
+fn choose<P: Clone + Ord + 'static>(
+    selector: &mut dyn PeerSelector<P>,
+    candidates: &[Candidate<'_, P>],
+) -> Option<P> {
+    let first = candidates.first()?;
+    let chosen = selector.select(candidates).peer;
+    let offered = candidates.iter().any(|candidate| candidate.peer == chosen);
+    Some(if offered { chosen.clone() } else { first.peer.clone() })
 }

@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use crate::plan::Plan;
 use crate::rate::CompletionRate;
 
 /// Where the work of an executor stands, see [`Executor::progress`](crate::Executor::progress).
@@ -21,6 +22,12 @@ pub struct Progress {
     pub cancelled: u64,
     /// Of those that passed their soft timeout, how many were answered all the same.
     pub late: u64,
+    /// Answers that their callers rejected; each counts in `succeeded` or `late` too.
+    pub rejected: u64,
+    /// Copies sent to a second peer.
+    pub hedged: u64,
+    /// Bytes of answers expected or held, of [`Config::max_bytes`](crate::Config::max_bytes).
+    pub held_bytes: u64,
     /// How long the present work will take, from the measured rate at which requests end, as of the latest change.
     /// `None` until one has ended, zero when nothing is left to do.
     pub eta: Option<Duration>,
@@ -33,6 +40,8 @@ pub(crate) struct Tally {
     failed: u64,
     cancelled: u64,
     late: u64,
+    rejected: u64,
+    hedged: u64,
     /// Sent, and not yet ended for the caller.
     awaited: usize,
     /// Held back by batches.
@@ -81,17 +90,32 @@ impl Tally {
         self.late += 1;
     }
 
-    pub(crate) fn progress(&mut self, queued: usize, in_flight: usize, now: Instant) -> Progress {
-        let waiting = queued + self.backlog;
+    pub(crate) const fn rejected(&mut self) {
+        self.rejected += 1;
+    }
+
+    pub(crate) const fn hedged(&mut self) {
+        self.hedged += 1;
+    }
+
+    pub(crate) fn progress<P: Clone + Ord + 'static, J>(
+        &mut self,
+        plan: &Plan<P, J>,
+        now: Instant,
+    ) -> Progress {
+        let waiting = plan.waiting() + self.backlog;
         let remaining = waiting + self.awaited;
         self.rate.set_busy(remaining > 0, now);
         Progress {
             waiting,
-            in_flight,
+            in_flight: plan.in_flight(),
             succeeded: self.succeeded,
             failed: self.failed,
             cancelled: self.cancelled,
             late: self.late,
+            rejected: self.rejected,
+            hedged: self.hedged,
+            held_bytes: plan.held_bytes(),
             eta: self.rate.eta(remaining),
         }
     }

@@ -1,45 +1,77 @@
+mod expected_completion;
 mod least_loaded;
+mod lowest_latency;
 mod round_robin;
 
+pub use expected_completion::ExpectedCompletion;
 pub use least_loaded::LeastLoaded;
+pub use lowest_latency::LowestLatency;
 pub use round_robin::RoundRobin;
 
-use crate::Depth;
+use std::time::{Duration, Instant};
+
+use crate::{Depth, Sample};
 
 /// Chooses the peer for the next request.
 ///
 /// The executor asks whenever a request may start, and offers exactly the peers that may take it: connected, with a
-/// free slot, not excluded by the request. The caps hold whatever the selector says; it only decides who comes first.
+/// free slot, not excluded by the request, not at rest after failures. The caps hold whatever the selector says; it
+/// only decides who comes first. A selector that learns is told what becomes of its choices.
 ///
 /// # Writing one's own
 ///
 /// ```
-/// use spv_executor::{Candidate, Depth, PeerSelector};
+/// use std::{collections::BTreeMap, time::Instant};
+/// use spv_executor::{Candidate, Depth, PeerSelector, Sample};
 ///
-/// /// Keeps to the peers at the front of the alphabet for as long as they have room.
-/// struct Alphabetical;
+/// /// Whoever answered most; at first, the front of the alphabet.
+/// #[derive(Default)]
+/// struct Proven(BTreeMap<&'static str, u64>);
 ///
-/// impl PeerSelector<&'static str> for Alphabetical {
+/// impl PeerSelector<&'static str> for Proven {
 ///     fn select<'c>(
 ///         &mut self,
 ///         candidates: &'c [Candidate<'c, &'static str>],
 ///     ) -> &'c Candidate<'c, &'static str> {
-///         &candidates[0] // never empty, and in the order of the peers
+///         let answers = |peer| std::cmp::Reverse(self.0.get(peer));
+///         candidates.iter().min_by_key(|candidate| answers(candidate.peer)).expect("never empty")
+///     }
+///
+///     fn on_completed(&mut self, peer: &&'static str, _answer: &Sample, _now: Instant) {
+///         *self.0.entry(peer).or_default() += 1;
+///     }
+///
+///     fn on_removed(&mut self, peer: &&'static str) {
+///         self.0.remove(peer);
 ///     }
 /// }
 ///
 /// let candidates = [Candidate::new(&"a", Depth::TWO), Candidate::new(&"b", Depth::TWO)];
-/// assert_eq!(*Alphabetical.select(&candidates).peer, "a");
+/// assert_eq!(*Proven::default().select(&candidates).peer, "a");
 /// ```
 ///
 /// - Be deterministic: equal calls in equal order give equal choices, so that a run can be replayed. A selector that
-///   wants chance takes a seeded generator when it is made and draws from nothing else.
-/// - Be quick, do not block, do not panic and do not call the executor: the call is made under its lock.
+///   wants chance takes a seed when it is made and draws from nothing else.
+/// - Be quick, do not block, do not panic and do not call the executor: the calls are made under its lock.
+#[expect(unused_variables, reason = "the names are the documentation of hooks that do nothing by default")]
 pub trait PeerSelector<P>: Send + 'static {
     /// Chooses one of `candidates`, which is never empty and sorted by peer.
     ///
     /// A choice that was not offered is overruled: the first candidate is taken instead.
     fn select<'c>(&mut self, candidates: &'c [Candidate<'c, P>]) -> &'c Candidate<'c, P>;
+
+    /// A request was sent to `peer`.
+    fn on_sent(&mut self, peer: &P, now: Instant) {}
+
+    /// An answer of `peer` was used: its [`Permit`](crate::Permit) has ended without a rejection. Nothing else is an
+    /// achievement, so that wrong answers, however quick, do not make a peer look good.
+    fn on_completed(&mut self, peer: &P, answer: &Sample, now: Instant) {}
+
+    /// A request to `peer` failed at the hard limit or by an error, or its answer was rejected.
+    fn on_failed(&mut self, peer: &P, now: Instant) {}
+
+    /// `peer` was removed; nothing more is told of it unless it comes back.
+    fn on_removed(&mut self, peer: &P) {}
 }
 
 /// A peer that may take the next request.
@@ -48,20 +80,26 @@ pub trait PeerSelector<P>: Send + 'static {
 pub struct Candidate<'a, P> {
     /// The peer.
     pub peer: &'a P,
-    /// Its cap.
+    /// How many requests it may have at present.
     pub depth: Depth,
     /// Requests it has now; below `depth`.
     pub in_flight: usize,
     /// The place of its latest request in the sequence of all that were started, `None` if it has had none.
     /// Greater is more recent.
     pub last_assigned: Option<u64>,
+    /// Failures and rejected answers since its last good answer.
+    pub failures: u32,
+    /// When it would have answered this request, from now: the round trip, what it has to do before, and this. From
+    /// used answers to this kind of request; for a peer without any, from those of the others; `None` if there are
+    /// none at all.
+    pub expected: Option<Duration>,
 }
 
 impl<'a, P> Candidate<'a, P> {
     /// An idle peer that has had no request yet, for tests of a selector.
     #[must_use]
     pub const fn new(peer: &'a P, depth: Depth) -> Self {
-        Self { peer, depth, in_flight: 0, last_assigned: None }
+        Self { peer, depth, in_flight: 0, last_assigned: None, failures: 0, expected: None }
     }
 }
 
@@ -73,3 +111,10 @@ impl<P> Clone for Candidate<'_, P> {
 }
 
 impl<P> Copy for Candidate<'_, P> {}
+
+/// How much worse than measured a peer is taken to be after so many failures in a row.
+fn penalty(failures: u32) -> f64 {
+    f64::from(1_u32 << failures.min(MAX_PENALTY_DOUBLINGS))
+}
+
+const MAX_PENALTY_DOUBLINGS: u32 = 6;

@@ -1,6 +1,6 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -8,11 +8,16 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::answered::Answered;
+use crate::call::{Call, CopyEnd, Message};
 use crate::flight::{Charge, Flight};
-use crate::metrics::Metrics;
-use crate::plan::{Plan, Refused, RequestId};
+use crate::metrics::{ANSWERED, Metrics};
+use crate::pending::{Pending, Submitted};
+use crate::plan::{Plan, Refused, RequestId, Slot, Terms};
 use crate::progress::{Ending, Tally};
-use crate::{Config, ExecuteError, ExecuteResult, PeerSelector, Progress, Transport};
+use crate::{
+    Completed, Config, ExecuteError, ExecuteResult, LateError, PeerSelector, Permit, Progress, Transport,
+};
 
 /// What the handles of an executor and its tasks share.
 pub(crate) struct Shared<T: Transport> {
@@ -31,12 +36,16 @@ pub(crate) struct Shared<T: Transport> {
 pub(crate) struct State<T: Transport> {
     pub(crate) plan: Plan<T::Peer, Job<T>>,
     pub(crate) tally: Tally,
-    selector: Box<dyn PeerSelector<T::Peer>>,
+    pub(crate) selector: Box<dyn PeerSelector<T::Peer>>,
+    /// Requests with a copy in flight.
+    calls: BTreeMap<RequestId, Call<T>>,
 }
 
 /// A request that waits.
 pub(crate) struct Job<T: Transport> {
     pub(crate) request: T::Request,
+    /// For a second copy.
+    pub(crate) spare: Option<T::Request>,
     pub(crate) reply: oneshot::Sender<ExecuteResult<T>>,
     pub(crate) submitted: Instant,
 }
@@ -50,24 +59,10 @@ pub(crate) enum Admission {
     FromBacklog,
 }
 
-/// A submitted request. Dropping it takes the request back if it still waits.
-#[must_use = "dropping this cancels the request"]
-pub(crate) struct Pending<T: Transport> {
-    shared: Arc<Shared<T>>,
-    id: RequestId,
-    reply: oneshot::Receiver<ExecuteResult<T>>,
-    ended: bool,
-}
-
-/// A request in the queue or on its way; or, at once, why it is neither.
-pub(crate) type Submitted<T> = Result<
-    Pending<T>,
-    ExecuteError<<T as Transport>::Peer, <T as Transport>::Response, <T as Transport>::Error>,
->;
-
 impl<T: Transport> Shared<T> {
     pub(crate) fn new(transport: T, selector: Box<dyn PeerSelector<T::Peer>>, config: Config) -> Arc<Self> {
-        let plan = Plan::new(config.max_in_flight);
+        let plan = Plan::new(config.clone());
+        let state = State { plan, tally: Tally::default(), selector, calls: BTreeMap::new() };
         Arc::new(Self {
             transport,
             config,
@@ -76,7 +71,7 @@ impl<T: Transport> Shared<T> {
             tasks: TaskTracker::new(),
             progress: watch::Sender::new(Progress::default()),
             runtime: Handle::current(),
-            state: Mutex::new(State { plan, tally: Tally::default(), selector }),
+            state: Mutex::new(state),
         })
     }
 
@@ -87,13 +82,9 @@ impl<T: Transport> Shared<T> {
         let mut state = self.state.lock();
         let now = now();
         let result = change(&mut state, now);
-        let State { plan, tally, selector } = &mut *state;
-        while let Some(start) = plan.start_next(&mut **selector) {
-            tally.sent();
-            let charge = Charge::new(self, start.peer);
-            flights.push(Flight::new(charge, start.job, now));
-        }
-        let progress = tally.progress(plan.waiting(), plan.in_flight(), now);
+        state.start(self, &mut flights, now);
+        let State { plan, tally, .. } = &mut *state;
+        let progress = tally.progress(plan, now);
         self.metrics.moved(&self.progress.send_replace(progress), &progress);
         drop(state);
         // After the lock: a runtime that is shutting down drops what is spawned on the spot, and a dropped flight
@@ -112,9 +103,15 @@ impl<T: Transport> Shared<T> {
         self: &Arc<Self>,
         request: T::Request,
         exclude: BTreeSet<T::Peer>,
+        order: Option<u64>,
         admission: Admission,
     ) -> Submitted<T> {
         let (sender, reply) = oneshot::channel();
+        // The transport's code has no place in the lock.
+        let cost = self.transport.cost(&request);
+        let hedging = order.filter(|_| self.config.hedge_budget > 0);
+        let spare = hedging.and_then(|_| self.transport.duplicate(&request));
+        let terms = Terms { exclude, cost, order, may_hedge: spare.is_some() };
         let submitted = self.update(|state, now| {
             let max_waiting = match admission {
                 Admission::Bounded => self.config.max_waiting,
@@ -123,11 +120,11 @@ impl<T: Transport> Shared<T> {
                     usize::MAX
                 }
             };
-            let job = Job { request, reply: sender, submitted: now };
+            let job = Job { request, spare, reply: sender, submitted: now };
             let submitted = if self.stop.is_cancelled() {
                 Err((ExecuteError::Closed, job))
             } else {
-                state.plan.submit(job, exclude, max_waiting).map_err(|(refused, job)| match refused {
+                state.plan.submit(job, terms, max_waiting, now).map_err(|(refused, job)| match refused {
                     Refused::NoEligiblePeer => (ExecuteError::NoEligiblePeer, job),
                     Refused::QueueFull => (ExecuteError::QueueFull { max_waiting }, job),
                 })
@@ -139,12 +136,27 @@ impl<T: Transport> Shared<T> {
         });
         // A refused job is dropped here and not above: it is the caller's type, and its drop has no place in the lock.
         let id = submitted.map_err(|(error, _)| error)?;
-        Ok(Pending { shared: Arc::clone(self), id, reply, ended: false })
+        Ok(Pending::new(self, id, reply))
+    }
+
+    /// The caller of a request has gone.
+    pub(crate) fn cancel(self: &Arc<Self>, id: RequestId) {
+        let job = self.update(|state, _| {
+            let job = state.plan.cancel(id);
+            match job {
+                Some(_) => self.end_unsent(state, Ending::Cancelled),
+                None => state.plan.settle(id),
+            }
+            job
+        });
+        // Outside the lock, as in `submit`.
+        drop(job);
     }
 
     pub(crate) fn remove_peer(self: &Arc<Self>, peer: &T::Peer) {
         let stranded = self.update(|state, _| {
             let stranded = state.plan.remove_peer(peer);
+            state.selector.on_removed(peer);
             let ending = Ending::Failed(ExecuteError::<(), (), ()>::NoEligiblePeer.kind());
             stranded.iter().for_each(|_| self.end_unsent(state, ending));
             stranded
@@ -153,6 +165,80 @@ impl<T: Transport> Shared<T> {
             // A caller that has gone does not want the reason.
             let _ = job.reply.send(Err(ExecuteError::NoEligiblePeer));
         }
+    }
+
+    pub(crate) fn soft_timeout(self: &Arc<Self>, id: RequestId, peer: &T::Peer, after: Duration) {
+        let message = self.update(|state, now| {
+            state.plan.timed_out(peer);
+            let message = state.calls.get_mut(&id)?.soft_timeout(peer.clone(), after)?;
+            self.count(state, id, &message, now);
+            Some(message)
+        });
+        if let Some(message) = message {
+            message.deliver();
+        }
+    }
+
+    /// Gives back the slot of a copy before anybody is told, so that a caller who goes on at once finds it free and
+    /// the counters moved.
+    pub(crate) fn copy_ended(
+        self: &Arc<Self>,
+        id: RequestId,
+        slot: &Slot<T::Peer>,
+        copy: CopyEnd<T>,
+        answer: Result<(T::Response, u64), LateError<T::Error>>,
+    ) {
+        let (rest, ended) = self.update(|state, now| {
+            state.plan.release(slot);
+            let rest = match &answer {
+                Err(error) if !matches!(error, LateError::Closed) => {
+                    state.plan.failed(&slot.peer, &mut *state.selector, now)
+                }
+                _ => None,
+            };
+            let queued = state.calls.get(&id).map(Call::queued).unwrap_or_default();
+            let result = answer.map(|(response, size)| {
+                let sample = state.plan.arrived(slot, size, now);
+                self.metrics.answered(sample.elapsed);
+                let permit = Permit::new(Answered::new(self, slot.peer.clone(), sample), sample.bytes);
+                Completed { peer: slot.peer.clone(), response, queued, elapsed: sample.elapsed, permit }
+            });
+            let message = state.calls.get_mut(&id).map(|call| call.ended(copy, result));
+            if let Some(message) = &message {
+                self.count(state, id, message, now);
+            }
+            let over = state.calls.get(&id).is_some_and(Call::is_over);
+            (rest, (message, over.then(|| state.calls.remove(&id))))
+        });
+        self.wake_after(rest);
+        // With what is left of the call, a request nobody needs any more.
+        if let (Some(message), _rest_of_call) = ended {
+            message.deliver();
+        }
+    }
+
+    /// A copy's task was dropped.
+    pub(crate) fn abandon(self: &Arc<Self>, id: RequestId, slot: &Slot<T::Peer>) {
+        let call = self.update(|state, _| {
+            state.plan.release(slot);
+            state.plan.settle(id);
+            state.calls.remove(&id)
+        });
+        drop(call);
+    }
+
+    /// Starts what may start when a peer has rested.
+    pub(crate) fn wake_after(self: &Arc<Self>, rest: Option<Duration>) {
+        let Some(rest) = rest else { return };
+        let shared = Arc::clone(self);
+        let wake = async move {
+            tokio::select! {
+                biased;
+                () = shared.stop.cancelled() => {}
+                () = tokio::time::sleep(rest) => shared.update(|_, _| ()),
+            }
+        };
+        self.tasks.spawn_on(wake, &self.runtime);
     }
 
     /// Ends everything. Callers see `Closed`, because the senders of their replies are dropped.
@@ -173,30 +259,46 @@ impl<T: Transport> Shared<T> {
         state.tally.ended_unsent(ending);
         self.metrics.ended(ending.label());
     }
-}
 
-impl<T: Transport> Pending<T> {
-    pub(crate) async fn outcome(mut self) -> ExecuteResult<T> {
-        let result = (&mut self.reply).await;
-        self.ended = true;
-        result.unwrap_or(Err(ExecuteError::Closed))
+    fn count(&self, state: &mut State<T>, id: RequestId, message: &Message<T>, now: Instant) {
+        if let Some(ending) = message.ending() {
+            state.plan.settle(id);
+            state.tally.ended(ending, now);
+            self.metrics.ended(ending.label());
+        }
+        match message {
+            Message::Caller { hedge, .. } => hedge.iter().for_each(|hedge| self.metrics.hedge_ended(hedge)),
+            Message::Late { result, .. } => {
+                self.metrics.ended_late(result.as_ref().map_or_else(LateError::kind, |_| ANSWERED));
+                if result.is_ok() {
+                    state.tally.answered_late();
+                }
+            }
+            Message::Nobody { .. } => {}
+        }
     }
 }
 
-impl<T: Transport> Drop for Pending<T> {
-    fn drop(&mut self) {
-        if self.ended {
-            return;
+impl<T: Transport> State<T> {
+    fn start(&mut self, shared: &Arc<Shared<T>>, flights: &mut Vec<Flight<T>>, now: Instant) {
+        let Self { plan, tally, selector, calls } = self;
+        // First: everybody waits for what is hedged, and there is little of it.
+        while let Some((id, slot)) = plan.hedge_next(&mut **selector, now) {
+            // The plan hedges only what has a call and a spare.
+            let Some(request) = calls.get_mut(&id).and_then(Call::hedge) else {
+                plan.release(&slot);
+                continue;
+            };
+            tally.hedged();
+            flights.push(Flight::new(Charge::new(shared, id, slot, true), request, false));
         }
-        let job = self.shared.update(|state, _| {
-            let job = state.plan.cancel(self.id);
-            if job.is_some() {
-                self.shared.end_unsent(state, Ending::Cancelled);
-            }
-            job
-        });
-        // Outside the lock, as in `submit`.
-        drop(job);
+        while let Some(start) = plan.start_next(&mut **selector, now) {
+            tally.sent();
+            let (call, request) = Call::new(start.job, now);
+            let charge = Charge::new(shared, start.id, start.slot, false);
+            flights.push(Flight::new(charge, request, call.may_hedge()));
+            calls.insert(start.id, call);
+        }
     }
 }
 

@@ -1,4 +1,8 @@
-use crate::{Candidate, Depth};
+use std::time::{Duration, Instant};
+
+use crate::adaptive_depth::worthwhile;
+use crate::estimates::{Estimates, KindEstimate};
+use crate::{Candidate, Cost, Depth};
 
 /// What one connected peer has to do, see [`Executor::peers`](crate::Executor::peers).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,67 +12,135 @@ pub struct PeerLoad<P> {
     pub peer: P,
     /// Its cap.
     pub depth: Depth,
+    /// How many requests are worthwhile at present, at most `depth`.
+    pub adapted_depth: Depth,
     /// Requests it has now, those past their soft timeout included. Above `depth` only after `depth` was lowered.
     pub in_flight: usize,
     /// The most it ever had at the same time.
     pub max_in_flight: usize,
     /// Requests started with it so far.
     pub requests: u64,
+    /// Failures and rejected answers since its last good answer.
+    pub failures: u32,
 }
 
-/// The slots of one peer.
+/// The slots of one peer, and what is known of it.
 #[derive(Debug)]
 pub(crate) struct Slots {
     pub(crate) depth: Depth,
+    /// Peers of one group are likely to fail together.
+    pub(crate) group: u64,
     /// False once removed: the entry then only waits for its last request to end.
     pub(crate) connected: bool,
+    pub(crate) estimates: Estimates,
     in_flight: usize,
     max_in_flight: usize,
     requests: u64,
     last_assigned: Option<u64>,
+    /// How long the requests in flight will occupy the peer.
+    backlog: Duration,
+    failures: u32,
+    rests_until: Option<Instant>,
 }
 
 impl Slots {
-    pub(crate) const fn new(depth: Depth) -> Self {
-        Self { depth, connected: true, in_flight: 0, max_in_flight: 0, requests: 0, last_assigned: None }
+    pub(crate) fn new(depth: Depth, group: u64) -> Self {
+        Self {
+            depth,
+            group,
+            connected: true,
+            estimates: Estimates::default(),
+            in_flight: 0,
+            max_in_flight: 0,
+            requests: 0,
+            last_assigned: None,
+            backlog: Duration::ZERO,
+            failures: 0,
+            rests_until: None,
+        }
     }
 
     /// How many more requests the peer may take now.
-    pub(crate) const fn free(&self) -> usize {
-        if self.connected { self.depth.get().saturating_sub(self.in_flight) } else { 0 }
+    pub(crate) fn free(&self, adaptive: bool) -> usize {
+        if self.connected { self.present_depth(adaptive).get().saturating_sub(self.in_flight) } else { 0 }
     }
 
     pub(crate) const fn is_idle(&self) -> bool {
         self.in_flight == 0
     }
 
-    pub(crate) fn charge(&mut self, sequence: u64) {
+    /// Whether others should be asked first.
+    pub(crate) fn rests(&self, now: Instant) -> bool {
+        self.rests_until.is_some_and(|until| now < until)
+    }
+
+    pub(crate) fn charge(&mut self, sequence: u64, work: Duration) {
         self.in_flight += 1;
         self.max_in_flight = self.max_in_flight.max(self.in_flight);
         self.requests += 1;
         self.last_assigned = Some(sequence);
+        self.backlog = self.backlog.saturating_add(work);
     }
 
-    pub(crate) fn release(&mut self) {
+    pub(crate) fn release(&mut self, work: Duration) {
         debug_assert!(self.in_flight > 0, "released a slot that was not charged");
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.backlog = if self.in_flight == 0 { Duration::ZERO } else { self.backlog.saturating_sub(work) };
     }
 
-    pub(crate) const fn candidate<'a, P>(&self, peer: &'a P) -> Candidate<'a, P> {
+    pub(crate) const fn succeeded(&mut self) {
+        self.failures = 0;
+        self.rests_until = None;
+    }
+
+    /// Lets the peer rest, twice as long after each failure in a row.
+    pub(crate) fn failed(&mut self, rest: Duration, now: Instant) -> Duration {
+        let rest = rest.saturating_mul(1 << self.failures.min(MAX_REST_DOUBLINGS));
+        self.failures = self.failures.saturating_add(1);
+        self.rests_until = now.checked_add(rest);
+        rest
+    }
+
+    /// The peer, for a request that would take as long as `newcomer` says if this peer's own time is not known.
+    pub(crate) fn candidate<'a, P>(
+        &self,
+        peer: &'a P,
+        cost: Cost,
+        newcomer: Option<KindEstimate>,
+        adaptive: bool,
+    ) -> Candidate<'a, P> {
+        let estimate = self.estimates.kind(cost.kind).or(newcomer);
+        let way = self.estimates.rtt.unwrap_or_default().saturating_add(self.backlog);
         Candidate {
+            peer,
+            depth: self.present_depth(adaptive),
             in_flight: self.in_flight,
             last_assigned: self.last_assigned,
-            ..Candidate::new(peer, self.depth)
+            failures: self.failures,
+            expected: estimate.map(|estimate| way.saturating_add(estimate.work(cost))),
         }
     }
 
-    pub(crate) fn load<P: Clone>(&self, peer: &P) -> PeerLoad<P> {
+    pub(crate) fn load<P: Clone>(&self, peer: &P, adaptive: bool) -> PeerLoad<P> {
         PeerLoad {
             peer: peer.clone(),
             depth: self.depth,
+            adapted_depth: self.present_depth(adaptive),
             in_flight: self.in_flight,
             max_in_flight: self.max_in_flight,
             requests: self.requests,
+            failures: self.failures,
+        }
+    }
+
+    /// The cap, until there is a round trip and an answer to judge by.
+    fn present_depth(&self, adaptive: bool) -> Depth {
+        match (self.estimates.rtt, self.estimates.typical()) {
+            (Some(rtt), Some((occupied, bytes))) if adaptive => worthwhile(self.depth, rtt, occupied, bytes),
+            _ => self.depth,
         }
     }
 }
+
+/// A peer that has failed this often rests 64 times as long as after its first failure.
+const MAX_REST_DOUBLINGS: u32 = 6;

@@ -1,10 +1,17 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
+use crate::Cost;
+
 /// Sends one request to one peer and waits for its answer.
 ///
 /// This is all an [`Executor`](crate::Executor) knows of the outside. How bytes travel, how an answer is told from
-/// others and whether it is valid is the transport's business.
+/// others and whether it is valid is the transport's business. [`send`](Self::send) is enough to begin with; each of
+/// the other methods lets the executor do one more thing.
+#[expect(
+    unused_variables,
+    reason = "the names are the documentation of methods that know nothing by default"
+)]
 pub trait Transport: Send + Sync + 'static {
     /// What names a peer. If a peer can come back on a new connection, name the connection, not the address: then a
     /// reconnected peer does not inherit the load of its old connection.
@@ -26,4 +33,27 @@ pub trait Transport: Send + Sync + 'static {
         peer: &Self::Peer,
         request: Self::Request,
     ) -> impl Future<Output = Result<Self::Response, Self::Error>> + Send;
+
+    /// What `request` will ask of a peer: its kind, for times measured per kind, and the expected bytes, for the byte
+    /// budget. By default all are of one kind and unknown size.
+    fn cost(&self, request: &Self::Request) -> Cost {
+        Cost::default()
+    }
+
+    /// The size of an answer in bytes. By default 0, which stands for the expected size.
+    fn size(&self, response: &Self::Response) -> u64 {
+        0
+    }
+
+    /// A copy of `request` for one more peer, or `None`, the default, if it must not be sent twice. Without copies
+    /// there is no hedging.
+    fn duplicate(&self, request: &Self::Request) -> Option<Self::Request> {
+        None
+    }
+
+    /// Peers of the same group are likely to be slow together, such as those of one network: a copy prefers a peer of
+    /// another. By default all are of one group.
+    fn group(&self, peer: &Self::Peer) -> u64 {
+        0
+    }
 }

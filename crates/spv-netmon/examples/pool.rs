@@ -32,7 +32,8 @@ fn main() -> Result<(), spv_netmon::ConfigError> {
         }
         let conditions = monitor.conditions(now);
         if second % 5 == 4 {
-            println!("{second:>2} s  peers answer in {base} ms  high latency: {}", conditions.high_latency);
+            let (high, slow) = (conditions.high_latency, conditions.slow_link);
+            println!("{second:>2} s  peers answer in {base} ms  high latency: {high:<5}  slow link: {slow}");
         }
     }
     println!("\npeer  srtt     timeout  throughput  service  reliability");
@@ -43,7 +44,7 @@ fn main() -> Result<(), spv_netmon::ConfigError> {
             health.srtt.unwrap_or_default().as_millis(),
             health.rto.as_millis(),
             health.throughput.unwrap_or_default() / 1000.0,
-            health.service_time["list"].as_millis(),
+            health.kinds["list"].service_time.unwrap_or_default().as_millis(),
             health.reliability.ratio,
             health.reliability.samples,
         );

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use crate::{config::Config, throughput::as_f64};
+use crate::{config::Config, pace::Baseline, throughput::as_f64};
 
 /// What the network as a whole is like at the moment, judged by the median peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Conditions {
     /// Round trips are long.
     pub high_latency: bool,
@@ -11,13 +12,15 @@ pub struct Conditions {
     pub low_bandwidth: bool,
     /// Requests often fail.
     pub unstable: bool,
+    /// Round trips have grown for most peers at once: the reason is on our side, see [`Pace`](crate::Pace).
+    pub slow_link: bool,
 }
 
 impl Conditions {
     /// Whether nothing is wrong, as far as is known.
     #[must_use]
     pub const fn is_optimal(&self) -> bool {
-        !self.high_latency && !self.low_bandwidth && !self.unstable
+        !self.high_latency && !self.low_bandwidth && !self.unstable && !self.slow_link
     }
 
     /// Moves each condition whose measurement passed its threshold. Without a measurement it stays: no
@@ -37,6 +40,9 @@ impl Conditions {
                 rate <= as_f64(config.low_bandwidth_enter)
             };
         }
+        if let Some(baseline) = pool.baseline {
+            self.slow_link = baseline.link_is_slow(self.slow_link, config);
+        }
         if let Some(ratio) = pool.reliability {
             self.unstable =
                 if self.unstable { ratio < config.unstable_leave } else { ratio <= config.unstable_enter };
@@ -50,6 +56,7 @@ pub(crate) struct PoolMedians {
     pub(crate) round_trip: Option<Duration>,
     pub(crate) bytes_per_second: Option<f64>,
     pub(crate) reliability: Option<f64>,
+    pub(crate) baseline: Option<Baseline>,
 }
 
 pub(crate) fn median_duration(mut values: Vec<Duration>) -> Option<Duration> {
@@ -83,13 +90,15 @@ mod tests {
             round_trip: Some(ms(round_trip_ms)),
             bytes_per_second: Some(bytes_per_second),
             reliability: Some(reliability),
+            baseline: None,
         }
     }
 
     #[test]
     fn each_condition_enters_and_leaves_at_its_own_thresholds() {
         let config = Config::default();
-        let all = Conditions { high_latency: true, low_bandwidth: true, unstable: true };
+        let all =
+            Conditions { high_latency: true, low_bandwidth: true, unstable: true, ..Conditions::default() };
         let mut conditions = Conditions::default();
         for (step, pool, expected) in [
             ("just good enough", pool(399, 65_537.0, 0.71), Conditions::default()),
@@ -121,7 +130,8 @@ mod tests {
             start in any::<[bool; 3]>(),
             pools in prop::collection::vec((251u64..400, 65_537.0..131_072.0, 0.701..0.85), 1..30),
         ) {
-            let before = Conditions { high_latency: start[0], low_bandwidth: start[1], unstable: start[2] };
+            let [high_latency, low_bandwidth, unstable] = start;
+            let before = Conditions { high_latency, low_bandwidth, unstable, slow_link: false };
             let mut conditions = before;
             for (round_trip, rate, reliability) in pools {
                 conditions.update(&pool(round_trip, rate, reliability), &Config::default());

@@ -30,6 +30,11 @@ pub struct Config {
     /// Largest retransmission timeout. Default 1 minute, not below `rto_min` (RFC 6298, 2.5).
     #[serde(with = "humantime_serde")]
     pub rto_max: Duration,
+    /// How far back the smallest round trip is looked for. Default 5 minutes, above 0.
+    ///
+    /// Longer, and a way that has become longer for good is taken for a slow one for longer.
+    #[serde(with = "humantime_serde")]
+    pub min_rtt_window: Duration,
     /// Silence after which a peer no longer counts towards the pool's conditions. Default 5 minutes, above 0.
     #[serde(with = "humantime_serde")]
     pub stale_after: Duration,
@@ -48,6 +53,14 @@ pub struct Config {
     pub unstable_enter: f64,
     /// Median reliability at or above which it no longer is. Default 0.85, range 0 to 1, above the one to enter.
     pub unstable_leave: f64,
+    /// Our own link is slow when the median peer's round trip is this many times its smallest. Default 2.
+    pub slow_link_enter: f64,
+    /// It no longer is below so many times. Default 1.5, at least 1, below the one to enter.
+    pub slow_link_leave: f64,
+    /// A peer is slow when its round trip is this many times the median peer's. Default 3.
+    pub slow_peer_enter: f64,
+    /// It no longer is below so many times. Default 2, at least 1, below the one to enter.
+    pub slow_peer_leave: f64,
 }
 
 impl Default for Config {
@@ -60,6 +73,7 @@ impl Default for Config {
             rto_initial: Duration::from_secs(1),
             rto_min: Duration::from_secs(1),
             rto_max: Duration::from_secs(60),
+            min_rtt_window: Duration::from_secs(300),
             stale_after: Duration::from_secs(300),
             high_latency_enter: Duration::from_millis(400),
             high_latency_leave: Duration::from_millis(250),
@@ -67,6 +81,10 @@ impl Default for Config {
             low_bandwidth_leave: 128 * 1024,
             unstable_enter: 0.7,
             unstable_leave: 0.85,
+            slow_link_enter: 2.0,
+            slow_link_leave: 1.5,
+            slow_peer_enter: 3.0,
+            slow_peer_leave: 2.0,
         }
     }
 }
@@ -86,6 +104,7 @@ impl Config {
             "rto_initial",
             "must be between rto_min and rto_max",
         )?;
+        check(!self.min_rtt_window.is_zero(), "min_rtt_window", "must be above 0")?;
         check(!self.stale_after.is_zero(), "stale_after", "must be above 0")?;
         check(
             self.high_latency_leave < self.high_latency_enter,
@@ -99,7 +118,12 @@ impl Config {
         )?;
         check(ratio.contains(&self.unstable_enter), "unstable_enter", "must be 0 to 1")?;
         check(ratio.contains(&self.unstable_leave), "unstable_leave", "must be 0 to 1")?;
-        check(self.unstable_leave > self.unstable_enter, "unstable_leave", "must be above unstable_enter")
+        check(self.unstable_leave > self.unstable_enter, "unstable_leave", "must be above unstable_enter")?;
+        // Compared the way round that a NaN fails.
+        let between = |leave: f64, enter: f64| leave >= 1.0 && leave < enter && enter.is_finite();
+        let reason = "must be at least 1 and below the one to enter";
+        check(between(self.slow_link_leave, self.slow_link_enter), "slow_link_leave", reason)?;
+        check(between(self.slow_peer_leave, self.slow_peer_enter), "slow_peer_leave", reason)
     }
 }
 
@@ -134,6 +158,11 @@ mod tests {
             (Config { unstable_enter: f64::NAN, ..base() }, "unstable_enter"),
             (Config { unstable_leave: 1.5, ..base() }, "unstable_leave"),
             (Config { unstable_leave: 0.7, ..base() }, "unstable_leave"),
+            (Config { min_rtt_window: Duration::ZERO, ..base() }, "min_rtt_window"),
+            (Config { slow_link_enter: f64::NAN, ..base() }, "slow_link_leave"),
+            (Config { slow_link_leave: 0.9, ..base() }, "slow_link_leave"),
+            (Config { slow_peer_leave: 3.0, ..base() }, "slow_peer_leave"),
+            (Config { slow_peer_enter: f64::INFINITY, ..base() }, "slow_peer_leave"),
         ] {
             assert_eq!(config.validate().unwrap_err().field, field);
         }

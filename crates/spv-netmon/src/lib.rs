@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod conditions;
+mod confidence;
 mod config;
 mod error;
 mod metrics;
+mod min_rtt;
 mod monitor;
+mod pace;
 mod peer_health;
 mod peer_record;
 mod reliability;
@@ -12,9 +15,11 @@ mod rtt;
 mod throughput;
 
 pub use conditions::Conditions;
+pub use confidence::Confidence;
 pub use config::Config;
 pub use error::ConfigError;
 pub use metrics::describe as describe_metrics;
 pub use monitor::Monitor;
-pub use peer_health::PeerHealth;
+pub use pace::Pace;
+pub use peer_health::{KindHealth, PeerHealth};
 pub use reliability::Reliability;

@@ -1,17 +1,23 @@
 use std::time::Duration;
 
-use metrics::{Unit, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::conditions::Conditions;
 
 const RTT: &str = "spv_netmon_rtt_seconds";
 const CONDITION: &str = "spv_netmon_condition";
+const OUTCOMES: &str = "spv_netmon_outcomes_total";
 const PEERS: &str = "spv_netmon_tracked_peers";
+
+pub(crate) const ANSWERED: &str = "answered";
+pub(crate) const REFUSED: &str = "refused";
+pub(crate) const FAILED: &str = "failed";
 
 /// Registers the help texts of this crate's metrics with the installed recorder.
 pub fn describe() {
     describe_histogram!(RTT, Unit::Seconds, "Round trip samples of all peers");
     describe_gauge!(CONDITION, "1 while the condition holds for the pool, else 0");
+    describe_counter!(OUTCOMES, Unit::Count, "Requests reported, by outcome");
     describe_gauge!(PEERS, Unit::Count, "Peers that measurements are kept of");
 }
 
@@ -19,11 +25,18 @@ pub(crate) fn record_rtt(sample: Duration) {
     histogram!(RTT).record(sample);
 }
 
+pub(crate) fn record_outcome(outcome: &'static str) {
+    counter!(OUTCOMES, "outcome" => outcome).increment(1);
+}
+
 pub(crate) fn record_conditions(conditions: Conditions) {
-    let Conditions { high_latency, low_bandwidth, unstable } = conditions;
-    for (condition, holds) in
-        [("high_latency", high_latency), ("low_bandwidth", low_bandwidth), ("unstable", unstable)]
-    {
+    let Conditions { high_latency, low_bandwidth, unstable, slow_link } = conditions;
+    for (condition, holds) in [
+        ("high_latency", high_latency),
+        ("low_bandwidth", low_bandwidth),
+        ("unstable", unstable),
+        ("slow_link", slow_link),
+    ] {
         gauge!(CONDITION, "condition" => condition).set(f64::from(u8::from(holds)));
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     error::ConfigError,
     metrics,
+    pace::{Baseline, Pace},
     peer_health::PeerHealth,
     peer_record::PeerRecord,
 };
@@ -45,23 +46,26 @@ where
     /// A round trip was measured, best by a ping while no other request was in the peer's queue.
     pub fn on_rtt(&self, peer: &P, sample: Duration, now: Instant) {
         metrics::record_rtt(sample);
-        self.update(peer, now, |record| record.on_rtt(sample, now));
+        self.update(peer, now, |record| record.on_rtt(sample, now, &self.shared.config));
     }
 
     /// A request was answered. `elapsed` runs from sending it to the last of the `bytes`.
     pub fn on_answer(&self, peer: &P, kind: K, bytes: u64, elapsed: Duration, now: Instant) {
+        metrics::record_outcome(metrics::ANSWERED);
         self.update(peer, now, |record| record.on_answer(kind, bytes, elapsed, now, &self.shared.config));
     }
 
     /// A request was refused. This is counted but does not make the peer less reliable: it did its work,
     /// and may be on another branch or lack old data.
-    pub fn on_refusal(&self, peer: &P, _kind: &K, now: Instant) {
-        self.update(peer, now, |record| record.on_refusal(now));
+    pub fn on_refusal(&self, peer: &P, kind: &K, now: Instant) {
+        metrics::record_outcome(metrics::REFUSED);
+        self.update(peer, now, |record| record.on_refusal(kind.clone(), now));
     }
 
     /// A request failed: no answer in time, a lost connection, or an answer that was wrong.
-    pub fn on_failure(&self, peer: &P, _kind: &K, now: Instant) {
-        self.update(peer, now, |record| record.on_failure(now, &self.shared.config));
+    pub fn on_failure(&self, peer: &P, kind: &K, now: Instant) {
+        metrics::record_outcome(metrics::FAILED);
+        self.update(peer, now, |record| record.on_failure(kind.clone(), now, &self.shared.config));
     }
 
     /// Forgets a peer and returns whether it was known. A later report about it starts afresh.
@@ -90,9 +94,31 @@ where
     /// [`Config::stale_after`]. A condition that set in holds until it is clearly over.
     #[must_use]
     pub fn conditions(&self, now: Instant) -> Conditions {
-        let pool = self.medians(now);
+        self.judge(&self.medians(now))
+    }
+
+    /// Whether this peer is slow at the moment, beside the others, or the link that all of them share.
+    ///
+    /// A peer that is slow even beside others on a slow link is a [`SlowPeer`](Pace::SlowPeer). Each finding holds
+    /// until it is clearly over.
+    #[must_use]
+    pub fn pace(&self, peer: &P, now: Instant) -> Pace {
+        let (pool, config) = (self.medians(now), &self.shared.config);
+        let link_is_slow = self.judge(&pool).slow_link;
+        let Some(baseline) = pool.baseline else { return Pace::Unknown };
+        let Some(mut record) = self.shared.peers.get_mut(peer) else { return Pace::Unknown };
+        let Some(way) = record.way(now, config) else { return Pace::Unknown };
+        record.was_slow = baseline.peer_is_slow(way, record.was_slow, config);
+        match (record.was_slow, link_is_slow) {
+            (true, _) => Pace::SlowPeer,
+            (false, true) => Pace::SlowLink,
+            (false, false) => Pace::Usual,
+        }
+    }
+
+    fn judge(&self, pool: &PoolMedians) -> Conditions {
         let mut conditions = self.shared.conditions.lock();
-        conditions.update(&pool, &self.shared.config);
+        conditions.update(pool, &self.shared.config);
         metrics::record_conditions(*conditions);
         *conditions
     }
@@ -122,11 +148,13 @@ where
         let mut round_trips = Vec::new();
         let mut rates = Vec::new();
         let mut ratios = Vec::new();
+        let mut ways = Vec::new();
         for record in &self.shared.peers {
             if now.saturating_duration_since(record.last_report()) > config.stale_after {
                 continue;
             }
             let health = record.health(now, config);
+            ways.extend(record.way(now, config));
             round_trips.extend(health.srtt);
             rates.extend(health.throughput);
             if health.reliability.samples > 0 {
@@ -137,6 +165,7 @@ where
             round_trip: median_duration(round_trips),
             bytes_per_second: median_f64(rates),
             reliability: median_f64(ratios),
+            baseline: Baseline::new(&ways),
         }
     }
 }

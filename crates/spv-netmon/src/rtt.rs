@@ -12,18 +12,16 @@ pub(crate) struct RttEstimator {
 pub(crate) struct RttEstimate {
     pub(crate) smoothed: Duration,
     pub(crate) variation: Duration,
-    pub(crate) min: Duration,
 }
 
 impl RttEstimator {
     pub(crate) fn record(&mut self, sample: Duration) {
         self.estimate = Some(match self.estimate {
-            None => RttEstimate { smoothed: sample, variation: sample / 2, min: sample },
+            None => RttEstimate { smoothed: sample, variation: sample / 2 },
             Some(old) => RttEstimate {
                 // The variation is against the smoothed value before this sample.
                 variation: step(old.variation, old.smoothed.abs_diff(sample), 4),
                 smoothed: step(old.smoothed, sample, 8),
-                min: old.min.min(sample),
             },
         });
     }
@@ -72,7 +70,6 @@ mod tests {
             let estimate = rtt.estimate().unwrap();
             assert_eq!((estimate.smoothed, estimate.variation, rtt.rto(&config)), (smoothed, variation, rto));
         }
-        assert_eq!(rtt.estimate().unwrap().min, ms(80));
     }
 
     #[test]
@@ -104,7 +101,6 @@ mod tests {
             let (min, max) = (*samples.iter().min().unwrap(), *samples.iter().max().unwrap());
             prop_assert!((min..=max).contains(&estimate.smoothed));
             prop_assert!(estimate.variation <= (max - min).max(samples[0] / 2));
-            prop_assert_eq!(estimate.min, min);
         }
     }
 }

@@ -1,9 +1,8 @@
-use std::collections::{BTreeMap, BTreeSet};
+mod model;
 
-use proptest::prelude::*;
+use std::num::NonZeroUsize;
 
 use super::*;
-use crate::{Candidate, LeastLoaded, RoundRobin};
 
 type Peer = u8;
 type Job = u32;
@@ -17,18 +16,53 @@ impl PeerSelector<Peer> for First {
     }
 }
 
+/// Every peer is a group of its own.
 fn plan(max_in_flight: usize, peers: &[(Peer, Depth)]) -> Plan<Peer, Job> {
-    let mut plan = Plan::new(NonZeroUsize::new(max_in_flight).unwrap());
-    peers.iter().for_each(|&(peer, depth)| plan.add_peer(peer, depth));
+    with_config(
+        Config { max_in_flight: NonZeroUsize::new(max_in_flight).unwrap(), ..Config::default() },
+        peers,
+    )
+}
+
+fn with_config(config: Config, peers: &[(Peer, Depth)]) -> Plan<Peer, Job> {
+    let mut plan = Plan::new(config);
+    peers.iter().for_each(|&(peer, depth)| plan.add_peer(peer, depth, peer.into()));
     plan
 }
 
+/// The same for all tests of a thread; tests that need another time add to it.
+#[expect(clippy::disallowed_methods, reason = "only differences matter here")]
+fn now() -> Instant {
+    thread_local!(static START: Instant = Instant::now());
+    START.with(|start| *start)
+}
+
 fn start_all(plan: &mut Plan<Peer, Job>, selector: &mut dyn PeerSelector<Peer>) -> Vec<(Job, Peer)> {
-    std::iter::from_fn(|| plan.start_next(selector)).map(|start| (start.job, start.peer)).collect()
+    start_slots(plan, selector, now()).into_iter().map(|start| (start.job, start.slot.peer)).collect()
+}
+
+fn start_slots(
+    plan: &mut Plan<Peer, Job>,
+    selector: &mut dyn PeerSelector<Peer>,
+    now: Instant,
+) -> Vec<Start<Peer, Job>> {
+    std::iter::from_fn(|| plan.start_next(selector, now)).collect()
+}
+
+fn terms(exclude: &[Peer], bytes: u64, order: Option<u64>) -> Terms<Peer> {
+    let cost = Cost { kind: "list", bytes };
+    Terms { exclude: exclude.iter().copied().collect(), cost, order, may_hedge: order.is_some() }
 }
 
 fn submit(plan: &mut Plan<Peer, Job>, job: Job, exclude: &[Peer]) -> Result<RequestId, (Refused, Job)> {
-    plan.submit(job, exclude.iter().copied().collect(), usize::MAX)
+    plan.submit(job, terms(exclude, 0, None), usize::MAX, now())
+}
+
+/// Gives back a slot of a request that expected no bytes.
+fn release(plan: &mut Plan<Peer, Job>, peer: Peer) {
+    let cost = Cost { kind: "list", bytes: 0 };
+    let timeouts = Timeouts::new(&Config::default(), None, None, cost, 1);
+    plan.release(&Slot { peer, cost, sent: now(), timeouts, work: Duration::ZERO });
 }
 
 #[test]
@@ -38,26 +72,26 @@ fn a_request_whose_peers_are_busy_does_not_hold_up_those_behind_it() {
         submit(&mut plan, job, &exclude).unwrap();
     }
     assert_eq!(start_all(&mut plan, &mut First), [(10, 1), (13, 2)]);
-    plan.release(&2);
+    release(&mut plan, 2);
     assert!(start_all(&mut plan, &mut First).is_empty());
-    plan.release(&1);
+    release(&mut plan, 1);
     assert_eq!(start_all(&mut plan, &mut First), [(11, 1)]);
 }
 
 #[test]
 fn the_global_cap_holds_when_the_peers_have_room() {
     let mut plan = plan(2, &[(1, Depth::THREE), (2, Depth::THREE)]);
-    assert_eq!(plan.capacity(), 2);
+    assert_eq!(plan.capacity(now()), 2);
     (0..4).for_each(|job| assert!(submit(&mut plan, job, &[]).is_ok()));
     assert_eq!(start_all(&mut plan, &mut First).len(), 2);
-    assert_eq!((plan.capacity(), plan.waiting(), plan.in_flight()), (0, 2, 2));
+    assert_eq!((plan.capacity(now()), plan.waiting(), plan.in_flight()), (0, 2, 2));
 }
 
 #[test]
 fn a_request_without_an_eligible_peer_is_refused() {
     let mut plan = plan(9, &[]);
     assert_eq!(submit(&mut plan, 1, &[]), Err((Refused::NoEligiblePeer, 1)));
-    plan.add_peer(5, Depth::ONE);
+    plan.add_peer(5, Depth::ONE, 0);
     assert_eq!(submit(&mut plan, 2, &[5]), Err((Refused::NoEligiblePeer, 2)));
     assert!(submit(&mut plan, 3, &[4]).is_ok());
 }
@@ -83,10 +117,10 @@ fn a_peer_that_comes_back_is_still_busy_with_what_it_had() {
     assert_eq!(start_all(&mut plan, &mut First), [(10, 1)]);
     plan.remove_peer(&1);
     assert!(plan.loads().is_empty());
-    plan.add_peer(1, Depth::ONE);
+    plan.add_peer(1, Depth::ONE, 0);
     submit(&mut plan, 11, &[]).unwrap();
     assert!(start_all(&mut plan, &mut First).is_empty());
-    plan.release(&1);
+    release(&mut plan, 1);
     assert_eq!(start_all(&mut plan, &mut First), [(11, 1)]);
 }
 
@@ -96,9 +130,9 @@ fn a_peer_that_does_not_come_back_is_forgotten_with_its_last_request() {
     submit(&mut plan, 10, &[]).unwrap();
     assert_eq!(start_all(&mut plan, &mut First), [(10, 1)]);
     plan.remove_peer(&1);
-    assert_eq!(plan.peers.len(), 1);
-    plan.release(&1);
-    assert_eq!((plan.peers.len(), plan.in_flight()), (0, 0));
+    assert_eq!(plan.pool.len(), 1);
+    release(&mut plan, 1);
+    assert_eq!((plan.pool.len(), plan.in_flight()), (0, 0));
 }
 
 #[test]
@@ -106,9 +140,9 @@ fn a_full_queue_refuses_only_what_cannot_start_at_once() {
     let mut plan = plan(9, &[(1, Depth::ONE), (2, Depth::ONE)]);
     submit(&mut plan, 10, &[2]).unwrap();
     assert_eq!(start_all(&mut plan, &mut First), [(10, 1)]);
-    plan.submit(11, BTreeSet::from([2]), 1).unwrap();
-    assert_eq!(plan.submit(12, BTreeSet::from([2]), 1), Err((Refused::QueueFull, 12)));
-    plan.submit(13, BTreeSet::new(), 1).unwrap();
+    plan.submit(11, terms(&[2], 0, None), 1, now()).unwrap();
+    assert_eq!(plan.submit(12, terms(&[2], 0, None), 1, now()), Err((Refused::QueueFull, 12)));
+    plan.submit(13, terms(&[], 0, None), 1, now()).unwrap();
     assert_eq!(start_all(&mut plan, &mut First), [(13, 2)]);
 }
 
@@ -120,7 +154,7 @@ fn a_lowered_depth_ends_nothing_and_starts_nothing() {
     assert!(plan.set_depth(&1, Depth::ONE));
     assert!(!plan.set_depth(&2, Depth::ONE));
     for expected in [0, 0, 1] {
-        plan.release(&1);
+        release(&mut plan, 1);
         assert_eq!(start_all(&mut plan, &mut First).len(), expected);
     }
     let load = &plan.loads()[0];
@@ -140,205 +174,173 @@ fn a_choice_that_was_not_offered_is_overruled() {
     assert_eq!(start_all(&mut plan, &mut Stubborn), [(10, 1)]);
 }
 
-#[derive(Clone, Debug)]
-enum Op {
-    Add(Peer, Depth),
-    Remove(Peer),
-    SetDepth(Peer, Depth),
-    Submit(BTreeSet<Peer>),
-    Cancel(prop::sample::Index),
-    Release(prop::sample::Index),
-    Drain,
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let peer = 0..5_u8;
-    let depth = (1..=3_u8).prop_map(|value| Depth::try_from(value).unwrap());
-    prop_oneof![
-        3 => (peer.clone(), depth.clone()).prop_map(|(peer, depth)| Op::Add(peer, depth)),
-        2 => peer.clone().prop_map(Op::Remove),
-        1 => (peer.clone(), depth).prop_map(|(peer, depth)| Op::SetDepth(peer, depth)),
-        9 => prop::collection::btree_set(peer, 0..5).prop_map(Op::Submit),
-        1 => any::<prop::sample::Index>().prop_map(Op::Cancel),
-        7 => any::<prop::sample::Index>().prop_map(Op::Release),
-        1 => Just(Op::Drain),
-    ]
-}
-
-/// The slow, obvious version: lists searched from the front, nothing kept that can be counted.
-#[derive(Default)]
-struct Model {
-    max_in_flight: usize,
-    peers: BTreeMap<Peer, Depth>,
-    waiting: Vec<(Job, BTreeSet<Peer>)>,
-    running: Vec<(Job, Peer)>,
-}
-
-impl Model {
-    fn has_peer_for(&self, exclude: &BTreeSet<Peer>) -> bool {
-        self.peers.keys().any(|peer| !exclude.contains(peer))
+#[test]
+fn requests_wait_for_bytes_in_the_order_they_came() {
+    let config = Config { max_bytes: 100, ..Config::default() };
+    let mut plan = with_config(config, &[(1, Depth::THREE), (2, Depth::THREE)]);
+    for (job, bytes) in [(10, 60), (11, 60), (12, 30), (13, 0)] {
+        plan.submit(job, terms(&[], bytes, None), 9, now()).unwrap();
     }
+    // 12 would fit, but then 11 might never; 13 takes nothing away from it.
+    let first = start_slots(&mut plan, &mut First, now());
+    assert_eq!(first.iter().map(|start| start.job).collect::<Vec<_>>(), [10, 13]);
+    assert_eq!(plan.held_bytes(), 60);
+    // The answer is larger than expected, and holds its place until it has been used.
+    plan.release(&first[0].slot);
+    let sample = plan.arrived(&first[0].slot, 80, now());
+    assert_eq!((sample.bytes, plan.held_bytes()), (80, 80));
+    assert!(start_all(&mut plan, &mut First).is_empty());
+    plan.give_back(80);
+    assert_eq!(start_all(&mut plan, &mut First), [(11, 1), (12, 1)]);
+}
 
-    fn in_flight(&self, peer: Peer) -> usize {
-        self.running.iter().filter(|(_, of)| *of == peer).count()
-    }
+#[test]
+fn the_request_all_others_wait_for_does_not_wait_for_their_bytes() {
+    let config = Config { max_bytes: 100, ..Config::default() };
+    let mut plan = with_config(config, &[(1, Depth::THREE)]);
+    plan.submit(10, terms(&[], 100, Some(7)), 9, now()).unwrap();
+    assert_eq!(start_all(&mut plan, &mut First).len(), 1);
+    plan.submit(11, terms(&[], 50, Some(8)), 9, now()).unwrap();
+    assert!(start_all(&mut plan, &mut First).is_empty());
+    plan.submit(12, terms(&[], 50, Some(3)), 9, now()).unwrap();
+    assert_eq!(start_all(&mut plan, &mut First), [(12, 1)]);
+    assert_eq!(plan.held_bytes(), 150);
+}
 
-    /// The peers a request may start with now.
-    fn open_to(&self, exclude: &BTreeSet<Peer>) -> Vec<Peer> {
-        let has_room = |peer: &Peer, depth: &Depth| self.in_flight(*peer) < depth.get();
-        let open = self.peers.iter().filter(|(peer, depth)| has_room(peer, depth) && !exclude.contains(peer));
-        if self.running.len() < self.max_in_flight {
-            open.map(|(peer, _)| *peer).collect()
-        } else {
-            Vec::new()
+#[test]
+fn a_peer_that_fails_at_once_does_not_attract_what_waits() {
+    let mut plan = plan(9, &[(1, Depth::ONE), (2, Depth::ONE)]);
+    (0..30).for_each(|job| assert!(submit(&mut plan, job, &[]).is_ok()));
+    let (mut refused, mut answered) = (0, 0);
+    // Peer 1 fails each request within 1 ms, peer 2 answers after 100 ms.
+    let mut busy_since = None;
+    for ms in 0..1_000 {
+        let now = now() + Duration::from_millis(ms);
+        if busy_since.is_some_and(|since| ms - since >= 100) {
+            release(&mut plan, 2);
+            answered += 1;
+            busy_since = None;
+        }
+        for start in start_slots(&mut plan, &mut crate::LeastLoaded, now) {
+            if start.slot.peer == 1 {
+                plan.release(&start.slot);
+                plan.failed(&1, &mut crate::LeastLoaded, now);
+                refused += 1;
+            } else {
+                busy_since = Some(ms);
+            }
         }
     }
-
-    fn capacity(&self) -> usize {
-        let free = self.peers.iter().map(|(peer, depth)| depth.get().saturating_sub(self.in_flight(*peer)));
-        free.sum::<usize>().min(self.max_in_flight - self.running.len())
-    }
-
-    fn strand(&mut self) -> Vec<Job> {
-        let (kept, stranded) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition(|(_, exclude)| self.has_peer_for(exclude));
-        self.waiting = kept;
-        stranded.into_iter().map(|(job, _)| job).collect()
-    }
+    // At 0, 100, 300 and 700 ms.
+    assert_eq!((refused, answered), (4, 9));
+    // With nobody else, it is asked all the same.
+    plan.remove_peer(&2);
+    assert_eq!(start_all(&mut plan, &mut First).len(), 1);
 }
 
-fn selector(kind: u8) -> Box<dyn PeerSelector<Peer>> {
-    match kind {
-        0 => Box::new(First),
-        1 => Box::new(RoundRobin),
-        _ => Box::new(LeastLoaded),
+#[test]
+fn the_head_of_the_line_gets_one_copy_at_a_peer_of_another_group() {
+    let mut plan = with_config(Config::default(), &[(1, Depth::ONE), (2, Depth::ONE), (3, Depth::ONE)]);
+    plan.add_peer(2, Depth::ONE, 1);
+    for (job, order) in [(10, 5), (11, 6)] {
+        plan.submit(job, terms(&[], 0, Some(order)), 9, now()).unwrap();
     }
+    let started = start_slots(&mut plan, &mut First, now());
+    assert_eq!(started.iter().map(|start| start.slot.peer).collect::<Vec<_>>(), [1, 2]);
+    let due = now() + started[0].slot.timeouts.hedge;
+    assert!(plan.hedge_next(&mut First, due - Duration::from_nanos(1)).is_none());
+    // 2 would be first, and is free; but it is of the first peer's group.
+    plan.release(&started[1].slot);
+    plan.settle(started[1].id);
+    let (id, copy) = plan.hedge_next(&mut First, due).unwrap();
+    assert_eq!((id, copy.peer), (started[0].id, 3));
+    for _ in 0..40 {
+        plan.accepted(&2, &Sample::new("list", Duration::from_secs(1)), &mut First, now());
+    }
+    assert!(plan.hedge_next(&mut First, due).is_none());
 }
 
-proptest! {
-    /// Whatever happens in whatever order: the caps hold, the earliest that can start is what starts, nothing that
-    /// could start is left waiting, and every request ends exactly once.
-    #[test]
-    fn the_plan_does_what_the_slow_obvious_model_does(
-        max_in_flight in 1..8_usize,
-        kind in 0..3_u8,
-        ops in prop::collection::vec(op(), 1..120),
-    ) {
-        let mut plan = plan(max_in_flight, &[]);
-        let mut selector = selector(kind);
-        let mut model = Model { max_in_flight, ..Model::default() };
-        let mut ids = BTreeMap::new();
-        let mut ended = BTreeMap::<Job, u32>::new();
-        let mut submitted = 0;
+#[test]
+fn a_request_that_holds_nobody_up_is_not_hedged() {
+    let mut plan = with_config(Config::default(), &[(1, Depth::ONE), (2, Depth::ONE), (3, Depth::THREE)]);
+    for (job, order) in [(10, Some(5)), (11, Some(6)), (12, None)] {
+        plan.submit(job, terms(&[], 0, order), 9, now()).unwrap();
+    }
+    let started = start_slots(&mut plan, &mut First, now());
+    let due = now() + Duration::from_secs(60);
+    // What is settled holds nobody up, nor is it hedged; then the next is the head.
+    plan.settle(started[0].id);
+    assert_eq!(plan.hedge_next(&mut First, due).unwrap().0, started[1].id);
+    plan.settle(started[1].id);
+    assert!(plan.hedge_next(&mut First, due).is_none());
+}
 
-        for op in ops {
-            match op {
-                Op::Add(peer, depth) => {
-                    plan.add_peer(peer, depth);
-                    model.peers.insert(peer, depth);
-                }
-                Op::Remove(peer) => {
-                    model.peers.remove(&peer);
-                    let stranded = plan.remove_peer(&peer);
-                    prop_assert_eq!(&stranded, &model.strand());
-                    stranded.into_iter().for_each(|job| *ended.entry(job).or_default() += 1);
-                }
-                Op::SetDepth(peer, depth) => {
-                    let known = model.peers.get_mut(&peer).map(|of| *of = depth).is_some();
-                    prop_assert_eq!(plan.set_depth(&peer, depth), known);
-                }
-                Op::Submit(exclude) => {
-                    let job = submitted;
-                    submitted += 1;
-                    let full = model.waiting.len() >= MAX_WAITING && model.open_to(&exclude).is_empty();
-                    match plan.submit(job, exclude.clone(), MAX_WAITING) {
-                        Ok(id) => {
-                            prop_assert!(model.has_peer_for(&exclude) && !full);
-                            ids.insert(job, id);
-                            model.waiting.push((job, exclude));
-                        }
-                        Err((refused, job)) => {
-                            let expected =
-                                if model.has_peer_for(&exclude) { Refused::QueueFull } else { Refused::NoEligiblePeer };
-                            prop_assert_eq!(refused, expected);
-                            prop_assert!(full || !model.has_peer_for(&exclude));
-                            *ended.entry(job).or_default() += 1;
-                        }
-                    }
-                }
-                Op::Cancel(index) if !ids.is_empty() => {
-                    let (job, id) = ids.iter().nth(index.index(ids.len())).unwrap();
-                    let position = model.waiting.iter().position(|(waiting, _)| waiting == job);
-                    prop_assert_eq!(plan.cancel(*id), position.map(|at| model.waiting.remove(at).0));
-                    if position.is_some() {
-                        *ended.entry(*job).or_default() += 1;
-                    }
-                }
-                Op::Release(index) if !model.running.is_empty() => {
-                    let (job, peer) = model.running.remove(index.index(model.running.len()));
-                    plan.release(&peer);
-                    *ended.entry(job).or_default() += 1;
-                }
-                Op::Drain => {
-                    let waiting = std::mem::take(&mut model.waiting);
-                    prop_assert_eq!(plan.drain(), waiting.iter().map(|(job, _)| *job).collect::<Vec<_>>());
-                    waiting.into_iter().for_each(|(job, _)| *ended.entry(job).or_default() += 1);
-                }
-                Op::Cancel(_) | Op::Release(_) => {}
-            }
-            while let Some(Start { peer, job }) = plan.start_next(&mut *selector) {
-                let next = model.waiting.iter().position(|(_, exclude)| !model.open_to(exclude).is_empty());
-                let (expected, exclude) = model.waiting.remove(next.unwrap());
-                prop_assert_eq!(job, expected);
-                let open = model.open_to(&exclude);
-                prop_assert!(open.contains(&peer), "{} is not open to {}", peer, job);
-                prop_assert!(kind != 0 || peer == open[0]);
-                model.running.push((job, peer));
-            }
-            prop_assert!(model.waiting.iter().all(|(_, exclude)| model.open_to(exclude).is_empty()));
-            prop_assert_eq!(plan.waiting(), model.waiting.len());
-            prop_assert!(plan.waiting() <= MAX_WAITING);
-            prop_assert_eq!(plan.in_flight(), model.running.len());
-            prop_assert_eq!(plan.capacity(), model.capacity());
-            for load in plan.loads() {
-                prop_assert_eq!(Some(&load.depth), model.peers.get(&load.peer));
-                prop_assert_eq!(load.in_flight, model.in_flight(load.peer));
-                prop_assert!(load.max_in_flight <= 3);
-            }
-            prop_assert_eq!(plan.loads().len(), model.peers.len());
+#[test]
+fn depth_follows_the_measurements_below_the_cap() {
+    let mut plan = plan(9, &[(1, Depth::THREE)]);
+    let serve = |plan: &mut Plan<Peer, Job>, ms| {
+        plan.accepted(&1, &Sample::new("list", Duration::from_millis(ms)), &mut First, now());
+        plan.loads()[0].adapted_depth
+    };
+    assert_eq!(serve(&mut plan, 10), Depth::THREE);
+    assert!(plan.set_rtt(&1, Duration::from_millis(50)));
+    assert!(!plan.set_rtt(&2, Duration::from_millis(50)));
+    assert_eq!(serve(&mut plan, 10), Depth::THREE);
+    assert_eq!(serve(&mut plan, 1_000), Depth::TWO);
+    assert_eq!(plan.capacity(now()), 2);
+    plan.set_depth(&1, Depth::ONE);
+    assert_eq!(plan.capacity(now()), 1);
+}
+
+#[test]
+fn timeouts_are_those_of_the_peer_or_of_the_pool() {
+    let mut plan = plan(9, &[(1, Depth::ONE), (2, Depth::ONE)]);
+    let soft = |plan: &mut Plan<Peer, Job>, exclude| {
+        submit(plan, 0, &[exclude]).unwrap();
+        let start = plan.start_next(&mut First, now()).unwrap();
+        plan.release(&start.slot);
+        start.slot.timeouts.soft
+    };
+    assert_eq!(soft(&mut plan, 2), Duration::from_secs(10));
+    for _ in 0..60 {
+        plan.accepted(&1, &Sample::new("list", Duration::from_secs(4)), &mut First, now());
+    }
+    assert_eq!(soft(&mut plan, 2).as_secs(), 4);
+    assert_eq!(soft(&mut plan, 1).as_secs(), 12);
+    // Both are slow now, and so is the way to them, until somebody answers in time.
+    plan.timed_out(&1);
+    plan.timed_out(&2);
+    assert_eq!(soft(&mut plan, 1).as_secs(), 24);
+    submit(&mut plan, 0, &[]).unwrap();
+    let slot = plan.start_next(&mut First, now()).unwrap().slot;
+    plan.arrived(&slot, 0, now() + slot.timeouts.soft);
+    assert_eq!(plan.widening.factor(), 2);
+    plan.arrived(&slot, 0, now());
+    assert_eq!(plan.widening.factor(), 1);
+}
+
+#[test]
+fn the_expected_completion_is_the_way_what_is_to_be_done_before_and_the_work() {
+    struct Expecting(Vec<Option<Duration>>);
+    impl PeerSelector<Peer> for Expecting {
+        fn select<'c>(&mut self, candidates: &'c [Candidate<'c, Peer>]) -> &'c Candidate<'c, Peer> {
+            self.0.push(candidates[0].expected);
+            &candidates[0]
         }
-
-        let left = model.waiting.len() + model.running.len();
-        prop_assert!(ended.values().all(|&times| times == 1));
-        prop_assert_eq!(ended.len() + left, submitted as usize);
     }
-
-    /// Equal calls in equal order start the same requests with the same peers.
-    #[test]
-    fn the_built_in_selectors_are_deterministic(
-        kind in 1..3_u8,
-        rounds in prop::collection::vec((prop::collection::btree_set(0..5_u8, 0..4), 0..3_usize), 1..60),
-    ) {
-        let trace = || {
-            let mut plan = plan(6, &[(0, Depth::ONE), (1, Depth::TWO), (2, Depth::THREE), (3, Depth::TWO)]);
-            let mut selector = selector(kind);
-            let mut running = Vec::new();
-            let mut trace = Vec::new();
-            for (job, (exclude, releases)) in (0..).zip(&rounds) {
-                // Refusals are part of the trace by their absence.
-                let _ = plan.submit(job, exclude.clone(), 100);
-                let started = start_all(&mut plan, &mut *selector);
-                running.extend(started.iter().copied());
-                trace.extend(started);
-                for _ in 0..(*releases).min(running.len()) {
-                    plan.release(&running.remove(0).1);
-                }
-            }
-            trace
-        };
-        prop_assert_eq!(trace(), trace());
-    }
+    let ms = Duration::from_millis;
+    let mut plan = plan(9, &[(1, Depth::THREE), (2, Depth::ONE)]);
+    let mut selector = Expecting(Vec::new());
+    let mut ask = |plan: &mut Plan<Peer, Job>, exclude| {
+        submit(plan, 0, &[exclude]).unwrap();
+        assert!(plan.start_next(&mut selector, now()).is_some());
+        selector.0.pop().unwrap()
+    };
+    assert_eq!(ask(&mut plan, 2), None);
+    release(&mut plan, 1);
+    plan.set_rtt(&1, ms(50));
+    plan.accepted(&1, &Sample::new("list", ms(30)), &mut First, now());
+    assert_eq!([2, 2, 2].map(|exclude| ask(&mut plan, exclude)), [80, 110, 140].map(|sum| Some(ms(sum))));
+    // A newcomer does as well as the others, as far as is known.
+    assert_eq!(ask(&mut plan, 1), Some(ms(30)));
 }
-
-const MAX_WAITING: usize = 6;

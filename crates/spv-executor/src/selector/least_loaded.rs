@@ -2,7 +2,8 @@ use super::{Candidate, PeerSelector};
 
 /// The peer with the smallest share of its depth in use; among equals, whoever has gone longest without a request.
 ///
-/// The default. A slow peer keeps its slots longer and so gets less, without anything being measured.
+/// The default. A slow peer keeps its slots longer and so gets less, without anything being measured. A failure counts
+/// as a slot in use until the next good answer, so a peer is not preferred for being free at once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LeastLoaded;
 
@@ -11,13 +12,20 @@ impl<P> PeerSelector<P> for LeastLoaded {
         candidates
             .iter()
             .min_by(|a, b| {
-                // in_flight / depth, compared without division.
-                let (left, right) = (a.in_flight * b.depth.get(), b.in_flight * a.depth.get());
+                // load / depth, compared without division.
+                let (left, right) = (load(a) * b.depth.get(), load(b) * a.depth.get());
                 left.cmp(&right).then(a.last_assigned.cmp(&b.last_assigned))
             })
             .unwrap_or(&candidates[0])
     }
 }
+
+fn load<P>(candidate: &Candidate<'_, P>) -> usize {
+    candidate.in_flight + usize::try_from(candidate.failures.min(MOST_FAILURES)).unwrap_or(0)
+}
+
+/// More failures than this say nothing new.
+const MOST_FAILURES: u32 = 16;
 
 #[cfg(test)]
 mod tests {
@@ -38,6 +46,13 @@ mod tests {
             (vec![of(&'a', 1, Depth::TWO, Some(5)), of(&'b', 1, Depth::TWO, Some(3))], 'b'),
             (vec![of(&'a', 0, Depth::TWO, Some(5)), of(&'b', 0, Depth::TWO, None)], 'b'),
             (vec![of(&'a', 0, Depth::TWO, None), of(&'b', 0, Depth::THREE, None)], 'a'),
+            (
+                vec![
+                    Candidate { failures: 2, ..of(&'a', 0, Depth::TWO, None) },
+                    of(&'b', 1, Depth::TWO, None),
+                ],
+                'b',
+            ),
         ];
         for (candidates, expected) in cases {
             assert_eq!(*LeastLoaded.select(&candidates).peer, expected, "{candidates:?}");

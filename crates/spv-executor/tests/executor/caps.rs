@@ -4,10 +4,12 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use crate::support::{Act, Request, Scripted, Yielding, request};
+use crate::support::{ANSWER_BYTES, Act, Request, Scripted, Yielding, request};
 use futures::future::join_all;
 use proptest::prelude::*;
-use spv_executor::{Config, Depth, ExecuteError, Executor, LeastLoaded, RoundRobin};
+use spv_executor::{
+    Config, Depth, ExecuteError, Executor, ExpectedCompletion, LeastLoaded, LowestLatency, RoundRobin,
+};
 use tokio::time::{sleep, timeout};
 
 #[derive(Clone, Debug)]
@@ -16,6 +18,10 @@ struct Call {
     request: Request,
     exclude: Vec<char>,
     patience: Duration,
+    order: Option<u64>,
+    /// How long the answer is kept, and what it is found to be.
+    kept: Duration,
+    good: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -46,13 +52,19 @@ fn call() -> impl Strategy<Value = Call> {
         1 => Just(Act::Never),
     ];
     let exclude = prop::collection::vec(peer(), 0..3);
-    (duration(500), 0..400_u64, act, exclude, prop_oneof![3 => Just(Duration::MAX), 1 => duration(300)])
-        .prop_map(|(at, after_ms, act, exclude, patience)| Call {
+    let patience = prop_oneof![3 => Just(Duration::MAX), 1 => duration(300)];
+    let use_of_answer = (prop::option::of(0..40_u64), duration(100), prop::bool::weighted(0.8));
+    (duration(500), 0..400_u64, act, exclude, patience, use_of_answer).prop_map(
+        |(at, after_ms, act, exclude, patience, (order, kept, good))| Call {
             at,
             request: request(after_ms, act),
             exclude,
             patience,
-        })
+            order,
+            kept,
+            good,
+        },
+    )
 }
 
 fn change() -> impl Strategy<Value = (Duration, Change)> {
@@ -70,7 +82,8 @@ proptest! {
     #[test]
     fn caps_hold_every_request_ends_once_and_no_slot_is_lost(
         max_in_flight in 1..8_usize,
-        round_robin in any::<bool>(),
+        selector in 0..4_u8,
+        max_bytes in prop_oneof![Just(1), 100..1_000_u64, Just(1 << 20)],
         calls in prop::collection::vec(call(), 1..60),
         changes in prop::collection::vec(change(), 0..20),
     ) {
@@ -80,15 +93,21 @@ proptest! {
             let config = Config {
                 max_in_flight: NonZeroUsize::new(max_in_flight).unwrap(),
                 max_waiting: 12,
+                max_bytes,
                 soft_timeout: Duration::from_millis(200),
                 hard_timeout: Duration::from_millis(350),
+                adaptive_timeouts: false,
+                ..Config::default()
             };
-            let executor = if round_robin {
-                Executor::with_selector(transport.clone(), RoundRobin, config)
-            } else {
-                Executor::with_selector(transport.clone(), LeastLoaded, config)
+            let executor = match selector {
+                0 => Executor::with_selector(transport.clone(), RoundRobin, config),
+                1 => Executor::with_selector(transport.clone(), LeastLoaded, config),
+                2 => Executor::with_selector(transport.clone(), LowestLatency::new(3), config),
+                _ => Executor::with_selector(transport.clone(), ExpectedCompletion::new(3), config),
             }
             .unwrap();
+            let slower = [('b', Duration::from_millis(150)), ('d', Duration::from_millis(300))];
+            transport.slower.lock().extend(slower);
             executor.add_peer('a', Depth::TWO);
             executor.add_peer('b', Depth::THREE);
 
@@ -108,35 +127,48 @@ proptest! {
                 async move {
                     sleep(call.at).await;
                     let exclude = call.exclude.clone();
-                    let result = timeout(call.patience, executor.execute(call.request, exclude)).await;
+                    let result = timeout(call.patience, async {
+                        match call.order {
+                            Some(order) => executor.execute_in_order(call.request, exclude, order).await,
+                            None => executor.execute(call.request, exclude).await,
+                        }
+                    });
+                    let result = result.await;
                     assert!(transport.alive.load(SeqCst) <= max_in_flight);
-                    match result {
-                        Ok(Ok(done)) => {
-                            assert!(!call.exclude.contains(&done.peer));
-                            assert_eq!(Act::Answer(done.response), call.request.act);
-                            assert_eq!(done.elapsed, call.request.after);
+                    let completed = match result {
+                        Ok(Ok(completed)) => {
+                            assert!(completed.elapsed >= call.request.after);
+                            Some(completed)
                         }
                         Ok(Err(ExecuteError::SoftTimeout { peer, late, .. })) => {
                             assert!(!call.exclude.contains(&peer));
-                            assert!(call.request.after >= Duration::from_millis(200) || call.request.act == Act::Never);
-                            if let Ok(value) = late.await {
-                                assert_eq!(Act::Answer(value), call.request.act);
-                            }
+                            late.await.ok()
                         }
-                        Ok(Err(_)) | Err(_) => {}
+                        Ok(Err(_)) | Err(_) => None,
+                    };
+                    if let Some(completed) = completed {
+                        assert!(!call.exclude.contains(&completed.peer));
+                        assert_eq!(Act::Answer(completed.response), call.request.act);
+                        assert_eq!(completed.permit.bytes(), ANSWER_BYTES);
+                        assert!(executor.progress().borrow().held_bytes >= ANSWER_BYTES);
+                        sleep(call.kept).await;
+                        if !call.good {
+                            completed.permit.reject();
+                        }
                     }
                 }
             }).collect();
             let submitted = calls.len() as u64;
             tokio::join!(join_all(calls), changing);
-            // Abandoned requests still occupy their peers, up to the hard limit.
-            sleep(Duration::from_millis(400)).await;
+            // Abandoned requests still occupy their peers, up to the hard limit; and those that failed rest.
+            sleep(Duration::from_secs(10)).await;
 
             for peer in ['a', 'b', 'c', 'd'] {
                 assert!(transport.most_in_flight(peer) <= 3);
             }
             let progress = *executor.progress().borrow();
-            assert_eq!((progress.waiting, progress.in_flight), (0, 0));
+            assert_eq!((progress.waiting, progress.in_flight, progress.held_bytes), (0, 0, 0));
+            assert!(20 * progress.hedged <= 20 + progress.succeeded + progress.late + progress.cancelled + progress.hedged);
             assert_eq!(progress.succeeded + progress.failed + progress.cancelled, submitted);
             assert_eq!(transport.alive.load(SeqCst), 0);
             let depths: usize = executor.peers().iter().map(|load| load.depth.get()).sum();

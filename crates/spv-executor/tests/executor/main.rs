@@ -1,6 +1,9 @@
 //! The executor as its users see it, over a scripted transport and in paused time.
 
+mod answers;
 mod behaviour;
 mod caps;
 mod metrics;
+mod pipeline;
+mod selection;
 mod support;

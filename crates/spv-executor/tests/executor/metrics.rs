@@ -19,15 +19,23 @@ fn gauges_return_to_zero_and_every_outcome_is_counted_once() {
             let config = Config {
                 soft_timeout: Duration::from_secs(1),
                 hard_timeout: Duration::from_secs(5),
+                adaptive_timeouts: false,
+                hedge_budget: 1,
                 ..Config::default()
             };
-            let executor = Executor::new(Scripted::default(), config).unwrap();
+            let transport = Scripted::default();
+            transport.slower.lock().insert('c', Duration::from_secs(2));
+            let executor = Executor::new(transport, config).unwrap();
             executor.execute(answer(1, 0), []).await.unwrap_err();
             executor.add_peer('a', Depth::ONE);
-            executor.run(vec![answer(500, 1), answer(100, 2), request(10, Act::Fail)]).await;
+            executor.run(vec![answer(500, 1), answer(400, 2), request(10, Act::Fail)]).await;
+            executor.add_peer('c', Depth::ONE);
+            assert_eq!(executor.execute_in_order(answer(200, 4), [], 1).await.unwrap().peer, 'a');
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            executor.remove_peer(&'c');
             let slow = executor.execute(answer(3_000, 3), []).await.unwrap_err();
             let ExecuteError::SoftTimeout { late, .. } = slow else { panic!("{slow:?}") };
-            late.await.unwrap();
+            late.await.unwrap().permit.reject();
             executor.close().await;
         });
     });
@@ -49,19 +57,23 @@ fn gauges_return_to_zero_and_every_outcome_is_counted_once() {
         seen.insert((key.name().to_owned(), outcome), value);
     }
 
-    assert_eq!(seconds, [0.5, 0.1, 3.0]);
+    assert_eq!(seconds, [0.5, 0.4, 0.2, 2.2, 3.0]);
     let nonzero: Vec<_> = seen.iter().filter(|(_, value)| **value != 0.0).collect();
     let expected = [
+        ("spv_executor_hedges_total", "won", 1.0),
         ("spv_executor_late_requests_total", "answered", 1.0),
+        ("spv_executor_rejected_answers_total", "", 1.0),
         ("spv_executor_requests_total", "no_eligible_peer", 1.0),
         ("spv_executor_requests_total", "soft_timeout", 1.0),
-        ("spv_executor_requests_total", "succeeded", 2.0),
+        ("spv_executor_requests_total", "succeeded", 3.0),
         ("spv_executor_requests_total", "transport", 1.0),
     ]
     .map(|(name, outcome, value)| ((name.to_owned(), outcome.to_owned()), value));
     assert_eq!(nonzero, expected.iter().map(|(key, value)| (key, value)).collect::<Vec<_>>());
-    for gauge in ["spv_executor_in_flight_requests", "spv_executor_waiting_requests"] {
+    for gauge in
+        ["spv_executor_in_flight_requests", "spv_executor_waiting_requests", "spv_executor_held_bytes"]
+    {
         assert!(seen.contains_key(&(gauge.to_owned(), String::new())), "{gauge} is missing");
     }
-    assert_eq!(seen.len(), 9 + 5 + 2);
+    assert_eq!(seen.len(), 9 + 5 + 3 + 1 + 3);
 }

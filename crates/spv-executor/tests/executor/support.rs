@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use spv_executor::Transport;
+use spv_executor::{Cost, Transport};
 
 /// What is to become of a request, after a delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub(crate) struct Refused;
 #[derive(Clone, Default)]
 pub(crate) struct Scripted {
     counts: Arc<Mutex<BTreeMap<char, Count>>>,
+    /// What each peer takes on top.
+    pub(crate) slower: Arc<Mutex<BTreeMap<char, Duration>>>,
     pub(crate) alive: Arc<AtomicUsize>,
     pub(crate) sent: Arc<AtomicUsize>,
 }
@@ -67,12 +69,13 @@ impl Transport for Scripted {
     fn send(&self, peer: &char, request: Request) -> impl Future<Output = Result<u32, Refused>> + Send {
         self.sent.fetch_add(1, SeqCst);
         let busy = Busy::new(self, *peer, request.act);
+        let slower = self.slower.lock().get(peer).copied().unwrap_or_default();
         if request.act == Act::PanicBeforeTheFirstPoll {
             panic_any("as scripted");
         }
         async move {
             let _busy = busy;
-            tokio::time::sleep(request.after).await;
+            tokio::time::sleep(request.after + slower).await;
             match request.act {
                 Act::Answer(value) => Ok(value),
                 Act::Fail => Err(Refused),
@@ -81,7 +84,29 @@ impl Transport for Scripted {
             }
         }
     }
+
+    fn cost(&self, _request: &Request) -> Cost {
+        Cost { kind: "scripted", bytes: EXPECTED_BYTES }
+    }
+
+    fn size(&self, _response: &u32) -> u64 {
+        ANSWER_BYTES
+    }
+
+    fn duplicate(&self, request: &Request) -> Option<Request> {
+        Some(*request)
+    }
+
+    /// 'a' and 'b' are one group, and so are 'c' and 'd'.
+    fn group(&self, peer: &char) -> u64 {
+        u64::from(*peer > 'b')
+    }
 }
+
+/// Of every request.
+pub(crate) const EXPECTED_BYTES: u64 = 100;
+/// Of every answer: a little more than expected.
+pub(crate) const ANSWER_BYTES: u64 = 120;
 
 struct Busy {
     transport: Scripted,

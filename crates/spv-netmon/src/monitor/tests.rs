@@ -2,7 +2,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use proptest::prelude::*;
 
 use super::*;
-use crate::reliability::Reliability;
+use crate::{Confidence, KindHealth, Reliability};
 
 #[expect(clippy::disallowed_methods, reason = "a base for times; nothing reads it again")]
 fn base() -> Instant {
@@ -28,14 +28,29 @@ fn a_snapshot_holds_everything_that_was_reported() {
     monitor.on_answer(&1, "instant", 10, ms(90), now);
     monitor.on_refusal(&1, &"large", now);
     monitor.on_failure(&1, &"large", now);
+    let confidence = |samples| Confidence { samples, last: Some(now) };
+    let kind = |ms_of_service, refusals, failures, bytes| KindHealth {
+        service_time: Some(ms(ms_of_service)),
+        confidence: confidence(1),
+        refusals,
+        failures,
+        bytes,
+    };
+    let kinds = [
+        ("instant", kind(0, 0, 0, 10)),
+        ("large", kind(500, 1, 1, 1_000_000)),
+        ("small", kind(80, 0, 0, 1_000)),
+    ];
     let expected = PeerHealth {
         srtt: Some(ms(100)),
         rttvar: Some(ms(50)),
         min_rtt: Some(ms(100)),
+        rtt_confidence: confidence(1),
         rto: Config::default().rto_min,
         throughput: Some(2_000_000.0),
+        throughput_confidence: confidence(1),
         reliability: Reliability { ratio: 0.75, samples: 4 },
-        service_time: [("instant", ms(0)), ("large", ms(500)), ("small", ms(80))].into(),
+        kinds: kinds.into(),
         answers: 3,
         refusals: 1,
         failures: 1,
@@ -50,8 +65,9 @@ fn service_time_is_smoothed_per_kind() {
     monitor.on_answer(&1, "a", 10, ms(800), now);
     monitor.on_answer(&1, "a", 10, ms(1600), now);
     monitor.on_answer(&1, "b", 10, ms(5), now);
-    let health = monitor.health(&1).unwrap();
-    assert_eq!(health.service_time, [("a", ms(900)), ("b", ms(5))].into());
+    let kinds = monitor.health(&1).unwrap().kinds;
+    let service = |kind| kinds[kind].service_time;
+    assert_eq!((service("a"), service("b")), (Some(ms(900)), Some(ms(5))));
 }
 
 #[test]
@@ -144,6 +160,65 @@ fn a_peer_not_heard_of_for_long_no_longer_counts() {
 }
 
 #[test]
+fn confidence_grows_with_samples_and_ages() {
+    let (monitor, now) = (monitor(Config::default()), base());
+    monitor.on_rtt(&1, ms(50), now);
+    monitor.on_rtt(&1, ms(40), now + ms(500));
+    monitor.on_failure(&1, &"a", now + ms(900));
+    let health = monitor.health(&1).unwrap();
+    assert_eq!(health.rtt_confidence.samples, 2);
+    assert_eq!(health.rtt_confidence.age(now + ms(2_000)), Some(ms(1_500)));
+    assert_eq!((health.throughput_confidence.samples, health.throughput_confidence.age(now)), (0, None));
+    assert_eq!(health.kinds["a"], KindHealth { failures: 1, ..KindHealth::default() });
+}
+
+#[test]
+fn the_smallest_round_trip_is_that_of_the_window() {
+    let (monitor, now) = (monitor(Config::default()), base());
+    let min_rtt = |at_second, sample| {
+        monitor.on_rtt(&1, ms(sample), now + Duration::from_secs(at_second));
+        monitor.health(&1).unwrap().min_rtt.unwrap()
+    };
+    assert_eq!(min_rtt(0, 20), ms(20));
+    assert_eq!(min_rtt(200, 90), ms(20));
+    assert_eq!(min_rtt(360, 80), ms(80));
+}
+
+#[test]
+fn a_slow_link_is_told_from_a_slow_peer() {
+    let (monitor, now) = (monitor(Config::default()), base());
+    let at = |second| now + Duration::from_secs(second);
+    let ping = |second, round_trips: [u64; 4]| {
+        for (peer, round_trip) in (1..).zip(round_trips) {
+            // Often enough for the smoothed round trip to get there.
+            (0..40).for_each(|_| monitor.on_rtt(&peer, ms(round_trip), at(second)));
+        }
+    };
+    let paces = |second| [1, 2, 3, 4].map(|peer| monitor.pace(&peer, at(second)));
+    monitor.on_rtt(&1, ms(50), now);
+    monitor.on_rtt(&2, ms(50), now);
+    assert_eq!(paces(0), [Pace::Unknown; 4]);
+    ping(1, [50, 60, 70, 80]);
+    assert_eq!(paces(1), [Pace::Usual; 4]);
+    ping(2, [50, 60, 70, 600]);
+    assert_eq!(paces(2), [Pace::Usual, Pace::Usual, Pace::Usual, Pace::SlowPeer]);
+    ping(3, [350, 360, 370, 380]);
+    assert_eq!(paces(3), [Pace::SlowLink; 4]);
+    assert!(monitor.conditions(at(3)).slow_link && !monitor.conditions(at(3)).is_optimal());
+    // Better, but not clearly over.
+    ping(4, [85, 102, 119, 136]);
+    assert_eq!(paces(4), [Pace::SlowLink; 4]);
+    ping(5, [55, 65, 75, 85]);
+    assert_eq!(paces(5), [Pace::Usual; 4]);
+    // A slow link excuses nobody who is slow beside the others.
+    ping(6, [350, 360, 370, 2_000]);
+    assert_eq!(paces(6), [Pace::SlowLink, Pace::SlowLink, Pace::SlowLink, Pace::SlowPeer]);
+    assert_eq!(monitor.pace(&9, at(6)), Pace::Unknown);
+    // What was measured long ago says nothing about now.
+    assert_eq!(paces(1_000), [Pace::Unknown; 4]);
+}
+
+#[test]
 fn an_impossible_configuration_is_refused() {
     let error = Monitor::<u8, u8>::new(Config { max_peers: 0, ..Config::default() }).unwrap_err();
     assert_eq!(error.field, "max_peers");
@@ -159,6 +234,7 @@ fn metrics_show_round_trips_conditions_and_peers() {
         monitor.on_rtt(&1, ms(500), now);
         monitor.on_rtt(&2, ms(500), now);
         monitor.remove(&2);
+        monitor.on_failure(&1, &"a", now);
         assert!(monitor.conditions(now).high_latency);
     });
     let mut seen: Vec<(String, DebugValue)> = snapshotter
@@ -176,7 +252,9 @@ fn metrics_show_round_trips_conditions_and_peers() {
     let expected = [
         ("spv_netmon_condition[\"high_latency\"]", gauge(1.0)),
         ("spv_netmon_condition[\"low_bandwidth\"]", gauge(0.0)),
-        ("spv_netmon_condition[\"unstable\"]", gauge(0.0)),
+        ("spv_netmon_condition[\"slow_link\"]", gauge(0.0)),
+        ("spv_netmon_condition[\"unstable\"]", gauge(1.0)),
+        ("spv_netmon_outcomes_total[\"failed\"]", DebugValue::Counter(1)),
         ("spv_netmon_rtt_seconds[]", DebugValue::Histogram(vec![0.5.into(), 0.5.into()])),
         ("spv_netmon_tracked_peers[]", gauge(1.0)),
     ];
@@ -230,6 +308,7 @@ proptest! {
             }
             let [one, other] = &monitors;
             prop_assert_eq!(one.conditions(now), other.conditions(now));
+            prop_assert_eq!(one.pace(&peer, now), other.pace(&peer, now));
             prop_assert_eq!(one.peers(), other.peers());
             prop_assert!(one.peers().len() <= 5);
             for peer in one.peers() {
@@ -237,6 +316,9 @@ proptest! {
                 prop_assert_eq!(other.health(&peer), Some(health.clone()));
                 prop_assert!((0.0..=1.0).contains(&health.reliability.ratio));
                 prop_assert!(health.reliability.samples <= 4);
+                prop_assert!(health.min_rtt.is_some() == health.srtt.is_some());
+                prop_assert_eq!(health.answers, health.kinds.values().map(|kind| kind.confidence.samples).sum::<u64>());
+                prop_assert!(health.throughput_confidence.samples <= health.answers);
                 prop_assert!((config.rto_min..=config.rto_max).contains(&health.rto));
                 prop_assert!(health.throughput.is_none_or(|rate| rate.is_finite() && rate >= 0.0));
             }

@@ -1,0 +1,183 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::{Cost, Sample};
+
+/// What the answers of one peer say about its next ones.
+///
+/// The model is a peer that serves one request after the other: an answer takes the round trip, the wait for the
+/// answers before it, and the time the peer is occupied with it alone, which contains its transfer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Estimates {
+    pub(crate) rtt: Option<Duration>,
+    kinds: BTreeMap<&'static str, KindEstimate>,
+    bytes_per_second: Option<f64>,
+    /// Over all kinds.
+    occupied: Option<f64>,
+    answer_bytes: Option<f64>,
+    last_answer: Option<Instant>,
+}
+
+/// The answers to one kind of request, smoothed, in seconds and bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KindEstimate {
+    elapsed: f64,
+    deviation: f64,
+    occupied: f64,
+    bytes: f64,
+    /// Of the peer, not of the kind.
+    bytes_per_second: f64,
+}
+
+impl Estimates {
+    /// Measures an answer that has just come. Does not learn from it yet: that is for when it has proved valid.
+    pub(crate) fn measure(&mut self, cost: Cost, sent: Instant, now: Instant) -> Sample {
+        let earliest = sent.checked_add(self.rtt.unwrap_or_default()).unwrap_or(now);
+        let begun = self.last_answer.map_or(earliest, |last| last.max(earliest));
+        self.last_answer = Some(now);
+        let (elapsed, occupied) = (now.saturating_duration_since(sent), now.saturating_duration_since(begun));
+        Sample { kind: cost.kind, bytes: cost.bytes, elapsed, occupied }
+    }
+
+    pub(crate) fn learn(&mut self, sample: &Sample) {
+        let (occupied, bytes) = (sample.occupied.as_secs_f64(), sample.bytes as f64);
+        if sample.bytes >= TELLING_BYTES && occupied > 0.0 {
+            average(&mut self.bytes_per_second, bytes / occupied);
+        }
+        average(&mut self.occupied, occupied);
+        average(&mut self.answer_bytes, bytes);
+        let bytes_per_second = self.bytes_per_second.unwrap_or(ASSUMED_BYTES_PER_SECOND);
+        let elapsed = sample.elapsed.as_secs_f64();
+        self.kinds
+            .entry(sample.kind)
+            .and_modify(|kind| {
+                // RFC 6298, with times of requests for round trips.
+                kind.deviation += ((kind.elapsed - elapsed).abs() - kind.deviation) / 4.0;
+                kind.elapsed += (elapsed - kind.elapsed) / 8.0;
+                kind.occupied += (occupied - kind.occupied) * WEIGHT;
+                kind.bytes += (bytes - kind.bytes) * WEIGHT;
+                kind.bytes_per_second = bytes_per_second;
+            })
+            .or_insert(KindEstimate { elapsed, deviation: elapsed / 2.0, occupied, bytes, bytes_per_second });
+    }
+
+    pub(crate) fn kind(&self, kind: &'static str) -> Option<KindEstimate> {
+        self.kinds.get(kind).copied()
+    }
+
+    /// How long the peer is occupied with a request, and how large its answers are; `None` before the first.
+    pub(crate) fn typical(&self) -> Option<(Duration, f64)> {
+        Some((seconds(self.occupied?), self.answer_bytes?))
+    }
+}
+
+impl KindEstimate {
+    /// What to expect of a peer not measured yet: what a peer better than the median does, with the uncertainty of a
+    /// first sample. Better, so that a new peer is tried; uncertain, so that it is given time.
+    pub(crate) fn of_newcomer(pool: impl Iterator<Item = Self>) -> Option<Self> {
+        let mut pool: Vec<_> = pool.collect();
+        pool.sort_unstable_by(|a, b| a.elapsed.total_cmp(&b.elapsed));
+        let better = *pool.get(pool.len() / 4)?;
+        Some(Self { deviation: better.deviation.max(better.elapsed / 2.0), ..better })
+    }
+
+    /// How long the peer will be occupied.
+    pub(crate) fn work(&self, cost: Cost) -> Duration {
+        seconds(self.occupied + self.beyond_usual(cost))
+    }
+
+    /// How long until an answer that is so many deviations slower than usual.
+    pub(crate) fn elapsed(&self, cost: Cost, deviations: f64) -> Duration {
+        seconds(self.elapsed + deviations * self.deviation + self.beyond_usual(cost).max(0.0))
+    }
+
+    /// The transfer of what is expected beyond the usual size; negative if less is expected.
+    fn beyond_usual(&self, cost: Cost) -> f64 {
+        if cost.bytes == 0 { 0.0 } else { (cost.bytes as f64 - self.bytes) / self.bytes_per_second }
+    }
+}
+
+fn average(mean: &mut Option<f64>, sample: f64) {
+    *mean = Some(mean.map_or(sample, |mean| mean + (sample - mean) * WEIGHT));
+}
+
+/// Negative times are none; absurdly long ones as long as it gets.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
+}
+
+/// One answer counts a quarter: a client asks a peer a few dozen times, so an estimate has to be quick.
+const WEIGHT: f64 = 0.25;
+/// The time of a smaller answer says more about the peer's work than about the way.
+const TELLING_BYTES: u64 = 16 * 1024;
+/// A slow link: too long a wait for an unexpectedly large answer does less harm than too short a one.
+const ASSUMED_BYTES_PER_SECOND: f64 = 128.0 * 1024.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "only differences matter here")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    const COST: Cost = Cost { kind: "list", bytes: 0 };
+
+    #[test]
+    fn occupied_is_neither_the_round_trip_nor_the_wait_for_earlier_answers() {
+        let begin = start();
+        let mut estimates = Estimates { rtt: Some(ms(100)), ..Estimates::default() };
+        // Three requests at once to a peer that takes 40 ms for each, then one to the idle peer.
+        for (sent, answered, elapsed) in [(0, 140, 140), (0, 180, 180), (0, 220, 220), (500, 640, 140)] {
+            let sample = estimates.measure(COST, begin + ms(sent), begin + ms(answered));
+            assert_eq!((sample.elapsed, sample.occupied), (ms(elapsed), ms(40)));
+        }
+    }
+
+    #[test]
+    fn the_times_follow_rfc_6298() {
+        let mut estimates = Estimates::default();
+        assert!(estimates.kind("list").is_none());
+        for (elapsed, mean, deviation) in [(80, 80.0, 40.0), (160, 90.0, 50.0), (90, 90.0, 37.5)] {
+            estimates.learn(&Sample::new("list", ms(elapsed)));
+            let kind = estimates.kind("list").unwrap();
+            assert!(
+                (kind.elapsed * 1e3 - mean).abs() < 1e-9 && (kind.deviation * 1e3 - deviation).abs() < 1e-9
+            );
+        }
+        assert_eq!(estimates.kind("list").unwrap().elapsed(COST, 4.0), ms(240));
+        assert!(estimates.kind("other").is_none());
+    }
+
+    #[test]
+    fn a_larger_answer_is_expected_to_take_longer_by_its_transfer() {
+        let mut estimates = Estimates::default();
+        estimates.learn(&Sample { bytes: 100_000, ..Sample::new("list", ms(100)) });
+        let kind = estimates.kind("list").unwrap();
+        let cost = |bytes| Cost { kind: "list", bytes };
+        assert_eq!(kind.work(cost(100_000)), ms(100));
+        assert_eq!(kind.work(cost(600_000)), ms(600));
+        assert_eq!(kind.work(cost(40_000)), ms(40));
+        // A timeout is not shortened for a small answer: what is saved in transfer is small beside the rest.
+        assert_eq!(kind.elapsed(cost(40_000), 0.0), ms(100));
+        assert_eq!(kind.elapsed(cost(u64::MAX), 4.0).as_secs(), 18_446_744_073_709);
+    }
+
+    #[test]
+    fn a_newcomer_is_taken_for_better_than_the_median_but_uncertain() {
+        let mut pool = Vec::new();
+        for elapsed in [400, 100, 300, 200] {
+            let mut estimates = Estimates::default();
+            (0..50).for_each(|_| estimates.learn(&Sample::new("list", ms(elapsed))));
+            pool.push(estimates.kind("list").unwrap());
+        }
+        let newcomer = KindEstimate::of_newcomer(pool.into_iter()).unwrap();
+        assert_eq!((newcomer.elapsed(COST, 0.0), newcomer.elapsed(COST, 4.0)), (ms(200), ms(600)));
+        assert!(KindEstimate::of_newcomer(std::iter::empty()).is_none());
+    }
+}

@@ -1,0 +1,147 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::estimates::KindEstimate;
+use crate::{Config, Cost};
+
+/// How long one request is waited for, from sending it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeouts {
+    /// Until a copy may go to another peer, if the request holds up the others. Not above `soft`.
+    pub(crate) hedge: Duration,
+    /// Until the caller is freed.
+    pub(crate) soft: Duration,
+    /// Until the peer is. Not below `soft`.
+    pub(crate) hard: Duration,
+}
+
+impl Timeouts {
+    /// From what is known of the peer, or else of the pool; without either, what is configured. A copy may be sent when
+    /// another peer would have answered, even if this one is usually slow.
+    pub(crate) fn new(
+        config: &Config,
+        own: Option<KindEstimate>,
+        newcomer: Option<KindEstimate>,
+        cost: Cost,
+        widening: u32,
+    ) -> Self {
+        let estimate = own.or(newcomer);
+        let (soft, hard) = match estimate {
+            Some(estimate) if config.adaptive_timeouts => {
+                let soft = estimate.elapsed(cost, SOFT_DEVIATIONS).saturating_mul(widening);
+                // What is configured for lack of measurements is never out of range.
+                let floor = config.soft_timeout_floor.min(config.soft_timeout);
+                let soft = soft.clamp(floor, config.soft_timeout_ceiling.max(config.soft_timeout));
+                let ratio = config.hard_timeout.as_secs_f64() / config.soft_timeout.as_secs_f64();
+                let hard = Duration::try_from_secs_f64(soft.as_secs_f64() * ratio).unwrap_or(Duration::MAX);
+                let hard =
+                    hard.clamp(config.hard_timeout_floor.min(config.hard_timeout), config.hard_timeout);
+                (soft.min(hard), hard)
+            }
+            _ => (config.soft_timeout, config.hard_timeout),
+        };
+        let slow = |estimate: KindEstimate| estimate.elapsed(cost, HEDGE_DEVIATIONS);
+        let hedge = own.into_iter().chain(newcomer).map(slow).min().unwrap_or(soft / 2);
+        let hedge = hedge.saturating_mul(widening).min(soft);
+        Self { hedge, soft, hard }
+    }
+}
+
+/// Whether everybody is slow: then it is the way we share, and impatience would only make it worse.
+#[derive(Debug)]
+pub(crate) struct Widening<P> {
+    /// Peers whose soft timeout passed since anybody answered in time.
+    slow: BTreeSet<P>,
+    doublings: u32,
+}
+
+impl<P: Ord> Widening<P> {
+    pub(crate) const fn new() -> Self {
+        Self { slow: BTreeSet::new(), doublings: 0 }
+    }
+
+    /// What to multiply timeouts by.
+    pub(crate) const fn factor(&self) -> u32 {
+        1 << self.doublings
+    }
+
+    pub(crate) fn timed_out(&mut self, peer: P, connected: usize) {
+        self.slow.insert(peer);
+        if self.slow.len() * 2 > connected {
+            self.slow.clear();
+            self.doublings = (self.doublings + 1).min(MAX_DOUBLINGS);
+        }
+    }
+
+    pub(crate) fn answered_in_time(&mut self) {
+        self.slow.clear();
+        self.doublings = self.doublings.saturating_sub(1);
+    }
+}
+
+/// RFC 6298's.
+const SOFT_DEVIATIONS: f64 = 4.0;
+/// About one answer in twenty is slower, for times that are spread like those of most services.
+const HEDGE_DEVIATIONS: f64 = 2.0;
+const MAX_DOUBLINGS: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sample;
+    use crate::estimates::Estimates;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    const COST: Cost = Cost { kind: "list", bytes: 0 };
+
+    fn measured(elapsed: u64) -> Option<KindEstimate> {
+        let mut estimates = Estimates::default();
+        estimates.learn(&Sample::new("list", ms(elapsed)));
+        estimates.kind("list")
+    }
+
+    #[test]
+    fn timeouts_follow_the_measurements_between_floor_and_ceiling() {
+        let config = Config::default();
+        for (estimate, widening, hedge, soft, hard) in [
+            (None, 1, 5_000, 10_000, 120_000),
+            // Twice and three times a first sample, within 2 s to 60 s; twelve times that, within 60 s to 120 s.
+            (measured(100), 1, 200, 2_000, 60_000),
+            (measured(2_000), 1, 4_000, 6_000, 72_000),
+            (measured(2_000), 2, 8_000, 12_000, 120_000),
+            (measured(50_000), 1, 60_000, 60_000, 120_000),
+        ] {
+            let expected = Timeouts { hedge: ms(hedge), soft: ms(soft), hard: ms(hard) };
+            assert_eq!(Timeouts::new(&config, estimate, None, COST, widening), expected);
+            assert_eq!(Timeouts::new(&config, None, estimate, COST, widening), expected);
+        }
+        let slow_peer = Timeouts::new(&config, measured(2_000), measured(100), COST, 1);
+        assert_eq!(slow_peer, Timeouts { hedge: ms(200), soft: ms(6_000), hard: ms(72_000) });
+        let short = Config { soft_timeout: ms(50), hard_timeout: ms(100), ..Config::default() };
+        let expected = Timeouts { hedge: ms(100), soft: ms(100), hard: ms(100) };
+        assert_eq!(Timeouts::new(&short, measured(100), None, COST, 1), expected);
+        let fixed = Config { adaptive_timeouts: false, ..config };
+        let expected = Timeouts { hedge: ms(200), soft: ms(10_000), hard: ms(120_000) };
+        assert_eq!(Timeouts::new(&fixed, measured(100), None, COST, 1), expected);
+    }
+
+    #[test]
+    fn timeouts_widen_only_when_most_peers_are_slow_and_nobody_is_in_time() {
+        let mut widening = Widening::new();
+        for _ in 0..9 {
+            widening.timed_out(1, 3);
+        }
+        assert_eq!(widening.factor(), 1);
+        widening.timed_out(2, 3);
+        assert_eq!(widening.factor(), 2);
+        widening.timed_out(1, 3);
+        widening.answered_in_time();
+        widening.timed_out(2, 3);
+        assert_eq!(widening.factor(), 1);
+        (0..20).for_each(|_| widening.timed_out(1, 1));
+        assert_eq!(widening.factor(), 16);
+    }
+}

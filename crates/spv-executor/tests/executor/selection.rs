@@ -1,0 +1,187 @@
+//! The built-in selectors over peers that serve one request after the other, each at its own pace.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use spv_executor::{
+    Candidate, Config, Cost, Depth, Executor, ExpectedCompletion, LeastLoaded, LowestLatency, PeerSelector,
+    RoundRobin, Sample, Transport,
+};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+
+use crate::support::Refused;
+
+const RTT: Duration = Duration::from_millis(40);
+
+/// Two quick peers, four usual ones, two that are forty times as slow as the first.
+const SERVICE_MS: [(char, u64); 8] =
+    [('a', 20), ('b', 20), ('c', 100), ('d', 100), ('e', 100), ('f', 100), ('g', 800), ('h', 800)];
+
+#[derive(Clone)]
+struct Serial {
+    service: BTreeMap<char, (Duration, Arc<Mutex<()>>)>,
+    /// Refuses, or lies, at once.
+    useless: Option<char>,
+    lies: bool,
+}
+
+impl Serial {
+    fn new() -> Self {
+        let peer = |(peer, ms)| (peer, (Duration::from_millis(ms), Arc::new(Mutex::new(()))));
+        Self { service: SERVICE_MS.into_iter().map(peer).collect(), useless: None, lies: false }
+    }
+}
+
+impl Transport for Serial {
+    type Peer = char;
+    type Request = u32;
+    type Response = bool;
+    type Error = Refused;
+
+    async fn send(&self, peer: &char, _request: u32) -> Result<bool, Refused> {
+        sleep(RTT).await;
+        if self.useless == Some(*peer) {
+            return if self.lies { Ok(false) } else { Err(Refused) };
+        }
+        let (service, turn) = &self.service[peer];
+        let _turn = turn.lock().await;
+        sleep(*service).await;
+        Ok(true)
+    }
+
+    fn cost(&self, _request: &u32) -> Cost {
+        Cost { kind: "work", bytes: 0 }
+    }
+}
+
+/// Runs 400 requests, four at a time, which is far fewer than there are slots: so there is a choice. Returns how long
+/// it took, and every peer's answers.
+async fn run(transport: Serial, selector: impl PeerSelector<char>) -> (Duration, BTreeMap<char, u32>) {
+    let executor =
+        Executor::with_selector(transport, selector, Config::default()).expect("the config is valid");
+    for (peer, _) in SERVICE_MS {
+        executor.add_peer(peer, Depth::THREE);
+        executor.set_rtt(&peer, RTT);
+    }
+    let begin = Instant::now();
+    let peers: Vec<_> = stream::iter(0..400)
+        .map(|request| {
+            let executor = executor.clone();
+            async move {
+                match executor.execute(request, []).await {
+                    Ok(completed) if !completed.response => {
+                        completed.permit.reject();
+                        None
+                    }
+                    result => result.ok().map(|completed| completed.peer),
+                }
+            }
+        })
+        .buffer_unordered(4)
+        .collect()
+        .await;
+    let mut answers = BTreeMap::new();
+    peers.into_iter().flatten().for_each(|peer| *answers.entry(peer).or_default() += 1);
+    (begin.elapsed(), answers)
+}
+
+#[tokio::test(start_paused = true)]
+async fn learning_selectors_finish_sooner_on_unequal_peers() {
+    let (round_robin, _) = run(Serial::new(), RoundRobin).await;
+    let (least_loaded, _) = run(Serial::new(), LeastLoaded).await;
+    let (lowest_latency, _) = run(Serial::new(), LowestLatency::new(1)).await;
+    let (expected_completion, answers) = run(Serial::new(), ExpectedCompletion::new(1)).await;
+    assert!(least_loaded < round_robin);
+    assert!(lowest_latency < least_loaded);
+    assert!(expected_completion < lowest_latency);
+    assert!(expected_completion < round_robin / 3);
+    // The slow ones are measured now and then, and get little else.
+    assert!(answers[&'g'] > 0 && answers[&'g'] + answers[&'h'] < 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_refuses_or_lies_at_once_gets_little() {
+    async fn useful(lies: bool, selector: impl PeerSelector<char>) -> u32 {
+        let transport = Serial { useless: Some('a'), lies, ..Serial::new() };
+        run(transport, selector).await.1.values().sum()
+    }
+    for lies in [false, true] {
+        let useful = [
+            useful(lies, RoundRobin).await,
+            useful(lies, LeastLoaded).await,
+            useful(lies, LowestLatency::new(1)).await,
+            useful(lies, ExpectedCompletion::new(1)).await,
+        ];
+        assert!(useful.iter().all(|answers| *answers >= 380), "{useful:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_seeds_make_equal_runs() {
+    assert_eq!(
+        run(Serial::new(), ExpectedCompletion::new(5)).await,
+        run(Serial::new(), ExpectedCompletion::new(5)).await
+    );
+    assert_eq!(
+        run(Serial::new(), LowestLatency::new(5)).await,
+        run(Serial::new(), LowestLatency::new(5)).await
+    );
+}
+
+/// Writes down what it is told, and takes the first peer.
+#[derive(Clone, Default)]
+struct Recording(Arc<parking_lot::Mutex<Vec<(&'static str, char)>>>);
+
+impl PeerSelector<char> for Recording {
+    fn select<'c>(&mut self, candidates: &'c [Candidate<'c, char>]) -> &'c Candidate<'c, char> {
+        &candidates[0]
+    }
+
+    fn on_sent(&mut self, peer: &char, _now: std::time::Instant) {
+        self.0.lock().push(("sent", *peer));
+    }
+
+    fn on_completed(&mut self, peer: &char, answer: &Sample, _now: std::time::Instant) {
+        assert_eq!((answer.kind, answer.elapsed), ("work", RTT + Duration::from_millis(20)));
+        // The round trip is known.
+        assert_eq!(answer.occupied, Duration::from_millis(20));
+        self.0.lock().push(("completed", *peer));
+    }
+
+    fn on_failed(&mut self, peer: &char, _now: std::time::Instant) {
+        self.0.lock().push(("failed", *peer));
+    }
+
+    fn on_removed(&mut self, peer: &char) {
+        self.0.lock().push(("removed", *peer));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_selector_is_told_what_becomes_of_its_choices() {
+    let selector = Recording::default();
+    let told = || std::mem::take(&mut *selector.0.lock());
+    let transport = Serial { useless: Some('b'), ..Serial::new() };
+    let executor = Executor::with_selector(transport, selector.clone(), Config::default()).unwrap();
+    for peer in ['a', 'b'] {
+        executor.add_peer(peer, Depth::ONE);
+        executor.set_rtt(&peer, RTT);
+    }
+    let used = executor.execute(1, ['b']).await.unwrap();
+    assert_eq!(told(), [("sent", 'a')]);
+    drop(used);
+    assert_eq!(told(), [("completed", 'a')]);
+    executor.execute(1, ['b']).await.unwrap().permit.reject();
+    assert_eq!(told(), [("sent", 'a'), ("failed", 'a')]);
+    executor.execute(1, ['a']).await.unwrap_err();
+    assert_eq!(told(), [("sent", 'b'), ("failed", 'b')]);
+    let kept = executor.execute(1, ['b']).await.unwrap();
+    executor.remove_peer(&'a');
+    assert_eq!(told(), [("sent", 'a'), ("removed", 'a')]);
+    // Whoever has gone is not heard of again.
+    drop(kept);
+    assert!(told().is_empty());
+}
