@@ -59,8 +59,8 @@ impl Default for Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Requests in flight per peer, 1 to 3. Default 2: more helps only where the round trip is longer than twice the
-    /// time a node takes to build an answer.
+    /// Most requests in flight per peer, 1 to 3. Default 3; how many it really gets follows from its round trip and the
+    /// time it takes for an answer, see `executor.adaptive_depth`.
     pub depth: Depth,
     /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 32; at least
     /// 1. Bounds memory to as many answers.
@@ -100,7 +100,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            depth: Depth::TWO,
+            depth: Depth::THREE,
             window: 32,
             handshake_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(10),
@@ -109,7 +109,11 @@ impl Default for Settings {
             reconnect_cap: Duration::from_secs(30),
             peer_patience: Duration::from_secs(120),
             max_payload: DEFAULT_MAX_PAYLOAD,
-            executor: spv_executor::Config::default(),
+            executor: spv_executor::Config {
+                // Counts only until answers were measured. Nodes that serve at all take a fraction of this.
+                soft_timeout: Duration::from_secs(5),
+                ..spv_executor::Config::default()
+            },
             scheduler: spv_scheduler::Config::default(),
             recovery: spv_recovery::Config::default(),
             correlation: spv_correlation::Config::default(),

@@ -2,12 +2,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use spv_correlation::{CorrelationError, RegisterError};
-use spv_executor::Transport;
+use spv_executor::{Cost, Transport};
 use spv_recovery::{Classify, FailureKind};
 use tokio::time::Instant;
 
 use super::pool::Pool;
-use super::request::{Answer, Request};
+use super::request::{Answer, Request, RequestKind};
+use crate::blame::network_group;
 
 /// Why a request brought no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +40,9 @@ impl Classify for RequestError {
     }
 }
 
+/// What a `qrinfo` of four cycles is expected to bring; mainnet's, with their lists' small diffs, are of this size.
+const EXPECTED_QRINFO_BYTES: u64 = 128 * 1024;
+
 /// Sends requests over the connections of a [`Pool`].
 #[derive(Debug, Clone)]
 pub(crate) struct PoolTransport {
@@ -57,6 +61,28 @@ impl Transport for PoolTransport {
     type Request = Request;
     type Response = Answer;
     type Error = RequestError;
+
+    fn cost(&self, request: &Request) -> Cost {
+        let kind = request.kind();
+        let bytes = match kind {
+            RequestKind::QrInfo => EXPECTED_QRINFO_BYTES,
+            RequestKind::MnListDiff | RequestKind::GetHeaders => 0,
+        };
+        Cost { kind: kind.as_str(), bytes }
+    }
+
+    fn size(&self, answer: &Answer) -> u64 {
+        answer.payload.len() as u64
+    }
+
+    /// Answers for lists say nothing of the asker, so any peer's copy will do. Headers are asked of particular peers.
+    fn duplicate(&self, request: &Request) -> Option<Request> {
+        (request.kind() != RequestKind::GetHeaders).then(|| request.clone())
+    }
+
+    fn group(&self, peer: &SocketAddr) -> u64 {
+        network_group(*peer)
+    }
 
     async fn send(&self, peer: &SocketAddr, request: Request) -> Result<Answer, RequestError> {
         let kind = request.kind();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use spv_executor::{ExecuteError, LateError};
+use spv_executor::{Completed, ExecuteError, LateError, Permit};
 use spv_recovery::{Action, Attempt, Classify, FailureKind, GiveUpReason, History};
 use spv_scheduler::{Job, Priority, Queue, Ticket};
 use tokio::task::JoinSet;
@@ -128,7 +128,7 @@ enum Step {
     Late {
         id: WorkId,
         peer: SocketAddr,
-        answer: Result<Answer, LateError<RequestError>>,
+        result: Box<LateResult>,
     },
     Verified {
         id: WorkId,
@@ -144,7 +144,11 @@ struct Verified {
     peer: SocketAddr,
     bytes: u64,
     digest: [u8; 32],
+    /// Holds the answer's bytes, and takes the verdict to the executor.
+    permit: Permit,
 }
+
+type LateResult = Result<Completed<SocketAddr, Answer>, LateError<RequestError>>;
 
 impl<'a> ListDownload<'a> {
     pub(crate) fn new(
@@ -262,9 +266,9 @@ impl<'a> ListDownload<'a> {
         }
         task.stage = Stage::InFlight(ticket);
         let exclude = self.peers.exclude_for(&task.avoid);
-        let (peers, request) = (self.peers.clone(), task.work.request.clone());
+        let (peers, request, order) = (self.peers.clone(), task.work.request.clone(), task.work.order());
         self.running.spawn(async move {
-            let result = Box::new(peers.execute(request, exclude).await);
+            let result = Box::new(peers.execute_in_order(request, exclude, order).await);
             Step::Fetched { id, ticket, result }
         });
     }
@@ -272,26 +276,19 @@ impl<'a> ListDownload<'a> {
     fn handle(&mut self, step: Step) -> Result<(), DownloadFailure> {
         match step {
             Step::Fetched { id, ticket, result } => self.fetched(id, ticket, *result),
-            Step::Late { id, peer, answer: Ok(answer) } => {
-                self.tally.late += 1;
-                self.verify(id, peer, answer);
+            Step::Late { id, peer, result } => {
+                self.late(id, peer, *result);
                 Ok(())
             }
-            Step::Verified { id, answer, verdict } => self.judged(id, &answer, verdict),
-            Step::Late { peer, answer: Err(LateError::Transport { source }), .. } => {
-                if source.failure_kind() == FailureKind::Refused {
-                    self.peers.recovery().charge(&peer);
-                }
-                Ok(())
-            }
-            Step::Late { .. } | Step::Unverified => Ok(()),
+            Step::Verified { id, answer, verdict } => self.judged(id, answer, verdict),
+            Step::Unverified => Ok(()),
         }
     }
 
     fn fetched(&mut self, id: WorkId, ticket: Ticket, result: Executed) -> Result<(), DownloadFailure> {
         let error = match result {
             Ok(completed) => {
-                self.verify(id, completed.peer, completed.response);
+                self.verify(id, completed);
                 return Ok(());
             }
             Err(error) => error,
@@ -299,15 +296,33 @@ impl<'a> ListDownload<'a> {
         let kind = failure_kind(&error).unwrap_or(FailureKind::Internal);
         let attempt = Attempt::new(error.peer().copied(), &kind, now());
         if let ExecuteError::SoftTimeout { peer, late, .. } = error {
-            self.running.spawn(async move { Step::Late { id, peer, answer: late.await } });
+            self.running.spawn(async move { Step::Late { id, peer, result: Box::new(late.await) } });
         }
         // A late answer to an earlier request may have taken over meanwhile.
         let current = self.open.get(&id).is_some_and(|task| task.stage == Stage::InFlight(ticket));
         if current { self.failed(id, attempt, None) } else { Ok(()) }
     }
 
+    /// An answer that came after its soft timeout, or the reason why none came.
+    fn late(&mut self, id: WorkId, peer: SocketAddr, result: LateResult) {
+        match result {
+            Ok(completed) => {
+                self.tally.late += 1;
+                self.verify(id, completed);
+            }
+            Err(LateError::Transport { source }) if source.failure_kind() == FailureKind::Refused => {
+                self.peers.recovery().charge(&peer);
+            }
+            // The slot is free again, but the peer may still be at work on it. A new connection counts from zero on both
+            // sides.
+            Err(LateError::HardTimeout) => self.peers.disconnect(peer),
+            Err(_) => {}
+        }
+    }
+
     /// Has an answer verified, unless another copy is done or being verified.
-    fn verify(&mut self, id: WorkId, peer: SocketAddr, answer: Answer) {
+    fn verify(&mut self, id: WorkId, completed: Completed<SocketAddr, Answer>) {
+        let Completed { peer, response: answer, permit, .. } = completed;
         let bytes = answer.payload.len() as u64;
         let task = self.open.get_mut(&id).filter(|task| task.stage != Stage::Verifying);
         let Some(task) = task else {
@@ -323,13 +338,15 @@ impl<'a> ListDownload<'a> {
         self.running.spawn(async move {
             let digest = digest(&answer.payload);
             match verifier.verify(work, answer).await {
-                Ok(verdict) => Step::Verified { id, answer: Verified { peer, bytes, digest }, verdict },
+                Ok(verdict) => {
+                    Step::Verified { id, answer: Verified { peer, bytes, digest, permit }, verdict }
+                }
                 Err(_) => Step::Unverified,
             }
         });
     }
 
-    fn judged(&mut self, id: WorkId, answer: &Verified, verdict: Verdict) -> Result<(), DownloadFailure> {
+    fn judged(&mut self, id: WorkId, answer: Verified, verdict: Verdict) -> Result<(), DownloadFailure> {
         match verdict {
             Ok(applied) => {
                 self.peers.record(answer.peer, Outcome::Accepted);
@@ -354,6 +371,7 @@ impl<'a> ListDownload<'a> {
             }
             Err(error) => {
                 tracing::info!(peer = %answer.peer, %error, "wrong answer");
+                answer.permit.reject();
                 self.peers.record(answer.peer, Outcome::Invalid);
                 self.tally.wasted_bytes += answer.bytes;
                 let attempt = Attempt::new(answer.peer, &error, now())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dashcore::ChainParams;
 use parking_lot::Mutex;
 use spv_correlation::CorrelationError;
-use spv_executor::{Completed, Depth, ExecuteError, Executor};
+use spv_executor::{Completed, Depth, ExecuteError, Executor, ExpectedCompletion};
 use spv_netmon::Monitor;
 use spv_recovery::{Classify, FailureKind};
 use tokio::sync::{mpsc, watch};
@@ -136,7 +136,11 @@ impl Peers {
             seed: rng.u64(..),
         };
         let (pool, events) = Pool::start(addresses, pool_config);
-        let executor = Executor::new(PoolTransport::new(pool.clone()), settings.executor.clone())?;
+        let executor = Executor::with_selector(
+            PoolTransport::new(pool.clone()),
+            ExpectedCompletion::new(rng.u64(..)),
+            settings.executor.clone(),
+        )?;
         let recovery = Recovering::new(settings.recovery.clone(), rng.u64(..))?;
         let reports = addresses.iter().map(|&address| (address, PeerReport::default())).collect();
         let peers = Arc::new(Self {
@@ -231,6 +235,28 @@ impl Peers {
     pub(crate) async fn execute(&self, request: Request, exclude: BTreeSet<SocketAddr>) -> Executed {
         let kind = request.kind();
         let executed = self.executor.execute(request, exclude).await;
+        self.count(kind, executed)
+    }
+
+    /// The same for one of many requests that are applied in `order`: the lowest holds up the others, so it may be
+    /// sent to a second peer when the first one is slow.
+    pub(crate) async fn execute_in_order(
+        &self,
+        request: Request,
+        exclude: BTreeSet<SocketAddr>,
+        order: u64,
+    ) -> Executed {
+        let kind = request.kind();
+        let executed = self.executor.execute_in_order(request, exclude, order).await;
+        self.count(kind, executed)
+    }
+
+    /// Copies that were sent to a second peer.
+    pub(crate) fn hedged(&self) -> u64 {
+        self.executor.progress().borrow().hedged
+    }
+
+    fn count(&self, kind: RequestKind, executed: Executed) -> Executed {
         let peer = match &executed {
             Ok(completed) => Some(completed.peer),
             Err(error) => error.peer().copied(),
@@ -368,6 +394,10 @@ impl Peers {
                     });
                     self.recovery.lock().on_reconnect(&address);
                     self.executor.add_peer(address, self.depth);
+                    let health = self.pool.monitor().health(&address);
+                    if let Some(rtt) = health.and_then(|health| health.srtt) {
+                        self.executor.set_rtt(&address, rtt);
+                    }
                 }
                 PoolEvent::Down { address, reason } => {
                     self.note_loads();

@@ -308,7 +308,7 @@ impl Run<'_> {
             getheaders: self.peers.sent(RequestKind::GetHeaders),
             refused: reports.values().map(|report| report.refused).sum(),
             retried: tally.retried,
-            hedged: 0,
+            hedged: self.peers.hedged(),
             late: tally.late,
         }
     }
