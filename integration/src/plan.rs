@@ -41,6 +41,8 @@ pub(crate) struct Work {
     pub(crate) base: Block,
     /// Blocks whose lists are wanted, ascending.
     pub(crate) wanted: Vec<Block>,
+    /// Work blocks of the cycles whose snapshots may come with the lists.
+    pub(crate) cycles: Vec<Block>,
     /// What to ask.
     pub(crate) request: Request,
 }
@@ -74,8 +76,19 @@ impl Plan {
     ///
     /// `proven` are the heights whose lists are already held for blocks of this chain.
     pub(crate) fn new(params: &ChainParams, chain: &HeaderChain, from: u32, proven: &BTreeSet<u32>) -> Self {
-        let planner = Planner { params, chain, rotated: params.rotated() };
-        planner.plan(from, proven)
+        Planner { params, chain, rotated: params.rotated() }.plan(from, proven)
+    }
+
+    /// Plans single lists, and the snapshots of the cycles with these base heights. Each list is based on the nearest
+    /// one below it that is held, so that none waits for another.
+    pub(crate) fn further(
+        params: &ChainParams,
+        chain: &HeaderChain,
+        lists: &BTreeSet<u32>,
+        snapshots: &BTreeSet<u32>,
+        proven: &BTreeSet<u32>,
+    ) -> Self {
+        Planner { params, chain, rotated: params.rotated() }.further(lists, snapshots, proven)
     }
 }
 
@@ -111,7 +124,9 @@ impl Planner<'_> {
             if consecutive && height != tip {
                 while group.len() < CYCLES_PER_QRINFO as usize {
                     let next = group[group.len() - 1] + cycle;
-                    match missing.next_if(|&height| height == next && height != tip) {
+                    // Without the cycle's base block nobody can be asked for the cycle.
+                    let has_base = next + WORK_BLOCK_OFFSET <= tip;
+                    match missing.next_if(|&height| height == next && height != tip && has_base) {
                         Some(height) => group.push(height),
                         None => break,
                     }
@@ -120,7 +135,11 @@ impl Planner<'_> {
             let blocks: Vec<Block> = group.iter().filter_map(|&height| self.block(height)).collect();
             base = group.last().copied();
             match base_height.and_then(|height| self.block(height)) {
-                Some(from) => match self.qrinfo(from, &blocks).filter(|_| consecutive && height != tip) {
+                Some(from) => match blocks
+                    .last()
+                    .and_then(|&work_block| self.qrinfo(from, &blocks, work_block))
+                    .filter(|_| consecutive && height != tip)
+                {
                     Some(work) => works.push(work),
                     None => {
                         let bases = std::iter::once(&from).chain(&blocks);
@@ -133,10 +152,38 @@ impl Planner<'_> {
         Plan { works, heights }
     }
 
-    /// One `qrinfo` for up to four consecutive cycles; `None` where no node could serve it.
-    fn qrinfo(&self, base: Block, wanted: &[Block]) -> Option<Work> {
+    fn further(&self, lists: &BTreeSet<u32>, snapshots: &BTreeSet<u32>, proven: &BTreeSet<u32>) -> Plan {
+        let mut lowest = None;
+        let mut works: Vec<Work> = lists
+            .iter()
+            .filter_map(|&height| self.block(height))
+            .map(|block| {
+                let held = proven.range(..block.height).next_back().and_then(|&height| self.block(height));
+                // Only the lowest is worth a whole list.
+                let base = held.or(lowest).unwrap_or_else(|| self.genesis());
+                lowest.get_or_insert(block);
+                list_diff(base, block)
+            })
+            .collect();
+        let mut left = snapshots.clone();
+        while let Some(newest) = left.pop_last() {
+            let cycle = self.rotated.dkg_interval;
+            let work_block = newest.checked_add(cycle - WORK_BLOCK_OFFSET).and_then(|at| self.block(at));
+            let Some(work) = work_block.and_then(|block| self.qrinfo(self.genesis(), &[], block)) else {
+                continue;
+            };
+            left.retain(|&cycle_base| {
+                !work.cycles.iter().any(|block| block.height + WORK_BLOCK_OFFSET == cycle_base)
+            });
+            works.push(work);
+        }
+        Plan { works, heights: lists.iter().copied().collect() }
+    }
+
+    /// One `qrinfo` for up to four consecutive cycles, of which the newest has this work block; `None` where no node
+    /// could serve it.
+    fn qrinfo(&self, base: Block, wanted: &[Block], work_block: Block) -> Option<Work> {
         let cycle = self.rotated.dkg_interval;
-        let work_block = wanted.last()?;
         let cycle_base = work_block.height + WORK_BLOCK_OFFSET;
         // Snapshots exist from the first rotated cycle on, and H-4C has to be one of them.
         let oldest_snapshot = cycle_base.checked_sub(CYCLES_PER_QRINFO * cycle)?;
@@ -153,9 +200,12 @@ impl Planner<'_> {
         let bases: BTreeSet<u32> =
             deep.into_iter().chain([oldest_list, base.height, recent]).filter(|&height| height > 0).collect();
         let base_block_hashes = bases.into_iter().filter_map(|height| self.chain.hash(height)).collect();
+        let cycles = (1..=CYCLES_PER_QRINFO)
+            .filter_map(|cycles| self.block(work_block.height.checked_sub(cycles * cycle)?));
         Some(Work {
             base,
             wanted: wanted.to_vec(),
+            cycles: cycles.collect(),
             request: Request::QrInfo {
                 message: GetQRInfo {
                     base_block_hashes,
@@ -178,7 +228,7 @@ impl Planner<'_> {
 
 fn list_diff(base: Block, block: Block) -> Work {
     let names = GetMnListDiff { base_block_hash: base.hash, block_hash: block.hash };
-    Work { base, wanted: vec![block], request: Request::ListDiff(names) }
+    Work { base, wanted: vec![block], cycles: Vec::new(), request: Request::ListDiff(names) }
 }
 
 #[cfg(test)]

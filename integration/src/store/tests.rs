@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::peer::{Answer, Request, RequestKind};
 use crate::plan::{Block, Work};
+use crate::sync::Verification;
 use crate::verify::Verifier;
 
 static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));
@@ -118,7 +119,7 @@ fn lists_come_back_as_states() {
 async fn every_list_of_a_long_row_is_a_few_diffs_away_from_a_whole_one() {
     let (_directory, store) = filled(&WORLD);
     let store = Arc::new(store);
-    let (verifier, _failed) = Verifier::start(WORLD.params(), store.clone(), 8);
+    let (verifier, _failed) = Verifier::start(WORLD.params(), store.clone(), 8, Verification::Threads);
     let block = |height| Block {
         height,
         hash: WORLD.block_hash(height).unwrap(),
@@ -128,7 +129,7 @@ async fn every_list_of_a_long_row_is_a_few_diffs_away_from_a_whole_one() {
     for height in 2..=150 {
         let [base_block_hash, block_hash] = [base, height].map(|height| block(height).hash);
         let request = Request::ListDiff(GetMnListDiff { base_block_hash, block_hash });
-        let work = Work { base: block(base), wanted: vec![block(height)], request };
+        let work = Work { base: block(base), wanted: vec![block(height)], cycles: Vec::new(), request };
         let payload = Bytes::from(serialize(&diff(&WORLD, base, height)));
         let answer = Answer { kind: RequestKind::MnListDiff, payload, checksum_valid: true };
         let applied = verifier.verify(Arc::new(work), answer).await.unwrap().unwrap();

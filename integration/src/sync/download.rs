@@ -81,6 +81,17 @@ pub(crate) struct Tally {
     pub(crate) wasted_bytes: u64,
 }
 
+impl Tally {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.lists += other.lists;
+        self.retried += other.retried;
+        self.late += other.late;
+        self.recovered += other.recovered;
+        self.recovered_by_first_strategy += other.recovered_by_first_strategy;
+        self.wasted_bytes += other.wasted_bytes;
+    }
+}
+
 /// Downloads and verifies the lists of a plan: schedules, sends, verifies, recovers.
 pub(crate) struct ListDownload<'a> {
     peers: Arc<Peers>,
