@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use dashcore::{ChainParams, QuorumHash};
 use dashcore::sml::llmq_type::LLMQType;
+use dashcore::{ChainParams, QuorumHash};
 use spv_masternodes::members::{Cycle, Evidence, Members, MembersError, Needs};
 
 use super::states::States;
@@ -65,7 +65,14 @@ impl<'a> MembersSource<'a> {
 
     /// Base heights of the cycles on whose snapshots, not proven, a quorum's members would rest.
     pub(super) fn rests_on(&self, candidate: &Candidate) -> BTreeSet<u32> {
-        candidate.needs.snapshots.iter().filter_map(|cycle| self.rests_on.get(cycle)).flatten().copied().collect()
+        candidate
+            .needs
+            .snapshots
+            .iter()
+            .filter_map(|cycle| self.rests_on.get(cycle))
+            .flatten()
+            .copied()
+            .collect()
     }
 
     /// Snapshots that were computed since this was last called, and are proven.

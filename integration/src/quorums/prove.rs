@@ -70,8 +70,7 @@ impl Prover<'_> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let (batches, incoming) = bounded(cores);
         thread::scope(|scope| {
-            let workers: Vec<_> =
-                (0..cores).map(|_| scope.spawn(|| self.check_all(&incoming))).collect();
+            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| self.check_all(&incoming))).collect();
             let prepared = self.prepare(candidates, |batch| Ok(batches.send(batch).is_ok()));
             drop(batches);
             for worker in workers {

@@ -88,9 +88,9 @@ impl Survey {
             survey.snapshots.extend(&candidate.needs.snapshots);
         }
         let lowest = params.activation.dip3.max(chain.start_height());
-        survey.lists.retain(|height| {
-            (lowest..=chain.tip_height()).contains(height) && !proven.contains(height)
-        });
+        survey
+            .lists
+            .retain(|height| (lowest..=chain.tip_height()).contains(height) && !proven.contains(height));
         let held: BTreeSet<u32> = proven.union(&survey.lists).copied().collect();
         let computed = computed_snapshots(params, &held, survey.snapshots.last().copied());
         let wanted = std::mem::take(&mut survey.snapshots);

@@ -21,7 +21,9 @@ pub use snapshots::SnapshotRow;
 
 use crate::headers::HeaderChain;
 use crate::plan::WORK_BLOCK_OFFSET;
-use schema::{EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS, SNAPSHOTS};
+use schema::{
+    EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS, SNAPSHOTS,
+};
 
 /// Name of the database file within the data directory.
 const FILE_NAME: &str = "qrsync.redb";
@@ -145,9 +147,8 @@ impl Store {
             }
             let mut snapshots = transaction.open_table(SNAPSHOTS).map_err(|source| failed(source.into()))?;
             let mut quorums = transaction.open_table(QUORUMS).map_err(|source| failed(source.into()))?;
-            let kept = |height, hash: &[u8; 32]| {
-                chain.hash(height).is_some_and(|kept| kept.as_byte_array() == hash)
-            };
+            let kept =
+                |height, hash: &[u8; 32]| chain.hash(height).is_some_and(|kept| kept.as_byte_array() == hash);
             snapshots
                 .retain(|cycle_base, (hash, _, _)| {
                     cycle_base.checked_sub(WORK_BLOCK_OFFSET).is_some_and(|height| kept(height, hash))
@@ -155,9 +156,7 @@ impl Store {
                 .map_err(|source| failed(source.into()))?;
             // A type and the hash of the base block.
             quorums
-                .retain(|name, (height, _, _, _)| {
-                    name.last_chunk().is_some_and(|hash| kept(height, hash))
-                })
+                .retain(|name, (height, _, _, _)| name.last_chunk().is_some_and(|hash| kept(height, hash)))
                 .map_err(|source| failed(source.into()))?;
             lists
                 .retain(|height, (hash, _, _, _)| kept(height, hash))

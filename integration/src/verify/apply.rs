@@ -153,6 +153,11 @@ impl<T> Application<T> {
 
     fn keep(&mut self, height: u32, proven: Proven) {
         self.states.insert(height, proven);
+    }
+
+    /// Forgets states that can be read from the store, which all of them can once the rows that came out are stored.
+    /// Before that, an answer that builds on one would wait for ever.
+    pub(crate) fn trim(&mut self) {
         // Genesis, at height 0, stays: it is the base of whole lists and costs nothing.
         while self.states.len() > KEPT_STATES + 1 {
             let oldest = self.states.range(1..).next().map(|(&height, _)| height);

@@ -213,6 +213,7 @@ fn apply_batch(
     if !lists.is_empty() || !snapshots.is_empty() {
         store.save_answers(&lists, &snapshots)?;
     }
+    application.trim();
     for Ended { tag, result } in ended {
         tag.send(result.map(|rows| Applied { lists: rows.lists.len() }));
     }
