@@ -1,11 +1,13 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::download::ListDownload;
+use super::download::{Downloaded, ListDownload};
+use super::peers::Outcome;
 use super::run::{Reached, Run, SyncError, blocking};
 use super::summary::{EndState, TipLock};
 use crate::headers::HeaderChain;
@@ -25,6 +27,8 @@ pub(super) struct ProvenQuorums {
     pub(super) checked: u64,
     /// Lists that were downloaded for members alone.
     pub(super) lists: u64,
+    /// Base heights of cycles to the peer that served the cycle's snapshot last.
+    pub(super) snapshots_from: BTreeMap<u32, SocketAddr>,
     pub(super) tip_lock: Option<TipLock>,
     pub(super) time: Duration,
 }
@@ -34,12 +38,13 @@ impl Run<'_> {
     pub(super) async fn prove_quorums(&self, reached: &mut Reached) -> Result<(), SyncError> {
         let started = Instant::now();
         let heights: Arc<[u32]> = std::mem::take(&mut reached.heights).into();
-        let chain = Arc::new(reached.chain.clone());
+        let chain = reached.chain.clone();
         let mut checked = BTreeSet::new();
-        for round in 1..=ROUNDS {
+        let mut doubted = BTreeSet::new();
+        for _ in 0..ROUNDS {
             let survey = self.survey(&chain, &heights).await?;
             reached.quorums.findings.extend(survey.findings);
-            self.download_evidence(&chain, survey.lists, survey.snapshots, reached).await?;
+            self.download_evidence(survey.lists, survey.snapshots, &doubted, reached).await?;
 
             let new = survey.candidates.len().saturating_sub(checked.len());
             self.progress.quorums_planned(new as u64);
@@ -47,9 +52,12 @@ impl Run<'_> {
             checked.extend(proving.findings.keys().copied());
             reached.quorums.findings.extend(proving.findings);
             if proving.suspects.is_empty() {
+                self.blame(&doubted, &reached.quorums);
                 break;
             }
-            tracing::info!(round, cycles = ?proving.suspects, "quorums fail with these snapshots, dropping them");
+            tracing::info!(cycles = ?proving.suspects, "quorums fail with the snapshots of these cycles");
+            let served = &reached.quorums.snapshots_from;
+            doubted.extend(proving.suspects.iter().filter_map(|cycle_base| served.get(cycle_base)));
             // Also after the last round, so that the next run asks for others.
             let suspects: Vec<u32> = proving.suspects.into_iter().collect();
             blocking(&self.store, &self.params, move |store, _| store.drop_unproven_snapshots(&suspects))
@@ -59,11 +67,9 @@ impl Run<'_> {
             }
         }
         reached.quorums.checked = checked.len() as u64;
-        let of_chain = chain.clone();
-        reached.quorums.tip_lock = blocking(&self.store, &self.params, move |store, params| {
-            verify_tip_lock(store, params, &of_chain)
-        })
-        .await?;
+        reached.quorums.tip_lock =
+            blocking(&self.store, &self.params, move |store, params| verify_tip_lock(store, params, &chain))
+                .await?;
         reached.quorums.time = started.elapsed();
         Ok(())
     }
@@ -77,13 +83,25 @@ impl Run<'_> {
         .await
     }
 
+    /// Other snapshots verify in place of those that these peers served.
+    fn blame(&self, doubted: &BTreeSet<SocketAddr>, quorums: &ProvenQuorums) {
+        for &peer in doubted {
+            if quorums.snapshots_from.values().all(|&served| served != peer) {
+                tracing::info!(%peer, "disconnecting: other snapshots than its own verify");
+                self.peers.record(peer, Outcome::Invalid);
+                self.peers.disconnect(peer);
+            }
+        }
+    }
+
     async fn download_evidence(
         &self,
-        chain: &HeaderChain,
         lists: BTreeSet<u32>,
         snapshots: BTreeSet<u32>,
+        avoid: &BTreeSet<SocketAddr>,
         reached: &mut Reached,
     ) -> Result<(), SyncError> {
+        let chain = &reached.chain;
         if lists.is_empty() && snapshots.is_empty() {
             return Ok(());
         }
@@ -93,7 +111,8 @@ impl Run<'_> {
         self.progress.more_planned(lists.len() as u64);
         let (peers, settings) = (self.peers.clone(), &self.config.sync);
         let download = ListDownload::new(peers, &self.verifier, plan, settings, self.progress)?;
-        let (tally, state) = download.run().await;
+        let Downloaded { tally, state, snapshots_from } = download.avoiding(avoid.clone()).run().await;
+        reached.quorums.snapshots_from.extend(snapshots_from);
         reached.quorums.lists += tally.lists;
         reached.tally.add(tally);
         reached.state = state;

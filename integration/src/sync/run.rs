@@ -8,7 +8,7 @@ use dashcore::{ChainParams, Network};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::download::{ListDownload, Tally};
+use super::download::{Downloaded, ListDownload, Tally};
 use super::io::{Io, Verification};
 use super::peers::{PeerReport, Peers};
 use super::progress::{Phase, Progress};
@@ -157,7 +157,7 @@ pub(super) struct Run<'a> {
 /// What was reached; the summary is made of it.
 pub(super) struct Reached {
     pub(super) state: EndState,
-    pub(super) chain: HeaderChain,
+    pub(super) chain: Arc<HeaderChain>,
     from: u32,
     /// Heights of the lists of the range.
     pub(super) heights: Vec<u32>,
@@ -180,7 +180,7 @@ impl Run<'_> {
         let mut reached = Reached {
             state: EndState::NoCapablePeer,
             from: self.config.from.unwrap_or_else(|| start.tip_height()),
-            chain: start,
+            chain: Arc::new(start),
             heights: Vec::new(),
             lists: 0,
             quorums: ProvenQuorums::default(),
@@ -198,8 +198,8 @@ impl Run<'_> {
         let on_progress = |height| self.progress.header_height(height);
         let mut stored = stored;
         loop {
-            match download.run(reached.chain.clone(), on_progress).await {
-                Ok(chain) => reached.chain = chain,
+            match download.run(HeaderChain::clone(&reached.chain), on_progress).await {
+                Ok(chain) => reached.chain = Arc::new(chain),
                 Err(HeaderDownloadError::NoUsableAnswer { .. }) => return self.summary(reached).await,
                 Err(error) => return Err(SyncError::Headers(error)),
             }
@@ -208,7 +208,7 @@ impl Run<'_> {
             if lower.start_height() >= reached.chain.start_height() {
                 break;
             }
-            (reached.chain, stored) = (lower, None);
+            (reached.chain, stored) = (Arc::new(lower), None);
         }
         self.save_headers(stored, reached.chain.clone()).await?;
         reached.headers = self.started.elapsed() - connect;
@@ -242,7 +242,11 @@ impl Run<'_> {
         }
     }
 
-    async fn save_headers(&self, stored: Option<HeaderChain>, chain: HeaderChain) -> Result<(), StoreError> {
+    async fn save_headers(
+        &self,
+        stored: Option<HeaderChain>,
+        chain: Arc<HeaderChain>,
+    ) -> Result<(), StoreError> {
         if stored.as_ref().is_some_and(|stored| stored.tip_hash() == chain.tip_hash()) {
             return Ok(());
         }
@@ -265,7 +269,8 @@ impl Run<'_> {
 
         let (peers, settings) = (self.peers.clone(), &self.config.sync);
         let download = ListDownload::new(peers, &self.verifier, plan, settings, self.progress)?;
-        let (tally, state) = download.run().await;
+        let Downloaded { tally, state, snapshots_from } = download.run().await;
+        reached.quorums.snapshots_from = snapshots_from;
         reached.from = from;
         reached.heights = wanted;
         reached.tally = tally;

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::Arc;
 
+use dashcore::consensus::{deserialize, serialize};
+use dashcore::network::message_qrinfo::{QRInfo, QuorumSnapshot};
+use dashcore::network::message_sml::MnListDiff;
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{ProTxHash, QuorumHash};
 use serde_json::Value;
@@ -113,4 +117,89 @@ async fn a_part_of_the_chain_is_verified_with_the_help_of_served_snapshots() {
         }
         assert!(found.values().any(|row| row.finding == Finding::VerifiedBySigners), "from {from}");
     }
+}
+
+/// Every peer serves the same false snapshots: nothing that follows from them counts as verified.
+#[tokio::test(flavor = "multi_thread")]
+async fn altered_snapshots_never_verify_a_quorum() {
+    let Some(world) = recorded_world() else { return };
+    for cycle_base in [528, 552, 576] {
+        let altered = Arc::new(with_altered_snapshot(&world, cycle_base));
+        let data = DataDir::impatient();
+        let summary = data.sync(&altered, honest(2), 600).await.summary;
+        let quorums = &summary.quorums;
+        let found = found(&data, &world);
+        let (verified, wrong): (Vec<_>, Vec<_>) = found.values().partition(|row| row.finding.is_verified());
+        verified.into_iter().for_each(assert_as_the_node_says);
+        assert!(!wrong.is_empty(), "cycle {cycle_base}: {quorums:?}");
+        for row in &wrong {
+            assert!(row.finding.is_failure() && row.members.is_empty(), "{row:?}");
+            assert_eq!(row.llmq_type, world.params().rotated_llmq);
+        }
+        assert_eq!((quorums.failed, quorums.not_verified.is_empty()), (wrong.len() as u64, false));
+        assert!(data.open().snapshot(cycle_base).unwrap().is_none(), "the next run asks anew");
+
+        // Which it does, and finds somebody honest.
+        let summary = data.sync(&world, honest(2), 600).await.summary;
+        assert_eq!((summary.quorums.failed, summary.quorums.checked), (0, wrong.len() as u64));
+        assert!(summary.quorums.not_verified.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_honest_peer_refutes_another_one_s_altered_snapshot() {
+    let Some(world) = recorded_world() else { return };
+    let altered = Arc::new(with_altered_snapshot(&world, 552));
+    let liar = crate::support::start(&altered, honest(1)).await;
+    let honest_one = crate::support::start(&world, honest(1)).await;
+    let addresses = [liar.addresses(), honest_one.addresses()].concat();
+    let data = DataDir::impatient();
+    let peers = addresses.iter().map(ToString::to_string).collect();
+    let summary = data.sync_from(&world, peers, 600).await;
+    assert_eq!((summary.quorums.failed, summary.quorums.not_verified.len()), (0, 0), "{summary:?}");
+    found(&data, &world).values().for_each(assert_as_the_node_says);
+    let honest_one = summary.peers.iter().find(|peer| peer.address == addresses[1]).unwrap();
+    assert_eq!(honest_one.invalid, 0);
+}
+
+/// The recorded chain with one bit flipped in the snapshot of a cycle.
+fn with_altered_snapshot(world: &World, cycle_base: u32) -> World {
+    let source = recorded("regtest-862").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["manifest.json", "headers.bin", "mnlistdiff-from-genesis.bin"] {
+        fs::write(folder.path().join(name), fs::read(source.join(name)).unwrap()).unwrap();
+    }
+    let work_block = world.block_hash(cycle_base - 8).unwrap();
+    let flip = |snapshot: &mut QuorumSnapshot, diff: &MnListDiff| {
+        if diff.block_hash == work_block {
+            let mut bits: Vec<bool> = snapshot.active_quorum_members.iter().collect();
+            bits[0] = !bits[0];
+            snapshot.active_quorum_members = bits.into_iter().collect();
+        }
+    };
+    let name = "qrinfo-from-genesis.bin";
+    let mut rest = &fs::read(source.join(name)).unwrap()[..];
+    let mut records = Vec::new();
+    while let Some((height, after)) = rest.split_first_chunk::<4>() {
+        let (length, after) = after.split_first_chunk().unwrap();
+        let (payload, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+        let mut info: QRInfo = deserialize(payload).unwrap();
+        flip(&mut info.quorum_snapshot_at_h_minus_c, &info.mn_list_diff_at_h_minus_c);
+        flip(&mut info.quorum_snapshot_at_h_minus_2c, &info.mn_list_diff_at_h_minus_2c);
+        flip(&mut info.quorum_snapshot_at_h_minus_3c, &info.mn_list_diff_at_h_minus_3c);
+        if let Some((snapshot, diff)) = &mut info.quorum_snapshot_and_mn_list_diff_at_h_minus_4c {
+            flip(snapshot, diff);
+        }
+        for (snapshot, diff) in info.quorum_snapshot_list.iter_mut().zip(&info.mn_list_diff_list) {
+            flip(snapshot, diff);
+        }
+        let payload = serialize(&info);
+        assert_eq!(payload.len(), u32::from_le_bytes(*length) as usize);
+        records.extend_from_slice(height);
+        records.extend_from_slice(length);
+        records.extend(payload);
+        rest = after;
+    }
+    fs::write(folder.path().join(name), records).unwrap();
+    World::load(folder.path()).unwrap()
 }
