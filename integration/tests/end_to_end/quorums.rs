@@ -10,7 +10,7 @@ use dashcore::network::message_sml::MnListDiff;
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{ProTxHash, QuorumHash};
 use serde_json::Value;
-use spv_integration::store::{Finding, QuorumRow};
+use spv_integration::store::{Finding, QuorumRow, Store};
 use spv_simnet::World;
 
 use crate::support::{DataDir, honest, recorded, recorded_world};
@@ -47,10 +47,7 @@ fn found(data: &DataDir, world: &World) -> BTreeMap<Name, QuorumRow> {
     found
 }
 
-fn data_states(
-    store: &spv_integration::store::Store,
-    world: &World,
-) -> Vec<std::sync::Arc<spv_masternodes::ProvenState>> {
+fn data_states(store: &Store, world: &World) -> Vec<Arc<spv_masternodes::ProvenState>> {
     let heights = store.lists().unwrap().into_iter();
     heights.map(|(height, _)| store.state(world.params(), height).unwrap().unwrap()).collect()
 }
