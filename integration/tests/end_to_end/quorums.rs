@@ -13,7 +13,8 @@ use serde_json::Value;
 use spv_integration::store::{Finding, QuorumRow, Store};
 use spv_simnet::World;
 
-use crate::support::{DataDir, honest, recorded, recorded_world};
+use crate::support::process::{Running, qrsync, run};
+use crate::support::{DataDir, generated_world, honest, recorded, recorded_world};
 
 type Name = (LLMQType, QuorumHash);
 
@@ -199,4 +200,53 @@ fn with_altered_snapshot(world: &World, cycle_base: u32) -> World {
     }
     fs::write(folder.path().join(name), records).unwrap();
     World::load(folder.path()).unwrap()
+}
+
+/// Quorums of a generated chain have keys and signatures at random.
+#[tokio::test(flavor = "multi_thread")]
+async fn quorums_that_never_signed_fail_loudly() {
+    let world = generated_world();
+    let network = crate::support::start(&world, honest(2)).await;
+    let data = DataDir::new();
+    let command = |json: &[&str]| {
+        let mut command = qrsync();
+        command.args(["sync", "--network", "regtest", "--llmq-params", "100=4:4,104=4:4,106=4:4"]);
+        command.args(["--activation", "dip3=2,v20=100,mn_rr=100", "--from", "1"]).args(json);
+        for peer in network.addresses() {
+            command.args(["--peer", &peer.to_string()]);
+        }
+        command.arg("--data-dir").arg(data.path());
+        Running::start(&mut command).finish()
+    };
+    let finished = command(&["--json"]);
+    assert_eq!(finished.code(), Some(4), "{}", finished.stderr());
+    let summary: Value = serde_json::from_str(finished.stdout()).unwrap();
+    assert_eq!((&summary["state"], &summary["quorums"]["verified"]), (&"Synced".into(), &0.into()));
+    assert!(summary["quorums"]["failed"].as_u64().unwrap() > 0, "{summary}");
+    assert_eq!(summary["chain_lock"]["verified"], false);
+
+    let finished = command(&[]);
+    assert_eq!(finished.code(), Some(4));
+    for words in ["quorums are WRONG", "0 verified in the range", "NOT verified"] {
+        assert!(finished.stdout().contains(words), "{}", finished.stdout());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verified_quorums_are_printed_with_their_members() {
+    let Some(world) = recorded_world() else { return };
+    let data = DataDir::new();
+    data.sync(&world, honest(2), 1).await;
+    let query =
+        |arguments: &[&str]| run([arguments, &["--data-dir", data.path().to_str().unwrap()]].concat());
+    let answer = query(&["quorums", "--json"]).json();
+    let expected = expected_quorums();
+    for quorum in answer["quorums"].as_array().unwrap() {
+        let llmq_type = LLMQType(u8::try_from(quorum["type"].as_u64().unwrap()).unwrap());
+        let hash = quorum["quorum_hash"].as_str().unwrap().parse().unwrap();
+        let members: Vec<ProTxHash> = serde_json::from_value(quorum["members"].clone()).unwrap();
+        assert_eq!(members, expected[&(llmq_type, hash)].1);
+        assert_eq!((&quorum["verified"], &quorum["finding"]), (&true.into(), &"verified".into()));
+    }
+    assert!(query(&["quorums"]).ok().contains("  verified"));
 }
