@@ -69,7 +69,7 @@ impl Finding {
         }
     }
 
-    const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Verified,
         Self::VerifiedBySigners,
         Self::Unlocated,
