@@ -6,6 +6,8 @@ use dashcore::network::message_qrinfo::GetQRInfo;
 use dashcore::network::message_sml::GetMnListDiff;
 use dashcore::sml::llmq_type::LLMQParams;
 use dashcore::{BlockHash, ChainParams, Header};
+use spv_masternodes::chain_lock::quorums_height;
+use spv_masternodes::members::Needs;
 
 use crate::headers::HeaderChain;
 use crate::peer::{Request, RequestKind};
@@ -89,6 +91,44 @@ impl Plan {
         proven: &BTreeSet<u32>,
     ) -> Self {
         Planner { params, chain, rotated: params.rotated() }.further(lists, snapshots, proven)
+    }
+
+    /// Adds the lists that quorums active at the tip follow from, judging by the heights at which DKG sessions start, so
+    /// that they come in the same round trip. A session that failed costs a list that nobody needs; one that is needed
+    /// in its place is asked for when the tip's list is there.
+    pub(crate) fn with_lists_for_tip(
+        mut self,
+        params: &ChainParams,
+        chain: &HeaderChain,
+        proven: &BTreeSet<u32>,
+    ) -> Self {
+        let tip = chain.tip_height();
+        let mut held: BTreeSet<u32> =
+            proven.union(&self.heights.iter().copied().collect()).copied().collect();
+        let mut lists: BTreeSet<u32> = params
+            .llmqs
+            .iter()
+            .filter(|llmq| !llmq.rotated)
+            .flat_map(|llmq| {
+                let newest = tip - tip % llmq.dkg_interval;
+                // The newest may not be mined yet.
+                let sessions = 0..=llmq.signing_active_quorum_count;
+                let bases = sessions.filter_map(move |age| newest.checked_sub(age * llmq.dkg_interval));
+                bases.filter_map(|base_height| Needs::of(llmq.llmq_type, base_height, params).ok())
+            })
+            .flat_map(|needs| needs.lists)
+            .collect();
+        // Mostly the block before the tip is locked, when the tip is found.
+        lists.insert(quorums_height(tip.saturating_sub(1)));
+        let lowest = params.activation.dip3.max(chain.start_height());
+        lists.retain(|height| *height >= lowest && !held.contains(height));
+        held.remove(&tip);
+        let further = Self::further(params, chain, &lists, &BTreeSet::new(), &held);
+        self.works.extend(further.works);
+        self.works.sort_by_key(Work::order);
+        self.heights.extend(further.heights);
+        self.heights.sort_unstable();
+        self
     }
 }
 

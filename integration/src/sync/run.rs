@@ -159,7 +159,7 @@ pub(super) struct Reached {
     pub(super) state: EndState,
     pub(super) chain: Arc<HeaderChain>,
     from: u32,
-    /// Heights of the lists of the range.
+    /// Heights of the lists whose quorums are to be proven.
     pub(super) heights: Vec<u32>,
     lists: u64,
     pub(super) quorums: ProvenQuorums,
@@ -261,7 +261,13 @@ impl Run<'_> {
         let chain = &reached.chain;
         let from = self.from(chain.tip_height());
         let proven = self.proven_lists(chain)?;
-        let plan = Plan::new(&self.params, chain, from, &proven);
+        let mut plan = Plan::new(&self.params, chain, from, &proven);
+        // Without a start height, it is the quorums of the tip alone that count.
+        let tip_only = self.config.from.is_none() && self.config.sync.verify_quorums;
+        let looked_at = if tip_only { vec![chain.tip_height()] } else { plan.heights.clone() };
+        if tip_only {
+            plan = plan.with_lists_for_tip(&self.params, chain, &proven);
+        }
         let wanted = plan.heights.clone();
         let held = wanted.iter().filter(|height| proven.contains(height)).count() as u64;
         tracing::info!(requests = plan.works.len(), lists = wanted.len(), held, "planned");
@@ -272,7 +278,7 @@ impl Run<'_> {
         let Downloaded { tally, state, snapshots_from } = download.run().await;
         reached.quorums.snapshots_from = snapshots_from;
         reached.from = from;
-        reached.heights = wanted;
+        reached.heights = looked_at;
         reached.tally = tally;
         reached.lists = held + tally.lists;
         reached.state = state;

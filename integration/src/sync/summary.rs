@@ -135,11 +135,12 @@ pub struct Lists {
 /// Quorums. Every one of them is in a proven set; whether its signatures verify is a matter of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Quorums {
-    /// Quorums active anywhere in the range whose signatures verify, those checked by an earlier run included.
+    /// Quorums active anywhere in the range, or at the tip where no start height was given, whose signatures verify;
+    /// those checked by an earlier run included.
     pub verified: u64,
-    /// Quorums active anywhere in the range that are wrong: a signature, the commitment, or the members.
+    /// Quorums of these that are wrong: a signature, the commitment, or the members.
     pub failed: u64,
-    /// Those of the range's quorums that are not verified, by reason.
+    /// Quorums of these that are not verified, by reason.
     pub not_verified: BTreeMap<&'static str, u64>,
     /// Quorums that this run checked.
     pub checked: u64,

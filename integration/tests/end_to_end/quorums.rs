@@ -11,6 +11,7 @@ use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{ProTxHash, QuorumHash};
 use serde_json::Value;
 use spv_integration::store::{Finding, QuorumRow, Store};
+use spv_integration::sync::Progress;
 use spv_simnet::World;
 
 use crate::support::process::{Running, qrsync, run};
@@ -200,6 +201,25 @@ fn with_altered_snapshot(world: &World, cycle_base: u32) -> World {
     }
     fs::write(folder.path().join(name), records).unwrap();
     World::load(folder.path()).unwrap()
+}
+
+/// What the tip's quorums need is known from headers: but for the ChainLock, whose height the tip's coinbase tells, no
+/// further list has to be asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_of_the_tip_verifies_every_active_quorum() {
+    let Some(world) = recorded_world() else { return };
+    let network = crate::support::start(&world, honest(5)).await;
+    let peers: Vec<String> = network.addresses().iter().map(ToString::to_string).collect();
+    let data = DataDir::new();
+    let summary = data.sync_range(&world, peers, None, &Progress::default()).await;
+    let quorums = &summary.quorums;
+    assert!(quorums.by_type.values().all(|of_type| of_type.verified == of_type.proven), "{summary:?}");
+    let active: u64 = quorums.by_type.values().map(|of_type| of_type.proven).sum();
+    assert_eq!((quorums.verified, quorums.checked, quorums.failed), (active, active, 0));
+    assert!(active > 0 && quorums.not_verified.is_empty());
+    assert_eq!(summary.lists.for_members, 1, "{summary:?}");
+    assert!(summary.chain_lock.unwrap().verified);
+    found(&data, &world).values().for_each(assert_as_the_node_says);
 }
 
 /// Quorums of a generated chain have keys and signatures at random.

@@ -146,10 +146,21 @@ impl DataDir {
         from: u32,
         progress: &Progress,
     ) -> Summary {
+        self.sync_range(world, peers, Some(from), progress).await
+    }
+
+    /// With `from` `None`, only what the tip needs.
+    pub(crate) async fn sync_range(
+        &self,
+        world: &World,
+        peers: Vec<String>,
+        from: Option<u32>,
+        progress: &Progress,
+    ) -> Summary {
         let config = Config {
             network: "regtest".to_owned(),
             peers,
-            from: Some(from),
+            from,
             sync: Settings { verify_quorums: is_recorded(world), ..self.settings.clone() },
             ..Config::default()
         };
