@@ -83,6 +83,9 @@ pub struct Settings {
     /// How long a sync that has lost all its peers waits for one to come back. Default 2 min.
     #[serde(with = "humantime_serde")]
     pub peer_patience: Duration,
+    /// Whether quorums are proven by their signatures. Default true. Without it they are only known to be in a proven
+    /// set; that is for simulated networks, whose quorums never signed anything.
+    pub verify_quorums: bool,
     /// Largest message accepted, in bytes. Default 32 MiB; legacy answers exceed the 3 MiB that nodes accept.
     pub max_payload: usize,
     /// Caps and timeouts of requests.
@@ -108,6 +111,7 @@ impl Default for Settings {
             reconnect_base: Duration::from_millis(500),
             reconnect_cap: Duration::from_secs(30),
             peer_patience: Duration::from_secs(120),
+            verify_quorums: true,
             max_payload: DEFAULT_MAX_PAYLOAD,
             executor: spv_executor::Config {
                 // Counts only until answers were measured. Nodes that serve at all take a fraction of this.

@@ -6,6 +6,7 @@ mod config;
 mod metrics;
 mod peer;
 mod plan;
+mod quorums;
 mod verify;
 
 pub mod headers;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::peer::{ConnectError, RequestKind};
+use crate::store::Finding;
 use crate::sync::Phase;
 use crate::verify::Verdict;
 
@@ -19,6 +20,9 @@ const VERIFICATION_SECONDS: &str = "qrsync_verification_seconds";
 const TIP_HEIGHT: &str = "qrsync_tip_height";
 const PLANNED_LISTS: &str = "qrsync_planned_lists";
 const PROVEN_LISTS: &str = "qrsync_proven_lists";
+const QUORUMS: &str = "qrsync_quorums_total";
+const MEMBERS_SECONDS: &str = "qrsync_quorum_members_seconds";
+const SIGNATURES_SECONDS: &str = "qrsync_quorum_signatures_seconds";
 const PHASE: &str = "qrsync_phase";
 
 /// Describes the metrics of this crate and of the mechanism crates to the installed recorder.
@@ -43,6 +47,9 @@ pub fn describe_metrics() {
     describe_gauge!(TIP_HEIGHT, "Height of the verified header chain");
     describe_gauge!(PLANNED_LISTS, "Lists in the range of the running sync");
     describe_gauge!(PROVEN_LISTS, "Lists in the range of the running sync that are proven and stored");
+    describe_counter!(QUORUMS, "Quorums judged, by what was found");
+    describe_histogram!(MEMBERS_SECONDS, Unit::Seconds, "Computing the members of a batch of quorums");
+    describe_histogram!(SIGNATURES_SECONDS, Unit::Seconds, "Checking the signatures of a batch of quorums");
     describe_gauge!(PHASE, "1 for the phase that the sync is in, 0 for the others");
 }
 
@@ -75,6 +82,18 @@ pub(crate) fn verified(verdict: &Verdict, elapsed: Duration) {
     let outcome = verdict.as_ref().err().map_or("proven", |error| error.kind());
     counter!(VERIFIED_ANSWERS, "outcome" => outcome).increment(1);
     histogram!(VERIFICATION_SECONDS).record(elapsed);
+}
+
+pub(crate) fn quorum_judged(finding: Finding) {
+    counter!(QUORUMS, "finding" => finding.as_str()).increment(1);
+}
+
+pub(crate) fn members_computed(elapsed: Duration) {
+    histogram!(MEMBERS_SECONDS).record(elapsed);
+}
+
+pub(crate) fn signatures_checked(elapsed: Duration) {
+    histogram!(SIGNATURES_SECONDS).record(elapsed);
 }
 
 pub(crate) fn phase(phase: Phase) {

@@ -6,6 +6,8 @@ use dashcore::network::message_qrinfo::GetQRInfo;
 use dashcore::network::message_sml::GetMnListDiff;
 use dashcore::sml::llmq_type::LLMQParams;
 use dashcore::{BlockHash, ChainParams, Header};
+use spv_masternodes::chain_lock::quorums_height;
+use spv_masternodes::members::Needs;
 
 use crate::headers::HeaderChain;
 use crate::peer::{Request, RequestKind};
@@ -41,6 +43,8 @@ pub(crate) struct Work {
     pub(crate) base: Block,
     /// Blocks whose lists are wanted, ascending.
     pub(crate) wanted: Vec<Block>,
+    /// Work blocks of the cycles whose snapshots may come with the lists.
+    pub(crate) cycles: Vec<Block>,
     /// What to ask.
     pub(crate) request: Request,
 }
@@ -74,8 +78,57 @@ impl Plan {
     ///
     /// `proven` are the heights whose lists are already held for blocks of this chain.
     pub(crate) fn new(params: &ChainParams, chain: &HeaderChain, from: u32, proven: &BTreeSet<u32>) -> Self {
-        let planner = Planner { params, chain, rotated: params.rotated() };
-        planner.plan(from, proven)
+        Planner { params, chain, rotated: params.rotated() }.plan(from, proven)
+    }
+
+    /// Plans single lists, and the snapshots of the cycles with these base heights. Each list is based on the nearest
+    /// one below it that is held, so that none waits for another.
+    pub(crate) fn further(
+        params: &ChainParams,
+        chain: &HeaderChain,
+        lists: &BTreeSet<u32>,
+        snapshots: &BTreeSet<u32>,
+        proven: &BTreeSet<u32>,
+    ) -> Self {
+        Planner { params, chain, rotated: params.rotated() }.further(lists, snapshots, proven)
+    }
+
+    /// Adds the lists that quorums active at the tip follow from, judging by the heights at which DKG sessions start, so
+    /// that they come in the same round trip. A session that failed costs a list that nobody needs; one that is needed
+    /// in its place is asked for when the tip's list is there.
+    pub(crate) fn with_lists_for_tip(
+        mut self,
+        params: &ChainParams,
+        chain: &HeaderChain,
+        proven: &BTreeSet<u32>,
+    ) -> Self {
+        let tip = chain.tip_height();
+        let mut held: BTreeSet<u32> =
+            proven.union(&self.heights.iter().copied().collect()).copied().collect();
+        let mut lists: BTreeSet<u32> = params
+            .llmqs
+            .iter()
+            .filter(|llmq| !llmq.rotated)
+            .flat_map(|llmq| {
+                let newest = tip - tip % llmq.dkg_interval;
+                // The newest may not be mined yet.
+                let sessions = 0..=llmq.signing_active_quorum_count;
+                let bases = sessions.filter_map(move |age| newest.checked_sub(age * llmq.dkg_interval));
+                bases.filter_map(|base_height| Needs::of(llmq.llmq_type, base_height, params).ok())
+            })
+            .flat_map(|needs| needs.lists)
+            .collect();
+        // Mostly the block before the tip is locked, when the tip is found.
+        lists.insert(quorums_height(tip.saturating_sub(1)));
+        let lowest = params.activation.dip3.max(chain.start_height());
+        lists.retain(|height| *height >= lowest && !held.contains(height));
+        held.remove(&tip);
+        let further = Self::further(params, chain, &lists, &BTreeSet::new(), &held);
+        self.works.extend(further.works);
+        self.works.sort_by_key(Work::order);
+        self.heights.extend(further.heights);
+        self.heights.sort_unstable();
+        self
     }
 }
 
@@ -122,7 +175,11 @@ impl Planner<'_> {
             let blocks: Vec<Block> = group.iter().filter_map(|&height| self.block(height)).collect();
             base = group.last().copied();
             match base_height.and_then(|height| self.block(height)) {
-                Some(from) => match self.qrinfo(from, &blocks).filter(|_| consecutive && has_begun(height)) {
+                Some(from) => match blocks
+                    .last()
+                    .and_then(|&work_block| self.qrinfo(from, &blocks, work_block))
+                    .filter(|_| consecutive && has_begun(height))
+                {
                     Some(work) => works.push(work),
                     None => {
                         let bases = std::iter::once(&from).chain(&blocks);
@@ -135,10 +192,38 @@ impl Planner<'_> {
         Plan { works, heights }
     }
 
-    /// One `qrinfo` for up to four consecutive cycles; `None` where no node could serve it.
-    fn qrinfo(&self, base: Block, wanted: &[Block]) -> Option<Work> {
+    fn further(&self, lists: &BTreeSet<u32>, snapshots: &BTreeSet<u32>, proven: &BTreeSet<u32>) -> Plan {
+        let mut lowest = None;
+        let mut works: Vec<Work> = lists
+            .iter()
+            .filter_map(|&height| self.block(height))
+            .map(|block| {
+                let held = proven.range(..block.height).next_back().and_then(|&height| self.block(height));
+                // Only the lowest is worth a whole list.
+                let base = held.or(lowest).unwrap_or_else(|| self.genesis());
+                lowest.get_or_insert(block);
+                list_diff(base, block)
+            })
+            .collect();
+        let mut left = snapshots.clone();
+        while let Some(newest) = left.pop_last() {
+            let cycle = self.rotated.dkg_interval;
+            let work_block = newest.checked_add(cycle - WORK_BLOCK_OFFSET).and_then(|at| self.block(at));
+            let Some(work) = work_block.and_then(|block| self.qrinfo(self.genesis(), &[], block)) else {
+                continue;
+            };
+            left.retain(|&cycle_base| {
+                !work.cycles.iter().any(|block| block.height + WORK_BLOCK_OFFSET == cycle_base)
+            });
+            works.push(work);
+        }
+        Plan { works, heights: lists.iter().copied().collect() }
+    }
+
+    /// One `qrinfo` for up to four consecutive cycles, of which the newest has this work block; `None` where no node
+    /// could serve it.
+    fn qrinfo(&self, base: Block, wanted: &[Block], work_block: Block) -> Option<Work> {
         let cycle = self.rotated.dkg_interval;
-        let work_block = wanted.last()?;
         let cycle_base = work_block.height + WORK_BLOCK_OFFSET;
         // Snapshots exist from the first rotated cycle on, and H-4C has to be one of them.
         let oldest_snapshot = cycle_base.checked_sub(CYCLES_PER_QRINFO * cycle)?;
@@ -152,9 +237,12 @@ impl Planner<'_> {
         let bases: BTreeSet<u32> =
             deep.into_iter().chain([oldest_list, base.height, recent]).filter(|&height| height > 0).collect();
         let base_block_hashes = bases.into_iter().filter_map(|height| self.chain.hash(height)).collect();
+        let cycles = (1..=CYCLES_PER_QRINFO)
+            .filter_map(|cycles| self.block(work_block.height.checked_sub(cycles * cycle)?));
         Some(Work {
             base,
             wanted: wanted.to_vec(),
+            cycles: cycles.collect(),
             request: Request::QrInfo {
                 message: GetQRInfo {
                     base_block_hashes,
@@ -177,7 +265,7 @@ impl Planner<'_> {
 
 fn list_diff(base: Block, block: Block) -> Work {
     let names = GetMnListDiff { base_block_hash: base.hash, block_hash: block.hash };
-    Work { base, wanted: vec![block], request: Request::ListDiff(names) }
+    Work { base, wanted: vec![block], cycles: Vec::new(), request: Request::ListDiff(names) }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use redb::ReadableTable;
 use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 
 use super::schema::{EVO_NODES, HEADERS, LISTS};
-use super::{Store, StoreError};
+use super::{SnapshotRow, Store, StoreError};
 
 /// A proven list as it is stored: as the diff that leads to it, with its own proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,16 @@ impl Store {
     /// # Errors
     /// When writing fails; nothing has then changed.
     pub fn save_lists(&self, rows: &[ListRow]) -> Result<(), StoreError> {
+        self.save_answers(rows, &[])
+    }
+
+    /// Stores lists, and snapshots that came with them, in one durable transaction. A snapshot that is proven stays.
+    ///
+    /// # Errors
+    /// When writing fails; nothing has then changed.
+    pub(crate) fn save_answers(&self, rows: &[ListRow], snapshots: &[SnapshotRow]) -> Result<(), StoreError> {
         let transaction = self.write()?;
+        self.write_snapshots(&transaction, snapshots)?;
         {
             let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
             let mut evo_nodes = transaction.open_table(EVO_NODES).map_err(|source| self.failed(source))?;
@@ -85,12 +94,29 @@ impl Store {
             .collect()
     }
 
+    /// Whether a list is stored for this height.
+    pub(crate) fn has_list(&self, height: u32) -> Result<bool, StoreError> {
+        let transaction = self.read()?;
+        let table = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+        Ok(table.get(height).map_err(|source| self.failed(source))?.is_some())
+    }
+
     /// The list and quorums at a height, proven anew from what is stored; `None` when no list is stored there.
     ///
     /// # Errors
     /// When reading fails or what is stored does not prove the list.
     pub fn state(&self, params: &ChainParams, height: u32) -> Result<Option<Arc<ProvenState>>, StoreError> {
         Ok(self.state_and_depth(params, height)?.map(|(state, _)| state))
+    }
+
+    /// Like [`state`](Self::state), but no further down than to a state that `known` has.
+    pub(crate) fn state_above(
+        &self,
+        params: &ChainParams,
+        height: u32,
+        known: impl Fn(u32) -> Option<ProvenState>,
+    ) -> Result<Option<ProvenState>, StoreError> {
+        Ok(self.read_state(params, height, known)?.map(|(state, _)| state))
     }
 
     /// Masternodes that a proven list at or below `height` shows as EvoNodes. Entries of revoked ones do not say so.
@@ -116,6 +142,16 @@ impl Store {
         params: &ChainParams,
         height: u32,
     ) -> Result<Option<(Arc<ProvenState>, u32)>, StoreError> {
+        let read = self.read_state(params, height, |_| None)?;
+        Ok(read.map(|(state, depth)| (Arc::new(state), depth)))
+    }
+
+    fn read_state(
+        &self,
+        params: &ChainParams,
+        height: u32,
+        known: impl Fn(u32) -> Option<ProvenState>,
+    ) -> Result<Option<(ProvenState, u32)>, StoreError> {
         let transaction = self.read()?;
         let lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
         let headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
@@ -123,7 +159,12 @@ impl Store {
         let mut diffs: Vec<(u32, MnListDiff)> = Vec::new();
         let mut depth_of_wanted = None;
         let mut next = height;
+        let mut state = ProvenState::genesis(params.genesis_hash);
         while next > 0 {
+            if let Some(known) = known(next).filter(|_| next < height) {
+                state = known;
+                break;
+            }
             let Some(row) = lists.get(next).map_err(|source| self.failed(source))? else {
                 if depth_of_wanted.is_none() {
                     return Ok(None);
@@ -140,7 +181,6 @@ impl Store {
         }
         let Some(depth) = depth_of_wanted else { return Ok(None) };
 
-        let mut state = ProvenState::genesis(params.genesis_hash);
         while let Some((height, diff)) = diffs.pop() {
             let Some(row) = headers.get(height).map_err(|source| self.failed(source))? else {
                 return Err(self.damaged("header of a list"));
@@ -151,6 +191,6 @@ impl Store {
             let checked = CheckedDiff::check(diff, block).map_err(|_| self.damaged("proof of a list"))?;
             state = state.advance(&checked).map_err(|_| self.damaged("list"))?;
         }
-        Ok(Some((Arc::new(state), depth)))
+        Ok(Some((state, depth)))
     }
 }

@@ -1,9 +1,11 @@
-//! The database: headers and proven lists. One redb file; every write is one durable transaction, so a process that is
+//! The database: headers, proven lists, snapshots and what was found out about quorums. One redb file; every write is one durable transaction, so a process that is
 //! killed at any point leaves the state before or after it.
 
 mod error;
 mod lists;
+mod quorums;
 mod schema;
+mod snapshots;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,9 +16,14 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 
 pub use error::StoreError;
 pub use lists::ListRow;
+pub use quorums::{Finding, QuorumRow};
+pub use snapshots::SnapshotRow;
 
 use crate::headers::HeaderChain;
-use schema::{EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK};
+use crate::plan::WORK_BLOCK_OFFSET;
+use schema::{
+    EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS, SNAPSHOTS,
+};
 
 /// Name of the database file within the data directory.
 const FILE_NAME: &str = "qrsync.redb";
@@ -113,8 +120,8 @@ impl Store {
         Ok(chain)
     }
 
-    /// Makes the stored chain equal to `chain`: headers above `unchanged` are replaced, and lists of blocks that are no
-    /// longer in the chain are dropped. With `unchanged` `None` all headers are replaced.
+    /// Makes the stored chain equal to `chain`: headers above `unchanged` are replaced, and lists, snapshots and
+    /// quorums of blocks that are no longer in the chain are dropped. With `unchanged` `None` all headers are replaced.
     ///
     /// # Errors
     /// When writing fails; nothing has then changed.
@@ -138,10 +145,21 @@ impl Store {
                     heights.insert(hash.as_byte_array(), height).map_err(|source| failed(source.into()))?;
                 }
             }
-            lists
-                .retain(|height, (hash, _, _, _)| {
-                    chain.hash(height).is_some_and(|kept| kept.as_byte_array() == hash)
+            let mut snapshots = transaction.open_table(SNAPSHOTS).map_err(|source| failed(source.into()))?;
+            let mut quorums = transaction.open_table(QUORUMS).map_err(|source| failed(source.into()))?;
+            let kept =
+                |height, hash: &[u8; 32]| chain.hash(height).is_some_and(|kept| kept.as_byte_array() == hash);
+            snapshots
+                .retain(|cycle_base, (hash, _, _)| {
+                    cycle_base.checked_sub(WORK_BLOCK_OFFSET).is_some_and(|height| kept(height, hash))
                 })
+                .map_err(|source| failed(source.into()))?;
+            // A type and the hash of the base block.
+            quorums
+                .retain(|name, (height, _, _, _)| name.last_chunk().is_some_and(|hash| kept(height, hash)))
+                .map_err(|source| failed(source.into()))?;
+            lists
+                .retain(|height, (hash, _, _, _)| kept(height, hash))
                 .map_err(|source| failed(source.into()))?;
         }
         transaction.commit().map_err(|source| self.failed(source))
@@ -230,6 +248,8 @@ fn write_meta(database: &Database, network: &Network, path: &Path) -> Result<(),
             transaction.open_table(HEIGHTS)?;
             transaction.open_table(LISTS)?;
             transaction.open_table(EVO_NODES)?;
+            transaction.open_table(SNAPSHOTS)?;
+            transaction.open_table(QUORUMS)?;
         }
         transaction.commit()?;
         Ok(())

@@ -1,7 +1,7 @@
 use redb::TableDefinition;
 
 /// Changes whenever the meaning of a table does.
-pub(super) const FORMAT: &str = "1";
+pub(super) const FORMAT: &str = "2";
 
 pub(super) const META_FORMAT: &str = "format";
 pub(super) const META_NETWORK: &str = "network";
@@ -24,3 +24,16 @@ type ListValue<'a> = (&'a [u8; 32], u32, u32, &'a [u8]);
 
 /// Height to block hash, height of the base, number of diffs since the last whole list, and the `mnlistdiff`.
 pub(super) const LISTS: TableDefinition<'_, u32, ListValue<'_>> = TableDefinition::new("lists");
+
+/// Base height of a cycle of the rotated kind to the hash of its work block, whether the snapshot is proven (it follows
+/// from lists alone) or only a peer's word, and the snapshot.
+pub(super) const SNAPSHOTS: TableDefinition<'_, u32, SnapshotValue<'_>> = TableDefinition::new("snapshots");
+
+/// The value of [`SNAPSHOTS`].
+type SnapshotValue<'a> = (&'a [u8; 32], bool, &'a [u8]);
+
+/// Type and quorum hash, to what is known of the quorum.
+pub(super) const QUORUMS: TableDefinition<'_, &[u8; 33], QuorumValue<'_>> = TableDefinition::new("quorums");
+
+/// The value of [`QUORUMS`]: base height, hash of the commitment, code of what was found, names of the members.
+type QuorumValue<'a> = (u32, &'a [u8; 32], u8, &'a [u8]);

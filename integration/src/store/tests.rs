@@ -5,7 +5,10 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use dashcore::consensus::serialize;
+use dashcore::network::message_qrinfo::{MNSkipListMode, QuorumSnapshot};
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
+use dashcore::sml::llmq_type::LLMQType;
+use dashcore::{ProTxHash, QuorumHash};
 use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 use spv_simnet::{GeneratedSpec, World};
 use tempfile::TempDir;
@@ -129,7 +132,7 @@ async fn every_list_of_a_long_row_is_a_few_diffs_away_from_a_whole_one() {
     for height in 2..=150 {
         let [base_block_hash, block_hash] = [base, height].map(|height| block(height).hash);
         let request = Request::ListDiff(GetMnListDiff { base_block_hash, block_hash });
-        let work = Work { base: block(base), wanted: vec![block(height)], request };
+        let work = Work { base: block(base), wanted: vec![block(height)], cycles: Vec::new(), request };
         let payload = Bytes::from(serialize(&diff(&WORLD, base, height)));
         let answer = Answer { kind: RequestKind::MnListDiff, payload, checksum_valid: true };
         let applied = verifier.verify(Arc::new(work), answer).await.unwrap().unwrap();
@@ -352,4 +355,65 @@ fn a_header_chain_with_a_hole_is_damaged() {
     transaction.commit().unwrap();
     let error = store.chain(WORLD.params()).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { what: "header chain", .. }), "{error}");
+}
+
+fn snapshot_row(cycle_base: u32, proven: bool) -> SnapshotRow {
+    let snapshot = QuorumSnapshot {
+        skip_list_mode: MNSkipListMode::NoSkipping,
+        active_quorum_members: [true, false, proven].into_iter().collect(),
+        skip_list: Vec::new(),
+    };
+    let work_block = WORLD.block_hash(cycle_base - 8).unwrap();
+    SnapshotRow { cycle_base, work_block, proven, snapshot }
+}
+
+fn quorum_row(base_height: u32, finding: Finding) -> QuorumRow {
+    QuorumRow {
+        llmq_type: LLMQType(103),
+        quorum_hash: QuorumHash::from_byte_array(*WORLD.block_hash(base_height).unwrap().as_byte_array()),
+        base_height,
+        entry_hash: [7; 32],
+        finding,
+        members: [1, 2].map(|byte| ProTxHash::from_byte_array([byte; 32])).to_vec(),
+    }
+}
+
+#[test]
+fn nobody_s_word_takes_the_place_of_a_proven_snapshot() {
+    let (_directory, store) = filled(&WORLD);
+    let [served, proven] = [false, true].map(|proven| snapshot_row(96, proven));
+    for row in [&served, &proven, &served] {
+        store.save_snapshots(std::slice::from_ref(row)).unwrap();
+    }
+    store.save_snapshots(&[snapshot_row(120, false)]).unwrap();
+    store.drop_unproven_snapshots(&[96, 120]).unwrap();
+    assert_eq!(store.snapshot(96).unwrap(), Some(proven));
+    assert_eq!(store.snapshot(120).unwrap(), None);
+}
+
+#[test]
+fn findings_come_back_for_the_commitment_that_was_checked() {
+    let (directory, store) = filled(&WORLD);
+    let rows = Finding::ALL.into_iter().zip(100..).map(|(finding, height)| quorum_row(height, finding));
+    let rows: Vec<_> = rows.collect();
+    store.save_quorums(&rows).unwrap();
+    drop(store);
+    let store = Store::open(directory.path()).unwrap();
+    for row in rows {
+        let found = |entry_hash| store.quorum(row.llmq_type, row.quorum_hash, entry_hash).unwrap();
+        assert_eq!(found(row.entry_hash).as_ref(), Some(&row));
+        assert_eq!(found([8; 32]), None);
+    }
+}
+
+#[test]
+fn what_is_above_a_fork_goes_with_its_snapshots_and_quorums() {
+    let (_directory, store) = filled(&WORLD);
+    let quorums = [144, 192].map(|height| quorum_row(height, Finding::Verified));
+    store.save_quorums(&quorums).unwrap();
+    store.save_snapshots(&[144, 192].map(|cycle_base| snapshot_row(cycle_base, true))).unwrap();
+    store.save_chain(&chain(&WORLD, 170), Some(170)).unwrap();
+    let kept = quorums.map(|row| store.quorum(row.llmq_type, row.quorum_hash, [7; 32]).unwrap().is_some());
+    assert_eq!(kept, [true, false]);
+    assert_eq!([144, 192].map(|base| store.snapshot(base).unwrap().is_some()), [true, false]);
 }

@@ -17,7 +17,7 @@ use crate::blame::{digest, network_group};
 use crate::config::{ConfigError, Settings};
 use crate::metrics;
 use crate::peer::{Answer, RequestError};
-use crate::plan::{Plan, Work};
+use crate::plan::{Plan, WORK_BLOCK_OFFSET, Work};
 use crate::verify::{AnswerError, Verdict, Verifier};
 
 /// Work that has to run alone looks this often whether it can.
@@ -81,6 +81,25 @@ pub(crate) struct Tally {
     pub(crate) wasted_bytes: u64,
 }
 
+impl Tally {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.lists += other.lists;
+        self.retried += other.retried;
+        self.late += other.late;
+        self.recovered += other.recovered;
+        self.recovered_by_first_strategy += other.recovered_by_first_strategy;
+        self.wasted_bytes += other.wasted_bytes;
+    }
+}
+
+/// How a download ended.
+pub(crate) struct Downloaded {
+    pub(crate) tally: Tally,
+    pub(crate) state: EndState,
+    /// Base heights of cycles to the peer that served the cycle's snapshot last.
+    pub(crate) snapshots_from: BTreeMap<u32, SocketAddr>,
+}
+
 /// Downloads and verifies the lists of a plan: schedules, sends, verifies, recovers.
 pub(crate) struct ListDownload<'a> {
     peers: Arc<Peers>,
@@ -94,7 +113,10 @@ pub(crate) struct ListDownload<'a> {
     next_id: u64,
     running: JoinSet<Step>,
     progress: &'a Progress,
+    /// Peers not to be asked as long as there are others.
+    avoid: BTreeSet<SocketAddr>,
     tally: Tally,
+    snapshots_from: BTreeMap<u32, SocketAddr>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,15 +190,22 @@ impl<'a> ListDownload<'a> {
             next_id: 0,
             running: JoinSet::new(),
             progress,
+            avoid: BTreeSet::new(),
             tally: Tally::default(),
+            snapshots_from: BTreeMap::new(),
         })
+    }
+
+    /// Asks these peers only where nobody else is left.
+    pub(crate) fn avoiding(self, avoid: BTreeSet<SocketAddr>) -> Self {
+        Self { avoid, ..self }
     }
 
     /// Runs until every list is stored or one cannot be had.
     ///
     /// # Cancel safety
     /// Lists that were stored stay; all else is lost.
-    pub(crate) async fn run(mut self) -> (Tally, EndState) {
+    pub(crate) async fn run(mut self) -> Downloaded {
         let state = match self.drive().await {
             Ok(()) => EndState::Synced,
             Err(failure) => {
@@ -185,7 +214,7 @@ impl<'a> ListDownload<'a> {
             }
         };
         self.running.shutdown().await;
-        (self.tally, state)
+        Downloaded { tally: self.tally, state, snapshots_from: self.snapshots_from }
     }
 
     async fn drive(&mut self) -> Result<(), DownloadFailure> {
@@ -236,7 +265,7 @@ impl<'a> ListDownload<'a> {
         let stage = Stage::Queued(self.enqueue(id, &work, Priority::Normal, Duration::ZERO));
         let work = Arc::new(work);
         let task =
-            Task { work, history, avoid: BTreeSet::new(), alone: false, strategies: Vec::new(), stage };
+            Task { work, history, avoid: self.avoid.clone(), alone: false, strategies: Vec::new(), stage };
         self.open.insert(id, task);
     }
 
@@ -353,6 +382,8 @@ impl<'a> ListDownload<'a> {
                 self.tally.lists += applied.lists as u64;
                 self.progress.lists_proven(applied.lists as u64);
                 let Some(task) = self.open.remove(&id) else { return Ok(()) };
+                let cycles = task.work.cycles.iter().map(|block| block.height + WORK_BLOCK_OFFSET);
+                self.snapshots_from.extend(cycles.map(|cycle_base| (cycle_base, answer.peer)));
                 self.tally.recovered += u64::from(!task.strategies.is_empty());
                 self.tally.recovered_by_first_strategy += u64::from(task.strategies.len() == 1);
                 let connected = self.peers.connected();

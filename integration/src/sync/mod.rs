@@ -4,6 +4,7 @@ mod download;
 mod io;
 mod peers;
 mod progress;
+mod quorums;
 mod recovering;
 mod run;
 mod summary;
@@ -16,4 +17,5 @@ pub use progress::{Phase, Progress, Snapshot};
 pub use run::{SyncError, sync, sync_with};
 pub use summary::{
     Bytes, EndState, Lists, Peer, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip,
+    TipLock,
 };

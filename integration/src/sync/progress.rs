@@ -12,12 +12,15 @@ pub enum Phase {
     Headers,
     /// Downloading and proving lists.
     Lists,
+    /// Proving quorums by their signatures, and downloading what that needs.
+    Quorums,
     /// Finished, well or not.
     Done,
 }
 
 impl Phase {
-    pub(crate) const ALL: [Self; 4] = [Self::Connecting, Self::Headers, Self::Lists, Self::Done];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Connecting, Self::Headers, Self::Lists, Self::Quorums, Self::Done];
 
     /// Name as a metric label.
     pub const fn as_str(self) -> &'static str {
@@ -25,6 +28,7 @@ impl Phase {
             Self::Connecting => "connecting",
             Self::Headers => "headers",
             Self::Lists => "lists",
+            Self::Quorums => "quorums",
             Self::Done => "done",
         }
     }
@@ -43,10 +47,14 @@ pub struct Snapshot {
     pub planned_lists: u64,
     /// Lists in the range that are proven and stored.
     pub proven_lists: u64,
+    /// Quorums whose signatures are to be checked.
+    pub planned_quorums: u64,
+    /// Quorums of them that were judged, well or not.
+    pub judged_quorums: u64,
 }
 
 /// Progress of a sync: the sync writes it, anybody may watch it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Progress {
     state: watch::Sender<Snapshot>,
 }
@@ -77,6 +85,24 @@ impl Progress {
             state.planned_lists = planned;
             state.proven_lists = proven_before;
         });
+    }
+
+    /// `count` more lists are wanted.
+    pub(crate) fn more_planned(&self, count: u64) {
+        self.state.send_modify(|state| {
+            state.planned_lists += count;
+            metrics::lists(state.proven_lists, state.planned_lists);
+        });
+    }
+
+    /// `count` more quorums are to be judged.
+    pub(crate) fn quorums_planned(&self, count: u64) {
+        self.state.send_modify(|state| state.planned_quorums += count);
+    }
+
+    /// `count` more quorums were judged.
+    pub(crate) fn quorums_judged(&self, count: u64) {
+        self.state.send_modify(|state| state.judged_quorums += count);
     }
 
     /// `count` more lists are proven.

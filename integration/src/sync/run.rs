@@ -8,10 +8,11 @@ use dashcore::{ChainParams, Network};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::download::{ListDownload, Tally};
-use super::io::Io;
+use super::download::{Downloaded, ListDownload, Tally};
+use super::io::{Io, Verification};
 use super::peers::{PeerReport, Peers};
 use super::progress::{Phase, Progress};
+use super::quorums::ProvenQuorums;
 use super::summary::{
     Bytes, EndState, Lists, Peer, Quorums, RecoverySummary, Requests, Seconds, Summary, Tip,
 };
@@ -124,6 +125,7 @@ async fn attempt(
         progress,
         peers: peers.clone(),
         verifier: verifier.clone(),
+        verification: io.verification,
         started,
     };
     let summary = tokio::select! {
@@ -141,25 +143,30 @@ async fn attempt(
     summary
 }
 
-struct Run<'a> {
-    config: &'a Config,
-    params: ChainParams,
-    store: Arc<Store>,
-    progress: &'a Progress,
-    peers: Arc<Peers>,
-    verifier: Arc<Verifier>,
+pub(super) struct Run<'a> {
+    pub(super) config: &'a Config,
+    pub(super) params: ChainParams,
+    pub(super) store: Arc<Store>,
+    pub(super) progress: &'a Progress,
+    pub(super) peers: Arc<Peers>,
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) verification: Verification,
     started: Instant,
 }
 
 /// What was reached; the summary is made of it.
-struct Reached {
-    state: EndState,
-    chain: HeaderChain,
+pub(super) struct Reached {
+    pub(super) state: EndState,
+    pub(super) chain: Arc<HeaderChain>,
     from: u32,
+    /// Heights of the lists whose quorums are to be proven.
+    pub(super) heights: Vec<u32>,
     lists: u64,
-    tally: Tally,
+    pub(super) quorums: ProvenQuorums,
+    pub(super) tally: Tally,
     connect: Duration,
     headers: Duration,
+    list_time: Duration,
 }
 
 impl Run<'_> {
@@ -173,11 +180,14 @@ impl Run<'_> {
         let mut reached = Reached {
             state: EndState::NoCapablePeer,
             from: self.config.from.unwrap_or_else(|| start.tip_height()),
-            chain: start,
+            chain: Arc::new(start),
+            heights: Vec::new(),
             lists: 0,
+            quorums: ProvenQuorums::default(),
             tally: Tally::default(),
             connect,
             headers: Duration::ZERO,
+            list_time: Duration::ZERO,
         };
         if !ready {
             return self.summary(reached).await;
@@ -188,8 +198,8 @@ impl Run<'_> {
         let on_progress = |height| self.progress.header_height(height);
         let mut stored = stored;
         loop {
-            match download.run(reached.chain.clone(), on_progress).await {
-                Ok(chain) => reached.chain = chain,
+            match download.run(HeaderChain::clone(&reached.chain), on_progress).await {
+                Ok(chain) => reached.chain = Arc::new(chain),
                 Err(HeaderDownloadError::NoUsableAnswer { .. }) => return self.summary(reached).await,
                 Err(error) => return Err(SyncError::Headers(error)),
             }
@@ -198,13 +208,19 @@ impl Run<'_> {
             if lower.start_height() >= reached.chain.start_height() {
                 break;
             }
-            (reached.chain, stored) = (lower, None);
+            (reached.chain, stored) = (Arc::new(lower), None);
         }
         self.save_headers(stored, reached.chain.clone()).await?;
         reached.headers = self.started.elapsed() - connect;
 
         self.progress.enter(Phase::Lists);
         self.download_lists(&mut reached).await?;
+        reached.list_time = self.started.elapsed() - connect - reached.headers;
+
+        if self.config.sync.verify_quorums && reached.state == EndState::Synced {
+            self.progress.enter(Phase::Quorums);
+            self.prove_quorums(&mut reached).await?;
+        }
         self.summary(reached).await
     }
 
@@ -226,7 +242,11 @@ impl Run<'_> {
         }
     }
 
-    async fn save_headers(&self, stored: Option<HeaderChain>, chain: HeaderChain) -> Result<(), StoreError> {
+    async fn save_headers(
+        &self,
+        stored: Option<HeaderChain>,
+        chain: Arc<HeaderChain>,
+    ) -> Result<(), StoreError> {
         if stored.as_ref().is_some_and(|stored| stored.tip_hash() == chain.tip_hash()) {
             return Ok(());
         }
@@ -240,14 +260,14 @@ impl Run<'_> {
     async fn download_lists(&self, reached: &mut Reached) -> Result<(), SyncError> {
         let chain = &reached.chain;
         let from = self.from(chain.tip_height());
-        let proven: BTreeSet<u32> = self
-            .store
-            .lists()?
-            .into_iter()
-            .filter(|(height, hash)| chain.hash(*height) == Some(*hash))
-            .map(|(height, _)| height)
-            .collect();
-        let plan = Plan::new(&self.params, chain, from, &proven);
+        let proven = self.proven_lists(chain)?;
+        let mut plan = Plan::new(&self.params, chain, from, &proven);
+        // Without a start height, it is the quorums of the tip alone that count.
+        let tip_only = self.config.from.is_none() && self.config.sync.verify_quorums;
+        let looked_at = if tip_only { vec![chain.tip_height()] } else { plan.heights.clone() };
+        if tip_only {
+            plan = plan.with_lists_for_tip(&self.params, chain, &proven);
+        }
         let wanted = plan.heights.clone();
         let held = wanted.iter().filter(|height| proven.contains(height)).count() as u64;
         tracing::info!(requests = plan.works.len(), lists = wanted.len(), held, "planned");
@@ -255,12 +275,21 @@ impl Run<'_> {
 
         let (peers, settings) = (self.peers.clone(), &self.config.sync);
         let download = ListDownload::new(peers, &self.verifier, plan, settings, self.progress)?;
-        let (tally, state) = download.run().await;
+        let Downloaded { tally, state, snapshots_from } = download.run().await;
+        reached.quorums.snapshots_from = snapshots_from;
         reached.from = from;
+        reached.heights = looked_at;
         reached.tally = tally;
         reached.lists = held + tally.lists;
         reached.state = state;
         Ok(())
+    }
+
+    /// Heights of the stored lists that are of this chain.
+    pub(super) fn proven_lists(&self, chain: &HeaderChain) -> Result<BTreeSet<u32>, StoreError> {
+        let lists = self.store.lists()?.into_iter();
+        let of_chain = lists.filter(|(height, hash)| chain.hash(*height) == Some(*hash));
+        Ok(of_chain.map(|(height, _)| height).collect())
     }
 
     async fn summary(&self, reached: Reached) -> Result<Summary, SyncError> {
@@ -278,10 +307,13 @@ impl Run<'_> {
             tip: Tip { height: chain.tip_height(), hash: chain.tip_hash() },
             from_height: reached.from,
             headers: u64::from(chain.tip_height() - chain.start_height()) + 1,
-            lists: Lists { verified: reached.lists },
-            quorums: tip_state.map_or_else(Quorums::default, |state| {
-                Quorums::of(state.quorums().iter().map(|quorum| quorum.entry.llmq_type))
-            }),
+            lists: Lists { verified: reached.lists, for_members: reached.quorums.lists },
+            quorums: Quorums::new(
+                &reached.quorums.findings,
+                reached.quorums.checked,
+                tip_state.iter().flat_map(|state| state.quorums().iter()),
+            ),
+            chain_lock: reached.quorums.tip_lock.clone(),
             requests: self.requests(&reached.tally, &reports),
             recovery: RecoverySummary {
                 recovered: reached.tally.recovered,
@@ -295,8 +327,8 @@ impl Run<'_> {
                 total: total.as_secs_f64(),
                 connect: reached.connect.as_secs_f64(),
                 headers: reached.headers.as_secs_f64(),
-                lists: total.saturating_sub(reached.connect + reached.headers).as_secs_f64(),
-                quorums: 0.0,
+                lists: reached.list_time.as_secs_f64(),
+                quorums: reached.quorums.time.as_secs_f64(),
             },
         })
     }
@@ -315,7 +347,7 @@ impl Run<'_> {
 }
 
 /// Uses the store where blocking is allowed.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     store: &Arc<Store>,
     params: &ChainParams,
     work: impl FnOnce(&Store, &ChainParams) -> Result<T, StoreError> + Send + 'static,

@@ -3,11 +3,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use dashcore::BlockHash;
-use dashcore::sml::llmq_type::LLMQType;
 use serde::Serialize;
+use spv_masternodes::ActiveQuorum;
 
 use super::download::DownloadFailure;
 use super::peers::PeerReport;
+use crate::quorums::Findings;
 
 /// How a sync ended. Giving up never looks like success.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,8 +94,12 @@ pub struct Summary {
     pub headers: u64,
     /// Lists.
     pub lists: Lists,
-    /// Quorums at the tip.
+    /// Quorums.
     pub quorums: Quorums,
+    /// The best ChainLock that the tip's coinbase carries, a further proof of the tip; absent when it carries none or
+    /// nothing was checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain_lock: Option<TipLock>,
     /// Requests.
     pub requests: Requests,
     /// What became of failures.
@@ -123,36 +128,77 @@ pub struct Tip {
 pub struct Lists {
     /// Proven lists that are stored for the range.
     pub verified: u64,
+    /// Further lists that this run downloaded because members of quorums follow from them.
+    pub for_members: u64,
 }
 
-/// Quorums whose signatures were checked. Their membership in a proven set is another matter: see `proven`.
+/// Quorums. Every one of them is in a proven set; whether its signatures verify is a matter of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Quorums {
-    /// Quorums whose signatures verify.
+    /// Quorums active anywhere in the range, or at the tip where no start height was given, whose signatures verify;
+    /// those checked by an earlier run included.
     pub verified: u64,
-    /// Quorums whose signatures do not.
+    /// Quorums of these that are wrong: a signature, the commitment, or the members.
     pub failed: u64,
-    /// By kind.
+    /// Quorums of these that are not verified, by reason.
+    pub not_verified: BTreeMap<&'static str, u64>,
+    /// Quorums that this run checked.
+    pub checked: u64,
+    /// Quorums active at the tip, by kind.
     pub by_type: BTreeMap<u8, QuorumsOfType>,
 }
 
-/// Quorums of one kind.
+/// Quorums of one kind that are active at the tip.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct QuorumsOfType {
+    /// Proven by the coinbase's merkle root: all of them.
+    pub proven: u64,
     /// Quorums whose signatures verify.
     pub verified: u64,
-    /// Active quorums at the tip, proven by the coinbase's merkle root.
-    pub proven: u64,
+    /// Quorums that are wrong.
+    pub failed: u64,
+}
+
+/// A ChainLock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TipLock {
+    /// Height of the locked block.
+    pub height: u32,
+    /// Whether the quorum that had to sign it did.
+    pub verified: bool,
+    /// Why it is not verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl Quorums {
-    /// Counts the active quorums of a proven set.
-    pub(crate) fn of(types: impl Iterator<Item = LLMQType>) -> Self {
-        let mut quorums = Self::default();
-        for llmq_type in types {
-            quorums.by_type.entry(llmq_type.0).or_default().proven += 1;
+    /// Counts what was found in the range, and `tip`, the active quorums of the tip.
+    pub(crate) fn new<'a>(
+        findings: &Findings,
+        checked: u64,
+        tip: impl Iterator<Item = &'a ActiveQuorum>,
+    ) -> Self {
+        let mut quorums = Self { checked, ..Self::default() };
+        for finding in findings.values() {
+            quorums.verified += u64::from(finding.is_verified());
+            quorums.failed += u64::from(finding.is_failure());
+            if !finding.is_verified() {
+                *quorums.not_verified.entry(finding.as_str()).or_default() += 1;
+            }
+        }
+        for ActiveQuorum { entry, .. } in tip {
+            let of_type = quorums.by_type.entry(entry.llmq_type.0).or_default();
+            let finding = findings.get(&(entry.llmq_type, entry.quorum_hash));
+            of_type.proven += 1;
+            of_type.verified += u64::from(finding.is_some_and(|finding| finding.is_verified()));
+            of_type.failed += u64::from(finding.is_some_and(|finding| finding.is_failure()));
         }
         quorums
+    }
+
+    /// Whether a quorum that may sign now is wrong.
+    pub fn fails_at_tip(&self) -> bool {
+        self.by_type.values().any(|of_type| of_type.failed > 0)
     }
 }
 
@@ -267,7 +313,7 @@ pub struct Seconds {
     pub headers: f64,
     /// On lists.
     pub lists: f64,
-    /// On quorum signatures.
+    /// On quorums: their signatures, and what had to be downloaded for them.
     pub quorums: f64,
 }
 

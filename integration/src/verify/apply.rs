@@ -4,9 +4,9 @@ use std::sync::Arc;
 use dashcore::BlockHash;
 use spv_masternodes::{CheckedDiff, ProofError, ProvenState};
 
-use super::check::AnswerError;
-use crate::plan::Work;
-use crate::store::{ListRow, StoreError};
+use super::check::{AnswerError, Contents};
+use crate::plan::{WORK_BLOCK_OFFSET, Work};
+use crate::store::{ListRow, SnapshotRow, StoreError};
 
 /// States kept in memory; older bases are read from the store.
 const KEPT_STATES: usize = 8;
@@ -27,14 +27,20 @@ pub(crate) struct Application<T> {
 #[derive(Debug)]
 pub(crate) struct Checked<T> {
     pub(crate) work: Arc<Work>,
-    pub(crate) diffs: Vec<CheckedDiff>,
+    pub(crate) contents: Contents,
     pub(crate) tag: T,
 }
 
 /// What became of an answer: the rows to store, or what is wrong with it.
 pub(crate) struct Ended<T> {
     pub(crate) tag: T,
-    pub(crate) result: Result<Vec<ListRow>, AnswerError>,
+    pub(crate) result: Result<Rows, AnswerError>,
+}
+
+/// What of an answer is stored.
+pub(crate) struct Rows {
+    pub(crate) lists: Vec<ListRow>,
+    pub(crate) snapshots: Vec<SnapshotRow>,
 }
 
 /// A proven list, and how many diffs lie between it and the last one that is stored whole.
@@ -85,7 +91,8 @@ impl<T> Application<T> {
     fn apply(&mut self, checked: Checked<T>, ended: &mut Vec<Ended<T>>) -> Vec<u32> {
         let mut rows = Vec::new();
         let mut heights = Vec::new();
-        let result = checked.diffs.into_iter().try_for_each(|diff| {
+        let Contents { diffs, snapshots } = checked.contents;
+        let result = diffs.into_iter().try_for_each(|diff| {
             let height = diff.height();
             let already_proven =
                 self.states.get(&height).is_some_and(|proven| proven.state.block_hash() == diff.block_hash());
@@ -96,7 +103,15 @@ impl<T> Application<T> {
             Ok(())
         });
         ended.push(match result {
-            Ok(()) => Ended { tag: checked.tag, result: Ok(rows) },
+            Ok(()) => {
+                let snapshots = snapshots.into_iter().map(|(work_block, snapshot)| SnapshotRow {
+                    cycle_base: work_block.height + WORK_BLOCK_OFFSET,
+                    work_block: work_block.hash,
+                    proven: false,
+                    snapshot,
+                });
+                Ended { tag: checked.tag, result: Ok(Rows { lists: rows, snapshots: snapshots.collect() }) }
+            }
             Err(error) => {
                 // What the answer proved before its first fault goes with it; another copy will prove it again.
                 for height in heights.drain(..) {
@@ -138,6 +153,11 @@ impl<T> Application<T> {
 
     fn keep(&mut self, height: u32, proven: Proven) {
         self.states.insert(height, proven);
+    }
+
+    /// Forgets states that can be read from the store, which all of them can once the rows that came out are stored.
+    /// Before that, an answer that builds on one would wait for ever.
+    pub(crate) fn trim(&mut self) {
         // Genesis, at height 0, stays: it is the base of whole lists and costs nothing.
         while self.states.len() > KEPT_STATES + 1 {
             let oldest = self.states.range(1..).next().map(|(&height, _)| height);

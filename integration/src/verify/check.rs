@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use dashcore::BlockHash;
 use dashcore::consensus::{DecodeError, deserialize};
-use dashcore::network::message_qrinfo::QRInfo;
+use dashcore::network::message_qrinfo::{QRInfo, QuorumSnapshot};
 use dashcore::network::message_sml::MnListDiff;
 use spv_masternodes::{BlockRef, CheckedDiff, ProofError, ResolveError, resolve};
 use spv_recovery::{Classify, FailureKind};
@@ -56,13 +56,18 @@ impl AnswerError {
     }
 }
 
-/// Decodes an answer and checks all that can be checked without the list that it is based on. The result holds a
-/// checked diff per wanted block, in order.
-pub(crate) fn check(
-    work: &Work,
-    answer: &Answer,
-    genesis_hash: BlockHash,
-) -> Result<Vec<CheckedDiff>, AnswerError> {
+/// What an answer brings.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    /// A checked diff per wanted block, in order.
+    pub(crate) diffs: Vec<CheckedDiff>,
+    /// The snapshots of the work's cycles, with the work block of each. Nothing here proves them.
+    pub(crate) snapshots: Vec<(Block, QuorumSnapshot)>,
+}
+
+/// Decodes an answer and checks all that can be checked without the list that it is based on.
+pub(crate) fn check(work: &Work, answer: &Answer, genesis_hash: BlockHash) -> Result<Contents, AnswerError> {
+    let mut snapshots = Vec::new();
     let diffs = match &work.request {
         Request::ListDiff(_) => vec![deserialize::<MnListDiff>(&answer.payload)?],
         Request::QrInfo { message, .. } => {
@@ -71,19 +76,40 @@ pub(crate) fn check(
             let known = |hash: &BlockHash| {
                 message.base_block_hashes.contains(hash) || *hash == genesis_hash || hash.is_null()
             };
-            resolve(&info, known)?.into_iter().map(|roled| roled.diff.clone()).collect()
+            let diffs = resolve(&info, known)?.into_iter().map(|roled| roled.diff.clone()).collect();
+            snapshots = wanted_snapshots(work, info);
+            diffs
         }
         Request::Headers(_) => Vec::new(),
     };
     let mut diffs: BTreeMap<BlockHash, MnListDiff> =
         diffs.into_iter().rev().map(|diff| (diff.block_hash, diff)).collect();
-    work.wanted
+    let diffs = work
+        .wanted
         .iter()
         .map(|block| match diffs.remove(&block.hash) {
             Some(diff) => check_diff(diff, block),
             None => Err(AnswerError::MissingList { height: block.height, block_hash: block.hash }),
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok(Contents { diffs, snapshots })
+}
+
+/// A snapshot is that of the cycle to whose work block the diff beside it leads.
+fn wanted_snapshots(work: &Work, info: QRInfo) -> Vec<(Block, QuorumSnapshot)> {
+    let beside = [
+        (info.quorum_snapshot_at_h_minus_c, info.mn_list_diff_at_h_minus_c.block_hash),
+        (info.quorum_snapshot_at_h_minus_2c, info.mn_list_diff_at_h_minus_2c.block_hash),
+        (info.quorum_snapshot_at_h_minus_3c, info.mn_list_diff_at_h_minus_3c.block_hash),
+    ];
+    let minus_4c = info.quorum_snapshot_and_mn_list_diff_at_h_minus_4c;
+    let extra = info.quorum_snapshot_list.into_iter().zip(info.mn_list_diff_list);
+    let extra = extra.chain(minus_4c).map(|(snapshot, diff)| (snapshot, diff.block_hash));
+    let located = |(snapshot, hash): (QuorumSnapshot, BlockHash)| {
+        let block = work.cycles.iter().find(|block| block.hash == hash)?;
+        Some((*block, snapshot))
+    };
+    beside.into_iter().chain(extra).filter_map(located).collect()
 }
 
 fn check_diff(diff: MnListDiff, block: &Block) -> Result<CheckedDiff, AnswerError> {

@@ -12,7 +12,7 @@ use super::check::{AnswerError, check};
 use crate::metrics;
 use crate::peer::Answer;
 use crate::plan::Work;
-use crate::store::{ListRow, Store, StoreError};
+use crate::store::{ListRow, SnapshotRow, Store, StoreError};
 use crate::sync::Verification;
 
 /// Most answers that are stored by one transaction.
@@ -158,11 +158,11 @@ impl Inline {
     }
 
     fn verify(&mut self, Job { work, answer, reply }: Job) {
-        let diffs = match check(&work, &answer, self.params.genesis_hash) {
-            Ok(diffs) => diffs,
+        let contents = match check(&work, &answer, self.params.genesis_hash) {
+            Ok(contents) => contents,
             Err(error) => return reply.send(Err(error)),
         };
-        let checked = Checked { work, diffs, tag: reply };
+        let checked = Checked { work, contents, tag: reply };
         let applied = apply_batch(&mut self.application, [checked].into_iter(), &self.params, &self.store);
         if let (Err(error), Some(failure)) = (applied, self.failure.take()) {
             failure.send(error).ok();
@@ -173,8 +173,8 @@ impl Inline {
 fn check_all(jobs: &Receiver<Job>, checked: &Sender<Checked<Reply>>, genesis_hash: BlockHash) {
     for Job { work, answer, reply } in jobs {
         match check(&work, &answer, genesis_hash) {
-            Ok(diffs) => {
-                if checked.send(Checked { work, diffs, tag: reply }).is_err() {
+            Ok(contents) => {
+                if checked.send(Checked { work, contents, tag: reply }).is_err() {
                     return;
                 }
             }
@@ -207,13 +207,15 @@ fn apply_batch(
     for checked in batch {
         ended.extend(application.offer(checked, |height| load(store, params, height))?);
     }
-    let rows: Vec<ListRow> =
-        ended.iter().filter_map(|ended| ended.result.as_ref().ok()).flatten().cloned().collect();
-    if !rows.is_empty() {
-        store.save_lists(&rows)?;
+    let rows = || ended.iter().filter_map(|ended| ended.result.as_ref().ok());
+    let lists: Vec<ListRow> = rows().flat_map(|rows| &rows.lists).cloned().collect();
+    let snapshots: Vec<SnapshotRow> = rows().flat_map(|rows| &rows.snapshots).cloned().collect();
+    if !lists.is_empty() || !snapshots.is_empty() {
+        store.save_answers(&lists, &snapshots)?;
     }
+    application.trim();
     for Ended { tag, result } in ended {
-        tag.send(result.map(|rows| Applied { lists: rows.len() }));
+        tag.send(result.map(|rows| Applied { lists: rows.lists.len() }));
     }
     Ok(())
 }

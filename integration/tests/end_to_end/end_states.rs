@@ -19,6 +19,7 @@ fn short_of_patience() -> DataDir {
     let mut data = DataDir::impatient();
     data.settings.handshake_timeout = Duration::from_millis(100);
     data.settings.recovery.max_attempts = 4;
+    data.settings.peer_patience = Duration::from_secs(1);
     data
 }
 

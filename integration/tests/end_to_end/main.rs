@@ -11,5 +11,6 @@ mod decode;
 mod end_states;
 mod faults;
 mod interruption;
+mod quorums;
 mod recorded;
 mod support;

@@ -22,7 +22,9 @@ fn assert_as_the_node_says(data: &DataDir, world: &World) {
     let expected = expected_lists();
     let state = data.final_state(world);
     let store = data.open();
-    assert_eq!(state.heights(), cycles_and_tip(world));
+    let heights = state.heights();
+    // Members of quorums follow from further ones.
+    assert!(cycles_and_tip(world).iter().all(|height| heights.binary_search(height).is_ok()));
     for (height, state) in &state.states {
         let expected = &expected[height.to_string()];
         let list = state.masternodes();
@@ -96,7 +98,9 @@ async fn four_cycles_come_with_one_request() {
     let requests = &ended.summary.requests;
     assert_eq!((requests.late, requests.hedged), (0, 0));
     assert!(requests.retried <= u64::from(FEW_REFUSALS), "{requests:?}");
-    assert!(requests.qrinfo + requests.mnlistdiff <= 24, "{requests:?}");
+    // Those for members alone have to be at single blocks.
+    let for_members = ended.summary.lists.for_members;
+    assert!(requests.qrinfo + requests.mnlistdiff - for_members <= 24, "{requests:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

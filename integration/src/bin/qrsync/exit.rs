@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use spv_integration::ConfigError;
 use spv_integration::store::StoreError;
-use spv_integration::sync::{EndState, SyncError};
+use spv_integration::sync::{EndState, Summary, SyncError};
 use spv_simnet::{FaultsError, NetworkError, SpecError};
 
 /// How the process ends; documented in `--help`.
@@ -45,6 +45,16 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+impl From<&Summary> for Exit {
+    /// A quorum that may sign now and is wrong is no success, whatever is proven besides.
+    fn from(summary: &Summary) -> Self {
+        match Self::from(&summary.state) {
+            Self::Ok if summary.quorums.fails_at_tip() => Self::NotVerified,
+            exit => exit,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ pub(crate) async fn draw(progress: &Progress) {
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar =
         |prefix: &'static str| bars.add(ProgressBar::new(0).with_prefix(prefix).with_style(style.clone()));
-    let (headers, lists) = (bar("headers"), bar("lists"));
+    let (headers, lists, quorums) = (bar("headers"), bar("lists"), bar("quorums"));
     let mut watch = progress.watch();
     loop {
         let state = *watch.borrow_and_update();
@@ -16,6 +16,8 @@ pub(crate) async fn draw(progress: &Progress) {
         headers.set_position(u64::from(state.header_height));
         lists.set_length(state.planned_lists);
         lists.set_position(state.proven_lists);
+        quorums.set_length(state.planned_quorums);
+        quorums.set_position(state.judged_quorums);
         if state.phase == Phase::Done || watch.changed().await.is_err() {
             bars.clear().ok();
             return;

@@ -5,7 +5,7 @@ use anyhow::bail;
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{BlockHash, ChainParams, ProTxHash};
 use serde::Serialize;
-use spv_integration::store::Store;
+use spv_integration::store::{Finding, Store};
 use spv_masternodes::{ActiveQuorum, ProvenState};
 
 use crate::args::{DataArgs, QueryArgs, QuorumArgs};
@@ -66,8 +66,11 @@ struct Quorum {
     /// Height of the base block; `null` where it is below the stored headers.
     height: Option<u32>,
     public_key: String,
+    /// In order; empty unless verified.
     members: Vec<ProTxHash>,
     verified: bool,
+    /// What the check of its signatures found; `not_checked` when there was none.
+    finding: &'static str,
 }
 
 pub(crate) fn status(args: &DataArgs) -> anyhow::Result<Exit> {
@@ -179,7 +182,7 @@ fn print_quorums(answer: &Quorums, json: bool) -> anyhow::Result<Exit> {
     let mut text = format!("{} active quorums at height {}", answer.quorums.len(), answer.height);
     for quorum in &answer.quorums {
         let height = quorum.height.map_or_else(|| "-".to_owned(), |height| height.to_string());
-        let verified = if quorum.verified { "verified" } else { "signatures not checked" };
+        let verified = quorum.finding.replace('_', " ");
         text.push_str(&format!(
             "\n{:>3}  {}  index {:>2}  base {height}  {verified}",
             quorum.llmq_type, quorum.quorum_hash, quorum.index
@@ -191,14 +194,17 @@ fn print_quorums(answer: &Quorums, json: bool) -> anyhow::Result<Exit> {
 
 fn describe(store: &Store, quorum: &ActiveQuorum) -> anyhow::Result<Quorum> {
     let entry = &quorum.entry;
+    let row = store.quorum(entry.llmq_type, entry.quorum_hash, quorum.entry_hash)?;
+    let finding = row.as_ref().map(|row| row.finding);
     Ok(Quorum {
         llmq_type: entry.llmq_type,
         quorum_hash: entry.quorum_hash,
         index: entry.quorum_index.unwrap_or(0),
         height: store.height_of(&entry.quorum_hash.into())?,
         public_key: entry.quorum_public_key.to_string(),
-        members: Vec::new(),
-        verified: false,
+        members: row.map(|row| row.members).unwrap_or_default(),
+        verified: finding.is_some_and(Finding::is_verified),
+        finding: finding.map_or("not_checked", Finding::as_str),
     })
 }
 

@@ -2,7 +2,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use spv_integration::store::Store;
-use spv_integration::sync::{Progress, Summary, sync};
+use spv_integration::sync::{Progress, QuorumsOfType, Summary, TipLock, sync};
 
 use crate::args::SyncArgs;
 use crate::exit::Exit;
@@ -24,13 +24,13 @@ pub(crate) async fn run(args: SyncArgs) -> anyhow::Result<Exit> {
     } else {
         output::text(&describe(&summary))?;
     }
-    Ok(Exit::from(&summary.state))
+    Ok(Exit::from(&summary))
 }
 
 /// The summary for a person.
 pub(crate) fn describe(summary: &Summary) -> String {
     let mut text = format!(
-        "{}: {} at height {} after {:.2} s (connect {:.2}, headers {:.2}, lists {:.2})\n",
+        "{}: {} at height {} after {:.2} s (connect {:.2}, headers {:.2}, lists {:.2}, quorums {:.2})\n",
         summary.state.as_str(),
         summary.network,
         summary.tip.height,
@@ -38,18 +38,19 @@ pub(crate) fn describe(summary: &Summary) -> String {
         summary.seconds.connect,
         summary.seconds.headers,
         summary.seconds.lists,
+        summary.seconds.quorums,
     );
     if let Some(reason) = &summary.reason {
         line(&mut text, format_args!("  why       {reason}"));
     }
-    let quorums: u64 = summary.quorums.by_type.values().map(|of_type| of_type.proven).sum();
     line(
         &mut text,
         format_args!(
-            "  lists     {} proven from height {}; {} headers; {quorums} active quorums at the tip (signatures not checked)",
+            "  lists     {} proven from height {}; {} headers",
             summary.lists.verified, summary.from_height, summary.headers,
         ),
     );
+    describe_quorums(&mut text, summary);
     let requests = &summary.requests;
     line(
         &mut text,
@@ -80,6 +81,48 @@ pub(crate) fn describe(summary: &Summary) -> String {
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+fn describe_quorums(text: &mut String, summary: &Summary) {
+    let quorums = &summary.quorums;
+    let at_tip = |count: fn(&QuorumsOfType) -> u64| quorums.by_type.values().map(count).sum::<u64>();
+    let active = at_tip(|of_type| of_type.proven);
+    if quorums.verified == 0 && quorums.not_verified.is_empty() {
+        return line(text, format_args!("  quorums   {active} active at the tip (signatures not checked)"));
+    }
+    let reasons: Vec<String> =
+        quorums.not_verified.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let not_verified =
+        if reasons.is_empty() { String::new() } else { format!("; not verified: {}", reasons.join(", ")) };
+    line(
+        text,
+        format_args!(
+            "  quorums   {} verified in the range ({} checked now), {} of {active} active at the tip{not_verified}",
+            quorums.verified,
+            quorums.checked,
+            at_tip(|of_type| of_type.verified),
+        ),
+    );
+    if quorums.failed > 0 {
+        let failed = at_tip(|of_type| of_type.failed);
+        line(
+            text,
+            format_args!("  WARNING   {} quorums are WRONG, {failed} of them at the tip", quorums.failed),
+        );
+    }
+    match &summary.chain_lock {
+        Some(lock) if lock.verified => {
+            line(text, format_args!("  chainlock of block {} in the tip's coinbase verified", lock.height))
+        }
+        Some(TipLock { height, reason, .. }) => {
+            let reason = reason.as_deref().unwrap_or_default();
+            line(
+                text,
+                format_args!("  chainlock of block {height} in the tip's coinbase NOT verified: {reason}"),
+            );
+        }
+        None => {}
+    }
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {

@@ -1,0 +1,203 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use dashcore::sml::llmq_type::LLMQType;
+use dashcore::{ChainParams, QuorumHash};
+use spv_masternodes::members::{Cycle, Evidence, Members, MembersError, Needs};
+
+use super::states::States;
+use super::survey::Candidate;
+use crate::plan::WORK_BLOCK_OFFSET;
+use crate::store::{SnapshotRow, Store, StoreError};
+
+/// Computes members in ascending order of height, from the store.
+///
+/// Snapshots are computed from lists wherever that is possible, cycle by cycle; a peer's is used only where the lists do
+/// not go far enough back, and everything that follows from it is marked as resting on it.
+pub(super) struct MembersSource<'a> {
+    store: &'a Store,
+    params: &'a ChainParams,
+    states: States<'a>,
+    evidence: Evidence,
+    /// The newest cycle that was computed.
+    cycle: Option<(u32, Result<Cycle, MembersError>)>,
+    /// Cycles of which the snapshot is known, or known not to exist; with the cycles whose snapshots, on the word of a
+    /// peer, that rests on.
+    rests_on: BTreeMap<u32, BTreeSet<u32>>,
+    computed: Vec<SnapshotRow>,
+}
+
+/// Members of a quorum.
+pub(super) struct Membership {
+    pub(super) members: Members,
+    /// Base heights of the cycles on whose snapshots, not proven, this rests.
+    pub(super) rests_on: BTreeSet<u32>,
+}
+
+impl<'a> MembersSource<'a> {
+    pub(super) fn new(store: &'a Store, params: &'a ChainParams) -> Self {
+        Self {
+            store,
+            params,
+            states: States::new(store, params),
+            evidence: Evidence::new(),
+            cycle: None,
+            rests_on: BTreeMap::new(),
+            computed: Vec::new(),
+        }
+    }
+
+    /// The members of a quorum whose base block is not below that of the one before.
+    pub(super) fn members(
+        &mut self,
+        candidate: &Candidate,
+    ) -> Result<Result<Membership, MembersError>, StoreError> {
+        let (llmq_type, base_height) = (candidate.entry.llmq_type, candidate.base_height);
+        self.forget(base_height);
+        if llmq_type == self.params.rotated_llmq {
+            return self.rotated(candidate);
+        }
+        for &height in &candidate.needs.lists {
+            self.load(height)?;
+        }
+        let members = self.unrotated(llmq_type, candidate.entry.quorum_hash, base_height);
+        Ok(members.map(|members| Membership { members, rests_on: BTreeSet::new() }))
+    }
+
+    /// Base heights of the cycles on whose snapshots, not proven, a quorum's members would rest.
+    pub(super) fn rests_on(&self, candidate: &Candidate) -> BTreeSet<u32> {
+        candidate
+            .needs
+            .snapshots
+            .iter()
+            .filter_map(|cycle| self.rests_on.get(cycle))
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    /// Snapshots that were computed since this was last called, and are proven.
+    pub(super) fn take_computed(&mut self) -> Vec<SnapshotRow> {
+        std::mem::take(&mut self.computed)
+    }
+
+    fn unrotated(
+        &self,
+        llmq_type: LLMQType,
+        quorum_hash: QuorumHash,
+        base_height: u32,
+    ) -> Result<Members, MembersError> {
+        self.evidence.members(llmq_type, quorum_hash, base_height, self.params)
+    }
+
+    fn rotated(&mut self, candidate: &Candidate) -> Result<Result<Membership, MembersError>, StoreError> {
+        let index = candidate.base_height % self.interval();
+        self.advance(candidate.base_height - index)?;
+        let Some((cycle_base, cycle)) = &self.cycle else {
+            unreachable!("a cycle was just computed");
+        };
+        Ok(match cycle {
+            Ok(cycle) => {
+                let members = cycle.members(index).cloned();
+                let no_session = MembersError::NoSession {
+                    llmq_type: candidate.entry.llmq_type,
+                    base_height: candidate.base_height,
+                };
+                let rests_on = self.earlier(*cycle_base);
+                members.ok_or(no_session).map(|members| Membership { members, rests_on })
+            }
+            Err(error) => Err(*error),
+        })
+    }
+
+    /// Computes cycles up to this one.
+    fn advance(&mut self, cycle_base: u32) -> Result<(), StoreError> {
+        let mut next = match self.cycle {
+            Some((newest, _)) => newest + self.interval(),
+            None => self.first_cycle(cycle_base)?,
+        };
+        while next <= cycle_base {
+            self.load(next - WORK_BLOCK_OFFSET)?;
+            let cycle = self.evidence.cycle(next, self.params);
+            self.add_snapshot(next, cycle.as_ref().ok())?;
+            self.cycle = Some((next, cycle));
+            self.forget(next);
+            next += self.interval();
+        }
+        Ok(())
+    }
+
+    fn add_snapshot(&mut self, cycle_base: u32, cycle: Option<&Cycle>) -> Result<(), StoreError> {
+        let stored = self.store.snapshot(cycle_base)?;
+        let (snapshot, rests_on) = match (stored, cycle) {
+            (Some(stored), _) if stored.proven => (Some(stored.snapshot), BTreeSet::new()),
+            (_, Some(cycle)) => {
+                let rests_on = self.earlier(cycle_base);
+                let work_block = self.evidence.state(cycle_base - WORK_BLOCK_OFFSET);
+                if let (Some(snapshot), Some(state), true) =
+                    (cycle.snapshot(), work_block, rests_on.is_empty())
+                {
+                    self.computed.push(SnapshotRow {
+                        cycle_base,
+                        work_block: state.block_hash(),
+                        proven: true,
+                        snapshot: snapshot.clone(),
+                    });
+                }
+                (cycle.snapshot().cloned(), rests_on)
+            }
+            (Some(served), None) => (Some(served.snapshot), BTreeSet::from([cycle_base])),
+            (None, None) => return Ok(()),
+        };
+        if let Some(snapshot) = snapshot {
+            self.evidence.add_snapshot(cycle_base, snapshot);
+        }
+        self.rests_on.insert(cycle_base, rests_on);
+        Ok(())
+    }
+
+    /// What the old quarters of a cycle rest on.
+    fn earlier(&self, cycle_base: u32) -> BTreeSet<u32> {
+        let needs = Needs::of(self.params.rotated_llmq, cycle_base, self.params).unwrap_or_default();
+        needs.snapshots.iter().filter_map(|cycle| self.rests_on.get(cycle)).flatten().copied().collect()
+    }
+
+    /// The cycle to begin with: as low as lists go without a gap, but not below three proven snapshots in a row.
+    fn first_cycle(&mut self, cycle_base: u32) -> Result<u32, StoreError> {
+        let mut first = cycle_base;
+        let mut proven = 0;
+        while proven < 3 {
+            let Some(lower) = first.checked_sub(self.interval()).filter(|&lower| lower >= WORK_BLOCK_OFFSET)
+            else {
+                break;
+            };
+            if !self.store.has_list(lower - WORK_BLOCK_OFFSET)? {
+                break;
+            }
+            first = lower;
+            let is_proven = self.store.snapshot(lower)?.is_some_and(|row| row.proven);
+            proven = if is_proven { proven + 1 } else { 0 };
+        }
+        Ok(first)
+    }
+
+    fn load(&mut self, height: u32) -> Result<(), StoreError> {
+        if self.evidence.state(height).is_none()
+            && let Some(state) = self.states.get(height)?
+        {
+            self.evidence.add_state(state);
+        }
+        Ok(())
+    }
+
+    /// Keeps memory flat: no quorum from here on needs anything further down.
+    fn forget(&mut self, base_height: u32) {
+        let newest = self.cycle.as_ref().map_or(base_height, |(newest, _)| *newest).min(base_height);
+        let lowest = newest.saturating_sub(4 * self.interval() + WORK_BLOCK_OFFSET);
+        self.evidence.forget_below(lowest);
+        self.rests_on = self.rests_on.split_off(&lowest);
+    }
+
+    fn interval(&self) -> u32 {
+        self.params.rotated().dkg_interval
+    }
+}

@@ -1,0 +1,11 @@
+//! Quorums of proven lists: what their check needs, who their members are, and whether their signatures verify.
+
+mod chain_lock;
+mod evidence;
+mod prove;
+mod states;
+mod survey;
+
+pub(crate) use chain_lock::verify_tip_lock;
+pub(crate) use prove::{Prover, Proving};
+pub(crate) use survey::{Candidate, Findings, Survey};

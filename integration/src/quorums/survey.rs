@@ -1,0 +1,155 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
+use dashcore::sml::llmq_type::LLMQType;
+use dashcore::{BlockHash, ChainParams, QuorumHash};
+use spv_masternodes::ActiveQuorum;
+use spv_masternodes::chain_lock::{BestLock, quorums_height};
+use spv_masternodes::members::Needs;
+
+use super::states::States;
+use crate::headers::HeaderChain;
+use crate::plan::WORK_BLOCK_OFFSET;
+use crate::store::{Finding, QuorumRow, Store, StoreError};
+
+/// What was found of each quorum that was looked at.
+pub(crate) type Findings = BTreeMap<(LLMQType, QuorumHash), Finding>;
+
+/// Which quorums there are to prove, and what that needs.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    /// What is known without a check: verified by an earlier run, or not to be located.
+    pub(crate) findings: Findings,
+    /// Quorums to be proven, ascending by base height.
+    pub(crate) candidates: Vec<Candidate>,
+    /// Lists that this needs and that are not stored.
+    pub(crate) lists: BTreeSet<u32>,
+    /// Base heights of cycles whose snapshot this needs, and neither is stored nor follows from lists.
+    pub(crate) snapshots: BTreeSet<u32>,
+}
+
+/// A quorum to be proven.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(super) entry: Arc<QuorumEntry>,
+    pub(super) entry_hash: [u8; 32],
+    pub(super) base_height: u32,
+    pub(super) needs: Needs,
+}
+
+impl Candidate {
+    pub(super) fn row(&self, finding: Finding) -> QuorumRow {
+        QuorumRow {
+            llmq_type: self.entry.llmq_type,
+            quorum_hash: self.entry.quorum_hash,
+            base_height: self.base_height,
+            entry_hash: self.entry_hash,
+            finding,
+            members: Vec::new(),
+        }
+    }
+}
+
+impl Survey {
+    /// Looks at the quorums that are active at these heights, ascending, of which the last is the tip's. `proven` are
+    /// the heights of all lists that are stored.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) fn of(
+        store: &Store,
+        params: &ChainParams,
+        chain: &HeaderChain,
+        heights: &[u32],
+        proven: &BTreeSet<u32>,
+    ) -> Result<Self, StoreError> {
+        let mut survey = Self::default();
+        let mut rows = Vec::new();
+        let mut states = States::new(store, params);
+        let mut seen = BTreeSet::new();
+        for &height in heights {
+            let Some(state) = states.get(height)? else { continue };
+            for quorum in state.quorums().iter() {
+                if seen.insert((quorum.entry.llmq_type, quorum.entry.quorum_hash)) {
+                    rows.extend(survey.look_at(quorum, store, params, chain)?);
+                }
+            }
+            if height == chain.tip_height()
+                && let Some(Ok(Some(lock))) = state.coinbase().map(BestLock::of_coinbase)
+            {
+                survey.lists.insert(quorums_height(lock.block_height));
+            }
+        }
+        store.save_quorums(&rows)?;
+        survey.candidates.sort_by_key(|candidate| candidate.base_height);
+        for candidate in &survey.candidates {
+            survey.lists.extend(&candidate.needs.lists);
+            survey.snapshots.extend(&candidate.needs.snapshots);
+        }
+        let lowest = params.activation.dip3.max(chain.start_height());
+        survey
+            .lists
+            .retain(|height| (lowest..=chain.tip_height()).contains(height) && !proven.contains(height));
+        let held: BTreeSet<u32> = proven.union(&survey.lists).copied().collect();
+        let computed = computed_snapshots(params, &held, survey.snapshots.last().copied());
+        let wanted = std::mem::take(&mut survey.snapshots);
+        for cycle_base in wanted.difference(&computed) {
+            if store.snapshot(*cycle_base)?.is_none() {
+                survey.snapshots.insert(*cycle_base);
+            }
+        }
+        Ok(survey)
+    }
+
+    /// Sorts a quorum in; returns what is to be stored of it right away.
+    fn look_at(
+        &mut self,
+        quorum: &ActiveQuorum,
+        store: &Store,
+        params: &ChainParams,
+        chain: &HeaderChain,
+    ) -> Result<Option<QuorumRow>, StoreError> {
+        let (entry, entry_hash) = (quorum.entry.clone(), quorum.entry_hash);
+        let name = (entry.llmq_type, entry.quorum_hash);
+        let known = store.quorum(entry.llmq_type, entry.quorum_hash, entry_hash)?;
+        if let Some(known) = known.filter(|known| known.finding.is_verified()) {
+            self.findings.insert(name, known.finding);
+            return Ok(None);
+        }
+        let located = chain.height_of(&BlockHash::from(entry.quorum_hash));
+        let base_height = located.unwrap_or(0);
+        let mut candidate = Candidate { entry, entry_hash, base_height, needs: Needs::default() };
+        let finding = match located.map(|height| Needs::of(name.0, height, params)) {
+            Some(Ok(needs)) => {
+                candidate.needs = needs;
+                self.candidates.push(candidate);
+                return Ok(None);
+            }
+            Some(Err(_)) => Finding::WrongMembers,
+            None => Finding::Unlocated,
+        };
+        self.findings.insert(name, finding);
+        Ok(Some(candidate.row(finding)))
+    }
+}
+
+/// Base heights of the cycles whose snapshot follows from the lists at the heights of `held`.
+fn computed_snapshots(params: &ChainParams, held: &BTreeSet<u32>, last: Option<u32>) -> BTreeSet<u32> {
+    let mut computed = BTreeSet::new();
+    let interval = params.rotated().dkg_interval;
+    let cycles = held.iter().map(|height| height + WORK_BLOCK_OFFSET);
+    for cycle_base in cycles.filter(|height| height % interval == 0) {
+        if last.is_none_or(|last| cycle_base > last) {
+            break;
+        }
+        let follows = Needs::of(params.rotated_llmq, cycle_base, params).is_ok_and(|needs| {
+            needs.lists.iter().all(|height| held.contains(height))
+                && needs.snapshots.iter().all(|cycle_base| computed.contains(cycle_base))
+        });
+        if follows {
+            computed.insert(cycle_base);
+        }
+    }
+    computed
+}

@@ -1,0 +1,133 @@
+use dashcore::sml::llmq_type::LLMQType;
+use dashcore::{ProTxHash, QuorumHash};
+
+use super::schema::QUORUMS;
+use super::{Store, StoreError};
+
+/// What is known of a quorum beyond its being in a proven set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumRow {
+    /// Kind of quorum.
+    pub llmq_type: LLMQType,
+    /// Its hash: that of its base block.
+    pub quorum_hash: QuorumHash,
+    /// Height of its base block; 0 where that is not known.
+    pub base_height: u32,
+    /// Hash of the commitment that was checked; another one is another matter.
+    pub entry_hash: [u8; 32],
+    /// What was found.
+    pub finding: Finding,
+    /// Members in order; empty unless verified.
+    pub members: Vec<ProTxHash>,
+}
+
+/// What became of the check of a quorum's signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Finding {
+    /// Both signatures verify, against members that follow from proven lists alone.
+    Verified,
+    /// Both signatures verify, against members that also follow from snapshots on a peer's word. That word is
+    /// confirmed as to the key and the members who signed.
+    VerifiedBySigners,
+    /// Its base block is below the headers that are held, so that its height is not known.
+    Unlocated,
+    /// A masternode list that its members follow from could not be had.
+    MissingList,
+    /// A snapshot that its members follow from could not be had.
+    MissingSnapshot,
+    /// The snapshots that its members would follow from are malformed, or no such quorum can be.
+    WrongMembers,
+    /// The commitment is malformed, or does not fit the members.
+    WrongCommitment,
+    /// A signature is wrong.
+    WrongSignature,
+}
+
+impl Finding {
+    /// Whether both signatures verify.
+    pub const fn is_verified(self) -> bool {
+        matches!(self, Self::Verified | Self::VerifiedBySigners)
+    }
+
+    /// Whether something is wrong, as opposed to missing.
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::WrongMembers | Self::WrongCommitment | Self::WrongSignature)
+    }
+
+    /// Name, as in JSON and as a metric label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::VerifiedBySigners => "verified_by_signers",
+            Self::Unlocated => "unlocated",
+            Self::MissingList => "missing_list",
+            Self::MissingSnapshot => "missing_snapshot",
+            Self::WrongMembers => "wrong_members",
+            Self::WrongCommitment => "wrong_commitment",
+            Self::WrongSignature => "wrong_signature",
+        }
+    }
+
+    pub(super) const ALL: [Self; 8] = [
+        Self::Verified,
+        Self::VerifiedBySigners,
+        Self::Unlocated,
+        Self::MissingList,
+        Self::MissingSnapshot,
+        Self::WrongMembers,
+        Self::WrongCommitment,
+        Self::WrongSignature,
+    ];
+}
+
+impl Store {
+    /// Stores what was found about quorums in one durable transaction, in place of what was known before.
+    ///
+    /// # Errors
+    /// When writing fails; nothing has then changed.
+    pub fn save_quorums(&self, rows: &[QuorumRow]) -> Result<(), StoreError> {
+        let transaction = self.write()?;
+        {
+            let mut table = transaction.open_table(QUORUMS).map_err(|source| self.failed(source))?;
+            for row in rows {
+                let members: Vec<u8> = row.members.iter().flat_map(|name| *name.as_byte_array()).collect();
+                let value = (row.base_height, &row.entry_hash, row.finding as u8, members.as_slice());
+                let name = name(row.llmq_type, row.quorum_hash);
+                table.insert(&name, value).map_err(|source| self.failed(source))?;
+            }
+        }
+        transaction.commit().map_err(|source| self.failed(source))
+    }
+
+    /// What is known of a quorum; `None` when it was never looked at, or with another commitment.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn quorum(
+        &self,
+        llmq_type: LLMQType,
+        quorum_hash: QuorumHash,
+        entry_hash: [u8; 32],
+    ) -> Result<Option<QuorumRow>, StoreError> {
+        let transaction = self.read()?;
+        let table = transaction.open_table(QUORUMS).map_err(|source| self.failed(source))?;
+        let row = table.get(&name(llmq_type, quorum_hash)).map_err(|source| self.failed(source))?;
+        let Some(row) = row else { return Ok(None) };
+        let (base_height, checked, code, members) = row.value();
+        if *checked != entry_hash {
+            return Ok(None);
+        }
+        let (members, rest) = members.as_chunks::<32>();
+        let finding = Finding::ALL.get(usize::from(code)).filter(|_| rest.is_empty());
+        let &finding = finding.ok_or_else(|| self.damaged("quorum"))?;
+        let members = members.iter().map(|name| ProTxHash::from_byte_array(*name)).collect();
+        Ok(Some(QuorumRow { llmq_type, quorum_hash, base_height, entry_hash, finding, members }))
+    }
+}
+
+fn name(llmq_type: LLMQType, quorum_hash: QuorumHash) -> [u8; 33] {
+    let mut name = [llmq_type.0; 33];
+    name[1..].copy_from_slice(quorum_hash.as_byte_array());
+    name
+}

@@ -1,0 +1,134 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::download::{Downloaded, ListDownload};
+use super::peers::Outcome;
+use super::run::{Reached, Run, SyncError, blocking};
+use super::summary::{EndState, TipLock};
+use crate::headers::HeaderChain;
+use crate::plan::Plan;
+use crate::quorums::{Candidate, Findings, Prover, Proving, Survey, verify_tip_lock};
+use crate::store::StoreError;
+
+/// Snapshots that lead to quorums which fail are asked for anew, this often at most. On an honest network no round is
+/// needed; where the quorums themselves are wrong, no number of them helps.
+const ROUNDS: u32 = 3;
+
+/// What became of the range's quorums.
+#[derive(Debug, Default)]
+pub(super) struct ProvenQuorums {
+    pub(super) findings: Findings,
+    /// Quorums that were checked now, not by an earlier run.
+    pub(super) checked: u64,
+    /// Lists that were downloaded for members alone.
+    pub(super) lists: u64,
+    /// Base heights of cycles to the peer that served the cycle's snapshot last.
+    pub(super) snapshots_from: BTreeMap<u32, SocketAddr>,
+    pub(super) tip_lock: Option<TipLock>,
+    pub(super) time: Duration,
+}
+
+impl Run<'_> {
+    /// Proves the quorums of all lists in the range, downloading what their members follow from.
+    pub(super) async fn prove_quorums(&self, reached: &mut Reached) -> Result<(), SyncError> {
+        let started = Instant::now();
+        let heights: Arc<[u32]> = std::mem::take(&mut reached.heights).into();
+        let chain = reached.chain.clone();
+        let mut checked = BTreeSet::new();
+        let mut doubted = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            let survey = self.survey(&chain, &heights).await?;
+            reached.quorums.findings.extend(survey.findings);
+            self.download_evidence(survey.lists, survey.snapshots, &doubted, reached).await?;
+
+            let new = survey.candidates.len().saturating_sub(checked.len());
+            self.progress.quorums_planned(new as u64);
+            let proving = self.prove(survey.candidates).await?;
+            checked.extend(proving.findings.keys().copied());
+            reached.quorums.findings.extend(proving.findings);
+            if proving.suspects.is_empty() {
+                self.blame(&doubted, &reached.quorums);
+                break;
+            }
+            tracing::info!(cycles = ?proving.suspects, "quorums fail with the snapshots of these cycles");
+            let served = &reached.quorums.snapshots_from;
+            doubted.extend(proving.suspects.iter().filter_map(|cycle_base| served.get(cycle_base)));
+            // Also after the last round, so that the next run asks for others.
+            let suspects: Vec<u32> = proving.suspects.into_iter().collect();
+            blocking(&self.store, &self.params, move |store, _| store.drop_unproven_snapshots(&suspects))
+                .await?;
+            if reached.state != EndState::Synced {
+                break;
+            }
+        }
+        reached.quorums.checked = checked.len() as u64;
+        reached.quorums.tip_lock =
+            blocking(&self.store, &self.params, move |store, params| verify_tip_lock(store, params, &chain))
+                .await?;
+        reached.quorums.time = started.elapsed();
+        Ok(())
+    }
+
+    async fn survey(&self, chain: &Arc<HeaderChain>, heights: &Arc<[u32]>) -> Result<Survey, StoreError> {
+        let proven = self.proven_lists(chain)?;
+        let (chain, heights) = (chain.clone(), heights.clone());
+        blocking(&self.store, &self.params, move |store, params| {
+            Survey::of(store, params, &chain, &heights, &proven)
+        })
+        .await
+    }
+
+    /// Other snapshots verify in place of those that these peers served.
+    fn blame(&self, doubted: &BTreeSet<SocketAddr>, quorums: &ProvenQuorums) {
+        for &peer in doubted {
+            if quorums.snapshots_from.values().all(|&served| served != peer) {
+                tracing::info!(%peer, "disconnecting: other snapshots than its own verify");
+                self.peers.record(peer, Outcome::Invalid);
+                self.peers.disconnect(peer);
+            }
+        }
+    }
+
+    async fn download_evidence(
+        &self,
+        lists: BTreeSet<u32>,
+        snapshots: BTreeSet<u32>,
+        avoid: &BTreeSet<SocketAddr>,
+        reached: &mut Reached,
+    ) -> Result<(), SyncError> {
+        let chain = &reached.chain;
+        if lists.is_empty() && snapshots.is_empty() {
+            return Ok(());
+        }
+        let proven = self.proven_lists(chain)?;
+        let plan = Plan::further(&self.params, chain, &lists, &snapshots, &proven);
+        tracing::info!(requests = plan.works.len(), lists = lists.len(), ?snapshots, "planned for members");
+        self.progress.more_planned(lists.len() as u64);
+        let (peers, settings) = (self.peers.clone(), &self.config.sync);
+        let download = ListDownload::new(peers, &self.verifier, plan, settings, self.progress)?;
+        let Downloaded { tally, state, snapshots_from } = download.avoiding(avoid.clone()).run().await;
+        reached.quorums.snapshots_from.extend(snapshots_from);
+        reached.quorums.lists += tally.lists;
+        reached.tally.add(tally);
+        reached.state = state;
+        Ok(())
+    }
+
+    async fn prove(&self, candidates: Vec<Candidate>) -> Result<Proving, StoreError> {
+        let cancel = CancellationToken::new();
+        // The threads look at it when this future is dropped.
+        let _cancelled_when_dropped = cancel.clone().drop_guard();
+        let (progress, verification) = (self.progress.clone(), self.verification);
+        blocking(&self.store, &self.params, move |store, params| {
+            let on_judged = |count| progress.quorums_judged(count);
+            let prover = Prover { store, params, verification, cancel: &cancel, on_judged: &on_judged };
+            prover.prove(candidates)
+        })
+        .await
+    }
+}
