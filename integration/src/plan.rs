@@ -384,6 +384,37 @@ mod tests {
     }
 
     #[test]
+    fn what_the_tip_needs_is_planned_with_the_cycles() {
+        let params = params();
+        let chain = chain(&params, 862);
+        let held = BTreeSet::new();
+        let plan = Plan::new(&params, &chain, 742, &held).with_lists_for_tip(&params, &chain, &held);
+        assert_sound(&plan, &held);
+        // Sessions begin with each cycle here; the list below the block before the tip is for its ChainLock.
+        assert_eq!(plan.heights, [760, 784, 808, 832, 853, 856, 862]);
+        let proven = plan.heights.iter().copied().collect();
+        let again = Plan::new(&params, &chain, 742, &proven).with_lists_for_tip(&params, &chain, &proven);
+        assert!(again.works.is_empty());
+    }
+
+    #[test]
+    fn further_lists_build_on_what_is_held_and_snapshots_come_four_at_a_time() {
+        let params = params();
+        let chain = chain(&params, 862);
+        let held = BTreeSet::from([400, 640]);
+        let snapshots = BTreeSet::from([528, 552, 576, 648, 672]);
+        let plan =
+            Plan::further(&params, &chain, &BTreeSet::from([300, 350, 500, 700, 701]), &snapshots, &held);
+        let (lists, qrinfos): (Vec<_>, Vec<_>) =
+            plan.works.iter().partition(|work| work.request.kind() == RequestKind::MnListDiff);
+        let bases: Vec<u32> = lists.iter().map(|work| work.base.height).collect();
+        assert_eq!(bases, [0, 300, 400, 640, 640]);
+        let cycles: BTreeSet<u32> =
+            qrinfos.iter().flat_map(|work| &work.cycles).map(|block| block.height + 8).collect();
+        assert!(cycles.is_superset(&snapshots) && qrinfos.len() == 2, "{cycles:?}");
+    }
+
+    #[test]
     fn any_range_and_any_holes_give_a_sound_plan() {
         let params = params();
         let chain = chain(&params, 700);

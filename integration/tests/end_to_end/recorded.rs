@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use dashcore::network::message_sml::MnListDiff;
 use serde_json::Value;
 use spv_simnet::{PeerConfig, World};
 
@@ -249,10 +250,38 @@ fn assert_without_altered(state: &FinalState, expected: &FinalState, world: &Wor
     assert!(!state.states.contains_key(&ALTERED));
 }
 
+/// A quorum cannot become verified by a false commitment: it never even gets into a proven set.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_altered_commitment_is_unverifiable_and_no_quorum() {
+    let Some(world) = recorded_world() else { return };
+    let expected = reference(&world).await;
+    // From then on all commitments, since a node sends each but once.
+    let altered = with_altered_diffs(|height, diff| {
+        for quorum in diff.new_quorums.iter_mut().filter(|_| height > ALTERED - 24) {
+            quorum.quorum_public_key = dashcore::bls_sig_utils::BLSPublicKey::from_bytes([7; 48]);
+        }
+    });
+    let data = DataDir::impatient();
+    let ended = data.sync(&Arc::new(altered), honest(2), 1).await;
+    assert_eq!(ended.summary.state.as_str(), "Unverifiable", "{:?}", ended.summary);
+    assert_eq!((ended.summary.quorums.verified, ended.summary.quorums.checked), (0, 0));
+    assert_without_altered(&data.final_state(&world), &expected, &world);
+}
+
 /// The recorded chain with another voting key in the list at one height.
 fn with_altered_list(height: u32) -> World {
+    with_altered_diffs(|other, diff| {
+        if other != height {
+            return;
+        }
+        let key = diff.new_masternodes[0].key_id_voting.to_byte_array().map(|byte| !byte);
+        diff.new_masternodes[0].key_id_voting = dashcore::hash_types::PubkeyHash::from_byte_array(key);
+    })
+}
+
+/// The recorded chain with something else of the same length in the lists.
+fn with_altered_diffs(alter: impl Fn(u32, &mut MnListDiff)) -> World {
     use dashcore::consensus::{deserialize, serialize};
-    use dashcore::network::message_sml::MnListDiff;
 
     let source = recorded("regtest-862").unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -265,13 +294,9 @@ fn with_altered_list(height: u32) -> World {
     while let Some((record_height, after)) = rest.split_first_chunk() {
         let (length, after) = after.split_first_chunk().unwrap();
         let (payload, after) = after.split_at(u32::from_le_bytes(*length) as usize);
-        let mut payload = payload.to_vec();
-        if u32::from_le_bytes(*record_height) == height {
-            let mut diff: MnListDiff = deserialize(&payload).unwrap();
-            let key = diff.new_masternodes[0].key_id_voting.to_byte_array().map(|byte| !byte);
-            diff.new_masternodes[0].key_id_voting = dashcore::hash_types::PubkeyHash::from_byte_array(key);
-            payload = serialize(&diff);
-        }
+        let mut diff: MnListDiff = deserialize(payload).unwrap();
+        alter(u32::from_le_bytes(*record_height), &mut diff);
+        let payload = serialize(&diff);
         records.extend_from_slice(record_height);
         records.extend_from_slice(length);
         records.extend(payload);
