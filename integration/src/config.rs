@@ -90,8 +90,10 @@ pub struct Settings {
     pub max_payload: usize,
     /// Caps and timeouts of requests.
     pub executor: spv_executor::Config,
-    /// Order and rate of requests.
+    /// Order and rate of requests, all peers together.
     pub scheduler: spv_scheduler::Config,
+    /// Rate of requests per peer. Default 100 per second after 32 at once.
+    pub peer_rate: spv_scheduler::TokenBucketsConfig,
     /// What happens after a failure.
     pub recovery: spv_recovery::Config,
     /// Matching answers to requests.
@@ -118,7 +120,17 @@ impl Default for Settings {
                 soft_timeout: Duration::from_secs(5),
                 ..spv_executor::Config::default()
             },
-            scheduler: spv_scheduler::Config::default(),
+            // Caps and credit keep us polite to single nodes; these only bound what a mistake could do.
+            scheduler: spv_scheduler::Config {
+                burst: 256,
+                per_second: 1000.0,
+                ..spv_scheduler::Config::default()
+            },
+            peer_rate: spv_scheduler::TokenBucketsConfig {
+                burst: 32,
+                per_second: 100.0,
+                ..spv_scheduler::TokenBucketsConfig::default()
+            },
             recovery: spv_recovery::Config::default(),
             correlation: spv_correlation::Config::default(),
             netmon: spv_netmon::Config::default(),

@@ -4,9 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
+use parking_lot::Mutex;
 use spv_netmon::Monitor;
 use spv_recovery::Backoff;
+use spv_scheduler::TokenBuckets;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +32,8 @@ pub(crate) struct PoolConfig {
     pub(crate) reconnect_cap: Duration,
     /// Seed of nonces and waits.
     pub(crate) seed: u64,
+    /// How often each peer may be asked.
+    pub(crate) rates: Mutex<TokenBuckets<SocketAddr>>,
 }
 
 /// What happened to a connection.
@@ -92,6 +97,20 @@ impl Pool {
     /// The live connection to a node.
     pub(crate) fn connection(&self, address: &SocketAddr) -> Option<Connection> {
         self.connections.get(address).map(|entry| entry.value().clone())
+    }
+
+    /// Waits until a node may be asked once more.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: the right to ask is taken in the step that returns.
+    pub(crate) async fn turn(&self, address: &SocketAddr) {
+        loop {
+            let taken = self.config.rates.lock().try_take(address, Instant::now().into_std());
+            match taken {
+                Ok(()) => return,
+                Err(at) => tokio::time::sleep_until(at.into()).await,
+            }
+        }
     }
 
     /// Measurements of the nodes.

@@ -87,6 +87,7 @@ impl Transport for PoolTransport {
     async fn send(&self, peer: &SocketAddr, request: Request) -> Result<Answer, RequestError> {
         let kind = request.kind();
         let connection = self.pool.connection(peer).ok_or(RequestError::Disconnected)?;
+        self.pool.turn(peer).await;
         let result = connection.request(request).await;
         let now = Instant::now().into_std();
         match &result {

@@ -1,8 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::OptionFuture;
 use serde::Serialize;
 use spv_executor::{Completed, ExecuteError, LateError, Permit};
 use spv_recovery::{Action, Attempt, Classify, FailureKind, GiveUpReason, History};
@@ -226,7 +228,8 @@ impl<'a> ListDownload<'a> {
                 return Ok(());
             }
             slots_changed.mark_unchanged();
-            let someone_is_free = self.peers.capacity() > 0;
+            let free = NonZeroUsize::new(self.peers.capacity());
+            let batch = free.map(|free| self.queue.next_batch(free, self.peers.conditions()));
             peers_changed.mark_unchanged();
             if self.peers.hopeless() {
                 return Err(DownloadFailure::NoPeer);
@@ -236,14 +239,16 @@ impl<'a> ListDownload<'a> {
             }
             tokio::select! {
                 biased;
-                Some(job) = self.queue.next(), if someone_is_free => self.dispatch(job),
+                Some(jobs) = OptionFuture::from(batch), if free.is_some() => {
+                    jobs.into_iter().for_each(|job| self.dispatch(job));
+                }
                 Some(step) = self.running.join_next() => match step {
                     Ok(step) => self.handle(step)?,
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
                 },
                 _ = peers_changed.changed() => {}
                 // Slots may be held by requests of the header phase that nobody waits for any more.
-                _ = slots_changed.changed(), if !someone_is_free => {}
+                _ = slots_changed.changed(), if free.is_none() => {}
                 () = self.peers.out_of_patience() => {}
             }
         }

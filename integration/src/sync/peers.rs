@@ -9,6 +9,7 @@ use spv_correlation::CorrelationError;
 use spv_executor::{Completed, Depth, ExecuteError, Executor, ExpectedCompletion};
 use spv_netmon::Monitor;
 use spv_recovery::{Classify, FailureKind};
+use spv_scheduler::{Conditions, TokenBuckets};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -134,6 +135,7 @@ impl Peers {
             reconnect_base: settings.reconnect_base,
             reconnect_cap: settings.reconnect_cap,
             seed: rng.u64(..),
+            rates: Mutex::new(TokenBuckets::new(&settings.peer_rate)?),
         };
         let (pool, events) = Pool::start(addresses, pool_config);
         let executor = Executor::with_selector(
@@ -249,6 +251,16 @@ impl Peers {
         let kind = request.kind();
         let executed = self.executor.execute_in_order(request, exclude, order).await;
         self.count(kind, executed)
+    }
+
+    /// What is wrong with the network now, as far as the size of batches depends on it.
+    pub(crate) fn conditions(&self) -> Conditions {
+        let measured = self.pool.monitor().conditions(now());
+        Conditions {
+            high_latency: measured.high_latency,
+            low_bandwidth: measured.low_bandwidth,
+            unstable: measured.unstable,
+        }
     }
 
     /// Copies that were sent to a second peer.
