@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::OptionFuture;
-use serde::Serialize;
 use spv_executor::{Completed, ExecuteError, LateError, Permit};
 use spv_recovery::{Action, Attempt, Classify, FailureKind, GiveUpReason, History};
 use spv_scheduler::{Job, Priority, Queue, Ticket};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::peers::{Executed, Outcome, Peers, failure_kind};
+use super::failure::DownloadFailure;
+use super::peer_report::Outcome;
+use super::peers::{Executed, Peers, failure_kind};
 use super::progress::Progress;
 use super::summary::EndState;
 use crate::blame::{digest, network_group};
@@ -24,47 +25,6 @@ use crate::verify::{AnswerError, Verdict, Verifier};
 
 /// Work that has to run alone looks this often whether it can.
 const ALONE_RECHECK: Duration = Duration::from_millis(20);
-
-/// Why not all lists could be brought.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum DownloadFailure {
-    /// Nobody is there to be asked.
-    #[error("no usable peer")]
-    NoPeer,
-    /// Every peer has refused so often that asking on would get us discouraged.
-    #[error(
-        "every peer refuses what is asked; they may be on another chain: check --network, or add peers with --peer"
-    )]
-    CreditSpent,
-    /// A list could not be had from anybody.
-    #[error("the list at height {height} could not be had after {attempts} attempts; add peers with --peer")]
-    Exhausted {
-        /// Height of the list.
-        height: u32,
-        /// Attempts made.
-        attempts: u32,
-    },
-    /// Independent peers gave the same answer and it does not verify.
-    #[error(
-        "{witnesses} independent peers gave the same answer for height {height}, which does not verify: {reason}"
-    )]
-    Unverifiable {
-        /// Height of the list.
-        height: u32,
-        /// Peers that gave this answer.
-        witnesses: u32,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Something failed on this side.
-    #[error("an internal failure stopped the download of the list at height {height}")]
-    Internal {
-        /// Height of the list.
-        height: u32,
-    },
-}
 
 /// What the download of lists came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! A sync from start to end.
 
 mod download;
+mod failure;
 mod io;
+mod peer_report;
 mod peers;
 mod progress;
 mod quorums;
@@ -10,9 +12,10 @@ mod run;
 mod summary;
 
 pub use crate::peer::{Connector, Stream};
-pub use download::DownloadFailure;
+pub use failure::DownloadFailure;
 pub use io::{Io, Verification};
-pub(crate) use peers::{Outcome, Peers};
+pub(crate) use peer_report::Outcome;
+pub(crate) use peers::Peers;
 pub use progress::{Phase, Progress, Snapshot};
 pub use run::{SyncError, sync, sync_with};
 pub use summary::{

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::io::Io;
+use super::peer_report::{Outcome, PeerReport};
 use super::recovering::Recovering;
 use crate::config::Settings;
 use crate::peer::{
@@ -26,52 +27,6 @@ const HOPELESS_AFTER: u32 = 3;
 
 /// Once the first peer is usable, the others get this long at least before the sync begins without them.
 const MIN_GRACE: Duration = Duration::from_millis(20);
-
-/// A peer from which nothing useful came after this many requests is asked only when nobody else is there.
-const FRUITLESS_AFTER: u64 = 3;
-
-/// What became of an answer or a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The answer was valid and useful.
-    Accepted,
-    /// The same of headers, which a node that refuses all else may still serve.
-    AcceptedHeaders,
-    /// The answer came too late or twice.
-    Redundant,
-    /// The answer was wrong.
-    Invalid,
-    /// The request failed in this way.
-    Failed(FailureKind),
-}
-
-/// What a peer did during a sync.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct PeerReport {
-    /// Requests sent to it.
-    pub(crate) requests: u64,
-    /// Answers other than headers that were valid and useful.
-    pub(crate) accepted: u64,
-    /// Requests that it refused.
-    pub(crate) refused: u64,
-    /// Requests that brought nothing for another reason: timeouts, disconnections, wrong answers.
-    pub(crate) failed: u64,
-    /// Answers that were wrong; part of `failed`.
-    pub(crate) invalid: u64,
-    /// Requests that it did not answer in time; part of `failed`.
-    pub(crate) timeouts: u64,
-    /// Longest time from a request to knowing that it was refused.
-    pub(crate) slowest_refusal: Option<Duration>,
-    /// Smoothed round-trip time.
-    pub(crate) rtt: Option<Duration>,
-    /// Most requests in flight at one time.
-    pub(crate) max_in_flight: usize,
-    /// Whether it was ever usable.
-    pub(crate) connected: bool,
-    /// Why the last connection could not be made or ended.
-    pub(crate) trouble: Option<String>,
-    consecutive_failures: u32,
-}
 
 /// The peers of a sync: connections, slots, measurements, and what each of them did.
 #[derive(Debug)]
@@ -169,7 +124,7 @@ impl Peers {
     pub(crate) fn hopeless(&self) -> bool {
         let deserted = *self.deserted.lock();
         let Some(since) = deserted.since else { return false };
-        let never_useful = |report: &PeerReport| report.consecutive_failures >= HOPELESS_AFTER;
+        let never_useful = |report: &PeerReport| report.connect_failures >= HOPELESS_AFTER;
         since.elapsed() >= self.patience
             || deserted.from_the_start && self.reports.lock().values().all(never_useful)
     }
@@ -296,21 +251,7 @@ impl Peers {
 
     /// Puts an outcome on the record of a peer.
     pub(crate) fn record(&self, peer: SocketAddr, outcome: Outcome) {
-        self.with_report(peer, |report| match outcome {
-            Outcome::AcceptedHeaders => {}
-            Outcome::Accepted => report.accepted += 1,
-            Outcome::Redundant => {}
-            Outcome::Invalid | Outcome::Failed(FailureKind::Invalid) => {
-                report.failed += 1;
-                report.invalid += 1;
-            }
-            Outcome::Failed(FailureKind::Refused) => report.refused += 1,
-            Outcome::Failed(FailureKind::Timeout) => {
-                report.failed += 1;
-                report.timeouts += 1;
-            }
-            Outcome::Failed(_) => report.failed += 1,
-        });
+        self.with_report(peer, |report| report.record(outcome));
         if matches!(outcome, Outcome::Accepted | Outcome::AcceptedHeaders) {
             self.recovery.lock().on_success(&peer, now());
         }
@@ -360,9 +301,7 @@ impl Peers {
         if reports.values().all(|report| report.accepted == 0) {
             return Vec::new();
         }
-        let fruitless =
-            |report: &PeerReport| report.accepted == 0 && report.refused + report.failed >= FRUITLESS_AFTER;
-        reports.iter().filter(|(_, report)| fruitless(report)).map(|(&address, _)| address).collect()
+        reports.iter().filter(|(_, report)| report.is_fruitless()).map(|(&address, _)| address).collect()
     }
 
     /// Requests sent, by kind.
@@ -402,7 +341,7 @@ impl Peers {
                     tracing::debug!(peer = %address, version = info.version, agent = info.user_agent, "connected");
                     self.with_report(address, |report| {
                         report.connected = true;
-                        report.consecutive_failures = 0;
+                        report.connect_failures = 0;
                     });
                     self.recovery.lock().on_reconnect(&address);
                     self.executor.add_peer(address, self.depth);
@@ -426,7 +365,7 @@ impl Peers {
 
     fn failed_to_connect(&self, address: SocketAddr, error: &ConnectError) {
         self.with_report(address, |report| {
-            report.consecutive_failures += 1;
+            report.connect_failures += 1;
             report.trouble = Some(error.to_string());
         });
     }

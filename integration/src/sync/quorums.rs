@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::download::{Downloaded, ListDownload};
-use super::peers::Outcome;
+use super::peer_report::Outcome;
 use super::run::{Reached, Run, SyncError, blocking};
 use super::summary::{EndState, TipLock};
 use crate::headers::HeaderChain;

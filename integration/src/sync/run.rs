@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::download::{Downloaded, ListDownload, Tally};
 use super::io::{Io, Verification};
-use super::peers::{PeerReport, Peers};
+use super::peer_report::PeerReport;
+use super::peers::Peers;
 use super::progress::{Phase, Progress};
 use super::quorums::ProvenQuorums;
 use super::summary::{

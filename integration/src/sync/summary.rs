@@ -6,8 +6,8 @@ use dashcore::BlockHash;
 use serde::Serialize;
 use spv_masternodes::ActiveQuorum;
 
-use super::download::DownloadFailure;
-use super::peers::PeerReport;
+use super::failure::DownloadFailure;
+use super::peer_report::PeerReport;
 use crate::quorums::Findings;
 
 /// How a sync ended. Giving up never looks like success.

@@ -1,0 +1,42 @@
+use serde::Serialize;
+
+/// Why not all lists could be brought.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DownloadFailure {
+    /// Nobody is there to be asked.
+    #[error("no usable peer")]
+    NoPeer,
+    /// Every peer has refused so often that asking on would get us discouraged.
+    #[error(
+        "every peer refuses what is asked; they may be on another chain: check --network, or add peers with --peer"
+    )]
+    CreditSpent,
+    /// A list could not be had from anybody.
+    #[error("the list at height {height} could not be had after {attempts} attempts; add peers with --peer")]
+    Exhausted {
+        /// Height of the list.
+        height: u32,
+        /// Attempts made.
+        attempts: u32,
+    },
+    /// Independent peers gave the same answer and it does not verify.
+    #[error(
+        "{witnesses} independent peers gave the same answer for height {height}, which does not verify: {reason}"
+    )]
+    Unverifiable {
+        /// Height of the list.
+        height: u32,
+        /// Peers that gave this answer.
+        witnesses: u32,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Something failed on this side.
+    #[error("an internal failure stopped the download of the list at height {height}")]
+    Internal {
+        /// Height of the list.
+        height: u32,
+    },
+}

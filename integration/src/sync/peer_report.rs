@@ -1,0 +1,74 @@
+use std::time::Duration;
+
+use spv_recovery::FailureKind;
+
+/// What became of an answer or a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The answer was valid and useful.
+    Accepted,
+    /// The same of headers, which a node that refuses all else may still serve.
+    AcceptedHeaders,
+    /// The answer came too late or twice.
+    Redundant,
+    /// The answer was wrong.
+    Invalid,
+    /// The request failed in this way.
+    Failed(FailureKind),
+}
+
+/// What a peer did during a sync.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct PeerReport {
+    /// Requests sent to it.
+    pub(crate) requests: u64,
+    /// Answers other than headers that were valid and useful.
+    pub(crate) accepted: u64,
+    /// Requests that it refused.
+    pub(crate) refused: u64,
+    /// Requests that brought nothing for another reason: timeouts, disconnections, wrong answers.
+    pub(crate) failed: u64,
+    /// Answers that were wrong; part of `failed`.
+    pub(crate) invalid: u64,
+    /// Requests that it did not answer in time; part of `failed`.
+    pub(crate) timeouts: u64,
+    /// Longest time from a request to knowing that it was refused.
+    pub(crate) slowest_refusal: Option<Duration>,
+    /// Smoothed round-trip time.
+    pub(crate) rtt: Option<Duration>,
+    /// Most requests in flight at one time.
+    pub(crate) max_in_flight: usize,
+    /// Whether it was ever usable.
+    pub(crate) connected: bool,
+    /// Why the last connection could not be made or ended.
+    pub(crate) trouble: Option<String>,
+    /// Attempts to connect that failed in a row.
+    pub(crate) connect_failures: u32,
+}
+
+impl PeerReport {
+    pub(crate) fn record(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::AcceptedHeaders | Outcome::Redundant => {}
+            Outcome::Accepted => self.accepted += 1,
+            Outcome::Failed(FailureKind::Refused) => self.refused += 1,
+            Outcome::Invalid | Outcome::Failed(FailureKind::Invalid) => {
+                self.failed += 1;
+                self.invalid += 1;
+            }
+            Outcome::Failed(FailureKind::Timeout) => {
+                self.failed += 1;
+                self.timeouts += 1;
+            }
+            Outcome::Failed(_) => self.failed += 1,
+        }
+    }
+
+    /// Whether nothing useful came from it although it was asked often enough to tell.
+    pub(crate) fn is_fruitless(&self) -> bool {
+        self.accepted == 0 && self.refused + self.failed >= FRUITLESS_AFTER
+    }
+}
+
+/// A peer from which nothing useful came after this many requests is asked only when nobody else is there.
+const FRUITLESS_AFTER: u64 = 3;
