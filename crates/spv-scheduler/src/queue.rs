@@ -109,7 +109,9 @@ impl<T, K: Ord + Clone> Queue<T, K> {
                 Step::End => return Vec::new(),
                 Step::Idle => changed.await,
                 Step::WaitUntil(at) => {
+                    // Polled in order, so that what happens at one instant always happens in the same order.
                     tokio::select! {
+                        biased;
                         () = changed => {}
                         () = tokio::time::sleep_until(at.into()) => {}
                     }
