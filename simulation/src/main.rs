@@ -1,6 +1,6 @@
 //! Runs scenarios over many seeds on all cores and prints what they came to.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -24,7 +24,18 @@ struct Args {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let args = Args::parse();
+    match simulate(&Args::parse()) {
+        // A reader that had enough is no error.
+        Err(error) if error.downcast_ref().is_some_and(is_broken_pipe) => Ok(ExitCode::SUCCESS),
+        result => result,
+    }
+}
+
+fn is_broken_pipe(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+fn simulate(args: &Args) -> anyhow::Result<ExitCode> {
     let chosen: Vec<&Scenario> = match &args.scenario {
         Some(name) => {
             let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
@@ -35,7 +46,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         None => SCENARIOS.iter().collect(),
     };
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     if let Some(seed) = args.seed {
         let mut failed = false;
         for scenario in chosen {

@@ -63,12 +63,4 @@ impl PeerReport {
             Outcome::Failed(_) => self.failed += 1,
         }
     }
-
-    /// Whether nothing useful came from it although it was asked often enough to tell.
-    pub(crate) fn is_fruitless(&self) -> bool {
-        self.accepted == 0 && self.refused + self.failed >= FRUITLESS_AFTER
-    }
 }
-
-/// A peer from which nothing useful came after this many requests is asked only when nobody else is there.
-const FRUITLESS_AFTER: u64 = 3;

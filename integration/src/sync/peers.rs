@@ -262,8 +262,8 @@ impl Peers {
         self.recovery.lock()
     }
 
-    /// What to exclude for work that avoids these peers: them, those cut off at the moment, and those that have been
-    /// of no use, as far as that leaves somebody. Never asked are peers whose credit with us is spent.
+    /// What to exclude for work that avoids these peers: them and those cut off at the moment, as far as that leaves
+    /// somebody. Never asked are peers whose credit with us is spent.
     pub(crate) fn exclude_for(&self, avoid: &BTreeSet<SocketAddr>) -> BTreeSet<SocketAddr> {
         let connected = self.connected();
         let recovery = self.recovery.lock();
@@ -272,7 +272,7 @@ impl Peers {
         let blocked = recovery.blocked(now());
         drop(recovery);
         let mut exclude = never;
-        for unwanted in [avoid.iter().copied().collect(), blocked, self.fruitless()] {
+        for unwanted in [avoid.iter().copied().collect(), blocked] {
             let wider: BTreeSet<SocketAddr> = exclude.iter().copied().chain(unwanted).collect();
             if connected.iter().any(|peer| !wider.contains(peer)) {
                 exclude = wider;
@@ -293,15 +293,6 @@ impl Peers {
         if let Some(connection) = self.pool.connection(&peer) {
             connection.close();
         }
-    }
-
-    /// Peers that refuse everything while others serve: being free at once, they would attract all work.
-    fn fruitless(&self) -> Vec<SocketAddr> {
-        let reports = self.reports.lock();
-        if reports.values().all(|report| report.accepted == 0) {
-            return Vec::new();
-        }
-        reports.iter().filter(|(_, report)| report.is_fruitless()).map(|(&address, _)| address).collect()
     }
 
     /// Requests sent, by kind.
