@@ -58,6 +58,12 @@ impl HeaderChain {
         }
     }
 
+    /// A chain that begins with this one's tip, to be extended on its own and appended later.
+    pub(crate) fn starting_at_tip(&self) -> Self {
+        let (height, tip) = (self.tip_height(), self.headers[self.headers.len() - 1]);
+        Self::from_block(&self.params, height, tip, self.tip_hash(), self.work)
+    }
+
     /// Height of the first header held.
     pub fn start_height(&self) -> u32 {
         self.start_height
@@ -349,6 +355,20 @@ mod tests {
         shorter.extend(&headers[..30], &hashes(&headers[..30]), NOW).unwrap();
         assert_eq!((cut.tip_hash(), cut.work()), (shorter.tip_hash(), shorter.work()));
         assert_eq!(cut.height_of(&headers[30].block_hash()), None);
+    }
+
+    #[test]
+    fn a_segment_from_the_tip_is_appended() {
+        let params = ChainParams::new(Network::Regtest);
+        let headers = mine(&params, 90);
+        let mut whole = HeaderChain::starting_at_or_below(&params, 0);
+        whole.extend(&headers, &hashes(&headers), NOW).unwrap();
+        let mut chain = whole.truncated(30).unwrap();
+        let mut segment = chain.starting_at_tip();
+        segment.extend(&headers[30..], &hashes(&headers[30..]), NOW).unwrap();
+        chain.append(&segment, NOW).unwrap();
+        assert_eq!((chain.tip_hash(), chain.work()), (whole.tip_hash(), whole.work()));
+        assert_eq!(chain.height_of(&headers[59].block_hash()), Some(60));
     }
 
     #[test]

@@ -132,13 +132,11 @@ impl HeaderDownload {
         let tip = chain.tip_height();
         let ahead: Vec<&Checkpoint> =
             self.params.checkpoints.iter().filter(|checkpoint| checkpoint.height > tip).collect();
-        let starts = std::iter::once(chain.truncated(tip)).chain(
-            ahead
-                .iter()
-                .map(|checkpoint| Some(HeaderChain::starting_at_or_below(&self.params, checkpoint.height))),
-        );
+        let checkpoints =
+            ahead.iter().map(|checkpoint| HeaderChain::starting_at_or_below(&self.params, checkpoint.height));
+        let starts = std::iter::once(chain.starting_at_tip()).chain(checkpoints);
         let segments: Vec<(HeaderChain, u32)> =
-            starts.flatten().zip(&ahead).map(|(start, end)| (start, end.height)).collect();
+            starts.zip(&ahead).map(|(start, end)| (start, end.height)).collect();
         let mut segments = futures::stream::iter(segments)
             .map(|(start, end)| self.fill_segment(start, end))
             .buffered(SEGMENTS_IN_FLIGHT);
