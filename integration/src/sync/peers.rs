@@ -249,10 +249,11 @@ impl Peers {
         executed
     }
 
-    /// Puts an outcome on the record of a peer.
+    /// Puts an outcome on the record of a peer. That a list was accepted reaches the recovery policy with the history of
+    /// its work, by [`Recovering::on_verified`].
     pub(crate) fn record(&self, peer: SocketAddr, outcome: Outcome) {
         self.with_report(peer, |report| report.record(outcome));
-        if matches!(outcome, Outcome::Accepted | Outcome::AcceptedHeaders) {
+        if outcome == Outcome::AcceptedHeaders {
             self.recovery.lock().on_success(&peer, now());
         }
     }
