@@ -128,39 +128,40 @@ impl Store {
     pub fn save_chain(&self, chain: &HeaderChain, unchanged: Option<u32>) -> Result<(), StoreError> {
         let transaction = self.write()?;
         {
-            let failed = |source: redb::Error| self.failed(source);
-            let mut headers = transaction.open_table(HEADERS).map_err(|source| failed(source.into()))?;
-            let mut heights = transaction.open_table(HEIGHTS).map_err(|source| failed(source.into()))?;
-            let mut lists = transaction.open_table(LISTS).map_err(|source| failed(source.into()))?;
+            let mut headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+            let mut heights = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
+            let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
             let first_changed = unchanged.map_or(0, |height| height + 1);
-            for row in headers.extract_from_if(first_changed.., |_, _| true).map_err(|e| failed(e.into()))? {
-                let (_, value) = row.map_err(|source| failed(source.into()))?;
+            for row in
+                headers.extract_from_if(first_changed.., |_, _| true).map_err(|source| self.failed(source))?
+            {
+                let (_, value) = row.map_err(|source| self.failed(source))?;
                 let (_, hash) = value.value();
-                heights.remove(hash).map_err(|source| failed(source.into()))?;
+                heights.remove(hash).map_err(|source| self.failed(source))?;
             }
             for height in first_changed.max(chain.start_height())..=chain.tip_height() {
                 if let (Some(header), Some(hash)) = (chain.header(height), chain.hash(height)) {
                     let row = (&header.to_bytes(), hash.as_byte_array());
-                    headers.insert(height, row).map_err(|source| failed(source.into()))?;
-                    heights.insert(hash.as_byte_array(), height).map_err(|source| failed(source.into()))?;
+                    headers.insert(height, row).map_err(|source| self.failed(source))?;
+                    heights.insert(hash.as_byte_array(), height).map_err(|source| self.failed(source))?;
                 }
             }
-            let mut snapshots = transaction.open_table(SNAPSHOTS).map_err(|source| failed(source.into()))?;
-            let mut quorums = transaction.open_table(QUORUMS).map_err(|source| failed(source.into()))?;
+            let mut snapshots = transaction.open_table(SNAPSHOTS).map_err(|source| self.failed(source))?;
+            let mut quorums = transaction.open_table(QUORUMS).map_err(|source| self.failed(source))?;
             let kept =
                 |height, hash: &[u8; 32]| chain.hash(height).is_some_and(|kept| kept.as_byte_array() == hash);
             snapshots
                 .retain(|cycle_base, (hash, _, _)| {
                     cycle_base.checked_sub(WORK_BLOCK_OFFSET).is_some_and(|height| kept(height, hash))
                 })
-                .map_err(|source| failed(source.into()))?;
+                .map_err(|source| self.failed(source))?;
             // A type and the hash of the base block.
             quorums
                 .retain(|name, (height, _, _, _)| name.last_chunk().is_some_and(|hash| kept(height, hash)))
-                .map_err(|source| failed(source.into()))?;
+                .map_err(|source| self.failed(source))?;
             lists
                 .retain(|height, (hash, _, _, _)| kept(height, hash))
-                .map_err(|source| failed(source.into()))?;
+                .map_err(|source| self.failed(source))?;
         }
         transaction.commit().map_err(|source| self.failed(source))
     }

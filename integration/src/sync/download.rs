@@ -242,20 +242,22 @@ impl<'a> ListDownload<'a> {
 
     fn dispatch(&mut self, job: Job<WorkId>) {
         let (id, ticket) = (job.item, job.ticket);
-        let others_in_flight = self.open.values().any(|task| matches!(task.stage, Stage::InFlight(_)));
-        let Some(task) = self.open.get_mut(&id) else {
+        let Some(task) = self.open.get(&id) else {
             self.queue.finish(ticket);
             return;
         };
-        if task.alone && others_in_flight {
+        let in_flight = |task: &Task| matches!(task.stage, Stage::InFlight(_));
+        let hold = if task.alone && self.open.values().any(in_flight) {
+            Some(ALONE_RECHECK)
+        } else {
+            let connected = self.peers.connected();
+            self.peers.recovery().may_send(&connected, now()).err()
+        };
+        let Some(task) = self.open.get_mut(&id) else { return };
+        if let Some(wait) = hold {
             let rank = Priority::High.in_order(task.work.order());
             // The ticket is running: it was handed out by this very job.
-            self.queue.retry(ticket, id, rank, ALONE_RECHECK).ok();
-            return;
-        }
-        if let Err(wait) = self.peers.recovery().may_send(&self.peers.connected(), now()) {
-            // The ticket is running, as above.
-            self.queue.retry(ticket, id, Priority::High.in_order(task.work.order()), wait).ok();
+            self.queue.retry(ticket, id, rank, wait).ok();
             return;
         }
         task.stage = Stage::InFlight(ticket);

@@ -70,6 +70,11 @@ impl Progress {
         self.state.send_modify(|state| state.phase = phase);
     }
 
+    /// Enters [`Phase::Done`] when the returned value is dropped.
+    pub(crate) fn done_on_drop(&self) -> impl Drop + '_ {
+        DoneOnDrop(self)
+    }
+
     pub(crate) fn claimed_height(&self, height: u32) {
         self.state.send_modify(|state| state.claimed_height = state.claimed_height.max(height));
     }
@@ -111,5 +116,13 @@ impl Progress {
             state.proven_lists += count;
             metrics::lists(state.proven_lists, state.planned_lists);
         });
+    }
+}
+
+struct DoneOnDrop<'a>(&'a Progress);
+
+impl Drop for DoneOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.enter(Phase::Done);
     }
 }

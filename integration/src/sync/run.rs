@@ -96,20 +96,8 @@ pub async fn sync_with(
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Summary, SyncError> {
-    let result = attempt(io, params, config, store, progress, cancel).await;
-    // Also when it could not begin: whoever watches the progress waits for its end.
-    progress.enter(Phase::Done);
-    result
-}
-
-async fn attempt(
-    io: &Io,
-    params: &ChainParams,
-    config: &Config,
-    store: Arc<Store>,
-    progress: &Progress,
-    cancel: &CancellationToken,
-) -> Result<Summary, SyncError> {
+    // Also when the sync cannot begin or is dropped: whoever watches the progress waits for its end.
+    let _done = progress.done_on_drop();
     let started = Instant::now();
     config.sync.validate()?;
     let addresses = addresses(config, params).await?;
@@ -177,7 +165,7 @@ impl Run<'_> {
         let connect = self.started.elapsed();
         let claimed = self.peers.claimed_height();
         self.progress.claimed_height(claimed);
-        let (start, stored) = self.starting_chain(claimed, stored);
+        let (start, mut stored) = self.starting_chain(claimed, stored);
         let mut reached = Reached {
             state: EndState::NoCapablePeer,
             from: self.config.from.unwrap_or_else(|| start.tip_height()),
@@ -197,7 +185,6 @@ impl Run<'_> {
         self.progress.enter(Phase::Headers);
         let download = HeaderDownload::new(&self.params, self.peers.clone());
         let on_progress = |height| self.progress.header_height(height);
-        let mut stored = stored;
         loop {
             match download.run(HeaderChain::clone(&reached.chain), on_progress).await {
                 Ok(chain) => reached.chain = Arc::new(chain),
