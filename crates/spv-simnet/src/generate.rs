@@ -22,8 +22,17 @@ use rotation::{Rotation, modifier};
 
 pub use spec::{GeneratedSpec, SpecError};
 
-/// See [`World::generate`].
-pub(crate) fn generate(spec: &GeneratedSpec) -> World {
+/// Where a chain leaves the one that its specification describes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Branch {
+    /// Height of the last block that both have.
+    pub(crate) after: u32,
+    /// Decides all later blocks.
+    pub(crate) seed: u64,
+}
+
+/// See [`World::generate`] and [`World::generate_branch`].
+pub(crate) fn generate(spec: &GeneratedSpec, branch: Option<Branch>) -> World {
     if let Err(error) = spec.validate() {
         panic!("{error}");
     }
@@ -31,6 +40,9 @@ pub(crate) fn generate(spec: &GeneratedSpec) -> World {
     let tip = FIRST_SERVED_CYCLE + spec.cycles * chain.cycle_length() - 1;
     for height in 1..=tip {
         chain.extend(height);
+        if let Some(branch) = branch.filter(|branch| branch.after == height) {
+            chain.rng = fastrand::Rng::with_seed(branch.seed);
+        }
     }
     let Generator { params, headers, hashes, blocks, snapshots, .. } = chain;
     World::new(params, headers, hashes, blocks, snapshots)

@@ -16,7 +16,7 @@ use dashcore::network::message_qrinfo::QuorumSnapshot;
 use dashcore::{BlockHash, ChainParams, Header, Transaction};
 
 use crate::chain::ActiveChain;
-use crate::generate::{GeneratedSpec, generate};
+use crate::generate::{Branch, GeneratedSpec, generate};
 
 pub use error::{Inconsistency, WorldError};
 
@@ -57,7 +57,16 @@ impl World {
     /// # Panics
     /// When a number is out of range; [`GeneratedSpec::validate`] and parsing tell before.
     pub fn generate(spec: &GeneratedSpec) -> Self {
-        generate(spec)
+        generate(spec, None)
+    }
+
+    /// Generates a chain that has the blocks of [`generate`](Self::generate) up to height `after`, and others from there
+    /// on, as many, which `seed` decides.
+    ///
+    /// # Panics
+    /// As for [`generate`](Self::generate).
+    pub fn generate_branch(spec: &GeneratedSpec, after: u32, seed: u64) -> Self {
+        generate(spec, Some(Branch { after, seed }))
     }
 
     /// Refuses every `getqrinfo` about a block below `height`, as a node does that lacks the snapshots.
