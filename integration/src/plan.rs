@@ -64,6 +64,11 @@ impl Work {
     }
 }
 
+/// Whether the members of some kind of quorum may be chosen from the list of the block at this height.
+pub(crate) fn is_work_block(params: &ChainParams, height: u32) -> bool {
+    params.llmqs.iter().any(|llmq| (height + WORK_BLOCK_OFFSET).is_multiple_of(llmq.dkg_interval))
+}
+
 /// All work that is needed, in order of application, and what it amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -157,7 +162,7 @@ impl Planner<'_> {
         // The base of each work is the newest list at hand when it is its turn.
         let mut base = None;
         while let Some(height) = missing.next() {
-            let newest_proven = proven.range(..height).next_back().copied();
+            let newest_proven = self.nearest_below(height, proven);
             let base_height = base.max(newest_proven);
             let mut group = vec![height];
             // A cycle can be asked about by qrinfo once its base block is there.
@@ -198,7 +203,7 @@ impl Planner<'_> {
             .iter()
             .filter_map(|&height| self.block(height))
             .map(|block| {
-                let held = proven.range(..block.height).next_back().and_then(|&height| self.block(height));
+                let held = self.nearest_below(block.height, proven).and_then(|height| self.block(height));
                 // Only the lowest is worth a whole list.
                 let base = held.or(lowest).unwrap_or_else(|| self.genesis());
                 lowest.get_or_insert(block);
@@ -252,6 +257,13 @@ impl Planner<'_> {
                 work_block: work_block.hash,
             },
         })
+    }
+
+    /// The list to base one at `height` on. Others than those of work blocks are left alone where possible, so that they
+    /// can be forgotten when they are of no use any more.
+    fn nearest_below(&self, height: u32, held: &BTreeSet<u32>) -> Option<u32> {
+        let below = || held.range(..height).rev().copied();
+        below().find(|&height| is_work_block(self.params, height)).or_else(|| below().next())
     }
 
     fn genesis(&self) -> Block {
