@@ -238,9 +238,11 @@ impl Planner<'_> {
         let requested = self.block(cycle_base)?;
         let oldest_list = oldest_snapshot.checked_sub(WORK_BLOCK_OFFSET)?;
         let deep = cycle_base.checked_sub(DEEP_BASE_CYCLES * cycle + WORK_BLOCK_OFFSET);
-        let recent = self.chain.tip_height().saturating_sub(TIP_BASE_DEPTH).max(work_block.height);
-        let bases: BTreeSet<u32> =
-            deep.into_iter().chain([oldest_list, base.height, recent]).filter(|&height| height > 0).collect();
+        // A work block that is asked for must not be a base itself: its diff would be from itself.
+        let recent = self.chain.tip_height().saturating_sub(TIP_BASE_DEPTH);
+        let recent = Some(recent).filter(|&recent| recent > work_block.height);
+        let bases = deep.into_iter().chain([oldest_list, base.height]).chain(recent);
+        let bases: BTreeSet<u32> = bases.filter(|&height| height > 0).collect();
         let base_block_hashes = bases.into_iter().filter_map(|height| self.chain.hash(height)).collect();
         let cycles = (1..=CYCLES_PER_QRINFO)
             .filter_map(|cycles| self.block(work_block.height.checked_sub(cycles * cycle)?));
@@ -340,6 +342,21 @@ mod tests {
         // The last cycle's work block is there, but its base is not yet; and the tip.
         expected.extend([(QrInfo, 2), (MnListDiff, 1), (MnListDiff, 1)]);
         assert_eq!(kinds, expected);
+    }
+
+    #[test]
+    fn the_newest_work_block_is_no_base_when_the_tip_begins_its_cycle() {
+        let params = params();
+        let chain = chain(&params, 840);
+        let plan = Plan::new(&params, &chain, 600, &BTreeSet::from([592]));
+        assert_sound(&plan, &BTreeSet::from([592]));
+        for work in &plan.works {
+            let Request::QrInfo { message, .. } = &work.request else { continue };
+            let bases = &message.base_block_hashes;
+            assert!(
+                work.wanted.iter().all(|block| block.hash == work.base.hash || !bases.contains(&block.hash))
+            );
+        }
     }
 
     #[test]
