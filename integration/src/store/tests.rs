@@ -308,7 +308,7 @@ fn a_file_that_was_cut_off_is_an_error() {
 
 #[test]
 fn rows_that_contradict_each_other_are_found_when_read() {
-    type Spoil = fn(&redb::WriteTransaction);
+    type Spoil = fn(&WriteTransaction);
     let cases: [(&str, Spoil); 5] = [
         ("list", |transaction| {
             let mut lists = transaction.open_table(LISTS).unwrap();

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::ChainParams;
+use serde::Serialize;
 use spv_recovery::Backoff;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -28,12 +29,14 @@ const RETRY_BASE: Duration = Duration::from_secs(2);
 /// Largest wait at all.
 const RETRY_CAP: Duration = Duration::from_secs(300);
 
-/// What was reached for one tip.
-#[derive(Debug, Clone)]
+/// What was reached for one tip. Serialises to the summary's object with one field more.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
     /// How it ended; counts of requests, bytes and peers are those since following began.
+    #[serde(flatten)]
     pub summary: Summary,
-    /// Height of the last block that the chain before shares with this one, when blocks were replaced.
+    /// Height of the last block that the chain before shares with this one; absent when no blocks were replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rolled_back_to: Option<u32>,
 }
 

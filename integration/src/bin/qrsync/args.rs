@@ -29,11 +29,13 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   qrsync sync
   qrsync sync --network test --data-dir /var/lib/qrsync --json
+  qrsync sync --follow --metrics-listen 127.0.0.1:9499
   qrsync sync --network regtest --llmq-params 100=4:4 --activation dip3=2,v20=300 --peer 127.0.0.1:19899 --from 1")]
     Sync(SyncArgs),
     /// Serve a simulated network
     #[command(after_help = "Examples:
   qrsync simnet --world generated:masternodes=200,cycles=40,seed=1 --peers 5 --listen 127.0.0.1:19899
+  qrsync simnet --world generated --peers 5 --start-height 400 --block-interval 5
   qrsync simnet --world DIR --peers 3 --faults '0:silent;1:refuse-all;2:corrupt=every:3'")]
     Simnet(SimnetArgs),
     /// Decode a recorded message and check what can be checked
@@ -128,10 +130,13 @@ pub(crate) struct SyncArgs {
     /// Sync every cycle's list from this height on [default: what is needed at the tip]
     #[arg(long, value_name = "HEIGHT")]
     from: Option<u32>,
+    /// Stay at the tip, block by block, until interrupted
+    #[arg(long)]
+    pub(crate) follow: bool,
     /// Serve Prometheus metrics here
     #[arg(long, value_name = "ADDR", env = "QRSYNC_METRICS_LISTEN")]
     metrics_listen: Option<SocketAddr>,
-    /// Print one JSON object at the end
+    /// Print one JSON object at the end; with --follow, one for each tip, on a line of its own
     #[arg(long)]
     pub(crate) json: bool,
     /// Do not check the signatures of quorums: those of a generated simnet never signed anything
@@ -175,6 +180,12 @@ pub(crate) struct SimnetArgs {
     /// Faults of all nodes, or of single ones as INDEX:FAULTS separated by semicolons
     #[arg(long, value_name = "SPEC", default_value = "")]
     pub(crate) faults: String,
+    /// Height of the tip at the beginning; more blocks come with --block-interval [default: the whole chain]
+    #[arg(long, value_name = "HEIGHT")]
+    pub(crate) start_height: Option<u32>,
+    /// Seconds after which the nodes get another block, until the chain is at its end
+    #[arg(long, value_name = "SECONDS", requires = "start_height", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) block_interval: Option<u32>,
     /// Refuse getqrinfo for blocks below this height
     #[arg(long, value_name = "HEIGHT")]
     pub(crate) refuse_qrinfo_below: Option<u32>,
