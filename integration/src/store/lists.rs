@@ -50,7 +50,8 @@ impl Store {
         self.save_answers(rows, &[])
     }
 
-    /// Stores lists, and snapshots that came with them, in one durable transaction. A snapshot that is proven stays.
+    /// Stores lists, and snapshots that came with them, in one durable transaction. A snapshot that is proven stays. Lists
+    /// of blocks that are not in the stored chain, because it has left their branch meanwhile, are left out.
     ///
     /// # Errors
     /// When writing fails; nothing has then changed.
@@ -60,7 +61,12 @@ impl Store {
         {
             let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
             let mut evo_nodes = transaction.open_table(EVO_NODES).map_err(|source| self.failed(source))?;
+            let headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
             for row in rows {
+                let header = headers.get(row.height).map_err(|source| self.failed(source))?;
+                if header.is_none_or(|header| header.value().1 != row.diff.block_hash.as_byte_array()) {
+                    continue;
+                }
                 let diff = serialize(&row.diff);
                 let value =
                     (row.diff.block_hash.as_byte_array(), row.base_height, row.depth, diff.as_slice());

@@ -3,6 +3,7 @@
 mod download;
 mod failure;
 mod io;
+mod lists;
 mod peer_report;
 mod peers;
 mod progress;
@@ -10,6 +11,7 @@ mod quorums;
 mod recovering;
 mod run;
 mod summary;
+mod tips;
 
 pub use crate::peer::{Connector, Stream};
 pub use failure::DownloadFailure;
