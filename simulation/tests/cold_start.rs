@@ -126,6 +126,7 @@ async fn a_recorded_chain_is_synced_with_all_its_quorums_in_four_round_trips() {
             run.summary.requests,
             run.rounds_of_lists()
         );
+        eprintln!("{:?}", run.summary.chain_lock);
         run.assert_synced_within(PROMISE);
         run.assert_phases(1.0);
         let quorums = &run.summary.quorums;
@@ -160,6 +161,7 @@ async fn a_generated_chain_takes_no_more() {
         let from = world.tip() - 5 * world.params().rotated().dkg_interval;
         let run = ColdStart::run(&world, world.params(), peers(5), Wanted::Lists { from }).await;
         eprintln!("{:?} {:?} {:?}", run.summary.seconds, run.summary.requests, run.rounds_of_lists());
+        eprintln!("{:?}", run.summary.chain_lock);
         run.assert_synced_within(PROMISE);
         run.assert_phases(1.0);
         assert_eq!(run.rounds_of_lists().len(), 1, "{:?}", run.rounds_of_lists());
