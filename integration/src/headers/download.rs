@@ -87,6 +87,14 @@ impl Round {
         candidate.work() > self.best.as_ref().unwrap_or(base).work()
     }
 
+    /// The chain to the tip of some peer that has been heard.
+    fn tip<'a>(&'a self, base: &'a HeaderChain) -> Option<&'a HeaderChain> {
+        match &self.best {
+            Some(best) => Some(best).filter(|_| self.complete),
+            None => Some(base).filter(|_| self.answered > 0),
+        }
+    }
+
     fn take(&mut self, best: HeaderChain, complete: bool) {
         (self.best, self.complete) = (Some(best), complete);
     }
@@ -137,6 +145,9 @@ impl HeaderDownload {
                 on_tip(&chain);
                 return Ok(chain);
             };
+            if round.complete {
+                on_tip(&best);
+            }
             chain = best;
             if round.complete && !(round.followed && chain.tip_height() < self.peers.claimed_height()) {
                 return Ok(chain);
@@ -213,7 +224,7 @@ impl HeaderDownload {
     ) -> Round {
         let locator = chain.locator();
         let mut peers_changed = self.peers.changes();
-        let mut asked = BTreeSet::new();
+        let (mut asked, mut pending) = (BTreeSet::new(), BTreeSet::new());
         let mut asking = FuturesUnordered::new();
         let mut gathered = pin!(self.peers.gathered().fuse());
         let mut following = OptionFuture::default();
@@ -226,15 +237,24 @@ impl HeaderDownload {
             let greeted = self.peers.greeted();
             for &peer in greeted.iter().filter(|peer| !asked.contains(*peer)).collect::<Vec<_>>() {
                 let others = greeted.iter().copied().filter(|&other| other != peer).collect();
-                asking.push(self.ask(locator.clone(), others));
+                let ask = self.ask(locator.clone(), others);
+                asking.push(async move { (peer, ask.await) });
                 asked.insert(peer);
+                pending.insert(peer);
+            }
+            // Others may begin to work on it, unless a peer that has yet to answer claims to know more.
+            if let Some(tip) =
+                round.tip(chain).filter(|tip| tip.tip_height() >= self.peers.claimed_by(&pending))
+            {
+                on_tip(tip);
             }
             if asking.is_empty() && gathered.is_terminated() && following.is_terminated() {
                 return round;
             }
             tokio::select! {
                 biased;
-                Some(batch) = asking.next(), if !asking.is_empty() => {
+                Some((peer, batch)) = asking.next(), if !asking.is_empty() => {
+                    pending.remove(&peer);
                     let Some(batch) = batch else { continue };
                     let more = batch.headers.len() == MAX_HEADERS;
                     // Most peers send the same headers; one validation serves them all.
@@ -254,17 +274,12 @@ impl HeaderDownload {
                     if more && following.is_terminated() {
                         let follow = self.follow_one_peer(candidate.clone(), on_progress);
                         following = OptionFuture::from(Some(Box::pin(follow).fuse()));
-                    } else if !more {
-                        on_tip(&candidate);
                     }
                     round.take(candidate, !more);
                 }
                 Some((followed, complete)) = &mut following, if !following.is_terminated() => {
                     round.followed = true;
-                    if round.improves(chain, &followed) {
-                        if complete {
-                            on_tip(&followed);
-                        }
+                    if complete || round.improves(chain, &followed) {
                         round.take(followed, complete);
                     }
                 }

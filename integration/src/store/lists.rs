@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dashcore::consensus::{deserialize, serialize};
@@ -77,6 +77,33 @@ impl Store {
                     if known.is_none_or(|known| row.height < known.value()) {
                         evo_nodes.insert(name, row.height).map_err(|source| self.failed(source))?;
                     }
+                }
+            }
+        }
+        transaction.commit().map_err(|source| self.failed(source))
+    }
+
+    /// Drops those of these lists on which no other is based.
+    ///
+    /// # Errors
+    /// When writing fails; nothing has then changed.
+    pub(crate) fn drop_lists(&self, heights: &BTreeSet<u32>) -> Result<(), StoreError> {
+        let transaction = self.write()?;
+        {
+            let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+            let mut based_on: BTreeMap<u32, usize> = BTreeMap::new();
+            for row in lists.iter().map_err(|source| self.failed(source))? {
+                let (_, value) = row.map_err(|source| self.failed(source))?;
+                *based_on.entry(value.value().1).or_default() += 1;
+            }
+            // From above, so that what was based on a list is gone before it.
+            for height in heights.iter().rev() {
+                if based_on.get(height).is_some_and(|&count| count > 0) {
+                    continue;
+                }
+                let dropped = lists.remove(height).map_err(|source| self.failed(source))?;
+                if let Some(count) = dropped.and_then(|row| based_on.get_mut(&row.value().1)) {
+                    *count -= 1;
                 }
             }
         }

@@ -12,6 +12,22 @@ use crate::headers::{HeaderChain, HeaderDownloadError};
 use crate::plan::Plan;
 use crate::store::StoreError;
 
+/// Lists that a run has to do with, by height.
+#[derive(Default)]
+struct Brought {
+    /// Wanted for the chain that is known by now.
+    wanted: BTreeSet<u32>,
+    /// Missing at any time, and so downloaded.
+    missing: BTreeSet<u32>,
+}
+
+impl Brought {
+    /// Downloaded for a tip that is none any more.
+    fn superseded(&self) -> BTreeSet<u32> {
+        self.missing.difference(&self.wanted).copied().collect()
+    }
+}
+
 impl Run<'_> {
     /// Brings the lists of the best chain that is known, beginning with the first, while other peers are still being
     /// heard. When a better one turns up, what is missing for it follows; on another branch, at once. Ends when nobody
@@ -24,13 +40,13 @@ impl Run<'_> {
     ) -> Result<(), SyncError> {
         let mut known = tips.first().await;
         reached.headers = self.started.elapsed() - reached.connect;
-        let mut wanted = BTreeSet::new();
+        let mut brought = Brought::default();
         if known.chain.is_some() {
             self.progress.enter(Phase::Lists);
         }
         while let Some(chain) = known.chain.take() {
             reached.chain = chain.clone();
-            self.download_lists(stored.replace(chain.clone()), tips, &mut wanted, reached).await?;
+            self.download_lists(stored.replace(chain.clone()), tips, &mut brought, reached).await?;
             known = tips.after(&chain).await;
             if !known.is_other_than(&chain) {
                 break;
@@ -42,8 +58,13 @@ impl Run<'_> {
             Some(Err(error)) => return Err(SyncError::Headers(error)),
             Some(Ok(())) | None => {}
         }
+        // A store holds the same whether a better tip was known from the beginning or turned up meanwhile.
+        let superseded = brought.superseded();
+        if !superseded.is_empty() {
+            blocking(&self.store, &self.params, move |store, _| store.drop_lists(&superseded)).await?;
+        }
         let proven = self.proven_lists(&reached.chain)?;
-        reached.lists = wanted.intersection(&proven).count() as u64;
+        reached.lists = brought.wanted.intersection(&proven).count() as u64;
         Ok(())
     }
 
@@ -53,29 +74,36 @@ impl Run<'_> {
         &self,
         stored: Option<Arc<HeaderChain>>,
         tips: &Tips,
-        wanted: &mut BTreeSet<u32>,
+        brought: &mut Brought,
         reached: &mut Reached,
     ) -> Result<(), SyncError> {
         let chain = reached.chain.clone();
         let from = self.from(chain.tip_height());
-        let proven = self.proven_lists(&chain)?;
-        let mut plan = Plan::new(&self.params, &chain, from, &proven);
         // Without a start height, it is the quorums of the tip alone that count.
         let tip_only = self.config.from.is_none() && self.config.sync.verify_quorums;
-        reached.heights = if tip_only { vec![chain.tip_height()] } else { plan.heights.clone() };
-        reached.from = from;
-        if tip_only {
-            plan = plan.with_lists_for_tip(&self.params, &chain, &proven);
-        }
-        let held = plan.heights.iter().filter(|height| proven.contains(height)).count() as u64;
-        let lists = plan.heights.len() as u64;
+        let plan_with = |proven: &BTreeSet<u32>| {
+            let cycles = Plan::new(&self.params, &chain, from, proven);
+            let looked_at = if tip_only { vec![chain.tip_height()] } else { cycles.heights.clone() };
+            let plan =
+                if tip_only { cycles.with_lists_for_tip(&self.params, &chain, proven) } else { cycles };
+            (plan, looked_at)
+        };
+        let mut proven = self.proven_lists(&chain)?;
+        brought.wanted = plan_with(&proven).0.heights.into_iter().collect();
+        // These will go, so nothing is to be based on them.
+        let superseded = brought.superseded();
+        proven.retain(|height| !superseded.contains(height));
+        let (plan, looked_at) = plan_with(&proven);
+        (reached.heights, reached.from) = (looked_at, from);
+        let missing: BTreeSet<u32> = brought.wanted.difference(&proven).copied().collect();
+        let (lists, held) = (brought.wanted.len() as u64, (brought.wanted.len() - missing.len()) as u64);
         tracing::info!(requests = plan.works.len(), lists, held, "planned");
-        if wanted.is_empty() {
+        if brought.missing.is_empty() {
             self.progress.planned(lists, held);
         } else {
             self.progress.more_planned(lists - held);
         }
-        wanted.extend(&plan.heights);
+        brought.missing.extend(missing);
 
         let headers_stored = watch::Sender::new(false);
         let save_headers = async {

@@ -205,8 +205,13 @@ impl Peers {
 
     /// Greatest height that a connected peer claimed for its chain; not verified.
     pub(crate) fn claimed_height(&self) -> u32 {
-        let claimed = self.greeted().into_iter().filter_map(|peer| self.pool.connection(&peer));
-        claimed.map(|connection| connection.info().start_height).max().unwrap_or(0)
+        self.claimed_by(&self.greeted())
+    }
+
+    /// The same of these peers alone.
+    pub(crate) fn claimed_by<'a>(&self, peers: impl IntoIterator<Item = &'a SocketAddr>) -> u32 {
+        let connections = peers.into_iter().filter_map(|peer| self.pool.connection(peer));
+        connections.map(|connection| connection.info().start_height).max().unwrap_or(0)
     }
 
     /// Notified whenever a request ends and so a slot may be free, also one that nobody waits for any more.
