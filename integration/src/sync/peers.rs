@@ -35,8 +35,8 @@ pub(crate) struct Peers {
     pool: Arc<Pool>,
     recovery: Mutex<Recovering>,
     patience: Duration,
-    /// Peers that have greeted and not shown more yet: they are asked for headers alone.
-    unproven: Mutex<BTreeSet<SocketAddr>>,
+    /// Peers that have answered a ping. Others, if they have greeted, are asked for headers alone.
+    proven: Mutex<BTreeSet<SocketAddr>>,
     /// When connecting began, and when the first peer had greeted.
     started: Instant,
     first_greeted: Mutex<Option<Instant>>,
@@ -110,7 +110,7 @@ impl Peers {
             pool,
             recovery: Mutex::new(recovery),
             patience: settings.peer_patience,
-            unproven: Mutex::new(BTreeSet::new()),
+            proven: Mutex::new(BTreeSet::new()),
             started: Instant::now(),
             first_greeted: Mutex::new(None),
             deserted: Mutex::new(Deserted { since: Some(Instant::now()), from_the_start: true }),
@@ -124,8 +124,8 @@ impl Peers {
 
     /// Peers that can be asked for anything now, in order of address.
     pub(crate) fn connected(&self) -> Vec<SocketAddr> {
-        let unproven = self.unproven.lock();
-        self.greeted().into_iter().filter(|peer| !unproven.contains(peer)).collect()
+        let proven = self.proven.lock();
+        self.greeted().into_iter().filter(|peer| proven.contains(peer)).collect()
     }
 
     /// Peers that can be asked for headers now, in order of address: those too that have shown no more than a greeting.
@@ -135,9 +135,13 @@ impl Peers {
 
     /// Peers that have shown no more than a greeting, where there are others.
     pub(crate) fn unproven(&self) -> BTreeSet<SocketAddr> {
-        let unproven = self.unproven.lock();
-        let others = self.greeted().iter().any(|peer| !unproven.contains(peer));
-        if others { unproven.clone() } else { BTreeSet::new() }
+        if self.connected().is_empty() { BTreeSet::new() } else { self.all_unproven() }
+    }
+
+    /// All addresses that cannot be asked for anything, those too that may greet any moment.
+    fn all_unproven(&self) -> BTreeSet<SocketAddr> {
+        let proven = self.proven.lock();
+        self.reports.lock().keys().filter(|peer| !proven.contains(peer)).copied().collect()
     }
 
     /// Whether there is no use in waiting for a peer: nobody could be asked for as long as patience lasts, or nobody
@@ -221,9 +225,9 @@ impl Peers {
 
     /// How many more requests for lists could start now.
     pub(crate) fn capacity(&self) -> usize {
-        let unproven = self.unproven.lock();
+        let proven = self.proven.lock();
         let loads = self.executor.peers();
-        let of_unproven = loads.iter().filter(|load| unproven.contains(&load.peer));
+        let of_unproven = loads.iter().filter(|load| !proven.contains(&load.peer));
         let withheld: usize =
             of_unproven.map(|load| load.adapted_depth.get().saturating_sub(load.in_flight)).sum();
         self.executor.capacity().saturating_sub(withheld)
@@ -308,7 +312,7 @@ impl Peers {
     /// somebody. Never asked are peers whose credit with us is spent, and those not proven yet.
     pub(crate) fn exclude_for(&self, avoid: &BTreeSet<SocketAddr>) -> BTreeSet<SocketAddr> {
         let connected = self.connected();
-        let unproven = self.unproven.lock().clone();
+        let unproven = self.all_unproven();
         let recovery = self.recovery.lock();
         let exhausted = connected.iter().copied().filter(|peer| recovery.exhausted(peer));
         let never: BTreeSet<SocketAddr> = exhausted.chain(unproven).collect();
@@ -375,7 +379,6 @@ impl Peers {
                     tracing::debug!(peer = %address, version = info.version, agent = info.user_agent, "connected");
                     self.recovery.lock().on_reconnect(&address);
                     self.first_greeted.lock().get_or_insert_with(Instant::now);
-                    self.unproven.lock().insert(address);
                     self.executor.add_peer(address, Depth::ONE);
                 }
                 PoolEvent::Proven { address } => {
@@ -383,7 +386,7 @@ impl Peers {
                         report.connected = true;
                         report.connect_failures = 0;
                     });
-                    self.unproven.lock().remove(&address);
+                    self.proven.lock().insert(address);
                     let health = self.pool.monitor().health(&address);
                     if let Some(rtt) = health.and_then(|health| health.srtt) {
                         self.executor.set_rtt(&address, rtt);
@@ -391,13 +394,13 @@ impl Peers {
                     self.executor.set_depth(&address, self.depth);
                 }
                 PoolEvent::Down { address, reason } => {
+                    self.proven.lock().remove(&address);
                     self.note_loads();
                     self.executor.remove_peer(&address);
                     self.trouble(address, &reason);
                 }
                 PoolEvent::Failed { address, error } => {
                     self.note_loads();
-                    self.unproven.lock().remove(&address);
                     self.executor.remove_peer(&address);
                     self.failed_to_connect(address, &error);
                 }
