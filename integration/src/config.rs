@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -62,7 +63,7 @@ pub struct Settings {
     /// Most requests in flight per peer, 1 to 3. Default 3; how many it really gets follows from its round trip and the
     /// time it takes for an answer, see `executor.adaptive_depth`.
     pub depth: Depth,
-    /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 32; at least
+    /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 64; at least
     /// 1. Bounds memory to as many answers.
     pub window: usize,
     /// Limit for connecting, handshake and first pong together. Default 5 s.
@@ -109,7 +110,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             depth: Depth::THREE,
-            window: 32,
+            window: 64,
             handshake_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(20),
@@ -122,6 +123,8 @@ impl Default for Settings {
             executor: spv_executor::Config {
                 // Counts only until answers were measured. Nodes that serve at all take a fraction of this.
                 soft_timeout: Duration::from_secs(5),
+                // All that the tip needs may be asked for at once, where there are peers enough.
+                max_in_flight: NonZeroUsize::new(64).expect("64 is not zero"),
                 ..spv_executor::Config::default()
             },
             // Caps and credit keep us polite to single nodes; these only bound what a mistake could do.

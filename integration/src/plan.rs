@@ -126,13 +126,14 @@ impl Plan {
         // Mostly the block before the tip is locked, when the tip is found.
         lists.insert(quorums_height(tip.saturating_sub(1)));
         let lowest = params.activation.dip3.max(chain.start_height());
-        lists.retain(|height| *height >= lowest && !held.contains(height));
+        lists.retain(|height| *height >= lowest);
+        let missing = lists.difference(&held).copied().collect();
         held.remove(&tip);
-        let further = Self::further(params, chain, &lists, &BTreeSet::new(), &held);
+        let further = Self::further(params, chain, &missing, &BTreeSet::new(), &held);
         self.works.extend(further.works);
         self.works.sort_by_key(Work::order);
-        self.heights.extend(further.heights);
-        self.heights.sort_unstable();
+        lists.extend(&self.heights);
+        self.heights = lists.into_iter().collect();
         self
     }
 }
@@ -424,6 +425,7 @@ mod tests {
         let proven = plan.heights.iter().copied().collect();
         let again = Plan::new(&params, &chain, 742, &proven).with_lists_for_tip(&params, &chain, &proven);
         assert!(again.works.is_empty());
+        assert_eq!(again.heights, plan.heights);
     }
 
     #[test]

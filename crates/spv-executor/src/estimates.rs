@@ -65,6 +65,14 @@ impl Estimates {
         self.kinds.get(kind).copied()
     }
 
+    /// How long an answer would take of a kind that nobody has answered yet: the way, what the peer is occupied with
+    /// requests of other kinds, and the transfer of what is expected. `None` before the way is known.
+    pub(crate) fn first_of_its_kind(&self, cost: Cost) -> Option<Duration> {
+        let rate = self.bytes_per_second.unwrap_or(ASSUMED_BYTES_PER_SECOND);
+        let transfer = cost.bytes as f64 / rate;
+        Some(self.rtt?.saturating_add(seconds(self.occupied.unwrap_or_default() + transfer)))
+    }
+
     /// How long the peer is occupied with a request, and how large its answers are; `None` before the first.
     pub(crate) fn typical(&self) -> Option<(Duration, f64)> {
         Some((seconds(self.occupied?), self.answer_bytes?))
@@ -166,6 +174,16 @@ mod tests {
         // A timeout is not shortened for a small answer: what is saved in transfer is small beside the rest.
         assert_eq!(kind.elapsed(cost(40_000), 0.0), ms(100));
         assert_eq!(kind.elapsed(cost(u64::MAX), 4.0).as_secs(), 18_446_744_073_709);
+    }
+
+    #[test]
+    fn a_kind_not_measured_is_guessed_from_the_way_the_other_kinds_and_the_size() {
+        let mut estimates = Estimates::default();
+        estimates.learn(&Sample { occupied: ms(40), ..Sample::new("headers", ms(140)) });
+        assert_eq!(estimates.first_of_its_kind(COST), None);
+        estimates.rtt = Some(ms(100));
+        assert_eq!(estimates.first_of_its_kind(COST), Some(ms(140)));
+        assert_eq!(estimates.first_of_its_kind(Cost { bytes: 64 * 1024, ..COST }), Some(ms(640)));
     }
 
     #[test]

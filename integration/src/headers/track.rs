@@ -7,23 +7,25 @@ use dashcore::consensus::deserialize;
 use dashcore::network::message_blockdata::{HeadersMessage, MAX_HEADERS};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::chain::HeaderChain;
 use super::download::{Batch, BatchError, HeaderDownload};
 use crate::peer::{Announcement, News};
+use crate::sync::Tips;
 
 impl HeaderDownload {
-    /// Keeps `best` the chain with the most work that peers announce. When nobody has announced anything for as long as
+    /// Publishes the chains that peers announce, from `chain` on. When nobody has announced a better one for as long as
     /// `poll`, everybody is asked. Never ends.
     ///
     /// # Cancel safety
-    /// What `best` holds is complete; headers under way are lost.
+    /// What was published is complete; headers under way are lost.
     pub(crate) async fn track(
         &self,
         mut announcements: mpsc::Receiver<Announcement>,
-        best: &watch::Sender<Arc<HeaderChain>>,
+        mut chain: Arc<HeaderChain>,
+        tips: &Tips,
         poll: Duration,
         on_progress: impl Fn(u32),
     ) {
@@ -32,7 +34,6 @@ impl HeaderDownload {
         let mut being_asked = BTreeSet::new();
         let mut next_poll = Instant::now() + poll;
         loop {
-            let chain = best.borrow().clone();
             // Whom to ask for what follows, if there is more.
             let mut ask = None;
             let found = tokio::select! {
@@ -61,7 +62,7 @@ impl HeaderDownload {
                 }
                 () = tokio::time::sleep_until(next_poll) => {
                     next_poll = Instant::now() + poll;
-                    self.run(HeaderChain::clone(&chain), |_| {}).await.ok()
+                    self.run(HeaderChain::clone(&chain), |_| {}, |_| {}).await.ok()
                 }
             };
             if let Some(found) = found.filter(|found| found.work() > chain.work()) {
@@ -69,7 +70,8 @@ impl HeaderDownload {
                 if let Some(peer) = ask.filter(|&peer| being_asked.insert(peer)) {
                     asked.push(self.ask_peer(peer, found.locator()));
                 }
-                best.send_replace(Arc::new(found));
+                chain = Arc::new(found);
+                tips.publish(chain.clone());
                 next_poll = Instant::now() + poll;
             }
         }

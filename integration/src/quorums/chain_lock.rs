@@ -1,12 +1,17 @@
-use dashcore::ChainParams;
+use std::collections::BTreeSet;
+
 use dashcore::ephemerealdata::chain_lock::ChainLock;
+use dashcore::{ChainParams, QuorumHash};
+use spv_masternodes::ProvenState;
 use spv_masternodes::chain_lock::{BestLock, quorums_height, verify_chain_lock};
 
+use super::states::States;
 use crate::headers::HeaderChain;
 use crate::store::{Store, StoreError};
 use crate::sync::TipLock;
 
-/// Checks the best ChainLock that the tip's coinbase carries; `None` when it carries none.
+/// Checks the best ChainLock that the tip's coinbase carries; `None` when it carries none. `proven` are the heights of
+/// all lists that are stored.
 ///
 /// # Errors
 /// When the store fails.
@@ -14,8 +19,10 @@ pub(crate) fn verify_tip_lock(
     store: &Store,
     params: &ChainParams,
     chain: &HeaderChain,
+    proven: &BTreeSet<u32>,
 ) -> Result<Option<TipLock>, StoreError> {
-    let Some(tip) = store.state(params, chain.tip_height())? else { return Ok(None) };
+    let mut states = States::new(store, params);
+    let Some(tip) = states.get(chain.tip_height())? else { return Ok(None) };
     let Some(best) = tip.coinbase().map(BestLock::of_coinbase) else { return Ok(None) };
     let lock = match best {
         Ok(None) => return Ok(None),
@@ -26,7 +33,7 @@ pub(crate) fn verify_tip_lock(
         }
     };
     let height = lock.block_height;
-    let quorums = store.state(params, quorums_height(height))?;
+    let quorums = locking_quorums(&mut states, params, chain, proven, height)?;
     let outcome = match (quorums, chain.hash(height)) {
         (Some(state), Some(block_hash)) => {
             let lock = ChainLock { block_height: height, block_hash, signature: lock.signature };
@@ -35,4 +42,52 @@ pub(crate) fn verify_tip_lock(
         _ => Err("the quorums that may have signed it are not known".to_owned()),
     };
     Ok(Some(TipLock { height, verified: outcome.is_ok(), reason: outcome.err() }))
+}
+
+/// A stored state with the quorums that may lock the block at `locked`: that of the height at which they are chosen, or
+/// one next to it since or before which no other can have been mined.
+pub(super) fn locking_quorums(
+    states: &mut States<'_>,
+    params: &ChainParams,
+    chain: &HeaderChain,
+    proven: &BTreeSet<u32>,
+    locked: u32,
+) -> Result<Option<ProvenState>, StoreError> {
+    let wanted = quorums_height(locked);
+    let neighbours = [proven.range(..=wanted).next_back(), proven.range(wanted..).next()];
+    for &height in neighbours.into_iter().flatten() {
+        if let Some(state) = states.get(height)?
+            && same_locking_quorums(&state, height, wanted, params, chain)
+        {
+            return Ok(Some(state));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the quorums that sign ChainLocks must be the same at `wanted` as at `height`, the height of `state`: blocks
+/// carry commitments only in a session's mining window, so only sessions count whose window lies between.
+fn same_locking_quorums(
+    state: &ProvenState,
+    height: u32,
+    wanted: u32,
+    params: &ChainParams,
+    chain: &HeaderChain,
+) -> bool {
+    let Some(llmq) = params.llmq(params.chain_locks_llmq).filter(|llmq| !llmq.rotated) else {
+        return height == wanted;
+    };
+    let (after, until) = (height.min(wanted), height.max(wanted));
+    let earliest = after.saturating_sub(llmq.mining_window_end);
+    let bases = (earliest - earliest % llmq.dkg_interval..=until).step_by(llmq.dkg_interval as usize);
+    let between = bases.filter(|base| {
+        base + llmq.mining_window_start <= until && base + llmq.mining_window_end > after && after < until
+    });
+    // What was there at the beginning is not mined again; what is not there at the end was not mined.
+    let expected = height == after;
+    between.into_iter().all(|base| {
+        chain.hash(base).is_some_and(|hash| {
+            state.quorums().get(llmq.llmq_type, QuorumHash::from(hash)).is_some() == expected
+        })
+    })
 }

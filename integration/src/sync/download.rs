@@ -8,6 +8,7 @@ use futures::future::OptionFuture;
 use spv_executor::{Completed, ExecuteError, LateError, Permit};
 use spv_recovery::{Action, Attempt, Classify, FailureKind, GiveUpReason, History};
 use spv_scheduler::{Job, Priority, Queue, Ticket};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -75,6 +76,8 @@ pub(crate) struct ListDownload<'a> {
     next_id: u64,
     running: JoinSet<Step>,
     progress: &'a Progress,
+    /// What is verified is stored, and that has to wait for this.
+    headers_stored: Option<watch::Receiver<bool>>,
     /// Peers not to be asked as long as there are others.
     avoid: BTreeSet<SocketAddr>,
     tally: Tally,
@@ -119,7 +122,7 @@ enum Step {
         answer: Verified,
         verdict: Verdict,
     },
-    /// The verification threads ended, which ends the sync by another way.
+    /// The database failed, which ends the sync by another way.
     Unverified,
 }
 
@@ -152,6 +155,7 @@ impl<'a> ListDownload<'a> {
             next_id: 0,
             running: JoinSet::new(),
             progress,
+            headers_stored: None,
             avoid: BTreeSet::new(),
             tally: Tally::default(),
             snapshots_from: BTreeMap::new(),
@@ -161,6 +165,11 @@ impl<'a> ListDownload<'a> {
     /// Asks these peers only where nobody else is left.
     pub(crate) fn avoiding(self, avoid: BTreeSet<SocketAddr>) -> Self {
         Self { avoid, ..self }
+    }
+
+    /// Verifies nothing before the headers of its blocks are stored.
+    pub(crate) fn verifying_once(self, headers_stored: watch::Receiver<bool>) -> Self {
+        Self { headers_stored: Some(headers_stored), ..self }
     }
 
     /// Runs until every list is stored or one cannot be had.
@@ -331,8 +340,14 @@ impl<'a> ListDownload<'a> {
         }
         task.stage = Stage::Verifying;
         let (work, verifier) = (task.work.clone(), self.verifier.clone());
+        let headers_stored = self.headers_stored.clone();
         self.running.spawn(async move {
             let digest = digest(&answer.payload);
+            if let Some(mut stored) = headers_stored
+                && stored.wait_for(|stored| *stored).await.is_err()
+            {
+                return Step::Unverified;
+            }
             match verifier.verify(work, answer).await {
                 Ok(verdict) => {
                     Step::Verified { id, answer: Verified { peer, bytes, digest, permit }, verdict }

@@ -4,15 +4,16 @@ use std::time::Duration;
 use dashcore::ChainParams;
 use serde::Serialize;
 use spv_recovery::Backoff;
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::io::Io;
 use super::peers::Peers;
 use super::progress::{Phase, Progress};
-use super::run::{SyncError, addresses, blocking, save_headers};
+use super::run::{SyncError, addresses, blocking};
 use super::session::Session;
 use super::summary::{EndState, Summary};
+use super::tips::Tips;
 use crate::config::Config;
 use crate::headers::{HeaderChain, HeaderDownload};
 use crate::peer;
@@ -84,7 +85,6 @@ pub async fn follow_with(
         failures: 0,
         pruned_to: 0,
         retry_after: Duration::ZERO,
-        saved: None,
         reported: None,
     };
     let followed = tokio::select! {
@@ -110,8 +110,6 @@ struct Follower<'a, F> {
     pruned_to: u32,
     /// How long the last step would wait before it is tried again.
     retry_after: Duration,
-    /// The chain that is stored.
-    saved: Option<Arc<HeaderChain>>,
     /// The chain that was reported last.
     reported: Option<Arc<HeaderChain>>,
 }
@@ -120,17 +118,22 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
     async fn follow(
         &mut self,
         stored: Option<HeaderChain>,
-        news: tokio::sync::mpsc::Receiver<peer::Announcement>,
+        news: mpsc::Receiver<peer::Announcement>,
     ) -> Result<(), SyncError> {
         let start = self.catch_up(stored).await?;
+        let tips = Tips::new();
+        tips.publish(start.clone());
+        // Whatever is known is to be worked on at once.
+        tips.settle(Ok(()));
         let download = HeaderDownload::new(&self.session.params, self.session.peers.clone());
-        let (best, chains) = watch::channel(start);
         let (progress, poll) = (self.session.progress, self.session.config.sync.poll_interval);
         let on_progress = |height| progress.header_height(height);
         tokio::select! {
             biased;
-            followed = self.follow_chain(chains) => followed,
-            () = download.track(news, &best, poll, on_progress) => unreachable!("tracking never ends"),
+            followed = self.follow_tips(start.clone(), &tips) => followed,
+            () = download.track(news, start.clone(), &tips, poll, on_progress) => {
+                unreachable!("tracking never ends")
+            }
         }
     }
 
@@ -145,64 +148,28 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
             let chain = stored.clone().map(Arc::new).filter(|_| has_begun);
             self.ended(summary, chain.clone()).await?;
             match chain {
-                Some(chain) => {
-                    self.saved = Some(chain.clone());
-                    return Ok(chain);
-                }
+                Some(chain) => return Ok(chain),
                 None => self.wait_to_retry().await?,
             }
         }
     }
 
-    /// Brings lists and quorums to each tip that comes.
-    async fn follow_chain(&mut self, mut chains: watch::Receiver<Arc<HeaderChain>>) -> Result<(), SyncError> {
+    /// Brings lists and quorums to each tip that comes after `stored`.
+    async fn follow_tips(&mut self, mut stored: Arc<HeaderChain>, tips: &Tips) -> Result<(), SyncError> {
         loop {
             self.session.progress.enter(Phase::Following);
             let failed = self.failures > 0;
             tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Err(SyncError::Interrupted),
-                // Cannot fail: the sender is where this is called from.
-                _ = chains.changed() => {}
+                () = tips.other_than(&stored) => {}
                 waited = self.wait_to_retry(), if failed => waited?,
             }
-            let chain = chains.borrow_and_update().clone();
-            self.step(chain, &mut chains).await?;
-        }
-    }
-
-    /// Brings lists and quorums to the tip of a chain, unless it turns out meanwhile not to be the best one.
-    async fn step(
-        &mut self,
-        chain: Arc<HeaderChain>,
-        chains: &mut watch::Receiver<Arc<HeaderChain>>,
-    ) -> Result<(), SyncError> {
-        let session = &self.session;
-        save_headers(&session.store, &session.params, self.saved.as_deref(), &chain).await?;
-        self.saved = Some(chain.clone());
-
-        let outdated = self.cancel.child_token();
-        let replaced = async {
-            let gone = |newer: &Arc<HeaderChain>| newer.hash(chain.tip_height()) != Some(chain.tip_hash());
-            // Fails when tracking has ended, and then this is dropped.
-            if chains.wait_for(gone).await.is_ok() {
-                outdated.cancel();
-            }
-            std::future::pending::<()>().await;
-        };
-        let stepped = tokio::select! {
-            biased;
-            stepped = session.run(async |run| run.to_tip(chain.clone()).await, &outdated) => stepped,
-            () = replaced => unreachable!("it waits for ever"),
-        };
-        // Seen or not while this ran, it is looked at next.
-        if chains.borrow().tip_hash() != chain.tip_hash() {
-            chains.mark_changed();
-        }
-        match stepped {
-            Err(SyncError::Interrupted) if !self.cancel.is_cancelled() => Ok(()),
-            Err(error) => Err(error),
-            Ok(summary) => self.ended(summary, Some(chain)).await,
+            let before = stored.clone();
+            let step = self.session.run(async |run| run.to_tip(before, tips).await, self.cancel);
+            let (summary, chain) = step.await?;
+            stored = chain.clone();
+            self.ended(summary, Some(chain)).await?;
         }
     }
 
@@ -228,11 +195,11 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         let heights = self.pruned_to..tip.saturating_sub(RECENT_BLOCKS);
         self.pruned_to = heights.end;
         let pruned = blocking(&session.store, &session.params, move |store, params| {
-            store.prune_lists(heights, |height| is_work_block(params, height))
+            let lists = store.lists()?.into_iter().map(|(height, _)| height);
+            let passed = lists.filter(|height| heights.contains(height) && !is_work_block(params, *height));
+            store.drop_lists(&passed.collect())
         });
-        let pruned = pruned.await?;
-        tracing::debug!(pruned, "forgot lists that nothing rests on");
-        Ok(())
+        Ok(pruned.await?)
     }
 
     /// Waits until another try may do better.

@@ -4,6 +4,7 @@ mod download;
 mod failure;
 mod follow;
 mod io;
+mod lists;
 mod peer_report;
 mod peers;
 mod progress;
@@ -12,6 +13,7 @@ mod recovering;
 mod run;
 mod session;
 mod summary;
+mod tips;
 
 pub use crate::peer::{Connector, Stream};
 pub use failure::DownloadFailure;
@@ -25,3 +27,4 @@ pub use summary::{
     Bytes, EndState, Lists, Peer, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip,
     TipLock,
 };
+pub(crate) use tips::Tips;

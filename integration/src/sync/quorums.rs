@@ -13,7 +13,7 @@ use super::summary::{EndState, TipLock};
 use crate::headers::HeaderChain;
 use crate::plan::Plan;
 use crate::quorums::{Candidate, Findings, Prover, Proving, Survey, verify_tip_lock};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// Snapshots that lead to quorums which fail are asked for anew, this often at most. On an honest network no round is
 /// needed; where the quorums themselves are wrong, no number of them helps.
@@ -67,9 +67,9 @@ impl Run<'_> {
             }
         }
         reached.quorums.checked = checked.len() as u64;
-        reached.quorums.tip_lock =
-            blocking(&self.store, &self.params, move |store, params| verify_tip_lock(store, params, &chain))
-                .await?;
+        let proven = self.proven_lists(&chain)?;
+        let verify = move |store: &Store, params: &_| verify_tip_lock(store, params, &chain, &proven);
+        reached.quorums.tip_lock = blocking(&self.store, &self.params, verify).await?;
         reached.quorums.time = started.elapsed();
         Ok(())
     }

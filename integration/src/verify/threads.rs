@@ -126,7 +126,7 @@ impl Verifier {
     /// When the threads have stopped.
     ///
     /// # Cancel safety
-    /// The answer is verified to its end all the same.
+    /// The answer is verified to its end all the same, unless its base is not there yet.
     pub(crate) async fn verify(&self, work: Arc<Work>, answer: Answer) -> Result<Verdict, VerifierError> {
         let place = self.places.clone().acquire_owned().await.map_err(|_| VerifierError::Stopped)?;
         let (verdict, result) = oneshot::channel();
@@ -203,6 +203,7 @@ fn apply_batch(
     params: &ChainParams,
     store: &Store,
 ) -> Result<(), StoreError> {
+    application.forget(|reply| reply.verdict.is_closed());
     let mut ended = Vec::new();
     for checked in batch {
         ended.extend(application.offer(checked, |height| load(store, params, height))?);
