@@ -204,17 +204,19 @@ fn who_signs_is_answered_with_verified_quorums_alone() {
     let id = "ab".repeat(32);
     // Those of a generated chain never signed anything.
     for about in [
-        &["chainlock", "--height", "411"][..],
-        &["instantsend", "--height", "411", "--request-id", &id],
-        &["platform", "--height", "411", "--request-id", &id],
+        &["chainlock", "--height", "408"][..],
+        &["instantsend", "--height", "408", "--request-id", &id],
+        &["platform", "--height", "408", "--request-id", &id],
     ] {
         signer(about).fails(4, &["not verified", "never checked", "sync again"]);
     }
+    // The lists on both sides have other quorums.
+    signer(&["chainlock", "--height", "411"]).fails(1, &["height 403", "height 400", "--from"]);
     signer(&["chainlock", "--height", "5000"]).fails(1, &["4992", "503", "sync again"]);
     signer(&["chainlock", "--height", "12"]).fails(1, &["height 4", "height 16", "--from"]);
     signer(&["chainlock"]).is_usage_error(&["--height"]);
     signer(&["instantsend", "--request-id", &id]).is_usage_error(&["--height", "--cycle-hash"]);
-    signer(&["instantsend", "--height", "411"]).is_usage_error(&["--request-id"]);
+    signer(&["instantsend", "--height", "408"]).is_usage_error(&["--request-id"]);
     let unknown = ["instantsend", "--request-id", &id, "--cycle-hash", &id];
     signer(&unknown).fails(1, &[&id, "not in the stored chain"]);
     let no_cycle = generated_world().block_hash(400).unwrap().to_string();
