@@ -16,6 +16,7 @@ use dashcore::{ChainParams, Network};
 use serde::{Deserialize, Serialize};
 use spv_executor::Depth;
 
+use crate::client::ClientSettings;
 use crate::peer::ConnectionConfig;
 
 /// Everything that can be configured. Keys of the file are the names of the fields.
@@ -39,6 +40,8 @@ pub struct Config {
     pub activation: String,
     /// How the sync works.
     pub sync: Settings,
+    /// Bounds of lookups.
+    pub client: ClientSettings,
 }
 
 impl Default for Config {
@@ -52,6 +55,7 @@ impl Default for Config {
             llmq_params: String::new(),
             activation: String::new(),
             sync: Settings::default(),
+            client: ClientSettings::default(),
         }
     }
 }
@@ -197,6 +201,14 @@ pub enum ConfigError {
     Setting {
         /// Section with a trailing dot, or nothing.
         section: &'static str,
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A bound of lookups is out of range.
+    #[error("client.{field}: {reason}")]
+    Client {
         /// The field.
         field: &'static str,
         /// What is wrong.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::peer::{ConnectError, RequestKind};
+use crate::stages::Stage;
 use crate::store::Finding;
 use crate::sync::Phase;
 use crate::verify::Verdict;
@@ -21,8 +22,9 @@ const TIP_HEIGHT: &str = "qrsync_tip_height";
 const PLANNED_LISTS: &str = "qrsync_planned_lists";
 const PROVEN_LISTS: &str = "qrsync_proven_lists";
 const QUORUMS: &str = "qrsync_quorums_total";
-const MEMBERS_SECONDS: &str = "qrsync_quorum_members_seconds";
-const SIGNATURES_SECONDS: &str = "qrsync_quorum_signatures_seconds";
+const STAGE_ITEMS: &str = "qrsync_stage_items_total";
+const STAGE_SECONDS: &str = "qrsync_stage_seconds";
+const LIST_LOOKUPS: &str = "qrsync_list_lookups_total";
 const PHASE: &str = "qrsync_phase";
 
 /// Describes the metrics of this crate and of the mechanism crates to the installed recorder.
@@ -48,8 +50,12 @@ pub fn describe_metrics() {
     describe_gauge!(PLANNED_LISTS, "Lists in the range of the running sync");
     describe_gauge!(PROVEN_LISTS, "Lists in the range of the running sync that are proven and stored");
     describe_counter!(QUORUMS, "Quorums judged, by what was found");
-    describe_histogram!(MEMBERS_SECONDS, Unit::Seconds, "Computing the members of a batch of quorums");
-    describe_histogram!(SIGNATURES_SECONDS, Unit::Seconds, "Checking the signatures of a batch of quorums");
+    describe_counter!(
+        STAGE_ITEMS,
+        "Answers, lists, quorums or ChainLocks that went through a stage of verification"
+    );
+    describe_histogram!(STAGE_SECONDS, Unit::Seconds, "One thread's time for an answer or a batch, by stage");
+    describe_counter!(LIST_LOOKUPS, "Lists that lookups asked for, by where they came from");
     describe_gauge!(PHASE, "1 for the phase that the sync is in, 0 for the others");
 }
 
@@ -88,12 +94,13 @@ pub(crate) fn quorum_judged(finding: Finding) {
     counter!(QUORUMS, "finding" => finding.as_str()).increment(1);
 }
 
-pub(crate) fn members_computed(elapsed: Duration) {
-    histogram!(MEMBERS_SECONDS).record(elapsed);
+pub(crate) fn stage(stage: Stage, count: usize, elapsed: Duration) {
+    counter!(STAGE_ITEMS, "stage" => stage.as_str()).increment(count as u64);
+    histogram!(STAGE_SECONDS, "stage" => stage.as_str()).record(elapsed);
 }
 
-pub(crate) fn signatures_checked(elapsed: Duration) {
-    histogram!(SIGNATURES_SECONDS).record(elapsed);
+pub(crate) fn list_looked_up(source: &'static str) {
+    counter!(LIST_LOOKUPS, "source" => source).increment(1);
 }
 
 pub(crate) fn phase(phase: Phase) {

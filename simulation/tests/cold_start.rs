@@ -1,5 +1,5 @@
 //! From the first SYN to a synced tip in four round trips: connect, handshake, headers, lists.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+#![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

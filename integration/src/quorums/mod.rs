@@ -9,3 +9,6 @@ mod survey;
 pub(crate) use chain_lock::verify_tip_lock;
 pub(crate) use prove::{Prover, Proving};
 pub(crate) use survey::{Candidate, Findings, Survey};
+
+#[cfg(all(test, feature = "cli"))]
+mod mainnet_tests;

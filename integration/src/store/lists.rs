@@ -129,6 +129,21 @@ impl Store {
             .collect()
     }
 
+    /// Heights and blocks of the highest list at or below this height, and of the lowest one at or above it.
+    pub(crate) fn lists_around(&self, height: u32) -> Result<[Option<(u32, BlockHash)>; 2], StoreError> {
+        let transaction = self.read()?;
+        let table = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+        let below = table.range(..=height).map_err(|source| self.failed(source))?.next_back();
+        let above = table.range(height..).map_err(|source| self.failed(source))?.next();
+        let mut around = [None; 2];
+        for (place, row) in around.iter_mut().zip([below, above]) {
+            let Some(row) = row else { continue };
+            let (height, value) = row.map_err(|source| self.failed(source))?;
+            *place = Some((height.value(), BlockHash::from_byte_array(*value.value().0)));
+        }
+        Ok(around)
+    }
+
     /// Whether a list is stored for this height.
     pub(crate) fn has_list(&self, height: u32) -> Result<bool, StoreError> {
         let transaction = self.read()?;

@@ -16,12 +16,14 @@ mod summary;
 mod tips;
 
 pub use crate::peer::{Connector, Stream};
+pub use crate::stages::StageTotal;
 pub use failure::DownloadFailure;
 pub use follow::{Step, follow_with};
 pub use io::{Io, Verification};
 pub(crate) use peer_report::Outcome;
 pub(crate) use peers::Peers;
 pub use progress::{Phase, Progress, Snapshot};
+pub(crate) use run::blocking;
 pub use run::{SyncError, sync, sync_with};
 pub use summary::{
     Bytes, EndState, Lists, Peer, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip,

@@ -288,6 +288,7 @@ impl Run<'_> {
                 by_first_strategy: reached.tally.recovered_by_first_strategy,
                 pool_openings: self.peers.recovery().pool_openings(),
             },
+            verification: self.verifier.stages().totals(),
             bytes: Bytes { received: self.peers.bytes_received(), wasted: reached.tally.wasted_bytes },
             max_in_flight_per_peer: reports.values().map(|report| report.max_in_flight).max().unwrap_or(0),
             peers: reports.iter().map(|(&address, report)| Peer::new(address, report)).collect(),
@@ -315,7 +316,7 @@ impl Run<'_> {
 }
 
 /// Uses the store where blocking is allowed.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     store: &Arc<Store>,
     params: &ChainParams,
     work: impl FnOnce(&Store, &ChainParams) -> Result<T, StoreError> + Send + 'static,

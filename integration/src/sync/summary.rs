@@ -9,6 +9,8 @@ use spv_masternodes::ActiveQuorum;
 use super::failure::DownloadFailure;
 use super::peer_report::PeerReport;
 use crate::quorums::Findings;
+use crate::stages::StageTotal;
+use crate::store::Finding;
 
 /// How a sync ended. Giving up never looks like success.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +106,8 @@ pub struct Summary {
     pub requests: Requests,
     /// What became of failures.
     pub recovery: RecoverySummary,
+    /// What each stage of verification did, by its name; docs/metrics.md explains them.
+    pub verification: BTreeMap<&'static str, StageTotal>,
     /// Bytes.
     pub bytes: Bytes,
     /// Peers.
@@ -155,6 +159,8 @@ pub struct QuorumsOfType {
     pub proven: u64,
     /// Quorums whose signatures verify.
     pub verified: u64,
+    /// Quorums of which only their own signature could be checked, and verifies; who their members are is not computed.
+    pub signed_by_quorum: u64,
     /// Quorums that are wrong.
     pub failed: u64,
 }
@@ -191,6 +197,7 @@ impl Quorums {
             let finding = findings.get(&(entry.llmq_type, entry.quorum_hash));
             of_type.proven += 1;
             of_type.verified += u64::from(finding.is_some_and(|finding| finding.is_verified()));
+            of_type.signed_by_quorum += u64::from(finding == Some(&Finding::SignedByQuorum));
             of_type.failed += u64::from(finding.is_some_and(|finding| finding.is_failure()));
         }
         quorums

@@ -17,10 +17,10 @@ use spv_simnet::World;
 use crate::support::process::{Running, qrsync, run};
 use crate::support::{DataDir, generated_world, honest, recorded, recorded_world};
 
-type Name = (LLMQType, QuorumHash);
+pub(crate) type Name = (LLMQType, QuorumHash);
 
 /// What the node's own RPC says of every quorum: base height and members in order.
-fn expected_quorums() -> BTreeMap<Name, (u64, Vec<ProTxHash>)> {
+pub(crate) fn expected_quorums() -> BTreeMap<Name, (u64, Vec<ProTxHash>)> {
     let file = recorded("regtest-862").unwrap().join("expected-quorums.json");
     let all: Vec<Value> = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
     let member = |member: &Value| member["proTxHash"].as_str().unwrap().parse().unwrap();

@@ -44,10 +44,18 @@ pub(crate) enum Command {
     Status(DataArgs),
     /// The masternode list at a height
     Masternodes(QueryArgs),
+    /// One masternode
+    Masternode(MasternodeArgs),
     /// The active quorums at a height
     Quorums(QueryArgs),
-    /// One quorum
+    /// One active quorum with its members
     Quorum(QuorumArgs),
+    /// Which verified quorum signs a ChainLock, an InstantSend lock or a Platform proof
+    #[command(after_help = "Examples:
+  qrsync signer chainlock --height 2240504
+  qrsync signer instantsend --request-id ID --cycle-hash HASH
+  qrsync signer platform --quorum-hash HASH --height 2240504")]
+    Signer(SignerArgs),
     /// The configuration
     Config(ConfigArgs),
     /// Shell completions
@@ -232,6 +240,71 @@ pub(crate) struct QueryArgs {
     /// Height of a stored list [default: the newest]
     #[arg(long)]
     pub(crate) height: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MasternodeArgs {
+    /// Hash of the transaction that registered it
+    pub(crate) pro_tx_hash: dashcore::ProTxHash,
+    #[command(flatten)]
+    pub(crate) query: QueryArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignerArgs {
+    #[command(subcommand)]
+    pub(crate) command: SignerCommand,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+/// Request ids are 256-bit numbers in hexadecimal, as Dash Core's RPC prints them, which is how a transaction id is read.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SignerCommand {
+    /// The quorum that locks the block at a height
+    Chainlock {
+        /// Height of the block
+        #[arg(long)]
+        height: u32,
+    },
+    /// The quorum that locks a transaction's inputs
+    Instantsend {
+        /// Id of the request
+        #[arg(long, value_name = "ID")]
+        request_id: dashcore::Txid,
+        #[command(flatten)]
+        at: InstantSendAt,
+    },
+    /// The quorum that signs for Platform
+    Platform {
+        /// The proof's core chain locked height, or with --request-id the height at which it was asked for
+        #[arg(long)]
+        height: u32,
+        #[command(flatten)]
+        which: PlatformQuorum,
+    },
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct InstantSendAt {
+    /// Height of the tip when it was asked for
+    #[arg(long)]
+    pub(crate) height: Option<u32>,
+    /// The lock's cycle hash; gives both quorums that nodes accept it from
+    #[arg(long, value_name = "HASH")]
+    pub(crate) cycle_hash: Option<dashcore::BlockHash>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct PlatformQuorum {
+    /// The quorum that the proof names
+    #[arg(long, value_name = "HASH")]
+    pub(crate) quorum_hash: Option<dashcore::QuorumHash>,
+    /// Id of the request
+    #[arg(long, value_name = "ID")]
+    pub(crate) request_id: Option<dashcore::Txid>,
 }
 
 #[derive(Debug, Args)]
