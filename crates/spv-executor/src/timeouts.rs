@@ -28,7 +28,7 @@ impl Timeouts {
         widening: u32,
     ) -> Self {
         let measured = own.or(newcomer).map(|estimate| estimate.elapsed(cost, SOFT_DEVIATIONS));
-        let guessed = || Some(guess?.saturating_mul(GUESS_FACTOR).min(config.soft_timeout));
+        let guessed = || Some(guess?.min(config.soft_timeout));
         let (soft, hard) = match measured.or_else(guessed) {
             Some(soft) if config.adaptive_timeouts => {
                 let soft = soft.saturating_mul(widening);
@@ -84,8 +84,6 @@ impl<P: Ord> Widening<P> {
 
 /// RFC 6298's.
 const SOFT_DEVIATIONS: f64 = 4.0;
-/// As uncertain as a first sample, and a kind not seen yet on top.
-const GUESS_FACTOR: u32 = 4;
 /// About one answer in twenty is slower, for times that are spread like those of most services.
 const HEDGE_DEVIATIONS: f64 = 2.0;
 const MAX_DOUBLINGS: u32 = 4;
@@ -137,7 +135,7 @@ mod tests {
     fn without_measurements_of_the_kind_a_guess_shortens_what_is_configured() {
         let config = Config::default();
         for (guess, widening, soft) in
-            [(50, 1, 2_000), (1_000, 1, 4_000), (1_000, 2, 8_000), (9_000, 1, 10_000)]
+            [(50, 1, 2_000), (4_000, 1, 4_000), (4_000, 2, 8_000), (90_000, 1, 10_000)]
         {
             let timeouts = Timeouts::new(&config, None, None, Some(ms(guess)), COST, widening);
             assert_eq!((timeouts.soft, timeouts.hedge), (ms(soft), ms(soft) / 2 * widening), "{guess}");

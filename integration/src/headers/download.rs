@@ -114,7 +114,7 @@ impl HeaderDownload {
 
     /// Brings `chain` to the tip with the most work that any peer knows. `on_progress` gets the height reached;
     /// `on_tip` every validated chain to a peer's tip that has more work than those before it, as soon as there is one.
-    /// By the end, every peer that answered in grace has been heard.
+    /// By the end, every peer that answered in grace has been heard. Gives the chain and who was asked for its tip.
     ///
     /// # Errors
     /// See [`HeaderDownloadError`].
@@ -126,11 +126,12 @@ impl HeaderDownload {
         chain: HeaderChain,
         on_progress: impl Fn(u32),
         on_tip: impl Fn(&HeaderChain),
-    ) -> Result<HeaderChain, HeaderDownloadError> {
+    ) -> Result<(HeaderChain, BTreeSet<SocketAddr>), HeaderDownloadError> {
         let mut chain = self.fill_to_last_checkpoint(chain, &on_progress).await?;
         let mut fruitless = 0;
         loop {
-            let round = self.ask_everyone(&chain, &on_progress, &on_tip).await;
+            let mut asked = BTreeSet::new();
+            let round = self.ask_everyone(&chain, &mut asked, &on_progress, &on_tip).await;
             if round.answered == 0 {
                 let somebody = self.peers.ready().await;
                 fruitless += 1;
@@ -143,15 +144,41 @@ impl HeaderDownload {
             fruitless = 0;
             let Some(best) = round.best.filter(|best| best.work() > chain.work()) else {
                 on_tip(&chain);
-                return Ok(chain);
+                return Ok((chain, asked));
             };
             if round.complete {
                 on_tip(&best);
             }
             chain = best;
             if round.complete && !(round.followed && chain.tip_height() < self.peers.claimed_height()) {
-                return Ok(chain);
+                return Ok((chain, asked));
             }
+        }
+    }
+
+    /// Hears peers that greet later, and tells `on_tip` of better chains, for as long as this is polled. Nobody in `asked`
+    /// is asked again.
+    ///
+    /// # Cancel safety
+    /// What was downloaded is lost.
+    pub(crate) async fn hear_newcomers(
+        &self,
+        mut chain: HeaderChain,
+        mut asked: BTreeSet<SocketAddr>,
+        on_progress: impl Fn(u32),
+        on_tip: impl Fn(&HeaderChain),
+    ) {
+        let mut peers_changed = self.peers.changes();
+        loop {
+            if self.peers.greeted().iter().any(|peer| !asked.contains(peer)) {
+                let round = self.ask_everyone(&chain, &mut asked, &on_progress, &on_tip).await;
+                if let Some(best) = round.best.filter(|_| round.complete) {
+                    on_tip(&best);
+                    chain = best;
+                }
+            }
+            // Cannot fail: the sender belongs to the peers.
+            peers_changed.changed().await.ok();
         }
     }
 
@@ -214,17 +241,18 @@ impl HeaderDownload {
         Ok(chain)
     }
 
-    /// Asks all peers for what follows our chain, each as soon as it has greeted. A chain that is far behind is brought to
+    /// Asks all peers that are not in `asked` for what follows our chain, each as soon as it has greeted. A chain that is far behind is brought to
     /// the tip by one peer meanwhile. Slow peers are not waited for beyond a grace once others have answered.
     async fn ask_everyone(
         &self,
         chain: &HeaderChain,
+        asked: &mut BTreeSet<SocketAddr>,
         on_progress: &impl Fn(u32),
         on_tip: &impl Fn(&HeaderChain),
     ) -> Round {
         let locator = chain.locator();
         let mut peers_changed = self.peers.changes();
-        let (mut asked, mut pending) = (BTreeSet::new(), BTreeSet::new());
+        let mut pending = BTreeSet::new();
         let mut asking = FuturesUnordered::new();
         let mut gathered = pin!(self.peers.gathered().fuse());
         let mut following = OptionFuture::default();

@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::{ChainParams, QuorumHash};
-use spv_masternodes::ProvenState;
 use spv_masternodes::chain_lock::{BestLock, quorums_height, verify_chain_lock};
+use spv_masternodes::{ProvenState, QuorumSet};
 
 use super::states::States;
 use crate::headers::HeaderChain;
@@ -57,7 +57,7 @@ pub(super) fn locking_quorums(
     let neighbours = [proven.range(..=wanted).next_back(), proven.range(wanted..).next()];
     for &height in neighbours.into_iter().flatten() {
         if let Some(state) = states.get(height)?
-            && same_locking_quorums(&state, height, wanted, params, chain)
+            && same_locking_quorums(state.quorums(), height, wanted, params, chain)
         {
             return Ok(Some(state));
         }
@@ -65,10 +65,10 @@ pub(super) fn locking_quorums(
     Ok(None)
 }
 
-/// Whether the quorums that sign ChainLocks must be the same at `wanted` as at `height`, the height of `state`: blocks
+/// Whether the quorums that sign ChainLocks must be the same at `wanted` as at `height`, which `quorums` are of: blocks
 /// carry commitments only in a session's mining window, so only sessions count whose window lies between.
 fn same_locking_quorums(
-    state: &ProvenState,
+    quorums: &QuorumSet,
     height: u32,
     wanted: u32,
     params: &ChainParams,
@@ -86,8 +86,55 @@ fn same_locking_quorums(
     // What was there at the beginning is not mined again; what is not there at the end was not mined.
     let expected = height == after;
     between.into_iter().all(|base| {
-        chain.hash(base).is_some_and(|hash| {
-            state.quorums().get(llmq.llmq_type, QuorumHash::from(hash)).is_some() == expected
-        })
+        chain
+            .hash(base)
+            .is_some_and(|hash| quorums.get(llmq.llmq_type, QuorumHash::from(hash)).is_some() == expected)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use dashcore::network::message_sml::GetMnListDiff;
+    use spv_masternodes::{BlockRef, CheckedDiff};
+    use spv_simnet::{GeneratedSpec, World};
+
+    use super::*;
+
+    #[test]
+    fn no_other_quorums_than_those_taken_for_the_same_can_lock() {
+        let world =
+            std::sync::Arc::new(World::generate(&GeneratedSpec { masternodes: 8, cycles: 12, seed: 3 }));
+        let params = world.params();
+        let mut chain = HeaderChain::starting_at_or_below(params, 0);
+        let headers = (1..=world.tip())
+            .map(|height| (*world.header(height).unwrap(), world.block_hash(height).unwrap()));
+        chain.restore(headers).unwrap();
+        let active = world.active_chain();
+        let genesis = ProvenState::genesis(params.genesis_hash);
+        let states: Vec<(u32, ProvenState)> = (world.tip() - 100..=world.tip())
+            .map(|height| {
+                let hash = world.block_hash(height).unwrap();
+                let request = GetMnListDiff { base_block_hash: params.genesis_hash, block_hash: hash };
+                let block = BlockRef { hash, header: world.header(height).unwrap(), height };
+                let diff = CheckedDiff::check(active.mn_list_diff(&request).unwrap(), block).unwrap();
+                (height, genesis.advance(&diff).unwrap())
+            })
+            .collect();
+        let locking = |state: &ProvenState| {
+            let quorums = state.quorums().of_type(params.chain_locks_llmq);
+            quorums.map(|quorum| quorum.entry.quorum_hash).collect::<Vec<_>>()
+        };
+        let (mut same, mut unknown) = (0, 0);
+        for (height, state) in &states {
+            for (wanted, other) in &states {
+                if same_locking_quorums(state.quorums(), *height, *wanted, params, &chain) {
+                    assert_eq!(locking(state), locking(other), "{height} for {wanted}");
+                    same += 1;
+                } else if locking(state) == locking(other) {
+                    unknown += 1;
+                }
+            }
+        }
+        assert!(same > 2 * unknown, "{same} found to be the same, {unknown} not");
+    }
 }

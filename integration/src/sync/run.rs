@@ -26,8 +26,9 @@ use crate::store::{Store, StoreError};
 use crate::verify::Verifier;
 
 /// Without a start height, this many cycles below the tip are synced: what the members of the newest cycle's quorums
-/// are computed from.
-const TIP_CYCLES: u32 = 5;
+/// are computed from, those of the cycle before, as long as it is the newest one mined, and for a session of that cycle
+/// that failed, those of one before it.
+const TIP_CYCLES: u32 = 6;
 
 /// Headers are held from this many cycles below the first wanted list, for bases further down.
 const HEADER_MARGIN_CYCLES: u32 = 8;
@@ -178,14 +179,9 @@ impl Run<'_> {
 
         self.progress.enter(Phase::Headers);
         let tips = Tips::new();
-        let survey = async {
-            let settled = self.survey_tips(start, &tips).await;
-            tips.settle(settled);
-            std::future::pending().await
-        };
         tokio::select! {
             biased;
-            () = survey => unreachable!("a survey that has settled waits for ever"),
+            () = self.survey_tips(start, &tips) => unreachable!("there may always be newcomers"),
             brought = self.bring_lists(stored.map(Arc::new), &tips, &mut reached) => brought?,
         }
         self.conclude(reached).await
@@ -211,8 +207,9 @@ impl Run<'_> {
         self.summary(reached).await
     }
 
-    /// Finds the chain with the most work, and publishes the best one known so far as soon as there is one.
-    async fn survey_tips(&self, start: HeaderChain, tips: &Tips) -> Result<(), HeaderDownloadError> {
+    /// Finds the chain with the most work, and publishes the best one known so far as soon as there is one. Goes on
+    /// hearing newcomers when everybody has been heard.
+    async fn survey_tips(&self, start: HeaderChain, tips: &Tips) {
         let download = HeaderDownload::new(&self.params, self.peers.clone());
         let on_progress = |height| self.progress.header_height(height);
         let mut start = start;
@@ -227,10 +224,20 @@ impl Run<'_> {
                     tips.publish(Arc::new(chain.clone()));
                 }
             };
-            let chain = download.run(start, on_progress, on_tip).await?;
+            let (chain, asked) = match download.run(start, on_progress, on_tip).await {
+                Ok(found) => found,
+                Err(error) => {
+                    tips.settle(Err(error));
+                    return std::future::pending().await;
+                }
+            };
             match too_high(&chain) {
                 Some(lower) => start = lower,
-                None => return Ok(()),
+                None => {
+                    tips.settle(Ok(()));
+                    download.hear_newcomers(chain, asked, on_progress, on_tip).await;
+                    return;
+                }
             }
         }
     }
