@@ -39,19 +39,19 @@ fn main() {
 fn whole_list(comparisons: &mut Comparisons, Input { genesis, whole, .. }: &Input) {
     let plain = || straightforward::State::default().advance(straightforward::diff(&mut &whole.payload[..]));
     same(&whole.advance(genesis), &plain());
-    let all = "whole list: decode, apply, both roots";
+    let all = "whole list, decode, apply, both roots";
     comparisons.compare(all, 1, ("straightforward", plain), ("ours", || whole.advance(genesis)));
 
     // Where the time goes.
     let (diff, checked) = (whole.decode(), whole.check().unwrap());
     comparisons.compare(
-        "whole list: decode, then check",
+        "whole list, decode, then check",
         1,
         ("decode and check", || whole.check().unwrap()),
         ("decode", || whole.decode()),
     );
     comparisons.compare(
-        "whole list: the hash of every entry",
+        "whole list, the hash of every entry",
         1,
         ("hashes", || diff.new_masternodes.iter().map(MasternodeListEntry::entry_hash).collect::<Vec<_>>()),
         ("apply and root", || genesis.advance(&checked).unwrap()),
@@ -80,12 +80,12 @@ fn following_diff(comparisons: &mut Comparisons, input: &Input) {
         steps.iter().map(advance).collect::<Vec<_>>()
     };
     let ours = || steps.iter().map(|(state, _, answer)| answer.advance(state)).collect::<Vec<_>>();
-    let all = "diff of 24 blocks: decode, apply, both roots";
+    let all = "24-block diff, decode, apply, both roots";
     comparisons.compare(all, steps.len(), ("straightforward", straightforward), ("ours", ours));
 
     let checked: Vec<_> = steps.iter().map(|(state, _, answer)| (state, answer.check().unwrap())).collect();
     comparisons.compare(
-        "diff of 24 blocks: check, then apply",
+        "24-block diff, check, then apply",
         steps.len(),
         ("decode and check", || {
             steps.iter().map(|(_, _, answer)| answer.check().unwrap()).collect::<Vec<_>>()

@@ -13,7 +13,7 @@ pub(super) fn ranked<'a>(
 ) -> Vec<Arc<HashedEntry>> {
     let mut scores: Vec<_> = masternodes
         .filter(|masternode| masternode.entry.is_valid)
-        .filter_map(|masternode| Some((score(&masternode.score_base?, modifier), masternode)))
+        .filter_map(|masternode| Some((score(masternode.score_base()?, modifier), masternode)))
         .collect();
     scores.sort_unstable_by_key(|(score, masternode)| (Reverse(*score), masternode.pro_tx_hash()));
     scores.into_iter().map(|(_, masternode)| Arc::clone(masternode)).collect()
