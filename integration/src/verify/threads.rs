@@ -207,15 +207,25 @@ fn apply_batch(
     for checked in batch {
         ended.extend(application.offer(checked, |height| load(store, params, height))?);
     }
-    let rows = || ended.iter().filter_map(|ended| ended.result.as_ref().ok());
-    let lists: Vec<ListRow> = rows().flat_map(|rows| &rows.lists).cloned().collect();
-    let snapshots: Vec<SnapshotRow> = rows().flat_map(|rows| &rows.snapshots).cloned().collect();
+    let (mut lists, mut snapshots) = (Vec::new(), Vec::new());
+    let ended: Vec<_> = ended
+        .into_iter()
+        .map(|Ended { tag, result }| {
+            let applied = result.map(|mut rows| {
+                let applied = Applied { lists: rows.lists.len() };
+                lists.append(&mut rows.lists);
+                snapshots.append(&mut rows.snapshots);
+                applied
+            });
+            (tag, applied)
+        })
+        .collect();
     if !lists.is_empty() || !snapshots.is_empty() {
         store.save_answers(&lists, &snapshots)?;
     }
     application.trim();
-    for Ended { tag, result } in ended {
-        tag.send(result.map(|rows| Applied { lists: rows.lists.len() }));
+    for (tag, verdict) in ended {
+        tag.send(verdict);
     }
     Ok(())
 }
