@@ -43,12 +43,7 @@ fn codec(comparisons: &mut Comparisons, folder: &Path) {
     }
     let payload = read("qrinfo.bin");
     let stream = ("from a stream", || straightforward::info(&mut &payload[..]));
-    comparisons.compare(
-        "decode qrinfo",
-        1,
-        stream,
-        ("ours", || deserialize::<QRInfo>(&payload).unwrap()),
-    );
+    comparisons.compare("decode qrinfo", 1, stream, ("ours", || deserialize::<QRInfo>(&payload).unwrap()));
     // The least that a decoder has to do is to read every byte and write it somewhere else.
     let payload = read("mnlistdiff_0_2227096.bin");
     let diff: MnListDiff = deserialize(&payload).unwrap();

@@ -61,9 +61,8 @@ fn whole_list(comparisons: &mut Comparisons, Input { genesis, whole, .. }: &Inpu
 fn following_diff(comparisons: &mut Comparisons, input: &Input) {
     let mut steps: Vec<(ProvenState, straightforward::State, &Answer)> = Vec::new();
     let mut state = input.whole.advance(&input.genesis);
-    let mut plain = straightforward::State::default()
-        .advance(straightforward::diff(&mut &input.whole.payload[..]))
-        .0;
+    let mut plain =
+        straightforward::State::default().advance(straightforward::diff(&mut &input.whole.payload[..])).0;
     for answer in &input.next {
         let next = answer.advance(&state);
         let next_plain = plain.advance(straightforward::diff(&mut &answer.payload[..]));

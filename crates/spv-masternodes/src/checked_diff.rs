@@ -55,10 +55,8 @@ impl CheckedDiff {
         let mut new_masternodes = mem::take(&mut diff.new_masternodes);
         sort_by_name(&mut new_masternodes);
         let mut buffer = Vec::new();
-        let changed_masternodes: Vec<_> = new_masternodes
-            .into_iter()
-            .map(|entry| Arc::new(HashedEntry::new(entry, &mut buffer)))
-            .collect();
+        let changed_masternodes: Vec<_> =
+            new_masternodes.into_iter().map(|entry| Arc::new(HashedEntry::new(entry, &mut buffer))).collect();
         if let Some(twice) =
             first_duplicate(&deleted_masternodes, &changed_masternodes, |masternode| masternode.pro_tx_hash())
         {
@@ -181,7 +179,8 @@ fn sort_by_name(entries: &mut [MasternodeListEntry]) {
 /// The lowest name that occurs twice, among names and things with names, each in order.
 fn first_duplicate<T: Ord + Copy, U>(names: &[T], named: &[U], name: impl Fn(&U) -> T) -> Option<T> {
     let among_names = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
-    let among_named = named.windows(2).find(|pair| name(&pair[0]) == name(&pair[1])).map(|pair| name(&pair[0]));
+    let among_named =
+        named.windows(2).find(|pair| name(&pair[0]) == name(&pair[1])).map(|pair| name(&pair[0]));
     let in_both = names.iter().copied().find(|one| named.binary_search_by_key(one, &name).is_ok());
     among_names.into_iter().chain(among_named).chain(in_both).min()
 }

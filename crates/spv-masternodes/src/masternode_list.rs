@@ -70,7 +70,8 @@ impl MasternodeList {
 
     /// All masternodes, as lists and quorums share them.
     pub(crate) fn shared(&self) -> impl ExactSizeIterator<Item = &Arc<HashedEntry>> + DoubleEndedIterator {
-        (0..self.len).map(|position| &self.chunks[position / Chunk::SIZE].masternodes()[position % Chunk::SIZE])
+        (0..self.len)
+            .map(|position| &self.chunks[position / Chunk::SIZE].masternodes()[position % Chunk::SIZE])
     }
 
     /// The list after some masternodes, given in raw order of their hashes, left, and some joined or changed.

@@ -12,7 +12,7 @@ use super::check::{AnswerError, check};
 use crate::metrics;
 use crate::peer::Answer;
 use crate::plan::Work;
-use crate::store::{ListRow, SnapshotRow, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::sync::Verification;
 
 /// Most answers that are stored by one transaction.
