@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use dashcore::consensus::deserialize;
 use dashcore::{BlockHash, ChainParams, Header, Network};
-use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
 pub use error::StoreError;
 pub use lists::ListRow;
@@ -27,6 +27,10 @@ use schema::{
 
 /// Name of the database file within the data directory.
 const FILE_NAME: &str = "qrsync.redb";
+
+/// Memory for pages of the file, in bytes. What is read again soon is a whole list or two; without a bound of ours
+/// the cache would grow with the history that is synced.
+const CACHE_SIZE: usize = 16 << 20;
 
 /// An open database. Only one process can have it open.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ impl Store {
         fs::create_dir_all(directory)
             .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join(FILE_NAME);
-        let database = Database::create(&path).map_err(|source| StoreError::open(&path, source))?;
+        let database = builder().create(&path).map_err(|source| StoreError::open(&path, source))?;
         match read_network(&database, &path)? {
             None => write_meta(&database, network, &path)?,
             Some(found) if found != *network => {
@@ -63,9 +67,8 @@ impl Store {
     pub fn in_memory(network: &Network) -> Result<Self, StoreError> {
         let path = PathBuf::from("(memory)");
         let backend = redb::backends::InMemoryBackend::new();
-        let database = Database::builder()
-            .create_with_backend(backend)
-            .map_err(|source| StoreError::open(&path, source))?;
+        let database =
+            builder().create_with_backend(backend).map_err(|source| StoreError::open(&path, source))?;
         write_meta(&database, network, &path)?;
         Ok(Self { database, path, network: network.clone() })
     }
@@ -79,7 +82,7 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Missing { path });
         }
-        let database = Database::open(&path).map_err(|source| StoreError::open(&path, source))?;
+        let database = builder().open(&path).map_err(|source| StoreError::open(&path, source))?;
         match read_network(&database, &path)? {
             Some(network) => Ok(Self { database, path, network }),
             None => Err(StoreError::Missing { path }),
@@ -228,6 +231,12 @@ impl Store {
     fn damaged(&self, what: &'static str) -> StoreError {
         StoreError::Damaged { path: self.path.clone(), what }
     }
+}
+
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_SIZE);
+    builder
 }
 
 /// `None` for a database that was just created.

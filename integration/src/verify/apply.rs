@@ -135,9 +135,9 @@ impl<T> Application<T> {
         let state = base.state.advance(&diff).map_err(failed)?;
         let depth = base.depth + 1;
         let row = if depth >= KEYFRAME_INTERVAL {
-            ListRow::whole(state.to_full_diff(diff.diff()), height)
+            ListRow::whole(state.to_full_diff(&diff.to_diff()), height)
         } else {
-            ListRow::based(diff.diff().clone(), height, base.state.height(), depth)
+            ListRow::based(diff.to_diff(), height, base.state.height(), depth)
         };
         let depth = row.depth();
         self.keep(height, Proven { state: Arc::new(state), depth });

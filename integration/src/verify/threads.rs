@@ -13,7 +13,7 @@ use crate::metrics;
 use crate::peer::Answer;
 use crate::plan::Work;
 use crate::stages::{Stage, Stages};
-use crate::store::{ListRow, SnapshotRow, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::sync::Verification;
 
 /// Most answers that are stored by one transaction.
@@ -225,9 +225,19 @@ fn apply_batch(
     for checked in batch {
         ended.extend(application.offer(checked, |height| load(store, params, height))?);
     }
-    let rows = || ended.iter().filter_map(|ended| ended.result.as_ref().ok());
-    let lists: Vec<ListRow> = rows().flat_map(|rows| &rows.lists).cloned().collect();
-    let snapshots: Vec<SnapshotRow> = rows().flat_map(|rows| &rows.snapshots).cloned().collect();
+    let (mut lists, mut snapshots) = (Vec::new(), Vec::new());
+    let ended: Vec<_> = ended
+        .into_iter()
+        .map(|Ended { tag, result }| {
+            let applied = result.map(|mut rows| {
+                let applied = Applied { lists: rows.lists.len() };
+                lists.append(&mut rows.lists);
+                snapshots.append(&mut rows.snapshots);
+                applied
+            });
+            (tag, applied)
+        })
+        .collect();
     stages.record(Stage::Apply, lists.len(), started);
     if !lists.is_empty() || !snapshots.is_empty() {
         let started = Instant::now();
@@ -235,8 +245,8 @@ fn apply_batch(
         stages.record(Stage::Store, lists.len(), started);
     }
     application.trim();
-    for Ended { tag, result } in ended {
-        tag.send(result.map(|rows| Applied { lists: rows.lists.len() }));
+    for (tag, verdict) in ended {
+        tag.send(verdict);
     }
     Ok(())
 }
