@@ -146,9 +146,8 @@ fn eta(pace: &CompletionRate, state: &Snapshot) -> Option<Duration> {
     pace.eta(usize::try_from(missing).unwrap_or(usize::MAX))
 }
 
-/// Lists that are proven by the requests that are in flight together, a dozen with four lists each: what comes at once
-/// must not count as the pace.
-const LISTS_AT_A_TIME: usize = 48;
+/// About as many lists as the requests that are in flight together bring: what comes at once must not count as the pace.
+const LISTS_AT_A_TIME: usize = 25;
 
 struct DoneOnDrop<'a>(&'a Progress);
 

@@ -8,7 +8,7 @@ use dashcore::{ChainParams, Network};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::download::{Downloaded, ListDownload, Tally};
+use super::download::{Downloaded, ListDownload, REPLACEMENTS, Tally};
 use super::io::{Io, Verification};
 use super::peer_report::PeerReport;
 use super::peers::Peers;
@@ -30,9 +30,6 @@ const TIP_CYCLES: u32 = 5;
 
 /// Headers are held from this many cycles below the first wanted list, for bases further down.
 const HEADER_MARGIN_CYCLES: u32 = 8;
-
-/// Answers that may be in verification beyond the window: copies of work that is done meanwhile.
-const VERIFIER_MARGIN: usize = 16;
 
 /// Why a sync could not be carried out; how an attempted one ended is its [`Summary`].
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +101,7 @@ pub async fn sync_with(
     let stored = blocking(&store, params, |store, params| store.chain(params)).await?;
     let start_height = stored.as_ref().map_or(0, HeaderChain::tip_height);
     let (peers, follow) = Peers::start(params, &addresses, start_height, &config.sync, io)?;
-    let capacity = config.sync.window + VERIFIER_MARGIN;
+    let capacity = config.sync.window + REPLACEMENTS;
     let (verifier, store_failed) = Verifier::start(params, store.clone(), capacity, io.verification);
     let verifier = Arc::new(verifier);
     let run = Run {
