@@ -6,6 +6,7 @@ use std::time::Duration;
 use dashcore::consensus::deserialize;
 use dashcore::network::message_blockdata::{HeadersMessage, MAX_HEADERS};
 use futures::StreamExt;
+use futures::future::OptionFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -41,13 +42,8 @@ impl HeaderDownload {
                 Some(answered) = asked.next() => {
                     let (peer, batch): (SocketAddr, Option<Batch>) = answered;
                     being_asked.remove(&peer);
-                    match batch {
-                        Some(batch) => {
-                            ask = (batch.headers.len() == MAX_HEADERS).then_some(peer);
-                            self.judge(&chain, batch).await
-                        }
-                        None => None,
-                    }
+                    ask = batch.as_ref().filter(|batch| batch.headers.len() == MAX_HEADERS).map(|_| peer);
+                    OptionFuture::from(batch.map(|batch| self.judge(&chain, batch))).await.flatten()
                 }
                 Some(Announcement { peer, news }) = announcements.recv() => {
                     match self.consider(&chain, peer, news).await {
@@ -62,7 +58,8 @@ impl HeaderDownload {
                 }
                 () = tokio::time::sleep_until(next_poll) => {
                     next_poll = Instant::now() + poll;
-                    self.run(HeaderChain::clone(&chain), |_| {}, |_| {}).await.ok()
+                    let asked = self.run(HeaderChain::clone(&chain), |_| {}, |_| {}).await;
+                    asked.ok().map(|(chain, _)| chain)
                 }
             };
             if let Some(found) = found.filter(|found| found.work() > chain.work()) {

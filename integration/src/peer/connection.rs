@@ -422,9 +422,10 @@ impl Shared {
             Outgoing::Pong(nonce) => NetworkMessage::Pong(nonce).encode_framed(self.magic, out),
             Outgoing::Request(request, registered) => {
                 let message = request.to_message();
-                metrics::request_sent(request.kind());
+                let kind = request.kind();
                 match self.correlator.register(request) {
                     Ok((ticket, fence)) => {
+                        metrics::request_sent(kind);
                         message.encode_framed(self.magic, out);
                         NetworkMessage::Ping(fence).encode_framed(self.magic, out);
                         // A caller that has gone drops its ticket, which abandons the request.

@@ -27,6 +27,11 @@ use crate::verify::{AnswerError, Verdict, Verifier};
 /// Work that has to run alone looks this often whether it can.
 const ALONE_RECHECK: Duration = Duration::from_millis(20);
 
+/// Work that may be open beyond the window because it takes the place of work that was: a request for several lists
+/// that nobody answers becomes one for each. All that is open must find a place in verification, or answers that wait for
+/// the lowest list could keep that list out.
+pub(crate) const REPLACEMENTS: usize = 16;
+
 /// What the download of lists came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -68,11 +73,14 @@ pub(crate) struct ListDownload<'a> {
     peers: Arc<Peers>,
     verifier: &'a Arc<Verifier>,
     queue: Queue<WorkId>,
-    backlog: std::vec::IntoIter<Work>,
+    /// Work that is not open yet, by order; what takes the place of failed work included.
+    backlog: BTreeMap<(u64, WorkId), Work>,
     window: usize,
     /// Work that is queued, in flight or being verified. Bounded by the window, and always holding the lowest
     /// unapplied list, so that answers that wait for their base cannot keep it from being asked for.
     open: BTreeMap<WorkId, Task>,
+    /// Highest order of work that was ever open.
+    opened_up_to: u64,
     next_id: u64,
     running: JoinSet<Step>,
     progress: &'a Progress,
@@ -145,14 +153,18 @@ impl<'a> ListDownload<'a> {
         settings: &Settings,
         progress: &'a Progress,
     ) -> Result<Self, ConfigError> {
+        let works = plan.works.into_iter();
+        let backlog: BTreeMap<_, _> =
+            (0..).zip(works).map(|(id, work)| ((work.order(), WorkId(id)), work)).collect();
         Ok(Self {
             peers,
             verifier,
             queue: Queue::new(&settings.scheduler)?,
-            backlog: plan.works.into_iter(),
+            next_id: backlog.len() as u64,
+            backlog,
             window: settings.window,
             open: BTreeMap::new(),
-            next_id: 0,
+            opened_up_to: 0,
             running: JoinSet::new(),
             progress,
             headers_stored: None,
@@ -225,15 +237,18 @@ impl<'a> ListDownload<'a> {
 
     /// Keeps as much work open as the window allows, lowest lists first.
     fn fill_window(&mut self) {
-        while self.open.len() < self.window {
-            let Some(work) = self.backlog.next() else { return };
-            self.open_work(work);
+        while let Some((&(order, _), _)) = self.backlog.first_key_value() {
+            let replaces = order < self.opened_up_to;
+            if self.open.len() >= self.window + if replaces { REPLACEMENTS } else { 0 } {
+                return;
+            }
+            self.opened_up_to = order.max(self.opened_up_to);
+            let Some(((_, id), work)) = self.backlog.pop_first() else { return };
+            self.open_work(id, work);
         }
     }
 
-    fn open_work(&mut self, work: Work) {
-        let id = WorkId(self.next_id);
-        self.next_id += 1;
+    fn open_work(&mut self, id: WorkId, work: Work) {
         let has_alternative = work.alternative().is_some();
         let history = if has_alternative { History::new().with_alternative() } else { History::new() };
         let stage = Stage::Queued(self.enqueue(id, &work, Priority::Normal, Duration::ZERO));
@@ -426,7 +441,10 @@ impl<'a> ListDownload<'a> {
                 Ok(())
             }
             Action::Alternative => {
-                task.work.alternative().into_iter().flatten().for_each(|work| self.open_work(work));
+                for work in task.work.alternative().into_iter().flatten() {
+                    self.backlog.insert((work.order(), WorkId(self.next_id)), work);
+                    self.next_id += 1;
+                }
                 Ok(())
             }
             Action::GiveUp { reason } => Err(match reason {

@@ -64,6 +64,7 @@ struct Reply {
     verdict: oneshot::Sender<Verdict>,
     started: std::time::Instant,
     _place: OwnedSemaphorePermit,
+    _counted: metrics::Verifying,
 }
 
 impl Verifier {
@@ -139,7 +140,11 @@ impl Verifier {
         let place = self.places.clone().acquire_owned().await.map_err(|_| VerifierError::Stopped)?;
         let (verdict, result) = oneshot::channel();
         let started = Instant::now().into_std();
-        let job = Job { work, answer, reply: Reply { verdict, started, _place: place } };
+        let job = Job {
+            work,
+            answer,
+            reply: Reply { verdict, started, _place: place, _counted: metrics::Verifying::new() },
+        };
         match &self.worker {
             // There are as many places as the channel holds, so it is full only when the threads are gone.
             Worker::Threads { jobs, .. } => jobs.try_send(job).map_err(|_| VerifierError::Stopped)?,
