@@ -124,7 +124,8 @@ pub fn scenario(name: &str) -> Option<&'static Scenario> {
 /// The chain that all scenarios sync.
 pub(crate) fn world() -> &'static Arc<World> {
     static WORLD: OnceLock<Arc<World>> = OnceLock::new();
-    WORLD.get_or_init(|| Arc::new(World::generate(&GeneratedSpec { masternodes: 24, cycles: 30, seed: 1 })))
+    let spec = GeneratedSpec { masternodes: 24, cycles: 30, seed: 1, quorums: None, signatures: false };
+    WORLD.get_or_init(|| Arc::new(World::generate(&spec)))
 }
 
 impl Script {

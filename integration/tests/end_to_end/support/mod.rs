@@ -54,7 +54,7 @@ pub(crate) fn generated_world() -> Arc<World> {
 }
 
 pub(crate) fn generate(cycles: u32, seed: u64) -> Arc<World> {
-    Arc::new(World::generate(&GeneratedSpec { masternodes: 12, cycles, seed }))
+    Arc::new(World::generate(&GeneratedSpec { masternodes: 12, cycles, seed, ..GeneratedSpec::default() }))
 }
 
 /// As many honest peers, each with a seed of its own.
