@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use dashcore::network::message_qrinfo::{MNSkipListMode, QuorumSnapshot};
@@ -24,7 +24,7 @@ pub(crate) struct Rotation {
 /// What dealing out the masternodes of a list came to.
 struct Dealt {
     quarters: Vec<Members>,
-    /// The masternodes in the order in which they were dealt.
+    /// The masternodes in the order in which they were dealt, as the list has them now.
     circle: Members,
     snapshot: QuorumSnapshot,
     /// Positions in the circle that were passed over.
@@ -72,8 +72,8 @@ impl Rotation {
         Some(NewCycle { snapshot, members })
     }
 
-    /// The quarters as later cycles will read them from the snapshot: the same, except that with hardly any masternodes
-    /// the same ones come round again.
+    /// The quarters as later cycles will read them from the snapshot: with the entries of this list, and with hardly any
+    /// masternodes, the same ones come round again.
     fn remembered(&self, circle: &[Arc<MasternodeListEntry>], skipped: &[usize]) -> Vec<Members> {
         let mut skipped = skipped.iter().peekable();
         let mut positions = (0..circle.len()).cycle();
@@ -89,17 +89,23 @@ impl Rotation {
         enabled: &BTreeSet<ProTxHash>,
         modifier: &[u8; 32],
     ) -> Option<Dealt> {
-        let used_by: Vec<BTreeSet<ProTxHash>> = (0..self.quorums)
-            .map(|index| self.quarters.iter().flat_map(move |cycle| &cycle[index]))
-            .map(|members| members.map(|member| member.pro_reg_tx_hash))
-            .map(|members| members.filter(|member| enabled.contains(member)).collect())
-            .collect();
-        let used: BTreeSet<ProTxHash> = used_by.iter().flatten().copied().collect();
+        // In the order in which Dash Core visits them; of a masternode that is met again, what it was at first counts,
+        // with the operator key that it had then.
+        let mut used: BTreeMap<ProTxHash, &Arc<MasternodeListEntry>> = BTreeMap::new();
+        let mut used_by = vec![BTreeSet::new(); self.quorums];
+        for (index, used_here) in used_by.iter_mut().enumerate() {
+            let members = self.quarters.iter().rev().flat_map(|cycle| &cycle[index]);
+            for member in members.filter(|member| enabled.contains(&member.pro_reg_tx_hash)) {
+                used.entry(member.pro_reg_tx_hash).or_insert(member);
+                used_here.insert(member.pro_reg_tx_hash);
+            }
+        }
+        let is_used = |entry: &Arc<MasternodeListEntry>| used.contains_key(&entry.pro_reg_tx_hash);
         let ranked = rank(list.iter(), modifier);
-        let is_used = |entry: &Arc<MasternodeListEntry>| used.contains(&entry.pro_reg_tx_hash);
         let (late, first): (Members, Members) = ranked.iter().cloned().partition(is_used);
-        let circle = [first, late].concat();
-        let (quarters, skipped) = self.fill(&circle, used_by)?;
+        let circle = [first.clone(), late].concat();
+        let late_as_they_were = rank(used.values().copied(), modifier);
+        let (quarters, skipped) = self.fill(&[first, late_as_they_were].concat(), used_by)?;
         let skip_list = skip_list(&skipped);
         // One bit per masternode of the list, though only those that can be chosen have a rank.
         let padding = std::iter::repeat_n(false, list.len() - ranked.len());

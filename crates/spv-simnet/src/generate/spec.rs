@@ -40,8 +40,8 @@ impl GeneratedSpec {
         check("cycles", u64::from(self.cycles), CYCLES)
     }
 
-    /// Which quorums form.
-    pub(crate) fn profile(&self) -> QuorumProfile {
+    /// Which quorums form: those given, or the default for this many masternodes.
+    pub fn profile(&self) -> QuorumProfile {
         self.quorums.unwrap_or(if u64::from(self.masternodes) >= FOR_MAINNET {
             QuorumProfile::Mainnet
         } else {

@@ -5,6 +5,7 @@ mod config;
 mod decode;
 mod demo;
 mod exit;
+mod network_flags;
 mod output;
 mod progress;
 mod query;
