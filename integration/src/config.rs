@@ -89,7 +89,7 @@ pub struct Settings {
     #[serde(with = "humantime_serde")]
     pub peer_patience: Duration,
     /// Whether quorums are proven by their signatures. Default true. Without it they are only known to be in a proven
-    /// set; that is for simulated networks, whose quorums never signed anything.
+    /// set; that is for simulated networks that were generated without signatures.
     pub verify_quorums: bool,
     /// Largest message accepted, in bytes. Default 32 MiB; legacy answers exceed the 3 MiB that nodes accept.
     pub max_payload: usize,

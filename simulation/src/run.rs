@@ -158,7 +158,7 @@ async fn client(
         network: "regtest".to_owned(),
         peers: addresses.iter().map(ToString::to_string).collect(),
         from: Some(1),
-        // Quorums of generated worlds never signed anything.
+        // The quorums of this world never signed anything, which would be most of the work.
         sync: Settings { verify_quorums: false, ..Settings::default() },
         ..Config::default()
     };

@@ -139,7 +139,7 @@ pub(crate) struct SyncArgs {
     /// Print one JSON object at the end
     #[arg(long)]
     pub(crate) json: bool,
-    /// Do not check the signatures of quorums, as those of a simnet without signatures never signed anything
+    /// Do not check the signatures of quorums: those of a simnet with signatures=none never signed anything
     #[arg(long)]
     skip_quorum_signatures: bool,
 }
