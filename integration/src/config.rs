@@ -88,6 +88,9 @@ pub struct Settings {
     /// How long a sync that has lost all its peers waits for one to come back. Default 2 min.
     #[serde(with = "humantime_serde")]
     pub peer_patience: Duration,
+    /// Following: without any announcement of a block for this long, all peers are asked. Default 5 min, two blocks.
+    #[serde(with = "humantime_serde")]
+    pub poll_interval: Duration,
     /// Whether quorums are proven by their signatures. Default true. Without it they are only known to be in a proven
     /// set; that is for simulated networks that were generated without signatures.
     pub verify_quorums: bool,
@@ -118,6 +121,7 @@ impl Default for Settings {
             reconnect_base: Duration::from_millis(500),
             reconnect_cap: Duration::from_secs(30),
             peer_patience: Duration::from_secs(120),
+            poll_interval: Duration::from_secs(300),
             verify_quorums: true,
             max_payload: DEFAULT_MAX_PAYLOAD,
             executor: spv_executor::Config {
@@ -294,8 +298,15 @@ impl Settings {
         if self.window >= self.scheduler.capacity {
             return out_of_range("window", "must be below scheduler.capacity");
         }
-        if self.handshake_timeout.is_zero() || self.ping_interval.is_zero() || self.ping_timeout.is_zero() {
-            return out_of_range("handshake_timeout, ping_interval, ping_timeout", "must be above zero");
+        if self.handshake_timeout.is_zero()
+            || self.ping_interval.is_zero()
+            || self.ping_timeout.is_zero()
+            || self.poll_interval.is_zero()
+        {
+            return out_of_range(
+                "handshake_timeout, ping_interval, ping_timeout, poll_interval",
+                "must be above zero",
+            );
         }
         if self.max_payload < DEFAULT_MAX_PAYLOAD / 8 {
             return out_of_range("max_payload", "must be at least 4 MiB, the size of real answers");

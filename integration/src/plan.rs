@@ -64,6 +64,11 @@ impl Work {
     }
 }
 
+/// Whether the members of some kind of quorum may be chosen from the list of the block at this height.
+pub(crate) fn is_work_block(params: &ChainParams, height: u32) -> bool {
+    params.llmqs.iter().any(|llmq| (height + WORK_BLOCK_OFFSET).is_multiple_of(llmq.dkg_interval))
+}
+
 /// All work that is needed, in order of application, and what it amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -157,7 +162,7 @@ impl Planner<'_> {
         // The base of each work is the newest list at hand when it is its turn.
         let mut base = None;
         while let Some(height) = missing.next() {
-            let newest_proven = proven.range(..height).next_back().copied();
+            let newest_proven = self.nearest_below(height, proven);
             let base_height = base.max(newest_proven);
             let mut group = vec![height];
             // A cycle can be asked about by qrinfo once its base block is there.
@@ -198,7 +203,7 @@ impl Planner<'_> {
             .iter()
             .filter_map(|&height| self.block(height))
             .map(|block| {
-                let held = proven.range(..block.height).next_back().and_then(|&height| self.block(height));
+                let held = self.nearest_below(block.height, proven).and_then(|height| self.block(height));
                 // Only the lowest is worth a whole list.
                 let base = held.or(lowest).unwrap_or_else(|| self.genesis());
                 lowest.get_or_insert(block);
@@ -233,9 +238,11 @@ impl Planner<'_> {
         let requested = self.block(cycle_base)?;
         let oldest_list = oldest_snapshot.checked_sub(WORK_BLOCK_OFFSET)?;
         let deep = cycle_base.checked_sub(DEEP_BASE_CYCLES * cycle + WORK_BLOCK_OFFSET);
-        let recent = self.chain.tip_height().saturating_sub(TIP_BASE_DEPTH).max(work_block.height);
-        let bases: BTreeSet<u32> =
-            deep.into_iter().chain([oldest_list, base.height, recent]).filter(|&height| height > 0).collect();
+        // A work block that is asked for must not be a base itself: its diff would be from itself.
+        let recent = self.chain.tip_height().saturating_sub(TIP_BASE_DEPTH);
+        let recent = Some(recent).filter(|&recent| recent > work_block.height);
+        let bases = deep.into_iter().chain([oldest_list, base.height]).chain(recent);
+        let bases: BTreeSet<u32> = bases.filter(|&height| height > 0).collect();
         let base_block_hashes = bases.into_iter().filter_map(|height| self.chain.hash(height)).collect();
         let cycles = (1..=CYCLES_PER_QRINFO)
             .filter_map(|cycles| self.block(work_block.height.checked_sub(cycles * cycle)?));
@@ -252,6 +259,13 @@ impl Planner<'_> {
                 work_block: work_block.hash,
             },
         })
+    }
+
+    /// The list to base one at `height` on. Others than those of work blocks are left alone where possible, so that they
+    /// can be forgotten when they are of no use any more.
+    fn nearest_below(&self, height: u32, held: &BTreeSet<u32>) -> Option<u32> {
+        let below = || held.range(..height).rev().copied();
+        below().find(|&height| is_work_block(self.params, height)).or_else(|| below().next())
     }
 
     fn genesis(&self) -> Block {
@@ -328,6 +342,21 @@ mod tests {
         // The last cycle's work block is there, but its base is not yet; and the tip.
         expected.extend([(QrInfo, 2), (MnListDiff, 1), (MnListDiff, 1)]);
         assert_eq!(kinds, expected);
+    }
+
+    #[test]
+    fn the_newest_work_block_is_no_base_when_the_tip_begins_its_cycle() {
+        let params = params();
+        let chain = chain(&params, 840);
+        let plan = Plan::new(&params, &chain, 600, &BTreeSet::from([592]));
+        assert_sound(&plan, &BTreeSet::from([592]));
+        for work in &plan.works {
+            let Request::QrInfo { message, .. } = &work.request else { continue };
+            let bases = &message.base_block_hashes;
+            assert!(
+                work.wanted.iter().all(|block| block.hash == work.base.hash || !bases.contains(&block.hash))
+            );
+        }
     }
 
     #[test]

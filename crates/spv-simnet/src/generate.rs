@@ -34,6 +34,15 @@ use rotation::Rotation;
 pub use profile::QuorumProfile;
 pub use spec::{GeneratedSpec, SpecError};
 
+/// Where a chain leaves the one that its specification describes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Branch {
+    /// Height of the last block that both have.
+    pub(crate) after: u32,
+    /// Decides all later blocks.
+    pub(crate) seed: u64,
+}
+
 /// Generates a chain; its coinbases are written to `coinbases`, encoded, and where each of them ends is returned.
 ///
 /// # Errors
@@ -41,7 +50,11 @@ pub use spec::{GeneratedSpec, SpecError};
 ///
 /// # Panics
 /// When the specification is out of range.
-pub(crate) fn generate(spec: &GeneratedSpec, coinbases: impl Write) -> io::Result<(History, Vec<u64>)> {
+pub(crate) fn generate(
+    spec: &GeneratedSpec,
+    branch: Option<Branch>,
+    coinbases: impl Write,
+) -> io::Result<(History, Vec<u64>)> {
     if let Err(error) = spec.validate() {
         panic!("{error}");
     }
@@ -50,6 +63,9 @@ pub(crate) fn generate(spec: &GeneratedSpec, coinbases: impl Write) -> io::Resul
     let first_served = chain.first_cycle + CYCLES_BEFORE_SERVED * cycle_length;
     for height in 1..first_served + spec.cycles * cycle_length {
         chain.extend(height)?;
+        if let Some(branch) = branch.filter(|branch| branch.after == height) {
+            chain.rng = fastrand::Rng::with_seed(branch.seed);
+        }
     }
     Ok(chain.finish())
 }

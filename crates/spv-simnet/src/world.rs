@@ -17,7 +17,7 @@ use dashcore::network::message_qrinfo::QuorumSnapshot;
 use dashcore::{BlockHash, ChainParams, Header};
 
 use crate::chain::ActiveChain;
-use crate::generate::{GeneratedSpec, generate};
+use crate::generate::{Branch, GeneratedSpec, generate};
 
 pub use error::{CacheError, Inconsistency, WorldError};
 
@@ -68,9 +68,16 @@ impl World {
     /// # Panics
     /// When a number is out of range; [`GeneratedSpec::validate`] and parsing tell before.
     pub fn generate(spec: &GeneratedSpec) -> Self {
-        let mut coinbases = Vec::new();
-        let (history, ends) = generate(spec, &mut coinbases).expect("memory can be written to");
-        Self::new(history, Coinbases::in_memory(coinbases, ends))
+        Self::make(spec, None)
+    }
+
+    /// Generates a chain that has the blocks of [`generate`](Self::generate) up to height `after`, and others from there
+    /// on, as many, which `seed` decides.
+    ///
+    /// # Panics
+    /// As for [`generate`](Self::generate).
+    pub fn generate_branch(spec: &GeneratedSpec, after: u32, seed: u64) -> Self {
+        Self::make(spec, Some(Branch { after, seed }))
     }
 
     /// The chain that [`generate`](Self::generate) makes, from a file in `directory`; it is made and written there if it
@@ -125,6 +132,12 @@ impl World {
     /// The chain as a node sees it that has all of it.
     pub fn active_chain(self: &Arc<Self>) -> ActiveChain {
         ActiveChain::new(Arc::clone(self), self.tip())
+    }
+
+    fn make(spec: &GeneratedSpec, branch: Option<Branch>) -> Self {
+        let mut coinbases = Vec::new();
+        let (history, ends) = generate(spec, branch, &mut coinbases).expect("memory can be written to");
+        Self::new(history, Coinbases::in_memory(coinbases, ends))
     }
 
     pub(crate) fn new(history: History, coinbases: Coinbases) -> Self {

@@ -51,7 +51,7 @@ pub enum HeaderDownloadError {
 
 /// Why one answer is of no use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum BatchError {
+pub(super) enum BatchError {
     #[error("{0}")]
     Decode(#[from] DecodeError),
     #[error("{0}")]
@@ -68,9 +68,9 @@ pub(crate) struct HeaderDownload {
 }
 
 /// Headers that a peer sent.
-struct Batch {
-    peer: SocketAddr,
-    headers: Vec<Header>,
+pub(super) struct Batch {
+    pub(super) peer: SocketAddr,
+    pub(super) headers: Vec<Header>,
 }
 
 impl HeaderDownload {
@@ -189,8 +189,8 @@ impl HeaderDownload {
         let mut asked: FuturesUnordered<_> = connected
             .iter()
             .map(|&peer| {
-                let others = connected.iter().copied().filter(move |&other| other != peer).collect();
-                self.ask(locator.clone(), others)
+                let locator = locator.clone();
+                async move { self.ask_peer(peer, locator).await.1 }
             })
             .collect();
         let started = Instant::now();
@@ -238,7 +238,17 @@ impl HeaderDownload {
         chain
     }
 
-    /// Asks one peer; `None` when it brought nothing that can be decoded, which is on the peer's record then.
+    /// Asks this peer and no other.
+    pub(super) async fn ask_peer(
+        &self,
+        peer: SocketAddr,
+        locator: Vec<BlockHash>,
+    ) -> (SocketAddr, Option<Batch>) {
+        let others = self.peers.connected().into_iter().filter(|&other| other != peer).collect();
+        (peer, self.ask(locator, others).await)
+    }
+
+    /// Asks some peer; `None` when it brought nothing that can be decoded, which is on the peer's record then.
     async fn ask(&self, locator: Vec<BlockHash>, exclude: BTreeSet<SocketAddr>) -> Option<Batch> {
         let message =
             GetHeadersMessage { version: 1, locator_hashes: locator, stop_hash: BlockHash::all_zeros() };
@@ -255,7 +265,7 @@ impl HeaderDownload {
 
     /// Hashes and validates a batch off the runtime and puts the outcome on the peer's record; gives the chain that
     /// results.
-    async fn judge(&self, chain: &HeaderChain, batch: Batch) -> Option<HeaderChain> {
+    pub(super) async fn judge(&self, chain: &HeaderChain, batch: Batch) -> Option<HeaderChain> {
         let peer = batch.peer;
         // Headers fork off at a block of ours or are of no use; only what stays of our chain is copied.
         let fork = batch.headers.first().and_then(|first| chain.height_of(&first.prev_blockhash));
@@ -273,7 +283,7 @@ impl HeaderDownload {
         }
     }
 
-    fn reject(&self, peer: SocketAddr, error: &BatchError) {
+    pub(super) fn reject(&self, peer: SocketAddr, error: &BatchError) {
         tracing::info!(%peer, %error, "invalid headers");
         self.peers.record(peer, Outcome::Invalid);
     }

@@ -7,8 +7,9 @@ use bytes::BytesMut;
 use dashcore::ChainParams;
 use dashcore::network::framing::{Frame, FrameDecoder, FrameError};
 use dashcore::network::message::NetworkMessage;
+use dashcore::network::message_blockdata::Inventory;
 use parking_lot::Mutex;
-use spv_correlation::{Correlator, Delivery, RegisterError, Ticket};
+use spv_correlation::{Correlator, Delivery, RegisterError, Ticket, Verdict};
 use spv_netmon::Monitor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::announcement::{Announcement, News};
 use super::connector::{Connector, Stream};
 use super::handshake::{ConnectError, Greeting, PeerInfo, greet};
 use super::request::{Answer, Request, RequestKind};
@@ -53,6 +55,8 @@ pub(crate) struct ConnectionSetup {
     pub(crate) config: ConnectionConfig,
     pub(crate) connector: Connector,
     pub(crate) monitor: Monitor<SocketAddr, RequestKind>,
+    /// Where announcements of new blocks go; `None` when nobody wants them.
+    pub(crate) announcements: Option<mpsc::Sender<Announcement>>,
 }
 
 /// Why a connection ended.
@@ -92,6 +96,7 @@ struct Shared {
     config: ConnectionConfig,
     correlator: Correlator<Request>,
     monitor: Monitor<SocketAddr, RequestKind>,
+    announcements: Option<mpsc::Sender<Announcement>>,
     rng: Mutex<fastrand::Rng>,
     outgoing: mpsc::Sender<Outgoing>,
     closing: CancellationToken,
@@ -130,7 +135,7 @@ impl Connection {
         setup: &ConnectionSetup,
         tracker: &TaskTracker,
     ) -> Result<Self, ConnectError> {
-        let ConnectionSetup { params, start_height, config, connector, monitor } = setup;
+        let ConnectionSetup { params, start_height, config, connector, monitor, announcements } = setup;
         let deadline = Instant::now() + config.handshake_timeout;
         let silent = |during| ConnectError::Silent { during, after: config.handshake_timeout };
         let decoder = FrameDecoder::new(params.magic, config.max_payload);
@@ -157,6 +162,7 @@ impl Connection {
             config: config.clone(),
             correlator,
             monitor: monitor.clone(),
+            announcements: announcements.clone(),
             rng: Mutex::new(rng),
             outgoing,
             closing: CancellationToken::new(),
@@ -287,6 +293,13 @@ impl Shared {
         if let Some(kind) = RequestKind::answered_by(frame.command) {
             let answer = Answer { kind, payload: frame.payload, checksum_valid: frame.checksum_valid };
             if let Delivery::Undelivered { verdict, response } = self.correlator.on_response(answer) {
+                if verdict == Verdict::Unsolicited
+                    && kind == RequestKind::GetHeaders
+                    && response.checksum_valid
+                {
+                    self.announce(News::Headers(response.payload));
+                    return;
+                }
                 metrics::undelivered(response.payload.len());
                 tracing::debug!(peer = %self.address, ?verdict, "answer not delivered");
             }
@@ -302,10 +315,24 @@ impl Shared {
                 self.outgoing.send(Outgoing::Pong(nonce)).await.ok();
             }
             Ok(Some(NetworkMessage::Pong(nonce))) => self.on_pong(nonce, first_pong),
+            Ok(Some(NetworkMessage::Inv(inventory))) => {
+                let newest = inventory.iter().rev().find_map(|entry| match entry {
+                    Inventory::Block(hash) => Some(*hash),
+                    Inventory::Unknown { .. } => None,
+                });
+                newest.into_iter().for_each(|hash| self.announce(News::Block(hash)));
+            }
             Ok(_) => {}
             Err(error) => {
                 tracing::debug!(peer = %self.address, command = %frame.command, %error, "undecodable");
             }
+        }
+    }
+
+    /// Tells of new blocks, unless nobody listens or those who do are far behind.
+    fn announce(&self, news: News) {
+        if let Some(announcements) = &self.announcements {
+            announcements.try_send(Announcement { peer: self.address, news }).ok();
         }
     }
 
@@ -334,6 +361,10 @@ impl Shared {
         let mut ping = tokio::time::interval(self.config.ping_interval);
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut out = Vec::new();
+        if self.announcements.is_some() {
+            // Goes out with the first ping.
+            NetworkMessage::SendHeaders.encode_framed(self.magic, &mut out);
+        }
         loop {
             let expiry = self.correlator.next_expiry();
             tokio::select! {

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use dashcore::consensus::{deserialize, serialize};
@@ -75,6 +76,41 @@ impl Store {
             }
         }
         transaction.commit().map_err(|source| self.failed(source))
+    }
+
+    /// Forgets the lists within these heights that are not `needed` and that no other list is stored as a difference
+    /// from. Returns how many there were.
+    ///
+    /// # Errors
+    /// When writing fails; nothing has then changed.
+    pub(crate) fn prune_lists(
+        &self,
+        heights: Range<u32>,
+        needed: impl Fn(u32) -> bool,
+    ) -> Result<u64, StoreError> {
+        let transaction = self.write()?;
+        let mut pruned = 0;
+        {
+            let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+            let mut candidates = BTreeSet::new();
+            // Lists are based on lower ones, so that all that rest on these are above them.
+            for row in lists.range(heights.start..).map_err(|source| self.failed(source))? {
+                let (height, value) = row.map_err(|source| self.failed(source))?;
+                let (_, base_height, _, _) = value.value();
+                candidates.remove(&base_height);
+                if height.value() < heights.end && !needed(height.value()) {
+                    candidates.insert(height.value());
+                }
+            }
+            for candidate in candidates {
+                lists.remove(candidate).map_err(|source| self.failed(source))?;
+                pruned += 1;
+            }
+        }
+        if pruned > 0 {
+            transaction.commit().map_err(|source| self.failed(source))?;
+        }
+        Ok(pruned)
     }
 
     /// Heights and blocks of all stored lists, ascending.

@@ -2,6 +2,7 @@
 
 mod download;
 mod failure;
+mod follow;
 mod io;
 mod peer_report;
 mod peers;
@@ -9,10 +10,12 @@ mod progress;
 mod quorums;
 mod recovering;
 mod run;
+mod session;
 mod summary;
 
 pub use crate::peer::{Connector, Stream};
 pub use failure::DownloadFailure;
+pub use follow::{Step, follow_with};
 pub use io::{Io, Verification};
 pub(crate) use peer_report::Outcome;
 pub(crate) use peers::Peers;

@@ -18,8 +18,8 @@ use super::peer_report::{Outcome, PeerReport};
 use super::recovering::Recovering;
 use crate::config::Settings;
 use crate::peer::{
-    Answer, ConnectError, ConnectionSetup, DisconnectReason, Pool, PoolConfig, PoolEvent, PoolTransport,
-    Request, RequestError, RequestKind,
+    Announcement, Answer, ConnectError, ConnectionSetup, DisconnectReason, Pool, PoolConfig, PoolEvent,
+    PoolTransport, Request, RequestError, RequestKind,
 };
 
 /// An address that failed this often in a row is no hope for a sync that has nobody else.
@@ -64,7 +64,7 @@ pub(crate) type Executed =
     Result<Completed<SocketAddr, Answer>, ExecuteError<SocketAddr, Answer, RequestError>>;
 
 impl Peers {
-    /// Starts connecting to the configured addresses. The returned future follows the connections and has to be
+    /// Starts connecting to the configured addresses, and has new blocks announced where that is wanted. The returned future follows the connections and has to be
     /// polled for as long as the peers are used.
     ///
     /// # Errors
@@ -75,6 +75,7 @@ impl Peers {
         start_height: u32,
         settings: &Settings,
         io: &Io,
+        announcements: Option<mpsc::Sender<Announcement>>,
     ) -> Result<(Arc<Self>, impl Future<Output = ()> + use<>), crate::config::ConfigError> {
         let monitor = Monitor::new(settings.netmon.clone())?;
         let mut rng = io.rng();
@@ -84,6 +85,7 @@ impl Peers {
             config: settings.connection(),
             connector: io.connector.clone(),
             monitor,
+            announcements,
         };
         let pool_config = PoolConfig {
             setup,

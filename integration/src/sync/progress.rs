@@ -14,13 +14,15 @@ pub enum Phase {
     Lists,
     /// Proving quorums by their signatures, and downloading what that needs.
     Quorums,
+    /// At the tip, until there is a new block.
+    Following,
     /// Finished, well or not.
     Done,
 }
 
 impl Phase {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Connecting, Self::Headers, Self::Lists, Self::Quorums, Self::Done];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Connecting, Self::Headers, Self::Lists, Self::Quorums, Self::Following, Self::Done];
 
     /// Name as a metric label.
     pub const fn as_str(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Phase {
             Self::Headers => "headers",
             Self::Lists => "lists",
             Self::Quorums => "quorums",
+            Self::Following => "following",
             Self::Done => "done",
         }
     }

@@ -14,6 +14,7 @@ use super::peer_report::PeerReport;
 use super::peers::Peers;
 use super::progress::{Phase, Progress};
 use super::quorums::ProvenQuorums;
+use super::session::Session;
 use super::summary::{
     Bytes, EndState, Lists, Peer, Quorums, RecoverySummary, Requests, Seconds, Summary, Tip,
 };
@@ -30,9 +31,6 @@ const TIP_CYCLES: u32 = 5;
 
 /// Headers are held from this many cycles below the first wanted list, for bases further down.
 const HEADER_MARGIN_CYCLES: u32 = 8;
-
-/// Answers that may be in verification beyond the window: copies of work that is done meanwhile.
-const VERIFIER_MARGIN: usize = 16;
 
 /// Why a sync could not be carried out; how an attempted one ended is its [`Summary`].
 #[derive(Debug, thiserror::Error)]
@@ -98,37 +96,25 @@ pub async fn sync_with(
 ) -> Result<Summary, SyncError> {
     // Also when the sync cannot begin or is dropped: whoever watches the progress waits for its end.
     let _done = progress.done_on_drop();
-    let started = Instant::now();
     config.sync.validate()?;
     let addresses = addresses(config, params).await?;
     let stored = blocking(&store, params, |store, params| store.chain(params)).await?;
     let start_height = stored.as_ref().map_or(0, HeaderChain::tip_height);
-    let (peers, follow) = Peers::start(params, &addresses, start_height, &config.sync, io)?;
-    let capacity = config.sync.window + VERIFIER_MARGIN;
-    let (verifier, store_failed) = Verifier::start(params, store.clone(), capacity, io.verification);
-    let verifier = Arc::new(verifier);
-    let run = Run {
+    let (peers, keep_up) = Peers::start(params, &addresses, start_height, &config.sync, io, None)?;
+    let session = Session {
         config,
         params: params.clone(),
         store,
         progress,
         peers: peers.clone(),
-        verifier: verifier.clone(),
         verification: io.verification,
-        started,
     };
     let summary = tokio::select! {
         biased;
-        summary = run.run(stored) => summary,
-        () = follow => unreachable!("the pool outlives the sync"),
-        Ok(error) = store_failed => Err(error.into()),
-        () = cancel.cancelled() => Err(SyncError::Interrupted),
+        summary = session.run(async |run| run.run(stored).await, cancel) => summary,
+        () = keep_up => unreachable!("the pool outlives the sync"),
     };
     peers.stop().await;
-    drop(run);
-    if let Some(verifier) = Arc::into_inner(verifier) {
-        verifier.stop().await;
-    }
     summary
 }
 
@@ -140,7 +126,7 @@ pub(super) struct Run<'a> {
     pub(super) peers: Arc<Peers>,
     pub(super) verifier: Arc<Verifier>,
     pub(super) verification: Verification,
-    started: Instant,
+    pub(super) started: Instant,
 }
 
 /// What was reached; the summary is made of it.
@@ -158,26 +144,34 @@ pub(super) struct Reached {
     list_time: Duration,
 }
 
+impl Reached {
+    fn nothing(config: &Config, chain: Arc<HeaderChain>) -> Self {
+        Self {
+            state: EndState::NoCapablePeer,
+            from: config.from.unwrap_or_else(|| chain.tip_height()),
+            chain,
+            heights: Vec::new(),
+            lists: 0,
+            quorums: ProvenQuorums::default(),
+            tally: Tally::default(),
+            connect: Duration::ZERO,
+            headers: Duration::ZERO,
+            list_time: Duration::ZERO,
+        }
+    }
+}
+
 impl Run<'_> {
-    async fn run(&self, stored: Option<HeaderChain>) -> Result<Summary, SyncError> {
+    /// Syncs from what is stored to the tip.
+    pub(super) async fn run(&self, stored: Option<HeaderChain>) -> Result<Summary, SyncError> {
         self.progress.enter(Phase::Connecting);
         let ready = self.peers.ready().await;
         let connect = self.started.elapsed();
         let claimed = self.peers.claimed_height();
         self.progress.claimed_height(claimed);
         let (start, mut stored) = self.starting_chain(claimed, stored);
-        let mut reached = Reached {
-            state: EndState::NoCapablePeer,
-            from: self.config.from.unwrap_or_else(|| start.tip_height()),
-            chain: Arc::new(start),
-            heights: Vec::new(),
-            lists: 0,
-            quorums: ProvenQuorums::default(),
-            tally: Tally::default(),
-            connect,
-            headers: Duration::ZERO,
-            list_time: Duration::ZERO,
-        };
+        let mut reached = Reached::nothing(self.config, Arc::new(start));
+        reached.connect = connect;
         if !ready {
             return self.summary(reached).await;
         }
@@ -198,12 +192,20 @@ impl Run<'_> {
             }
             (reached.chain, stored) = (Arc::new(lower), None);
         }
-        self.save_headers(stored, reached.chain.clone()).await?;
+        save_headers(&self.store, &self.params, stored.as_ref(), &reached.chain).await?;
         reached.headers = self.started.elapsed() - connect;
+        self.lists_and_quorums(reached).await
+    }
 
+    /// Brings lists and quorums to the tip of a chain that is stored.
+    pub(super) async fn to_tip(&self, chain: Arc<HeaderChain>) -> Result<Summary, SyncError> {
+        self.lists_and_quorums(Reached::nothing(self.config, chain)).await
+    }
+
+    async fn lists_and_quorums(&self, mut reached: Reached) -> Result<Summary, SyncError> {
         self.progress.enter(Phase::Lists);
         self.download_lists(&mut reached).await?;
-        reached.list_time = self.started.elapsed() - connect - reached.headers;
+        reached.list_time = self.started.elapsed() - reached.connect - reached.headers;
 
         if self.config.sync.verify_quorums && reached.state == EndState::Synced {
             self.progress.enter(Phase::Quorums);
@@ -228,21 +230,6 @@ impl Run<'_> {
             Some(stored) => (stored.clone(), Some(stored)),
             None => (fresh, None),
         }
-    }
-
-    async fn save_headers(
-        &self,
-        stored: Option<HeaderChain>,
-        chain: Arc<HeaderChain>,
-    ) -> Result<(), StoreError> {
-        if stored.as_ref().is_some_and(|stored| stored.tip_hash() == chain.tip_hash()) {
-            return Ok(());
-        }
-        let unchanged = stored.and_then(|stored| {
-            let common = stored.tip_height().min(chain.tip_height());
-            (stored.start_height()..=common).rev().find(|&height| stored.hash(height) == chain.hash(height))
-        });
-        blocking(&self.store, &self.params, move |store, _| store.save_chain(&chain, unchanged)).await
     }
 
     async fn download_lists(&self, reached: &mut Reached) -> Result<(), SyncError> {
@@ -334,6 +321,23 @@ impl Run<'_> {
     }
 }
 
+/// Stores a chain that follows on the one that is `stored`.
+pub(super) async fn save_headers(
+    store: &Arc<Store>,
+    params: &ChainParams,
+    stored: Option<&HeaderChain>,
+    chain: &Arc<HeaderChain>,
+) -> Result<(), StoreError> {
+    let unchanged = stored.and_then(|stored| chain.last_common(stored));
+    if unchanged == Some(chain.tip_height())
+        && stored.is_some_and(|stored| stored.tip_hash() == chain.tip_hash())
+    {
+        return Ok(());
+    }
+    let chain = chain.clone();
+    blocking(store, params, move |store, _| store.save_chain(&chain, unchanged)).await
+}
+
 /// Uses the store where blocking is allowed.
 pub(super) async fn blocking<T: Send + 'static>(
     store: &Arc<Store>,
@@ -348,7 +352,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// Addresses of the configured peers, or of the network's seeds; each once.
-async fn addresses(config: &Config, params: &ChainParams) -> Result<Vec<SocketAddr>, SyncError> {
+pub(super) async fn addresses(config: &Config, params: &ChainParams) -> Result<Vec<SocketAddr>, SyncError> {
     let seeds = params.dns_seeds.iter().map(|&seed| seed.to_owned());
     let names: Vec<String> = if config.peers.is_empty() { seeds.collect() } else { config.peers.clone() };
     let mut addresses = BTreeSet::new();

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::Node;
 use super::outbox::{Action, Outbox, Outgoing};
 use super::service::Request;
+use crate::chain::ActiveChain;
 
 /// What connections tell the node's handler.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) enum Event {
     Closed { id: u64 },
     /// A sender that was full has room again.
     Drained,
+    /// The node has another chain than before.
+    NewTip { before: ActiveChain },
 }
 
 /// A message on its way to the handler.

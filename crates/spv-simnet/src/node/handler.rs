@@ -12,6 +12,7 @@ use super::inboxes::{Inboxes, Next};
 use super::outbox::{Action, Outgoing};
 use super::session::{Reply, Session};
 use super::uplink::Uplink;
+use crate::chain::ActiveChain;
 use crate::faults::FaultPlan;
 
 /// The node's only message handler: one message at a time, whatever connection it comes from.
@@ -84,6 +85,16 @@ impl Handler {
             }
             // Which connection it is shows when the next message is chosen.
             Event::Drained => {}
+            Event::NewTip { before } => self.announce(&before),
+        }
+    }
+
+    fn announce(&mut self, before: &ActiveChain) {
+        let now = now();
+        for lane in self.lanes.values_mut() {
+            if let Some(reply) = lane.session.announce(before, &self.node) {
+                lane.dispatch(reply, &mut self.uplink, self.node.one_way(), now);
+            }
         }
     }
 

@@ -58,7 +58,7 @@ fn write(spec: &GeneratedSpec, directory: &Path, path: &Path) -> io::Result<()> 
     let file = NamedTempFile::new_in(directory)?;
     let mut writer = HashingWriter::new(BufWriter::new(file));
     format::write_head(spec, &mut writer)?;
-    let (history, ends) = generate(spec, &mut writer)?;
+    let (history, ends) = generate(spec, None, &mut writer)?;
     format::write_tail(&history, &ends, &mut writer)?;
     let mut buffered = writer.into_inner();
     buffered.flush()?;
