@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use parking_lot::Mutex;
+use spv_integration::Config;
 use spv_integration::store::Store;
 use spv_integration::sync::{
     Connector, EndState, Io, Progress, Step, Summary, SyncError, Verification, follow_with, sync_with,
 };
-use spv_integration::{Config, Settings};
 use spv_simnet::{InMemoryNetwork, NetworkConfig, PeerConfig};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -180,8 +180,6 @@ impl Subject {
         let config = Config {
             network: "regtest".to_owned(),
             peers: addresses.iter().map(ToString::to_string).collect(),
-            // Quorums of generated worlds never signed anything.
-            sync: Settings { verify_quorums: false, ..Settings::default() },
             ..Config::default()
         };
         let store = Arc::new(Store::in_memory(&params.network).expect("memory can be written"));

@@ -17,7 +17,7 @@ use crate::store::{Finding, ListRow, QuorumRow};
 static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));
 
 fn world(cycles: u32, seed: u64) -> Arc<World> {
-    Arc::new(World::generate(&GeneratedSpec { masternodes: 8, cycles, seed }))
+    Arc::new(World::generate(&GeneratedSpec { masternodes: 8, cycles, seed, ..GeneratedSpec::default() }))
 }
 
 fn diff(world: &Arc<World>, height: u32) -> MnListDiff {

@@ -102,8 +102,12 @@ mod tests {
 
     #[test]
     fn no_other_quorums_than_those_taken_for_the_same_can_lock() {
-        let world =
-            std::sync::Arc::new(World::generate(&GeneratedSpec { masternodes: 8, cycles: 12, seed: 3 }));
+        let world = std::sync::Arc::new(World::generate(&GeneratedSpec {
+            masternodes: 8,
+            cycles: 12,
+            seed: 3,
+            ..GeneratedSpec::default()
+        }));
         let params = world.params();
         let mut chain = HeaderChain::starting_at_or_below(params, 0);
         let headers = (1..=world.tip())

@@ -31,7 +31,13 @@ struct Branch {
 impl Chains {
     pub(super) fn new(days: u32, seed: u64) -> Self {
         let blocks = days * BLOCKS_PER_DAY;
-        let spec = |tip: u32| GeneratedSpec { masternodes: 24, cycles: cycles_up_to(tip), seed };
+        let spec = |tip: u32| GeneratedSpec {
+            masternodes: 24,
+            cycles: cycles_up_to(tip),
+            seed,
+            quorums: None,
+            signatures: false,
+        };
         let main = Arc::new(World::generate(&spec(START + blocks)));
         let branches =
             FORKS.iter().filter(|(after, _)| after + BRANCH_LEAD < blocks).map(|&(after, replaces)| {

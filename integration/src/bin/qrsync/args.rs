@@ -36,6 +36,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   qrsync simnet --world generated:masternodes=200,cycles=40,seed=1 --peers 5 --listen 127.0.0.1:19899
   qrsync simnet --world generated --peers 5 --start-height 400 --block-interval 5
+  qrsync simnet --world generated:masternodes=3200,cycles=200,seed=7 --peers 8
   qrsync simnet --world DIR --peers 3 --faults '0:silent;1:refuse-all;2:corrupt=every:3'")]
     Simnet(SimnetArgs),
     /// Decode a recorded message and check what can be checked
@@ -98,6 +99,9 @@ pub(crate) struct NetworkArgs {
     /// Quorum parameters of a regtest or devnet, for example 100=4:4,106=4:4 (type=size:threshold)
     #[arg(long, value_name = "LIST", env = "QRSYNC_LLMQ_PARAMS")]
     llmq_params: Option<String>,
+    /// Quorum types with another role on a regtest or devnet, for example chain-locks=2,instant-send=5,platform=4
+    #[arg(long, value_name = "LIST", env = "QRSYNC_LLMQ_ROLES")]
+    llmq_roles: Option<String>,
     /// Activation heights of a regtest or devnet, for example dip3=2,v20=300,mn_rr=300
     #[arg(long, value_name = "LIST", env = "QRSYNC_ACTIVATION")]
     activation: Option<String>,
@@ -120,6 +124,7 @@ impl NetworkArgs {
         }
         set(&mut config.network, self.network.as_ref());
         set(&mut config.llmq_params, self.llmq_params.as_ref());
+        set(&mut config.llmq_roles, self.llmq_roles.as_ref());
         set(&mut config.activation, self.activation.as_ref());
         if self.data_dir.is_some() {
             config.data_dir.clone_from(&self.data_dir);
@@ -147,7 +152,7 @@ pub(crate) struct SyncArgs {
     /// Print one JSON object at the end; with --follow, one for each tip, on a line of its own
     #[arg(long)]
     pub(crate) json: bool,
-    /// Do not check the signatures of quorums: those of a generated simnet never signed anything
+    /// Do not check the signatures of quorums: those of a simnet with signatures=none never signed anything
     #[arg(long)]
     skip_quorum_signatures: bool,
 }
@@ -167,9 +172,15 @@ impl SyncArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SimnetArgs {
-    /// A recorded chain's directory, or generated:masternodes=N,cycles=N,seed=N
+    /// A recorded chain's directory, or
+    /// generated:masternodes=N,cycles=N,seed=N[,quorums=small|mainnet][,signatures=valid|none]; mainnet's quorums are
+    /// the default from 1,000 masternodes on
     #[arg(long, value_name = "DIR|SPEC")]
     pub(crate) world: String,
+    /// Where a generated world with mainnet's quorums is kept, as making it takes a while [default: $SPV_SIMNET_CACHE, or
+    /// spv-simnet below the user's cache directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) world_cache: Option<PathBuf>,
     /// Nodes to simulate
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) peers: u16,

@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
-use spv_simnet::{ActiveChain, Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, World};
+use spv_simnet::{
+    ActiveChain, Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, QuorumProfile, World,
+};
 
 use crate::args::SimnetArgs;
 use crate::exit::{Exit, Usage};
+use crate::network_flags::network_flags;
 use crate::{output, signals};
 
 /// Prefix of a world that is generated instead of read.
 const GENERATED: &str = "generated:";
 
 pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
-    let world = load(&args.world)?;
+    let world = load(&args)?;
     let world = match args.refuse_qrinfo_below {
         Some(height) => world.with_qrinfo_refused_below(height),
         None => world,
@@ -27,17 +30,24 @@ pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
 
     let addresses = network.addresses();
     let tip = json!({ "height": start.tip(), "hash": start.tip_hash() });
+    let flags = network_flags(world.params());
     if args.json {
-        output::json(&json!({ "peers": addresses, "tip": tip }))?;
+        output::json(&json!({ "peers": addresses, "tip": tip, "sync_flags": flags }))?;
     } else {
         output::text(&format!(
             "serving height {} on {} nodes; stop with Ctrl-C",
             start.tip(),
             addresses.len()
         ))?;
-        for address in addresses {
+        for address in &addresses {
             output::text(&format!("  {address}"))?;
         }
+        let peers: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        output::text(&format!(
+            "sync from them with\n  qrsync sync {} --from 1 --peer {}",
+            flags.join(" "),
+            peers.join(",")
+        ))?;
     }
     tokio::select! {
         () = cancel.cancelled() => {}
@@ -74,10 +84,15 @@ async fn grow(network: &Network, mut chain: ActiveChain, interval: Option<u32>) 
     std::future::pending().await
 }
 
-fn load(world: &str) -> anyhow::Result<World> {
+fn load(args: &SimnetArgs) -> anyhow::Result<World> {
+    let world = &args.world;
     if world.starts_with(GENERATED) {
         let spec: GeneratedSpec = world.parse()?;
-        return Ok(World::generate(&spec));
+        let cache = args.world_cache.clone().or_else(World::cache_directory);
+        return match cache.filter(|_| spec.profile() == QuorumProfile::Mainnet) {
+            Some(directory) => Ok(World::generate_cached(&spec, &directory)?),
+            None => Ok(World::generate(&spec)),
+        };
     }
     World::load(Path::new(world)).with_context(|| {
         format!("cannot load the world {world:?}; give a recorded chain's directory or {GENERATED}masternodes=N,cycles=N,seed=N")
