@@ -102,8 +102,7 @@ pub async fn sync_with(
     let started = Instant::now();
     config.sync.validate()?;
     let addresses = addresses(config, params).await?;
-    let stored = blocking(&store, params, |store, params| store.chain(params)).await?;
-    let start_height = stored.as_ref().map_or(0, HeaderChain::tip_height);
+    let start_height = store.tip()?.map_or(0, |(height, _)| height);
     let (peers, follow) = Peers::start(params, &addresses, start_height, &config.sync, io)?;
     let capacity = config.sync.window + VERIFIER_MARGIN;
     let (verifier, store_failed) = Verifier::start(params, store.clone(), capacity, io.verification);
@@ -120,7 +119,7 @@ pub async fn sync_with(
     };
     let summary = tokio::select! {
         biased;
-        summary = run.run(stored) => summary,
+        summary = run.run() => summary,
         () = follow => unreachable!("the pool outlives the sync"),
         Ok(error) = store_failed => Err(error.into()),
         () = cancel.cancelled() => Err(SyncError::Interrupted),
@@ -160,10 +159,12 @@ pub(super) struct Reached {
 }
 
 impl Run<'_> {
-    async fn run(&self, stored: Option<HeaderChain>) -> Result<Summary, SyncError> {
+    async fn run(&self) -> Result<Summary, SyncError> {
         self.progress.enter(Phase::Connecting);
-        let ready = self.peers.ready().await;
-        let connect = self.started.elapsed();
+        let connected = async { (self.peers.ready().await, self.started.elapsed()) };
+        let load = blocking(&self.store, &self.params, |store, params| store.chain(params));
+        let ((ready, connect), stored) = tokio::join!(connected, load);
+        let stored = stored?;
         let claimed = self.peers.claimed_height();
         self.progress.claimed_height(claimed);
         let (start, stored) = self.starting_chain(claimed, stored);
