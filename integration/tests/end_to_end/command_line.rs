@@ -200,7 +200,7 @@ fn what_is_not_stored_is_explained() {
 #[test]
 fn who_signs_is_answered_with_verified_quorums_alone() {
     let data = synced();
-    let signer = |more: &[&str]| query("signer", &data, more);
+    let signer = |more: &[&str]| run([&["signer"], more, &["--data-dir", text(data.path())]].concat());
     let id = "ab".repeat(32);
     // Those of a generated chain never signed anything.
     for about in [
