@@ -10,5 +10,5 @@ pub(crate) use chain_lock::verify_tip_lock;
 pub(crate) use prove::{Prover, Proving};
 pub(crate) use survey::{Candidate, Findings, Survey};
 
-#[cfg(all(test, feature = "cli"))]
+#[cfg(test)]
 mod mainnet_tests;
