@@ -114,8 +114,8 @@ impl Client {
     ///
     /// Without a list for that very height, there are three ways to know all the same:
     /// - no commitment of this kind can be mined between a stored list and the height,
-    /// - in the list below, what is picked is of the newest session that there can be at the height: a rotated quorum
-    ///   stays until its successor is mined,
+    /// - the list below has the commitment of the newest session of which one can be mined by then, so that nothing
+    ///   changes before the next session's,
     /// - it is picked from the list below and from the one above alike. Then it is active all the while, and any that
     ///   would come before it was too new to have left before the list above, so it would be picked from there.
     async fn active_at(
@@ -124,20 +124,21 @@ impl Client {
         height: u32,
         pick: impl Fn(&QuorumSet) -> Option<ActiveQuorum>,
     ) -> Result<Option<(ActiveQuorum, Arc<ProvenState>)>, LookupError> {
-        let missing = self.missing(height).await?;
-        if let LookupError::AboveTip { .. } | LookupError::Empty = missing {
-            return Err(missing);
+        if self.tip().await?.is_none_or(|(tip, _)| height > tip) {
+            return Err(self.missing(height).await?);
         }
         let [below, above] = self.around(height).await?;
         let mut picked_below = None;
         if let Some(state) = self.list(below).await? {
-            let picked = pick(state.quorums()).map(|quorum| (quorum, state.clone()));
-            if next_mined(llmq, state.height()) > height || self.is_newest(llmq, height, &picked).await? {
-                return Ok(picked);
+            let picked = pick(state.quorums());
+            if next_mined(llmq, state.height()) > height
+                || self.has_newest(llmq, height, state.quorums(), picked.as_ref()).await?
+            {
+                return Ok(picked.map(|quorum| (quorum, state)));
             }
-            picked_below = picked;
+            picked_below = picked.map(|quorum| (quorum, state));
         }
-        let Some(state) = self.list(above).await? else { return Err(missing) };
+        let Some(state) = self.list(above).await? else { return Err(self.missing(height).await?) };
         let picked = pick(state.quorums());
         if next_mined(llmq, height) > state.height() {
             return Ok(picked.map(|quorum| (quorum, state)));
@@ -146,7 +147,7 @@ impl Client {
             (Some((below, state)), Some(above)) if below.entry_hash == above.entry_hash => {
                 Ok(Some((below, state)))
             }
-            _ => Err(missing),
+            _ => Err(self.missing(height).await?),
         }
     }
 
@@ -157,17 +158,23 @@ impl Client {
         }
     }
 
-    async fn is_newest(
+    /// Whether the commitment is in this list that would be the next to change what is picked at `height`: that of the
+    /// newest session of which one can be mined by then. Each session has one, or one of each index.
+    async fn has_newest(
         &self,
         llmq: &LLMQParams,
         height: u32,
-        picked: &Option<(ActiveQuorum, Arc<ProvenState>)>,
+        quorums: &QuorumSet,
+        picked: Option<&ActiveQuorum>,
     ) -> Result<bool, LookupError> {
-        let (true, Some((quorum, _))) = (llmq.rotated, picked) else { return Ok(false) };
-        let base_block = BlockHash::from(quorum.entry.quorum_hash);
-        let base_height = self.read(move |store| store.height_of(&base_block)).await?;
-        let newest = height.checked_sub(llmq.mining_window_start).map(|at| at - at % llmq.dkg_interval);
-        Ok(base_height.zip(newest).is_some_and(|(base_height, newest)| base_height >= newest))
+        let index = match picked.map(|quorum| quorum.entry.quorum_index) {
+            Some(Some(index)) if llmq.rotated => u32::try_from(index).ok(),
+            _ => (!llmq.rotated).then_some(0),
+        };
+        let session = height.checked_sub(llmq.mining_window_start).map(|at| at - at % llmq.dkg_interval);
+        let Some((session, index)) = session.zip(index) else { return Ok(false) };
+        let base_block = self.read(move |store| store.block_hash(session + index)).await?;
+        Ok(base_block.is_some_and(|hash| quorums.get(llmq.llmq_type, hash.into()).is_some()))
     }
 }
 
