@@ -5,27 +5,24 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use dashcore::ephemerealdata::chain_lock::ChainLock;
-use spv_integration::client::{At, LookupError};
+use spv_integration::client::At;
 use spv_integration::store::Store;
 use spv_integration::sync::Progress;
-use spv_integration::{Client, Config, Settings};
+use spv_integration::{Client, Config};
 use spv_simnet::{GeneratedSpec, Network, NetworkConfig, PeerConfig, World};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = io::stdout().lock();
-    let world = Arc::new(World::generate(&GeneratedSpec { masternodes: 20, cycles: 6, seed: 1 }));
+    let world =
+        Arc::new(World::generate(&GeneratedSpec { masternodes: 20, cycles: 4, ..GeneratedSpec::default() }));
     let peers = vec![PeerConfig::default(); 3];
     let network = Network::start(world.clone(), NetworkConfig { peers, ..NetworkConfig::default() }).await?;
 
     let config = Config {
         network: "regtest".to_owned(),
         peers: network.addresses().iter().map(ToString::to_string).collect(),
-        from: Some(1),
-        // This takes proving quorums out of the example, as the simulated ones need not have signed anything.
-        sync: Settings { verify_quorums: false, ..Settings::default() },
         ..Config::default()
     };
     // With a real network: Client::open(config), which keeps its data on disk.
@@ -49,16 +46,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         writeln!(out, "quorum {hash} of type {llmq_type}: {:?}", found.proof())?;
     }
 
-    // Who has to sign is known, but a key that is not verified is not handed out.
+    // A key that is not verified is not handed out: then there is an error that says what to do.
     let height = state.height();
-    match client.chain_lock_signer(height).await {
-        Ok(signer) => writeln!(out, "block {height} is locked by {}", signer.quorum().entry.quorum_hash)?,
-        Err(error @ (LookupError::QuorumUnverified { .. } | LookupError::NotStored { .. })) => {
-            let id = ChainLock::request_id(height);
-            writeln!(out, "nobody to trust with request {:02x}{:02x}…: {error}", id[31], id[30])?;
-        }
-        Err(error) => return Err(error.into()),
-    }
+    let signer = client.chain_lock_signer(height).await?;
+    writeln!(out, "block {height} is locked by quorum {}", signer.quorum().entry.quorum_hash)?;
+    let Err(error) = client.state(height + 1).await else { return Err("that is above the tip".into()) };
+    writeln!(out, "{error}")?;
     network.shutdown().await;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::peer::{ConnectError, RequestKind};
 use crate::stages::Stage;
@@ -17,6 +17,7 @@ const RETRIES: &str = "qrsync_retries_total";
 const CONNECTIONS: &str = "qrsync_connections";
 const CONNECT_FAILURES: &str = "qrsync_connect_failures_total";
 const VERIFIED_ANSWERS: &str = "qrsync_verified_answers_total";
+const VERIFYING_ANSWERS: &str = "qrsync_verifying_answers";
 const VERIFICATION_SECONDS: &str = "qrsync_verification_seconds";
 const TIP_HEIGHT: &str = "qrsync_tip_height";
 const PLANNED_LISTS: &str = "qrsync_planned_lists";
@@ -41,6 +42,7 @@ pub fn describe_metrics() {
     describe_gauge!(CONNECTIONS, "Peers that can be asked");
     describe_counter!(CONNECT_FAILURES, "Failed attempts to connect, by reason");
     describe_counter!(VERIFIED_ANSWERS, "Answers by the outcome of their verification");
+    describe_gauge!(VERIFYING_ANSWERS, "Answers that are being verified or wait for the list at their base");
     describe_histogram!(
         VERIFICATION_SECONDS,
         Unit::Seconds,
@@ -82,6 +84,24 @@ pub(crate) fn connected(count: usize) {
 
 pub(crate) fn connect_failed(error: &ConnectError) {
     counter!(CONNECT_FAILURES, "reason" => error.kind()).increment(1);
+}
+
+/// Counts an answer as being verified for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Verifying(Gauge);
+
+impl Verifying {
+    pub(crate) fn new() -> Self {
+        let gauge = gauge!(VERIFYING_ANSWERS);
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Verifying {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }
 
 pub(crate) fn verified(verdict: &Verdict, elapsed: Duration) {

@@ -4,6 +4,7 @@ mod chain;
 mod difficulty;
 mod download;
 mod hashing;
+mod track;
 
 pub use chain::{HeaderChain, HeaderError};
 pub(crate) use download::HeaderDownload;

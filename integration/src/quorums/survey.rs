@@ -8,6 +8,7 @@ use spv_masternodes::ActiveQuorum;
 use spv_masternodes::chain_lock::{BestLock, quorums_height};
 use spv_masternodes::members::Needs;
 
+use super::chain_lock::locking_quorums;
 use super::states::States;
 use crate::headers::HeaderChain;
 use crate::plan::WORK_BLOCK_OFFSET;
@@ -80,7 +81,10 @@ impl Survey {
             if height == chain.tip_height()
                 && let Some(Ok(Some(lock))) = state.coinbase().map(BestLock::of_coinbase)
             {
-                survey.lists.insert(quorums_height(lock.block_height));
+                let locked = lock.block_height;
+                if locking_quorums(&mut states, params, chain, proven, locked)?.is_none() {
+                    survey.lists.insert(quorums_height(locked));
+                }
             }
         }
         store.save_quorums(&rows)?;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use dashcore::consensus::deserialize;
 use dashcore::{BlockHash, ChainParams, Header, Network};
-use redb::{Database, ReadableDatabase, ReadableTable};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
 pub use error::StoreError;
 pub use lists::ListRow;
@@ -27,6 +27,10 @@ use schema::{
 
 /// Name of the database file within the data directory.
 const FILE_NAME: &str = "qrsync.redb";
+
+/// Memory for pages of the file, in bytes. What is read again soon is a whole list or two; without a bound of ours
+/// the cache would grow with the history that is synced.
+const CACHE_SIZE: usize = 16 << 20;
 
 /// An open database. Only one process can have it open.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ impl Store {
         fs::create_dir_all(directory)
             .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join(FILE_NAME);
-        let database = Database::create(&path).map_err(|source| StoreError::open(&path, source))?;
+        let database = builder().create(&path).map_err(|source| StoreError::open(&path, source))?;
         match read_network(&database, &path)? {
             None => write_meta(&database, network, &path)?,
             Some(found) if found != *network => {
@@ -63,9 +67,8 @@ impl Store {
     pub fn in_memory(network: &Network) -> Result<Self, StoreError> {
         let path = PathBuf::from("(memory)");
         let backend = redb::backends::InMemoryBackend::new();
-        let database = Database::builder()
-            .create_with_backend(backend)
-            .map_err(|source| StoreError::open(&path, source))?;
+        let database =
+            builder().create_with_backend(backend).map_err(|source| StoreError::open(&path, source))?;
         write_meta(&database, network, &path)?;
         Ok(Self { database, path, network: network.clone() })
     }
@@ -79,7 +82,7 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Missing { path });
         }
-        let database = Database::open(&path).map_err(|source| StoreError::open(&path, source))?;
+        let database = builder().open(&path).map_err(|source| StoreError::open(&path, source))?;
         match read_network(&database, &path)? {
             Some(network) => Ok(Self { database, path, network }),
             None => Err(StoreError::Missing { path }),
@@ -130,14 +133,15 @@ impl Store {
         {
             let mut headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
             let mut heights = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
-            let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
             let first_changed = unchanged.map_or(0, |height| height + 1);
+            let mut replaced = unchanged.is_none();
             for row in
                 headers.extract_from_if(first_changed.., |_, _| true).map_err(|source| self.failed(source))?
             {
                 let (_, value) = row.map_err(|source| self.failed(source))?;
                 let (_, hash) = value.value();
                 heights.remove(hash).map_err(|source| self.failed(source))?;
+                replaced = true;
             }
             for height in first_changed.max(chain.start_height())..=chain.tip_height() {
                 if let (Some(header), Some(hash)) = (chain.header(height), chain.hash(height)) {
@@ -146,24 +150,37 @@ impl Store {
                     heights.insert(hash.as_byte_array(), height).map_err(|source| self.failed(source))?;
                 }
             }
-            let mut snapshots = transaction.open_table(SNAPSHOTS).map_err(|source| self.failed(source))?;
-            let mut quorums = transaction.open_table(QUORUMS).map_err(|source| self.failed(source))?;
-            let kept =
-                |height, hash: &[u8; 32]| chain.hash(height).is_some_and(|kept| kept.as_byte_array() == hash);
-            snapshots
-                .retain(|cycle_base, (hash, _, _)| {
-                    cycle_base.checked_sub(WORK_BLOCK_OFFSET).is_some_and(|height| kept(height, hash))
-                })
-                .map_err(|source| self.failed(source))?;
-            // A type and the hash of the base block.
-            quorums
-                .retain(|name, (height, _, _, _)| name.last_chunk().is_some_and(|hash| kept(height, hash)))
-                .map_err(|source| self.failed(source))?;
-            lists
-                .retain(|height, (hash, _, _, _)| kept(height, hash))
-                .map_err(|source| self.failed(source))?;
+            if replaced {
+                self.drop_what_left(&transaction, chain, first_changed)?;
+            }
         }
         transaction.commit().map_err(|source| self.failed(source))
+    }
+
+    /// Drops what is stored of blocks from `first_changed` on that are not in the chain.
+    fn drop_what_left(
+        &self,
+        transaction: &WriteTransaction,
+        chain: &HeaderChain,
+        first_changed: u32,
+    ) -> Result<(), StoreError> {
+        let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+        let mut snapshots = transaction.open_table(SNAPSHOTS).map_err(|source| self.failed(source))?;
+        let mut quorums = transaction.open_table(QUORUMS).map_err(|source| self.failed(source))?;
+        let kept =
+            |height, hash: &[u8; 32]| chain.hash(height).is_some_and(|kept| kept.as_byte_array() == hash);
+        snapshots
+            .retain_in(first_changed.., |cycle_base, (hash, _, _)| {
+                cycle_base.checked_sub(WORK_BLOCK_OFFSET).is_some_and(|height| kept(height, hash))
+            })
+            .map_err(|source| self.failed(source))?;
+        // A type and the hash of the base block.
+        quorums
+            .retain(|name, (height, _, _, _)| name.last_chunk().is_some_and(|hash| kept(height, hash)))
+            .map_err(|source| self.failed(source))?;
+        lists
+            .retain_in(first_changed.., |height, (hash, _, _, _)| kept(height, hash))
+            .map_err(|source| self.failed(source))
     }
 
     /// Height of a stored block.
@@ -214,7 +231,7 @@ impl Store {
         self.database.begin_read().map_err(|source| self.failed(source))
     }
 
-    fn write(&self) -> Result<redb::WriteTransaction, StoreError> {
+    fn write(&self) -> Result<WriteTransaction, StoreError> {
         self.database.begin_write().map_err(|source| self.failed(source))
     }
 
@@ -225,6 +242,12 @@ impl Store {
     fn damaged(&self, what: &'static str) -> StoreError {
         StoreError::Damaged { path: self.path.clone(), what }
     }
+}
+
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_SIZE);
+    builder
 }
 
 /// `None` for a database that was just created.

@@ -22,7 +22,13 @@ use crate::verify::Verifier;
 static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));
 
 fn world(cycles: u32, seed: u64) -> Arc<World> {
-    Arc::new(World::generate(&GeneratedSpec { masternodes: 8, cycles, seed }))
+    Arc::new(World::generate(&GeneratedSpec {
+        masternodes: 8,
+        cycles,
+        seed,
+        quorums: None,
+        signatures: false,
+    }))
 }
 
 fn diff(world: &Arc<World>, base: u32, height: u32) -> MnListDiff {
@@ -310,7 +316,7 @@ fn a_file_that_was_cut_off_is_an_error() {
 
 #[test]
 fn rows_that_contradict_each_other_are_found_when_read() {
-    type Spoil = fn(&redb::WriteTransaction);
+    type Spoil = fn(&WriteTransaction);
     let cases: [(&str, Spoil); 5] = [
         ("list", |transaction| {
             let mut lists = transaction.open_table(LISTS).unwrap();

@@ -69,10 +69,11 @@ impl Run<'_> {
             }
         }
         reached.quorums.checked = checked.len() as u64;
+        let proven = self.proven_lists(&chain)?;
         let stages = self.verifier.stages().clone();
         reached.quorums.tip_lock = blocking(&self.store, &self.params, move |store, params| {
             let started = Instant::now();
-            let lock = verify_tip_lock(store, params, &chain)?;
+            let lock = verify_tip_lock(store, params, &chain, &proven)?;
             stages.record(Stage::ChainLock, usize::from(lock.is_some()), started);
             Ok(lock)
         })

@@ -104,8 +104,9 @@ fn decode(work: &Work, answer: &Answer, genesis_hash: BlockHash) -> Result<Decod
             let known = |hash: &BlockHash| {
                 message.base_block_hashes.contains(hash) || *hash == genesis_hash || hash.is_null()
             };
-            let diffs = resolve(&info, known)?.into_iter().map(|roled| roled.diff.clone()).collect();
-            snapshots = wanted_snapshots(work, info);
+            resolve(&info, known)?;
+            let (diffs, of_cycles) = taken_apart(info);
+            snapshots = wanted_snapshots(work, of_cycles);
             diffs
         }
         Request::Headers(_) => Vec::new(),
@@ -113,21 +114,38 @@ fn decode(work: &Work, answer: &Answer, genesis_hash: BlockHash) -> Result<Decod
     Ok((diffs.into_iter().rev().map(|diff| (diff.block_hash, diff)).collect(), snapshots))
 }
 
-/// A snapshot is that of the cycle to whose work block the diff beside it leads.
-fn wanted_snapshots(work: &Work, info: QRInfo) -> Vec<(Block, QuorumSnapshot)> {
+/// All diffs, the tip's last as it may be to a work block too; and each snapshot with the work block that it is about:
+/// the one to which the diff beside it leads.
+fn taken_apart(info: QRInfo) -> (Vec<MnListDiff>, Vec<(BlockHash, QuorumSnapshot)>) {
     let beside = [
-        (info.quorum_snapshot_at_h_minus_c, info.mn_list_diff_at_h_minus_c.block_hash),
-        (info.quorum_snapshot_at_h_minus_2c, info.mn_list_diff_at_h_minus_2c.block_hash),
-        (info.quorum_snapshot_at_h_minus_3c, info.mn_list_diff_at_h_minus_3c.block_hash),
+        (info.quorum_snapshot_at_h_minus_c, info.mn_list_diff_at_h_minus_c),
+        (info.quorum_snapshot_at_h_minus_2c, info.mn_list_diff_at_h_minus_2c),
+        (info.quorum_snapshot_at_h_minus_3c, info.mn_list_diff_at_h_minus_3c),
     ];
-    let minus_4c = info.quorum_snapshot_and_mn_list_diff_at_h_minus_4c;
     let extra = info.quorum_snapshot_list.into_iter().zip(info.mn_list_diff_list);
-    let extra = extra.chain(minus_4c).map(|(snapshot, diff)| (snapshot, diff.block_hash));
-    let located = |(snapshot, hash): (QuorumSnapshot, BlockHash)| {
+    let minus_4c = info.quorum_snapshot_and_mn_list_diff_at_h_minus_4c;
+    let (mut diffs, snapshots): (Vec<_>, Vec<_>) = beside
+        .into_iter()
+        .chain(extra)
+        .chain(minus_4c)
+        .map(|(snapshot, diff)| {
+            let block_hash = diff.block_hash;
+            (diff, (block_hash, snapshot))
+        })
+        .unzip();
+    diffs.extend([info.mn_list_diff_h, info.mn_list_diff_tip]);
+    (diffs, snapshots)
+}
+
+fn wanted_snapshots(
+    work: &Work,
+    of_cycles: Vec<(BlockHash, QuorumSnapshot)>,
+) -> Vec<(Block, QuorumSnapshot)> {
+    let located = |(hash, snapshot): (BlockHash, QuorumSnapshot)| {
         let block = work.cycles.iter().find(|block| block.hash == hash)?;
         Some((*block, snapshot))
     };
-    beside.into_iter().chain(extra).filter_map(located).collect()
+    of_cycles.into_iter().filter_map(located).collect()
 }
 
 fn check_diff(diff: MnListDiff, block: &Block) -> Result<CheckedDiff, AnswerError> {

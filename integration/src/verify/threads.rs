@@ -13,7 +13,7 @@ use crate::metrics;
 use crate::peer::Answer;
 use crate::plan::Work;
 use crate::stages::{Stage, Stages};
-use crate::store::{ListRow, SnapshotRow, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::sync::Verification;
 
 /// Most answers that are stored by one transaction.
@@ -64,6 +64,7 @@ struct Reply {
     verdict: oneshot::Sender<Verdict>,
     started: std::time::Instant,
     _place: OwnedSemaphorePermit,
+    _counted: metrics::Verifying,
 }
 
 impl Verifier {
@@ -134,12 +135,16 @@ impl Verifier {
     /// When the threads have stopped.
     ///
     /// # Cancel safety
-    /// The answer is verified to its end all the same.
+    /// The answer is verified to its end all the same, unless its base is not there yet.
     pub(crate) async fn verify(&self, work: Arc<Work>, answer: Answer) -> Result<Verdict, VerifierError> {
         let place = self.places.clone().acquire_owned().await.map_err(|_| VerifierError::Stopped)?;
         let (verdict, result) = oneshot::channel();
         let started = Instant::now().into_std();
-        let job = Job { work, answer, reply: Reply { verdict, started, _place: place } };
+        let job = Job {
+            work,
+            answer,
+            reply: Reply { verdict, started, _place: place, _counted: metrics::Verifying::new() },
+        };
         match &self.worker {
             // There are as many places as the channel holds, so it is full only when the threads are gone.
             Worker::Threads { jobs, .. } => jobs.try_send(job).map_err(|_| VerifierError::Stopped)?,
@@ -219,14 +224,25 @@ fn apply_batch(
     store: &Store,
     stages: &Stages,
 ) -> Result<(), StoreError> {
+    application.forget(|reply| reply.verdict.is_closed());
     let started = Instant::now();
     let mut ended = Vec::new();
     for checked in batch {
         ended.extend(application.offer(checked, |height| load(store, params, height))?);
     }
-    let rows = || ended.iter().filter_map(|ended| ended.result.as_ref().ok());
-    let lists: Vec<ListRow> = rows().flat_map(|rows| &rows.lists).cloned().collect();
-    let snapshots: Vec<SnapshotRow> = rows().flat_map(|rows| &rows.snapshots).cloned().collect();
+    let (mut lists, mut snapshots) = (Vec::new(), Vec::new());
+    let ended: Vec<_> = ended
+        .into_iter()
+        .map(|Ended { tag, result }| {
+            let applied = result.map(|mut rows| {
+                let applied = Applied { lists: rows.lists.len() };
+                lists.append(&mut rows.lists);
+                snapshots.append(&mut rows.snapshots);
+                applied
+            });
+            (tag, applied)
+        })
+        .collect();
     stages.record(Stage::Apply, lists.len(), started);
     if !lists.is_empty() || !snapshots.is_empty() {
         let started = Instant::now();
@@ -234,8 +250,8 @@ fn apply_batch(
         stages.record(Stage::Store, lists.len(), started);
     }
     application.trim();
-    for Ended { tag, result } in ended {
-        tag.send(result.map(|rows| Applied { lists: rows.lists.len() }));
+    for (tag, verdict) in ended {
+        tag.send(verdict);
     }
     Ok(())
 }

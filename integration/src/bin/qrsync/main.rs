@@ -6,6 +6,7 @@ mod decode;
 mod demo;
 mod exit;
 mod masternodes;
+mod network_flags;
 mod output;
 mod progress;
 mod query;
