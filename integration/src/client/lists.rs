@@ -92,8 +92,13 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use dashcore::Network;
+    #![cfg(feature = "cli")]
 
+    use dashcore::Network;
+    use futures::FutureExt;
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    use super::super::tests::{WORLD, filled};
     use super::*;
 
     fn state(byte: u8) -> Arc<ProvenState> {
@@ -125,5 +130,54 @@ mod tests {
         let store = Arc::new(Store::in_memory(&Network::Regtest).unwrap());
         let lists = Lists::new(&settings, store, ChainParams::new(Network::Regtest));
         assert!(matches!(lists.err(), Some(ConfigError::Client { field: "max_lookups", .. })));
+    }
+
+    /// Whoever polls once and is not done.
+    fn started<F: Future>(future: F) -> std::pin::Pin<Box<F>> {
+        let mut future = Box::pin(future);
+        assert!(future.as_mut().now_or_never().is_none());
+        future
+    }
+
+    #[tokio::test]
+    async fn lookups_of_one_list_at_one_time_share_one_reading() {
+        let recorder = DebuggingRecorder::new();
+        let snapshotter = recorder.snapshotter();
+        let _guard = ::metrics::set_default_local_recorder(&recorder);
+        let client = filled();
+        let (lists, block_hash) = (&client.shared.lists, WORLD.block_hash(200).unwrap());
+        let (go, gate) = tokio::sync::oneshot::channel::<()>();
+        let reading = started(lists.flights.run(block_hash, async || {
+            gate.await.unwrap();
+            lists.read(200, block_hash).await
+        }));
+        let waiting: Vec<_> = (0..19).map(|_| started(lists.get(200, block_hash))).collect();
+        go.send(()).unwrap();
+        let first = reading.await.unwrap().unwrap().unwrap();
+        for state in futures::future::join_all(waiting).await {
+            assert!(Arc::ptr_eq(&state.unwrap().unwrap(), &first));
+        }
+        // The next one needs no reading.
+        assert!(Arc::ptr_eq(&lists.get(200, block_hash).await.unwrap().unwrap(), &first));
+        let mut counted: Vec<(String, u64)> = Vec::new();
+        for (key, _, _, value) in snapshotter.snapshot().into_vec() {
+            if let DebugValue::Counter(count) = value {
+                counted.push((key.key().labels().map(|label| label.value().to_owned()).collect(), count));
+            }
+        }
+        counted.sort();
+        let expected = [("cached", 1), ("led", 2), ("read", 1), ("shared", 19)];
+        assert_eq!(counted, expected.map(|(role, count)| (role.to_owned(), count)));
+    }
+
+    #[tokio::test]
+    async fn lookups_beyond_the_bound_are_refused() {
+        let settings = ClientSettings { max_lookups: 1, ..ClientSettings::default() };
+        let store = Arc::new(Store::in_memory(&Network::Regtest).unwrap());
+        let lists = Lists::new(&settings, store, ChainParams::new(Network::Regtest)).unwrap();
+        let block_hash = BlockHash::all_zeros();
+        let _reading = started(lists.flights.run(block_hash, std::future::pending));
+        let refused = lists.get(200, block_hash).await.unwrap_err();
+        assert!(matches!(refused, LookupError::Busy { limit: 1 }), "{refused}");
     }
 }

@@ -22,7 +22,7 @@ pub use settings::ClientSettings;
 
 use crate::config::{Config, ConfigError};
 use crate::store::Store;
-use crate::sync::{Io, Progress, Summary, SyncError, sync_with};
+use crate::sync::{Io, Progress, Step, Summary, SyncError, follow_with, sync_with};
 use lists::Lists;
 
 /// A handle on a store and the configuration to fill it: syncs, and answers from what is stored, also while a sync runs.
@@ -67,7 +67,8 @@ impl Client {
         Ok(Self { shared: Arc::new(Shared { config, params, store, lists, syncing }) })
     }
 
-    /// Brings the store to the state that the configuration asks for. A second sync waits for the first.
+    /// Brings the store to the state that the configuration asks for. A second sync waits for the first, and for
+    /// [`follow`](Self::follow) to end.
     ///
     /// # Errors
     /// As for [`sync`](crate::sync::sync()).
@@ -98,6 +99,46 @@ impl Client {
             () = cancel.cancelled() => return Err(SyncError::Interrupted),
         };
         sync_with(io, params, config, store.clone(), progress, cancel).await
+    }
+
+    /// Syncs, and then stays at the tip until it is cancelled; `on_step` gets what was reached for each tip. Waits for a
+    /// sync that is running, and lets none begin.
+    ///
+    /// # Errors
+    /// As for [`follow_with`](crate::sync::follow_with).
+    ///
+    /// # Cancel safety
+    /// As for [`sync`](Self::sync).
+    pub async fn follow(
+        &self,
+        progress: &Progress,
+        on_step: impl FnMut(&Step),
+        cancel: &CancellationToken,
+    ) -> Result<(), SyncError> {
+        self.follow_with(&Io::default(), progress, on_step, cancel).await
+    }
+
+    /// Like [`follow`](Self::follow), in surroundings of one's own.
+    ///
+    /// # Errors
+    /// As for [`follow_with`](crate::sync::follow_with).
+    ///
+    /// # Cancel safety
+    /// As for [`sync`](Self::sync).
+    pub async fn follow_with(
+        &self,
+        io: &Io,
+        progress: &Progress,
+        on_step: impl FnMut(&Step),
+        cancel: &CancellationToken,
+    ) -> Result<(), SyncError> {
+        let Shared { config, params, store, syncing, .. } = &*self.shared;
+        let _alone = tokio::select! {
+            biased;
+            permit = syncing.acquire() => permit,
+            () = cancel.cancelled() => return Ok(()),
+        };
+        follow_with(io, params, config, store.clone(), progress, on_step, cancel).await
     }
 
     /// Parameters of the network.

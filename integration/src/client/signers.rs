@@ -11,6 +11,7 @@ use spv_masternodes::{ActiveQuorum, ProvenState, QuorumSet};
 use super::Client;
 use super::error::{LockError, LookupError};
 use super::quorum::{Quorum, Signer};
+use crate::quorums::sessions_between;
 
 impl Client {
     /// The quorum of this kind that nodes whose tip is at `height` ask to sign the request `request_id`: one of those
@@ -112,11 +113,9 @@ impl Client {
     /// What `pick` finds among the quorums of a kind that are active at a height, and a list that shows it. `pick` takes
     /// the one that comes first in some order, or the one with some name or index.
     ///
-    /// Without a list for that very height, there are three ways to know all the same:
-    /// - no commitment of this kind can be mined between a stored list and the height,
-    /// - in the list below, what is picked is of the newest session that there can be at the height: a rotated quorum
-    ///   stays until its successor is mined,
-    /// - it is picked from the list below and from the one above alike. Then it is active all the while, and any that
+    /// Without a list for that very height, there are two ways to know all the same:
+    /// - between a stored list and the height no other commitment can have been mined that matters,
+    /// - the same is picked from the list below and from the one above. Then it is active all the while, and any that
     ///   would come before it was too new to have left before the list above, so it would be picked from there.
     async fn active_at(
         &self,
@@ -124,81 +123,65 @@ impl Client {
         height: u32,
         pick: impl Fn(&QuorumSet) -> Option<ActiveQuorum>,
     ) -> Result<Option<(ActiveQuorum, Arc<ProvenState>)>, LookupError> {
-        let missing = self.missing(height).await?;
-        if let LookupError::AboveTip { .. } | LookupError::Empty = missing {
-            return Err(missing);
+        if self.tip().await?.is_none_or(|(tip, _)| height > tip) {
+            return Err(self.missing(height).await?);
         }
-        let [below, above] = self.around(height).await?;
-        let mut picked_below = None;
-        if let Some(state) = self.list(below).await? {
-            let picked = pick(state.quorums()).map(|quorum| (quorum, state.clone()));
-            if next_mined(llmq, state.height()) > height || self.is_newest(llmq, height, &picked).await? {
-                return Ok(picked);
+        let mut below = None;
+        for neighbour in self.around(height).await? {
+            let Some(state) = self.list(neighbour).await? else { continue };
+            let picked = pick(state.quorums());
+            if self.is_unchanged(llmq, &state, height, picked.as_ref()).await? {
+                return Ok(picked.map(|quorum| (quorum, state)));
             }
-            picked_below = picked;
-        }
-        let Some(state) = self.list(above).await? else { return Err(missing) };
-        let picked = pick(state.quorums());
-        if next_mined(llmq, height) > state.height() {
-            return Ok(picked.map(|quorum| (quorum, state)));
-        }
-        match (picked_below, picked) {
-            (Some((below, state)), Some(above)) if below.entry_hash == above.entry_hash => {
-                Ok(Some((below, state)))
+            let Some(picked) = picked else { continue };
+            match below {
+                Some(below) if state.height() > height && below == picked.entry_hash => {
+                    return Ok(Some((picked, state)));
+                }
+                _ => below = (state.height() < height).then_some(picked.entry_hash),
             }
-            _ => Err(missing),
         }
+        Err(self.missing(height).await?)
+    }
+
+    /// Whether what is picked from the list of one height must be the same at another: every commitment that may have
+    /// been mined in between, of the index that matters, was there at the beginning, or was not even at the end.
+    async fn is_unchanged(
+        &self,
+        llmq: &LLMQParams,
+        state: &Arc<ProvenState>,
+        height: u32,
+        picked: Option<&ActiveQuorum>,
+    ) -> Result<bool, LookupError> {
+        let (after, until) = (state.height().min(height), state.height().max(height));
+        let sessions: Vec<u32> = sessions_between(llmq, after, until).collect();
+        if sessions.is_empty() {
+            return Ok(true);
+        }
+        // Without rotation there are no indices; with it, nobody picked has none.
+        let index = match picked.map(|quorum| quorum.entry.quorum_index) {
+            Some(Some(index)) if llmq.rotated => u32::try_from(index).ok(),
+            _ => (!llmq.rotated).then_some(0),
+        };
+        let Some(index) = index else { return Ok(false) };
+        let (llmq_type, state, was_there) = (llmq.llmq_type, state.clone(), state.height() == after);
+        self.read(move |store| {
+            for session in sessions {
+                let hash = store.block_hash(session + index)?;
+                let is_there = hash.map(|hash| state.quorums().get(llmq_type, hash.into()).is_some());
+                if is_there != Some(was_there) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await
     }
 
     async fn list(&self, block: Option<(u32, BlockHash)>) -> Result<Option<Arc<ProvenState>>, LookupError> {
         match block {
             Some((height, block_hash)) => self.shared.lists.get(height, block_hash).await,
             None => Ok(None),
-        }
-    }
-
-    async fn is_newest(
-        &self,
-        llmq: &LLMQParams,
-        height: u32,
-        picked: &Option<(ActiveQuorum, Arc<ProvenState>)>,
-    ) -> Result<bool, LookupError> {
-        let (true, Some((quorum, _))) = (llmq.rotated, picked) else { return Ok(false) };
-        let base_block = BlockHash::from(quorum.entry.quorum_hash);
-        let base_height = self.read(move |store| store.height_of(&base_block)).await?;
-        let newest = height.checked_sub(llmq.mining_window_start).map(|at| at - at % llmq.dkg_interval);
-        Ok(base_height.zip(newest).is_some_and(|(base_height, newest)| base_height >= newest))
-    }
-}
-
-/// The lowest height above `height` at which a commitment of this kind can be mined.
-fn next_mined(llmq: &LLMQParams, height: u32) -> u32 {
-    let next = height + 1;
-    let position = next % llmq.dkg_interval;
-    if position < llmq.mining_window_start {
-        next + (llmq.mining_window_start - position)
-    } else if position <= llmq.mining_window_end {
-        next
-    } else {
-        next + (llmq.dkg_interval - position) + llmq.mining_window_start
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use dashcore::{ChainParams, Network};
-
-    use super::*;
-
-    #[test]
-    fn commitments_are_mined_in_their_window() {
-        let params = ChainParams::new(Network::Dash);
-        // Every 288 blocks, from the 20th to the 28th.
-        let llmq = params.llmq(LLMQType(2)).unwrap();
-        for (height, next) in
-            [(0, 20), (18, 20), (19, 20), (20, 21), (27, 28), (28, 308), (287, 308), (288, 308)]
-        {
-            assert_eq!(next_mined(llmq, height), next, "after {height}");
         }
     }
 }

@@ -1,12 +1,10 @@
 #![cfg(feature = "cli")]
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{Network, ProTxHash, QuorumHash};
-use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use spv_masternodes::verification::BlsScheme;
 use spv_simnet::{GeneratedSpec, World};
 
@@ -14,7 +12,7 @@ use super::*;
 use crate::headers::HeaderChain;
 use crate::store::{Finding, ListRow, QuorumRow};
 
-static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));
+pub(super) static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));
 
 fn world(cycles: u32, seed: u64) -> Arc<World> {
     Arc::new(World::generate(&GeneratedSpec { masternodes: 8, cycles, seed, ..GeneratedSpec::default() }))
@@ -38,7 +36,7 @@ fn with_store(store: Store, settings: ClientSettings) -> Client {
 }
 
 /// A client with lists at some heights.
-fn filled() -> Client {
+pub(super) fn filled() -> Client {
     let store = Store::in_memory(&Network::Regtest).unwrap();
     store.save_chain(&chain(&WORLD, WORLD.tip()), None).unwrap();
     store
@@ -176,44 +174,4 @@ async fn a_list_whose_block_left_the_chain_is_gone() {
     assert_eq!(after.block_hash(), other.block_hash(100).unwrap());
     // Nobody who still has the old block's hash gets the other block's list for it.
     assert!(client.shared.lists.get(200, WORLD.block_hash(200).unwrap()).await.unwrap().is_none());
-}
-
-#[tokio::test]
-async fn lookups_of_one_list_at_one_time_share_one_reading() {
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
-    let _guard = ::metrics::set_default_local_recorder(&recorder);
-    let counted = || -> BTreeMap<String, u64> {
-        let snapshot = snapshotter.snapshot().into_vec().into_iter();
-        let counters = snapshot.filter_map(|(key, _, _, value)| match value {
-            DebugValue::Counter(count) => {
-                Some((key.key().labels().map(|label| label.value().to_owned()).collect(), count))
-            }
-            _ => None,
-        });
-        counters.collect()
-    };
-    let client = filled();
-    let block_hash = WORLD.block_hash(200).unwrap();
-    let all = (0..20).map(|_| client.shared.lists.get(200, block_hash));
-    let states = futures::future::join_all(all).await;
-    let first = states[0].clone().unwrap().unwrap();
-    assert!(states.into_iter().all(|state| Arc::ptr_eq(&state.unwrap().unwrap(), &first)));
-    let expected = [("led", 1), ("read", 1), ("shared", 19)].map(|(role, count)| (role.to_owned(), count));
-    assert_eq!(counted(), BTreeMap::from(expected));
-    assert!(Arc::ptr_eq(&client.state(200).await.unwrap(), &first));
-    assert_eq!(counted().get("cached"), Some(&1));
-}
-
-#[tokio::test]
-async fn lookups_beyond_the_bound_are_refused() {
-    let store = Store::in_memory(&Network::Regtest).unwrap();
-    store.save_chain(&chain(&WORLD, WORLD.tip()), None).unwrap();
-    store.save_lists(&[ListRow::whole(diff(&WORLD, 200), 200)]).unwrap();
-    let client = with_store(store, ClientSettings { max_lookups: 1, ..ClientSettings::default() });
-    let block_hash = WORLD.block_hash(200).unwrap();
-    let lists = &client.shared.lists;
-    let (first, second) = tokio::join!(lists.get(200, block_hash), lists.get(200, block_hash));
-    assert!(first.unwrap().is_some());
-    assert!(matches!(second.unwrap_err(), LookupError::Busy { limit: 1 }));
 }

@@ -194,6 +194,17 @@ impl Store {
         Ok(height.map(|height| height.value()))
     }
 
+    /// Hash of the stored block at a height.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn block_hash(&self, height: u32) -> Result<Option<BlockHash>, StoreError> {
+        let transaction = self.read()?;
+        let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+        let row = table.get(height).map_err(|source| self.failed(source))?;
+        Ok(row.map(|row| BlockHash::from_byte_array(*row.value().1)))
+    }
+
     /// Height and hash of the stored tip.
     ///
     /// # Errors

@@ -129,6 +129,8 @@ fn headers_come_back_as_they_were_stored() {
     assert_eq!(store.header_count().unwrap(), u64::from(WORLD.tip()) + 1);
     assert_eq!(store.height_of(&WORLD.block_hash(99).unwrap()).unwrap(), Some(99));
     assert_eq!(store.height_of(&BlockHash::all_zeros()).unwrap(), None);
+    assert_eq!(store.block_hash(99).unwrap(), WORLD.block_hash(99));
+    assert_eq!(store.block_hash(WORLD.tip() + 1).unwrap(), None);
 }
 
 #[test]

@@ -383,6 +383,7 @@ impl<'a> ListDownload<'a> {
                 self.snapshots_from.extend(cycles.map(|cycle_base| (cycle_base, answer.peer)));
                 self.tally.recovered += u64::from(!task.strategies.is_empty());
                 self.tally.recovered_by_first_strategy += u64::from(task.strategies.len() == 1);
+                self.refute(&task.history, &answer.digest);
                 let connected = self.peers.connected();
                 let liars = self.peers.recovery().on_verified(
                     &task.history,
@@ -407,6 +408,16 @@ impl<'a> ListDownload<'a> {
                     .in_group(network_group(answer.peer));
                 self.failed(id, attempt, Some(error))
             }
+        }
+    }
+
+    /// Now that a true copy is known, puts earlier answers that were wrong on the record of those who sent them.
+    fn refute(&self, history: &History<SocketAddr>, true_copy: &[u8; 32]) {
+        let wrong = history.tries().filter(|attempt| {
+            attempt.kind == FailureKind::Invalid && attempt.digest.as_ref() != Some(true_copy)
+        });
+        for peer in wrong.filter_map(|attempt| attempt.peer) {
+            self.peers.record(peer, Outcome::Refuted);
         }
     }
 

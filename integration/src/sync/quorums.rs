@@ -102,6 +102,7 @@ impl Run<'_> {
             if quorums.snapshots_from.values().all(|&served| served != peer) {
                 tracing::info!(%peer, "disconnecting: other snapshots than its own verify");
                 self.peers.record(peer, Outcome::Invalid);
+                self.peers.record(peer, Outcome::Refuted);
                 self.peers.disconnect(peer);
             }
         }

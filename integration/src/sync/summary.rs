@@ -263,7 +263,8 @@ pub struct Peer {
     pub rtt_ms: Option<f64>,
     /// Most requests that it had at one time.
     pub max_in_flight: usize,
-    /// Answers that were wrong; part of `failed`.
+    /// Answers that were shown to be wrong, mostly by another copy that verifies; part of `failed`. Answers that do not
+    /// verify from anybody are nobody's fault.
     pub invalid: u64,
     /// Requests that timed out; part of `failed`.
     pub timeouts: u64,

@@ -72,6 +72,12 @@ async fn every_quorum_of_the_chain_is_verified_with_the_members_that_the_node_re
     assert!(quorums.not_verified.is_empty(), "{quorums:?}");
     assert!(quorums.by_type.values().all(|of_type| of_type.verified == of_type.proven), "{quorums:?}");
     assert!(summary.seconds.quorums > 0.0);
+    for (stage, count) in
+        [("survey", 61), ("members", 61), ("signatures", 61), ("quorum_signature", 0), ("chain_lock", 1)]
+    {
+        let total = summary.verification[stage];
+        assert_eq!((total.count, total.seconds > 0.0), (count, count > 0), "{stage}");
+    }
     let lock = summary.chain_lock.unwrap();
     // The newest that the tip's miner had seen.
     assert_eq!((lock.height, lock.verified), (852, true), "{lock:?}");

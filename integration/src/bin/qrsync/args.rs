@@ -265,8 +265,6 @@ pub(crate) struct MasternodeArgs {
 pub(crate) struct SignerArgs {
     #[command(subcommand)]
     pub(crate) command: SignerCommand,
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
 }
 
 /// Request ids are 256-bit numbers in hexadecimal, as Dash Core's RPC prints them, which is how a transaction id is read.
@@ -277,6 +275,8 @@ pub(crate) enum SignerCommand {
         /// Height of the block
         #[arg(long)]
         height: u32,
+        #[command(flatten)]
+        data: DataArgs,
     },
     /// The quorum that locks a transaction's inputs
     Instantsend {
@@ -285,6 +285,8 @@ pub(crate) enum SignerCommand {
         request_id: dashcore::Txid,
         #[command(flatten)]
         at: InstantSendAt,
+        #[command(flatten)]
+        data: DataArgs,
     },
     /// The quorum that signs for Platform
     Platform {
@@ -293,6 +295,8 @@ pub(crate) enum SignerCommand {
         height: u32,
         #[command(flatten)]
         which: PlatformQuorum,
+        #[command(flatten)]
+        data: DataArgs,
     },
 }
 

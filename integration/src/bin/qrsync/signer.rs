@@ -4,7 +4,7 @@ use serde::Serialize;
 use spv_integration::Client;
 use spv_integration::client::{LookupError, Signer};
 
-use crate::args::{SignerArgs, SignerCommand};
+use crate::args::{DataArgs, SignerArgs, SignerCommand};
 use crate::exit::Exit;
 use crate::output;
 use crate::query::open;
@@ -30,7 +30,8 @@ struct Active {
 }
 
 pub(crate) async fn run(args: SignerArgs) -> anyhow::Result<Exit> {
-    let client = open(&args.data)?;
+    let data = args.command.data();
+    let client = open(data)?;
     let (height, request_id) = args.command.about();
     let signers = signers(&client, &args.command).await?;
     let answer = Answer {
@@ -42,7 +43,7 @@ pub(crate) async fn run(args: SignerArgs) -> anyhow::Result<Exit> {
             .map(|signer| Active { proven_at: signer.quorum().height, quorum: signer.quorum().into() })
             .collect(),
     };
-    if args.data.json {
+    if data.json {
         output::json(&answer)?;
         return Ok(Exit::Ok);
     }
@@ -57,8 +58,8 @@ pub(crate) async fn run(args: SignerArgs) -> anyhow::Result<Exit> {
 async fn signers(client: &Client, command: &SignerCommand) -> Result<Vec<Signer>, LookupError> {
     let ChainParams { rotated_llmq, platform_llmq, .. } = *client.params();
     let one = match command {
-        SignerCommand::Chainlock { height } => client.chain_lock_signer(*height).await?,
-        SignerCommand::Instantsend { request_id, at } => match (at.height, at.cycle_hash) {
+        SignerCommand::Chainlock { height, .. } => client.chain_lock_signer(*height).await?,
+        SignerCommand::Instantsend { request_id, at, .. } => match (at.height, at.cycle_hash) {
             (_, Some(cycle_hash)) => {
                 return client.instant_lock_signers(request_id.to_byte_array(), cycle_hash).await;
             }
@@ -67,7 +68,7 @@ async fn signers(client: &Client, command: &SignerCommand) -> Result<Vec<Signer>
                 client.signer(rotated_llmq, height, request_id.to_byte_array()).await?
             }
         },
-        SignerCommand::Platform { height, which } => match (which.quorum_hash, which.request_id) {
+        SignerCommand::Platform { height, which, .. } => match (which.quorum_hash, which.request_id) {
             (Some(quorum_hash), _) => client.platform_signer(quorum_hash, *height).await?,
             (None, id) => {
                 let request_id = id.unwrap_or_default().to_byte_array();
@@ -79,6 +80,14 @@ async fn signers(client: &Client, command: &SignerCommand) -> Result<Vec<Signer>
 }
 
 impl SignerCommand {
+    fn data(&self) -> &DataArgs {
+        match self {
+            Self::Chainlock { data, .. } | Self::Instantsend { data, .. } | Self::Platform { data, .. } => {
+                data
+            }
+        }
+    }
+
     fn role(&self) -> &'static str {
         match self {
             Self::Chainlock { .. } => "chainlock",
@@ -90,9 +99,9 @@ impl SignerCommand {
     /// Height and request.
     fn about(&self) -> (Option<u32>, Option<[u8; 32]>) {
         match self {
-            Self::Chainlock { height } => (Some(*height), Some(ChainLock::request_id(*height))),
-            Self::Instantsend { request_id, at } => (at.height, Some(request_id.to_byte_array())),
-            Self::Platform { height, which } => {
+            Self::Chainlock { height, .. } => (Some(*height), Some(ChainLock::request_id(*height))),
+            Self::Instantsend { request_id, at, .. } => (at.height, Some(request_id.to_byte_array())),
+            Self::Platform { height, which, .. } => {
                 (Some(*height), which.request_id.map(|id| id.to_byte_array()))
             }
         }
