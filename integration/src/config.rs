@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use spv_executor::Depth;
 
 use crate::client::ClientSettings;
+use crate::discovery::DiscoveryConfig;
 use crate::peer::ConnectionConfig;
 
 /// Everything that can be configured. Keys of the file are the names of the fields.
@@ -28,6 +29,9 @@ pub struct Config {
     /// Nodes to ask, as `HOST:PORT`; `HOST` alone means the network's default port. Empty (default): the network's DNS
     /// seeds.
     pub peers: Vec<String>,
+    /// Whether to look for further nodes besides `peers`: those that are remembered, that other nodes name, and that the
+    /// DNS seeds know. Default false; without `peers` it is always done.
+    pub discover: bool,
     /// Height from which every cycle's list is wanted. Unset (default): only what is needed at the tip.
     pub from: Option<u32>,
     /// Where data is kept. Unset (default): a directory per network below the user's data directory.
@@ -53,6 +57,7 @@ impl Default for Config {
         Self {
             network: Network::Dash.to_string(),
             peers: Vec::new(),
+            discover: false,
             from: None,
             data_dir: None,
             metrics_listen: None,
@@ -114,6 +119,8 @@ pub struct Settings {
     pub correlation: spv_correlation::Config,
     /// Measuring peers.
     pub netmon: spv_netmon::Config,
+    /// Finding and choosing peers.
+    pub discovery: DiscoveryConfig,
 }
 
 impl Default for Settings {
@@ -151,6 +158,7 @@ impl Default for Settings {
             recovery: spv_recovery::Config::default(),
             correlation: spv_correlation::Config::default(),
             netmon: spv_netmon::Config::default(),
+            discovery: DiscoveryConfig::default(),
         }
     }
 }
@@ -328,7 +336,7 @@ impl Settings {
             return out_of_range("max_payload", "must be at least 4 MiB, the size of real answers");
         }
         spv_correlation::PendingTable::<crate::peer::Request>::new(&self.correlation, 0)?;
-        Ok(())
+        self.discovery.validate()
     }
 
     pub(crate) fn connection(&self) -> ConnectionConfig {

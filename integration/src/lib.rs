@@ -11,6 +11,7 @@ mod stages;
 mod verify;
 
 pub mod client;
+pub mod discovery;
 pub mod headers;
 pub mod store;
 pub mod sync;

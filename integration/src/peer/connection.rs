@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -8,6 +8,7 @@ use dashcore::ChainParams;
 use dashcore::network::framing::{Frame, FrameDecoder, FrameError};
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_blockdata::Inventory;
+use dashcore::network::message_network::Address;
 use parking_lot::Mutex;
 use spv_correlation::{Correlator, Delivery, RegisterError, Ticket, Verdict};
 use spv_netmon::Monitor;
@@ -23,6 +24,7 @@ use super::handshake::{ConnectError, Greeting, PeerInfo, greet};
 use super::request::{Answer, Request, RequestKind};
 use super::transport::RequestError;
 use crate::clock;
+use crate::discovery::{Candidate, Heard};
 use crate::metrics;
 
 /// Requests that may wait for the writing task; the executor's cap per peer keeps it far below.
@@ -30,6 +32,9 @@ const OUTGOING_CAPACITY: usize = 16;
 
 /// Bytes asked of the socket at a time.
 const READ_CHUNK: usize = 64 * 1024;
+
+/// Addresses that are taken from one node, which is what an answer to `getaddr` may hold.
+const MAX_ADDRESSES: usize = 1_000;
 
 /// What connections need to know.
 #[derive(Debug, Clone)]
@@ -57,6 +62,8 @@ pub(crate) struct ConnectionSetup {
     pub(crate) monitor: Monitor<SocketAddr, RequestKind>,
     /// Where announcements of new blocks go; `None` when nobody wants them.
     pub(crate) announcements: Option<mpsc::Sender<Announcement>>,
+    /// Where addresses of other nodes go; `None` when nobody wants them.
+    pub(crate) gossip: Option<mpsc::Sender<Heard>>,
 }
 
 /// Why a connection ended.
@@ -100,6 +107,9 @@ struct Shared {
     correlator: Correlator<Request>,
     monitor: Monitor<SocketAddr, RequestKind>,
     announcements: Option<mpsc::Sender<Announcement>>,
+    gossip: Option<mpsc::Sender<Heard>>,
+    /// Addresses that are still taken from this node: none unless it was asked.
+    addresses_wanted: AtomicUsize,
     rng: Mutex<fastrand::Rng>,
     outgoing: mpsc::Sender<Outgoing>,
     closing: CancellationToken,
@@ -122,6 +132,7 @@ struct IdlePing {
 enum Outgoing {
     Request(Request, oneshot::Sender<Result<Ticket<Answer>, RegisterError>>),
     Pong(u64),
+    GetAddr,
 }
 
 impl Connection {
@@ -141,7 +152,8 @@ impl Connection {
         setup: &ConnectionSetup,
         tracker: &TaskTracker,
     ) -> Result<Self, ConnectError> {
-        let ConnectionSetup { params, start_height, config, connector, monitor, announcements } = setup;
+        let ConnectionSetup { params, start_height, config, connector, monitor, announcements, gossip } =
+            setup;
         let deadline = Instant::now() + config.handshake_timeout;
         let silent = |during| ConnectError::Silent { during, after: config.handshake_timeout };
         let decoder = FrameDecoder::new(params.magic, config.max_payload);
@@ -150,6 +162,7 @@ impl Connection {
             unix_time: clock::unix_time(),
             nonce: rng.u64(1..),
             start_height: *start_height,
+            wants_addresses: gossip.is_some(),
         };
         let greeted = async {
             let stream = connector.connect(address).await?;
@@ -169,6 +182,8 @@ impl Connection {
             correlator,
             monitor: monitor.clone(),
             announcements: announcements.clone(),
+            gossip: gossip.clone(),
+            addresses_wanted: AtomicUsize::new(0),
             rng: Mutex::new(rng),
             outgoing,
             closing: CancellationToken::new(),
@@ -221,6 +236,13 @@ impl Connection {
         let now = Instant::now().into_std();
         self.shared.monitor.on_answer(&self.shared.address, kind, bytes, answer.elapsed, now);
         Ok(answer.response)
+    }
+
+    /// Asks for addresses of other nodes, which come whenever the node likes. To be called once: a node answers once.
+    pub(crate) fn ask_for_addresses(&self) {
+        self.shared.addresses_wanted.store(MAX_ADDRESSES, Ordering::Relaxed);
+        // Where there is no place, so much is going on that there are peers enough.
+        self.shared.outgoing.try_send(Outgoing::GetAddr).ok();
     }
 
     /// Resolves when the first pong has come back, before which the node has only shown that it can greet; or the reason
@@ -345,6 +367,16 @@ impl Shared {
                 });
                 newest.into_iter().for_each(|hash| self.announce(News::Block(hash)));
             }
+            Ok(Some(NetworkMessage::Addr(entries))) => self.on_addresses(entries.iter().map(|entry| {
+                let Address { services, address } = entry.address;
+                Candidate { address, services, time: entry.time }
+            })),
+            Ok(Some(NetworkMessage::AddrV2(entries))) => {
+                self.on_addresses(entries.iter().filter_map(|entry| {
+                    let address = entry.socket_addr()?;
+                    Some(Candidate { address, services: entry.services, time: entry.time })
+                }));
+            }
             Ok(_) => {}
             Err(error) => {
                 tracing::debug!(peer = %self.address, command = %frame.command, %error, "undecodable");
@@ -356,6 +388,18 @@ impl Shared {
     fn announce(&self, news: News) {
         if let Some(announcements) = &self.announcements {
             announcements.try_send(Announcement { peer: self.address, news }).ok();
+        }
+    }
+
+    /// Passes on addresses, as many as were asked for; nodes go on to send those that they hear of.
+    fn on_addresses(&self, candidates: impl Iterator<Item = Candidate>) {
+        let Some(gossip) = &self.gossip else { return };
+        // Only the reading task comes here.
+        let wanted = self.addresses_wanted.load(Ordering::Relaxed);
+        let candidates: Vec<Candidate> = candidates.take(wanted).collect();
+        self.addresses_wanted.store(wanted - candidates.len(), Ordering::Relaxed);
+        if !candidates.is_empty() {
+            gossip.try_send(Heard { from: self.address, candidates }).ok();
         }
     }
 
@@ -420,6 +464,7 @@ impl Shared {
     fn encode(&self, outgoing: Outgoing, out: &mut Vec<u8>) {
         match outgoing {
             Outgoing::Pong(nonce) => NetworkMessage::Pong(nonce).encode_framed(self.magic, out),
+            Outgoing::GetAddr => NetworkMessage::GetAddr.encode_framed(self.magic, out),
             Outgoing::Request(request, registered) => {
                 let message = request.to_message();
                 let kind = request.kind();

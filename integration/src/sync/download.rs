@@ -394,7 +394,7 @@ impl<'a> ListDownload<'a> {
                 );
                 for liar in liars {
                     tracing::info!(peer = %liar, "disconnecting: another copy of its answer verifies");
-                    self.peers.disconnect(liar);
+                    self.peers.ban(liar);
                 }
                 Ok(())
             }

@@ -1,5 +1,6 @@
 //! A sync from start to end.
 
+mod contacts;
 mod download;
 mod failure;
 mod follow;

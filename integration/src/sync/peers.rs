@@ -13,10 +13,12 @@ use spv_scheduler::{Conditions, TokenBuckets};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::contacts::Contacts;
 use super::io::Io;
 use super::peer_report::{Outcome, PeerReport};
 use super::recovering::Recovering;
 use crate::config::Settings;
+use crate::discovery::{Deed, Discovery};
 use crate::peer::{
     Announcement, Answer, ConnectError, ConnectionSetup, DisconnectReason, Pool, PoolConfig, PoolEvent,
     PoolTransport, Request, RequestError, RequestKind,
@@ -27,6 +29,15 @@ const HOPELESS_AFTER: u32 = 3;
 
 /// Once the first peer has greeted, the others get this long at least before a sync may end without having heard them.
 const MIN_GRACE: Duration = Duration::from_millis(20);
+
+/// A node that has refused as often, and served nothing, is of no use.
+const REFUSES_ALL_AFTER: u64 = 4;
+
+/// Reports that are kept of nodes that come and go.
+const MAX_REPORTS: usize = 128;
+
+/// Messages with addresses that may wait to be read.
+const GOSSIP_CAPACITY: usize = 16;
 
 /// The peers of a sync: connections, slots, measurements, and what each of them did.
 #[derive(Debug)]
@@ -69,14 +80,14 @@ pub(crate) type Executed =
     Result<Completed<SocketAddr, Answer>, ExecuteError<SocketAddr, Answer, RequestError>>;
 
 impl Peers {
-    /// Starts connecting to the configured addresses, and has new blocks announced where that is wanted. The returned future follows the connections and has to be
-    /// polled for as long as the peers are used.
+    /// Starts connecting to the contacts, and has new blocks announced where that is wanted. The returned future follows
+    /// the connections and has to be polled for as long as the peers are used.
     ///
     /// # Errors
     /// When a setting is out of range.
-    pub(crate) fn start(
+    pub(super) fn start(
         params: &ChainParams,
-        addresses: &[SocketAddr],
+        Contacts { fixed, discovery }: Contacts,
         start_height: u32,
         settings: &Settings,
         io: &Io,
@@ -84,6 +95,12 @@ impl Peers {
     ) -> Result<(Arc<Self>, impl Future<Output = ()> + use<>), crate::config::ConfigError> {
         let monitor = Monitor::new(settings.netmon.clone())?;
         let mut rng = io.rng();
+        let (gossip, discovery) = discovery
+            .map(|discovery| {
+                let (gossip, heard) = mpsc::channel(GOSSIP_CAPACITY);
+                (gossip, (discovery, heard))
+            })
+            .unzip();
         let setup = ConnectionSetup {
             params: params.clone(),
             start_height,
@@ -91,6 +108,7 @@ impl Peers {
             connector: io.connector.clone(),
             monitor,
             announcements,
+            gossip,
         };
         let pool_config = PoolConfig {
             setup,
@@ -98,15 +116,16 @@ impl Peers {
             reconnect_cap: settings.reconnect_cap,
             seed: rng.u64(..),
             rates: Mutex::new(TokenBuckets::new(&settings.peer_rate)?),
+            discovery,
         };
-        let (pool, events) = Pool::start(addresses, pool_config);
+        let (pool, events) = Pool::start(&fixed, pool_config);
         let executor = Executor::with_selector(
             PoolTransport::new(pool.clone()),
             ExpectedCompletion::new(rng.u64(..)),
             settings.executor.clone(),
         )?;
         let recovery = Recovering::new(settings.recovery.clone(), rng.u64(..))?;
-        let reports = addresses.iter().map(|&address| (address, PeerReport::default())).collect();
+        let reports = fixed.into_iter().map(|address| (address, PeerReport::default())).collect();
         let peers = Arc::new(Self {
             executor,
             pool,
@@ -152,8 +171,11 @@ impl Peers {
         let deserted = *self.deserted.lock();
         let Some(since) = deserted.since else { return false };
         let never_useful = |report: &PeerReport| report.connect_failures >= HOPELESS_AFTER;
-        since.elapsed() >= self.patience
-            || deserted.from_the_start && self.reports.lock().values().all(never_useful)
+        let nobody_left = || match self.pool.discovery() {
+            Some(discovery) => discovery.is_hopeless(),
+            None => self.reports.lock().values().all(never_useful),
+        };
+        since.elapsed() >= self.patience || deserted.from_the_start && nobody_left()
     }
 
     /// Resolves when patience ends; never while somebody can be asked.
@@ -198,9 +220,12 @@ impl Peers {
         changed.wait_for(|_| self.first_greeted.lock().is_some()).await.ok();
         let first = self.first_greeted.lock().unwrap_or(self.started);
         let grace = ((first - self.started) / 4).max(MIN_GRACE);
-        let everybody = self.reports.lock().len();
+        let everybody = match self.pool.discovery() {
+            Some(discovery) => discovery.expected(),
+            None => self.reports.lock().len(),
+        };
         // Elapses when some peer does not come in time. Whoever comes later joins in what is left.
-        tokio::time::timeout_at(first + grace, changed.wait_for(|&greeted| greeted == everybody)).await.ok();
+        tokio::time::timeout_at(first + grace, changed.wait_for(|&greeted| greeted >= everybody)).await.ok();
     }
 
     /// Notified whenever a peer comes, is proven or goes, or an attempt to connect fails. The number of those that have
@@ -303,6 +328,41 @@ impl Peers {
         if outcome == Outcome::AcceptedHeaders {
             self.recovery.lock().on_success(&peer, now());
         }
+        if let Some(discovery) = self.pool.discovery() {
+            self.remember(discovery, peer, outcome);
+        }
+    }
+
+    /// Puts an outcome on the record that outlasts this sync.
+    fn remember(&self, discovery: &Discovery, peer: SocketAddr, outcome: Outcome) {
+        let deed = match outcome {
+            Outcome::Accepted | Outcome::AcceptedHeaders => Deed::Served,
+            Outcome::Failed(FailureKind::Refused) => Deed::Refused,
+            Outcome::Failed(FailureKind::Timeout | FailureKind::Invalid) | Outcome::Invalid => Deed::Failed,
+            Outcome::Refuted => Deed::Lied,
+            // Not about what the node does, or known already.
+            Outcome::Redundant | Outcome::Failed(_) => return,
+        };
+        discovery.record(&peer, deed);
+        let refuses_all = deed == Deed::Refused
+            && self
+                .reports
+                .lock()
+                .get(&peer)
+                .is_some_and(|report| report.accepted == 0 && report.refused >= REFUSES_ALL_AFTER);
+        if refuses_all && discovery.refuses(&peer) {
+            tracing::info!(%peer, "disconnecting: refuses everything");
+            self.disconnect(peer);
+        }
+    }
+
+    /// A chain of this height was verified. Ends connections to nodes that are far behind it, where others can be had.
+    pub(crate) fn verified_height(&self, height: u32) {
+        let behind = self.pool.discovery().map(|discovery| discovery.verified(height)).unwrap_or_default();
+        for peer in behind {
+            tracing::info!(%peer, "disconnecting: far behind");
+            self.disconnect(peer);
+        }
     }
 
     /// The recovery policy.
@@ -335,6 +395,15 @@ impl Peers {
         let connected = self.connected();
         let recovery = self.recovery.lock();
         !connected.is_empty() && connected.iter().all(|peer| recovery.exhausted(peer))
+    }
+
+    /// Closes the connection to a peer that sent something wrong. One that is configured is connected anew after a while,
+    /// others are avoided for much longer.
+    pub(crate) fn ban(&self, peer: SocketAddr) {
+        if let Some(discovery) = self.pool.discovery() {
+            discovery.lied(&peer);
+        }
+        self.disconnect(peer);
     }
 
     /// Closes the connection to a peer; it is connected anew after a while.
@@ -377,6 +446,8 @@ impl Peers {
     async fn follow(self: Arc<Self>, mut events: mpsc::Receiver<PoolEvent>) {
         while let Some(event) = events.recv().await {
             match event {
+                // It may greet any moment, see `all_unproven`.
+                PoolEvent::Trying { address } => self.with_report(address, |_| {}),
                 PoolEvent::Up { address, info } => {
                     tracing::debug!(peer = %address, version = info.version, agent = info.user_agent, "connected");
                     self.recovery.lock().on_reconnect(&address);
@@ -405,6 +476,7 @@ impl Peers {
                     self.note_loads();
                     self.executor.remove_peer(&address);
                     self.failed_to_connect(address, &error);
+                    self.forget_passers_by();
                 }
             }
             self.deserted.lock().update(self.connected().len());
@@ -416,6 +488,22 @@ impl Peers {
         self.with_report(address, |report| {
             report.connect_failures += 1;
             report.trouble = Some(error.to_string());
+        });
+    }
+
+    /// Drops reports of nodes that were found and could not be used, oldest addresses first: there may be any number of
+    /// them, and what they did is on record elsewhere.
+    fn forget_passers_by(&self) {
+        let Some(discovery) = self.pool.discovery() else { return };
+        let present: BTreeSet<SocketAddr> = self.greeted().into_iter().collect();
+        let mut reports = self.reports.lock();
+        let mut surplus = reports.len().saturating_sub(MAX_REPORTS);
+        reports.retain(|address, report| {
+            let is_kept = discovery.is_fixed(address) || present.contains(address);
+            let is_empty = report.requests == 0 && report.connect_failures > 0;
+            let is_surplus = !is_kept && surplus > 0;
+            surplus -= usize::from(is_surplus);
+            is_kept || !is_empty && !is_surplus
         });
     }
 

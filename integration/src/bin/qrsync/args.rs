@@ -57,6 +57,12 @@ pub(crate) enum Command {
   qrsync signer instantsend --request-id ID --cycle-hash HASH
   qrsync signer platform --quorum-hash HASH --height 2240504")]
     Signer(SignerArgs),
+    /// Nodes that are remembered: how good they are, and who is banned
+    #[command(after_help = "Examples:
+  qrsync peers --json
+  qrsync peers ban 203.0.113.5:9999 --hours 72
+  qrsync peers unban 203.0.113.5:9999")]
+    Peers(PeersArgs),
     /// The configuration
     Config(ConfigArgs),
     /// Shell completions
@@ -140,6 +146,9 @@ pub(crate) struct SyncArgs {
     /// Node to ask; repeat for several [default: the network's DNS seeds]
     #[arg(long = "peer", value_name = "HOST:PORT", env = "QRSYNC_PEERS", value_delimiter = ',')]
     peers: Vec<String>,
+    /// With --peer: look for further nodes too, those that are remembered and those that other nodes name
+    #[arg(long)]
+    discover: bool,
     /// Sync every cycle's list from this height on [default: what is needed at the tip]
     #[arg(long, value_name = "HEIGHT")]
     from: Option<u32>,
@@ -163,6 +172,7 @@ impl SyncArgs {
         if !self.peers.is_empty() {
             config.peers.clone_from(&self.peers);
         }
+        config.discover |= self.discover;
         config.from = self.from.or(config.from);
         config.metrics_listen = self.metrics_listen.or(config.metrics_listen);
         config.sync.verify_quorums &= !self.skip_quorum_signatures;
@@ -331,6 +341,36 @@ pub(crate) struct QuorumArgs {
     pub(crate) hash: dashcore::QuorumHash,
     #[command(flatten)]
     pub(crate) query: QueryArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct PeersArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<PeersCommand>,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PeersCommand {
+    /// Do not connect to a node for a while, unless it is given with --peer
+    Ban {
+        /// Its IP address and port
+        address: SocketAddr,
+        /// For how long, in hours
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=720))]
+        hours: u32,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// End a ban
+    Unban {
+        /// Its IP address and port
+        address: SocketAddr,
+        #[command(flatten)]
+        data: DataArgs,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod exit;
 mod masternodes;
 mod network_flags;
 mod output;
+mod peers;
 mod progress;
 mod query;
 mod quorums;
@@ -50,6 +51,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Quorums(args) => in_runtime(quorums::quorums(args)),
         Command::Quorum(args) => in_runtime(quorums::quorum(args)),
         Command::Signer(args) => in_runtime(signer::run(args)),
+        Command::Peers(args) => peers::run(args),
         Command::Config(args) => config::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,0 +1,82 @@
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::json;
+use spv_integration::discovery::{KnownPeer, ban, known_peers, unban};
+
+use crate::args::{PeersArgs, PeersCommand};
+use crate::exit::Exit;
+use crate::{output, query};
+
+pub(crate) fn run(args: PeersArgs) -> anyhow::Result<Exit> {
+    match args.command {
+        None => {
+            let peers = known_peers(query::open(&args.data)?.store())?;
+            if args.data.json {
+                output::json(&json!({ "peers": peers }))?
+            } else {
+                output::text(&table(&peers))?
+            }
+        }
+        Some(PeersCommand::Ban { address, hours, data }) => {
+            let length = Duration::from_secs(u64::from(hours) * 3_600);
+            ban(query::open(&data)?.store(), address, length)?;
+            if data.json {
+                output::json(&json!({ "address": address, "ban_seconds": length.as_secs() }))?;
+            } else {
+                output::text(&format!("{address} is banned for {hours} hours"))?;
+            }
+        }
+        Some(PeersCommand::Unban { address, data }) => {
+            let was_banned = unban(query::open(&data)?.store(), address)?;
+            if data.json {
+                output::json(&json!({ "address": address, "was_banned": was_banned }))?;
+            } else {
+                let what = if was_banned { "is banned no more" } else { "was not banned" };
+                output::text(&format!("{address} {what}"))?;
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn table(peers: &[KnownPeer]) -> String {
+    let banned = peers.iter().filter(|peer| peer.ban.is_some()).count();
+    let mut text = format!("{} nodes known, {banned} of them banned\n", peers.len());
+    if !peers.is_empty() {
+        let header = ("address", "score", "served", "refused", "failed", "wrong", "unreachable", "rtt");
+        let (address, score, served, refused, failed, wrong, unreachable, rtt) = header;
+        line(
+            &mut text,
+            format_args!(
+                "{address:<47} {score:>5} {served:>7} {refused:>7} {failed:>7} {wrong:>5} {unreachable:>11} {rtt:>9}"
+            ),
+        );
+    }
+    for KnownPeer { address, score, ban, ban_seconds, record } in peers {
+        let rtt = record.rtt.map_or_else(|| "-".to_owned(), |rtt| format!("{} ms", rtt.as_millis()));
+        let ban = ban.zip(*ban_seconds).map_or_else(String::new, |(reason, seconds)| {
+            let hours = seconds.div_ceil(3_600);
+            format!("  banned ({}) for {hours} h", reason.as_str())
+        });
+        line(
+            &mut text,
+            format_args!(
+                "{:<47} {score:>5.2} {:>7} {:>7} {:>7} {:>5} {:>11} {rtt:>9}{ban}",
+                address.to_string(),
+                record.served,
+                record.refused,
+                record.failed,
+                record.lied,
+                record.failures,
+            ),
+        );
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    writeln!(text, "{line}").ok();
+}
