@@ -1,20 +1,23 @@
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
 use super::config::LONGEST_BAN;
 use crate::clock::UnixTime;
 
 /// What is known of the node at one address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PeerRecord {
     /// Who told of it.
     pub source: Source,
-    /// When others last saw it, as far as we were told. Times are since 1970.
+    /// When others last saw it, as far as we were told. Times are since 1970, in JSON in seconds.
+    #[serde(serialize_with = "seconds")]
     pub seen: UnixTime,
     /// When we last tried to connect.
+    #[serde(serialize_with = "optional_seconds")]
     pub tried: Option<UnixTime>,
     /// When it last answered us.
+    #[serde(serialize_with = "optional_seconds")]
     pub succeeded: Option<UnixTime>,
     /// Attempts to connect that failed in a row.
     pub failures: u32,
@@ -27,14 +30,16 @@ pub struct PeerRecord {
     pub failed: u32,
     /// Answers that were shown to be wrong.
     pub lied: u32,
-    /// Round trip.
+    /// Round trip; in JSON `rtt_ms`, in milliseconds.
+    #[serde(rename = "rtt_ms", serialize_with = "optional_milliseconds")]
     pub rtt: Option<Duration>,
-    /// Why and for how long it is avoided.
+    /// Why and for how long it is avoided. Left out of JSON.
+    #[serde(skip)]
     pub ban: Option<Ban>,
 }
 
 /// Who told of an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The configuration.
@@ -46,7 +51,7 @@ pub enum Source {
 }
 
 /// A node is not connected to for a while.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ban {
     /// Until when.
     pub until: UnixTime,
@@ -55,7 +60,7 @@ pub struct Ban {
 }
 
 /// Why a node is avoided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BanReason {
@@ -162,6 +167,18 @@ impl PeerRecord {
         self.ban = self.ban_at(now).map(|ban| Ban { until: ban.until.min(now + LONGEST_BAN), ..ban });
         self
     }
+}
+
+fn seconds<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(time.as_secs())
+}
+
+fn optional_seconds<S: Serializer>(time: &Option<UnixTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs()).serialize(serializer)
+}
+
+fn optional_milliseconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64() * 1e3).serialize(serializer)
 }
 
 /// Counts of answers are halved above.

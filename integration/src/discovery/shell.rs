@@ -56,7 +56,9 @@ struct State {
     up: BTreeMap<SocketAddr, (UnixTime, u32)>,
     /// Height of the best verified chain.
     height: u32,
+    /// When the seeds were last asked, and whether they still are.
     seeds_at: Option<UnixTime>,
+    asking_seeds: bool,
     /// Whether there is something to be written down, and whether that should not wait.
     changed: bool,
     urgent: bool,
@@ -117,6 +119,7 @@ impl Discovery {
             up: BTreeMap::new(),
             height: store.tip()?.map_or(0, |(height, _)| height),
             seeds_at: None,
+            asking_seeds: false,
             changed: true,
             urgent: false,
         };
@@ -138,7 +141,7 @@ impl Discovery {
     /// Whether all that is known was tried in vain, again and again.
     pub(crate) fn is_hopeless(&self) -> bool {
         let state = self.state.lock();
-        state.up.is_empty() && state.table.usable(self.clock.now()) == 0
+        state.up.is_empty() && !state.asking_seeds && state.table.usable(self.clock.now()) == 0
     }
 
     /// Whether the configuration asks for a connection to this address.
@@ -263,11 +266,12 @@ impl Discovery {
                 candidate.services & service_flags::NETWORK != 0
                     && is_acceptable(&candidate.address, &self.params)
             });
-            let learnt = serving.filter(|candidate| {
+            let mut learnt = 0;
+            for candidate in serving {
                 let seen = Duration::from_secs(candidate.time.into());
-                table.learn(candidate.address, source, seen, now, rng)
-            });
-            tracing::debug!(peer = %heard.from, addresses = learnt.count(), "learnt");
+                learnt += usize::from(table.learn(candidate.address, source, seen, now, rng));
+            }
+            tracing::debug!(peer = %heard.from, addresses = learnt, "learnt");
         });
     }
 
@@ -287,6 +291,7 @@ impl Discovery {
         let is_needed = state.table.usable(now) < 2 * self.config.target_peers;
         if is_due && is_needed {
             state.seeds_at = Some(now);
+            state.asking_seeds = true;
         }
         is_due && is_needed
     }
@@ -301,7 +306,9 @@ impl Discovery {
     pub(crate) async fn ask_seeds(&self) -> Result<(), LookupFailed> {
         let named = |seed: &&str| format!("{seed}:{}", self.params.default_port);
         let seeds = self.params.dns_seeds.iter().map(named).collect();
-        let found = look_up(seeds, self.config.seed_timeout).await?;
+        let found = look_up(seeds, self.config.seed_timeout).await;
+        self.state.lock().asking_seeds = false;
+        let found = found?;
         self.with(|state, now| {
             let State { table, rng, .. } = state;
             for address in found.into_iter().filter(|address| is_acceptable(address, &self.params)) {
@@ -358,3 +365,6 @@ impl Discovery {
 
 /// With as many others, one that is of no use is given up although nobody is known to take its place.
 const MIN_PEERS: usize = 3;
+
+#[cfg(test)]
+mod tests;

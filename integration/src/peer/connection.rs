@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -8,7 +8,6 @@ use dashcore::ChainParams;
 use dashcore::network::framing::{Frame, FrameDecoder, FrameError};
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_blockdata::Inventory;
-use dashcore::network::message_network::Address;
 use parking_lot::Mutex;
 use spv_correlation::{Correlator, Delivery, RegisterError, Ticket, Verdict};
 use spv_netmon::Monitor;
@@ -20,11 +19,12 @@ use tokio_util::task::TaskTracker;
 
 use super::announcement::{Announcement, News};
 use super::connector::{Connector, Stream};
+use super::gossip::Gossip;
 use super::handshake::{ConnectError, Greeting, PeerInfo, greet};
 use super::request::{Answer, Request, RequestKind};
 use super::transport::RequestError;
 use crate::clock;
-use crate::discovery::{Candidate, Heard};
+use crate::discovery::Heard;
 use crate::metrics;
 
 /// Requests that may wait for the writing task; the executor's cap per peer keeps it far below.
@@ -32,9 +32,6 @@ const OUTGOING_CAPACITY: usize = 16;
 
 /// Bytes asked of the socket at a time.
 const READ_CHUNK: usize = 64 * 1024;
-
-/// Addresses that are taken from one node, which is what an answer to `getaddr` may hold.
-const MAX_ADDRESSES: usize = 1_000;
 
 /// What connections need to know.
 #[derive(Debug, Clone)]
@@ -107,9 +104,7 @@ struct Shared {
     correlator: Correlator<Request>,
     monitor: Monitor<SocketAddr, RequestKind>,
     announcements: Option<mpsc::Sender<Announcement>>,
-    gossip: Option<mpsc::Sender<Heard>>,
-    /// Addresses that are still taken from this node: none unless it was asked.
-    addresses_wanted: AtomicUsize,
+    gossip: Gossip,
     rng: Mutex<fastrand::Rng>,
     outgoing: mpsc::Sender<Outgoing>,
     closing: CancellationToken,
@@ -182,8 +177,7 @@ impl Connection {
             correlator,
             monitor: monitor.clone(),
             announcements: announcements.clone(),
-            gossip: gossip.clone(),
-            addresses_wanted: AtomicUsize::new(0),
+            gossip: Gossip::new(address, gossip.clone()),
             rng: Mutex::new(rng),
             outgoing,
             closing: CancellationToken::new(),
@@ -240,7 +234,7 @@ impl Connection {
 
     /// Asks for addresses of other nodes, which come whenever the node likes. To be called once: a node answers once.
     pub(crate) fn ask_for_addresses(&self) {
-        self.shared.addresses_wanted.store(MAX_ADDRESSES, Ordering::Relaxed);
+        self.shared.gossip.ask();
         // Where there is no place, so much is going on that there are peers enough.
         self.shared.outgoing.try_send(Outgoing::GetAddr).ok();
     }
@@ -367,16 +361,8 @@ impl Shared {
                 });
                 newest.into_iter().for_each(|hash| self.announce(News::Block(hash)));
             }
-            Ok(Some(NetworkMessage::Addr(entries))) => self.on_addresses(entries.iter().map(|entry| {
-                let Address { services, address } = entry.address;
-                Candidate { address, services, time: entry.time }
-            })),
-            Ok(Some(NetworkMessage::AddrV2(entries))) => {
-                self.on_addresses(entries.iter().filter_map(|entry| {
-                    let address = entry.socket_addr()?;
-                    Some(Candidate { address, services: entry.services, time: entry.time })
-                }));
-            }
+            Ok(Some(NetworkMessage::Addr(entries))) => self.gossip.on_addr(&entries),
+            Ok(Some(NetworkMessage::AddrV2(entries))) => self.gossip.on_addrv2(&entries),
             Ok(_) => {}
             Err(error) => {
                 tracing::debug!(peer = %self.address, command = %frame.command, %error, "undecodable");
@@ -388,18 +374,6 @@ impl Shared {
     fn announce(&self, news: News) {
         if let Some(announcements) = &self.announcements {
             announcements.try_send(Announcement { peer: self.address, news }).ok();
-        }
-    }
-
-    /// Passes on addresses, as many as were asked for; nodes go on to send those that they hear of.
-    fn on_addresses(&self, candidates: impl Iterator<Item = Candidate>) {
-        let Some(gossip) = &self.gossip else { return };
-        // Only the reading task comes here.
-        let wanted = self.addresses_wanted.load(Ordering::Relaxed);
-        let candidates: Vec<Candidate> = candidates.take(wanted).collect();
-        self.addresses_wanted.store(wanted - candidates.len(), Ordering::Relaxed);
-        if !candidates.is_empty() {
-            gossip.try_send(Heard { from: self.address, candidates }).ok();
         }
     }
 

@@ -249,6 +249,10 @@ impl Pool {
             () = stopping.cancelled() => {}
             () = fill => {}
         }
+        // What has come by now is not to be lost.
+        while let Ok(heard) = heard.try_recv() {
+            discovery.heard(heard);
+        }
         let found: Vec<SocketAddr> = self.connections.iter().map(|entry| *entry.key()).collect();
         found.iter().filter(|address| !discovery.is_fixed(address)).for_each(|address| self.let_go(address));
         discovery.save().await;

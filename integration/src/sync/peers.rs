@@ -30,8 +30,9 @@ const HOPELESS_AFTER: u32 = 3;
 /// Once the first peer has greeted, the others get this long at least before a sync may end without having heard them.
 const MIN_GRACE: Duration = Duration::from_millis(20);
 
-/// A node that has refused as often, and served nothing, is of no use.
-const REFUSES_ALL_AFTER: u64 = 4;
+/// A node that has refused as often, and served nothing, is of no use. It is asked less and less, so there is no waiting
+/// for more.
+const REFUSES_ALL_AFTER: u64 = 2;
 
 /// Reports that are kept of nodes that come and go.
 const MAX_REPORTS: usize = 128;
@@ -491,8 +492,8 @@ impl Peers {
         });
     }
 
-    /// Drops reports of nodes that were found and could not be used, oldest addresses first: there may be any number of
-    /// them, and what they did is on record elsewhere.
+    /// Drops reports of nodes that were found and could not be used, and of others where there are too many: any number
+    /// may come and go, and what they did is on record elsewhere.
     fn forget_passers_by(&self) {
         let Some(discovery) = self.pool.discovery() else { return };
         let present: BTreeSet<SocketAddr> = self.greeted().into_iter().collect();
