@@ -12,6 +12,7 @@ mod run;
 mod summary;
 
 pub use crate::peer::{Connector, Stream};
+pub(crate) use download::REPLACEMENTS;
 pub use failure::DownloadFailure;
 pub use io::{Io, Verification};
 pub(crate) use peer_report::Outcome;
