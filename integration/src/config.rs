@@ -75,7 +75,8 @@ pub struct Settings {
     /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 64; at least
     /// 1. Bounds memory to as many answers.
     pub window: usize,
-    /// Limit for connecting, handshake and first pong together. Default 5 s.
+    /// Limit for connecting, handshake and first pong together. Default 5 s. A node that has greeted is asked for headers
+    /// before its first pong, but for nothing else.
     #[serde(with = "humantime_serde")]
     pub handshake_timeout: Duration,
     /// Time between two pings on an idle connection. Default 10 s.

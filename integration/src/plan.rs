@@ -441,8 +441,8 @@ mod tests {
             let from = tip - 6 * cycle;
             let plan = Plan::new(&params, &chain, from, &held).with_lists_for_tip(&params, &chain, &held);
             assert_sound(&plan, &held);
-            // Three at a time, so that a dozen or so nodes make it one round.
-            assert!(plan.works.len() <= 38, "{} requests at {tip}", plan.works.len());
+            // Three at a time, so that eleven nodes make it one round.
+            assert!(plan.works.len() <= 33, "{} requests at {tip}", plan.works.len());
             let lists: BTreeSet<u32> = plan.heights.iter().copied().collect();
             let served = plan.works.iter().flat_map(|work| &work.cycles);
             let snapshots: BTreeSet<u32> = served.map(|block| block.height + WORK_BLOCK_OFFSET).collect();

@@ -1,5 +1,9 @@
 //! From the first SYN to a synced tip in four round trips: connect, handshake, headers, lists.
-#![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a step that fails fails its test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a step that fails fails its test, a skipped test says so"
+)]
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -185,7 +189,12 @@ async fn thirty_missing_lists_cost_no_further_round_trip() {
 #[tokio::test(start_paused = true)]
 async fn a_generated_chain_takes_no_more() {
     for seed in 0..4 {
-        let world = Arc::new(World::generate(&GeneratedSpec { masternodes: 24, cycles: 20, seed }));
+        let world = Arc::new(World::generate(&GeneratedSpec {
+            masternodes: 24,
+            cycles: 20,
+            seed,
+            ..GeneratedSpec::default()
+        }));
         let from = world.tip() - 5 * world.params().rotated().dkg_interval;
         let run = ColdStart::run(&world, world.params(), peers(5), Wanted::Lists { from }).await;
         run.assert_synced_within(PROMISE);
@@ -222,7 +231,12 @@ async fn a_peer_that_falls_silent_costs_no_more_than_its_grace() {
 
 #[tokio::test(start_paused = true)]
 async fn lists_wait_for_a_peer_that_claims_more_and_are_asked_for_once() {
-    let world = Arc::new(World::generate(&GeneratedSpec { masternodes: 24, cycles: 20, seed: 1 }));
+    let world = Arc::new(World::generate(&GeneratedSpec {
+        masternodes: 24,
+        cycles: 20,
+        seed: 1,
+        ..GeneratedSpec::default()
+    }));
     let mut peers = peers(3);
     for peer in &mut peers[1..] {
         (peer.rtt, peer.tip) = (RTT.mul_f64(0.8), Some(world.tip() - 30));
@@ -238,7 +252,12 @@ async fn lists_wait_for_a_peer_that_claims_more_and_are_asked_for_once() {
 /// It greets when those that were first to answer are at work on lists, so what it claims is not known before.
 #[tokio::test(start_paused = true)]
 async fn a_longer_chain_that_turns_up_is_brought_as_if_it_had_been_known() {
-    let world = Arc::new(World::generate(&GeneratedSpec { masternodes: 24, cycles: 20, seed: 1 }));
+    let world = Arc::new(World::generate(&GeneratedSpec {
+        masternodes: 24,
+        cycles: 20,
+        seed: 1,
+        ..GeneratedSpec::default()
+    }));
     let wanted = Wanted::Lists { from: world.tip() - 120 };
     let mut mixed = peers(3);
     mixed[0].rtt = RTT.mul_f64(1.35);
@@ -256,8 +275,14 @@ async fn a_longer_chain_that_turns_up_is_brought_as_if_it_had_been_known() {
 /// Its nodes greet while lists of the lighter one are under way.
 #[tokio::test(start_paused = true)]
 async fn a_heavier_branch_that_turns_up_replaces_what_was_begun() {
-    let [lighter, heavier] = [(16, 1), (20, 2)]
-        .map(|(cycles, seed)| Arc::new(World::generate(&GeneratedSpec { masternodes: 24, cycles, seed })));
+    let [lighter, heavier] = [(16, 1), (20, 2)].map(|(cycles, seed)| {
+        Arc::new(World::generate(&GeneratedSpec {
+            masternodes: 24,
+            cycles,
+            seed,
+            ..GeneratedSpec::default()
+        }))
+    });
     let wanted = Wanted::Lists { from: 100 };
     let service_time = Duration::from_millis(40);
     let [near, far] = [0.75, 1.35].map(|rtt| {

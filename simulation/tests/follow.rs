@@ -18,7 +18,7 @@ fn allocated() -> u64 {
 #[test]
 fn a_day_at_the_tip_leaves_what_a_fresh_sync_finds_and_nothing_else() {
     let followed = follow(1, 1, allocated).unwrap();
-    assert_eq!(followed.checks.len(), 3);
+    assert_eq!((followed.checks.len(), followed.failed_steps), (3, 0));
     assert_eq!(followed.rolled_back, [1, 5, 2, 6, 3, 7]);
     for check in &followed.checks {
         assert!(check.compared > 5);

@@ -90,10 +90,8 @@ impl Recent {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod tests {
-    #![cfg(feature = "cli")]
-
     use dashcore::Network;
     use futures::FutureExt;
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};

@@ -68,7 +68,7 @@ impl HeaderDownload {
                     asked.push(self.ask_peer(peer, found.locator()));
                 }
                 chain = Arc::new(found);
-                tips.publish(chain.clone());
+                tips.publish(&chain);
                 next_poll = Instant::now() + poll;
             }
         }

@@ -81,6 +81,27 @@ fn stored_heights(store: &Store) -> Vec<u32> {
 }
 
 #[test]
+fn lists_of_a_branch_that_was_left_are_not_stored() {
+    let (_directory, store) = filled(&WORLD);
+    let other = world(2, 2);
+    let rows =
+        [(&*WORLD, 100), (&other, 150)].map(|(world, height)| ListRow::whole(diff(world, 0, height), height));
+    store.save_lists(&rows).unwrap();
+    assert_eq!(stored_heights(&store), [100]);
+}
+
+#[test]
+fn lists_are_dropped_unless_others_need_them() {
+    let (_directory, store) = filled(&WORLD);
+    save_some_lists(&store, &WORLD);
+    store.drop_lists(&BTreeSet::from([150, 200, 999])).unwrap();
+    assert_eq!(stored_heights(&store), [100, 150, 180], "180 is based on 150");
+    store.drop_lists(&BTreeSet::from([150, 180])).unwrap();
+    assert_eq!(stored_heights(&store), [100]);
+    assert!(store.state(WORLD.params(), 100).unwrap().is_some());
+}
+
+#[test]
 fn a_new_store_is_empty_and_keeps_its_network() {
     let directory = tempfile::tempdir().unwrap();
     let below = directory.path().join("several/levels");

@@ -64,8 +64,7 @@ pub async fn follow_with(
     let _done = progress.done_on_drop();
     config.sync.validate()?;
     let addresses = addresses(config, params).await?;
-    let stored = blocking(&store, params, |store, params| store.chain(params)).await?;
-    let start_height = stored.as_ref().map_or(0, HeaderChain::tip_height);
+    let start_height = store.tip()?.map_or(0, |(height, _)| height);
     let (announcements, news) = peer::announcements();
     let (peers, keep_up) =
         Peers::start(params, &addresses, start_height, &config.sync, io, Some(announcements))?;
@@ -89,7 +88,7 @@ pub async fn follow_with(
     };
     let followed = tokio::select! {
         biased;
-        followed = follower.follow(stored, news) => followed,
+        followed = follower.follow(news) => followed,
         () = keep_up => unreachable!("the pool outlives the sync"),
     };
     peers.stop().await;
@@ -115,14 +114,10 @@ struct Follower<'a, F> {
 }
 
 impl<F: FnMut(&Step)> Follower<'_, F> {
-    async fn follow(
-        &mut self,
-        stored: Option<HeaderChain>,
-        news: mpsc::Receiver<peer::Announcement>,
-    ) -> Result<(), SyncError> {
-        let start = self.catch_up(stored).await?;
+    async fn follow(&mut self, news: mpsc::Receiver<peer::Announcement>) -> Result<(), SyncError> {
+        let start = self.catch_up().await?;
         let tips = Tips::new();
-        tips.publish(start.clone());
+        tips.publish(&start);
         // Whatever is known is to be worked on at once.
         tips.settle(Ok(()));
         let download = HeaderDownload::new(&self.session.params, self.session.peers.clone());
@@ -138,14 +133,14 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
     }
 
     /// Syncs until there is a chain to follow, however that ends otherwise.
-    async fn catch_up(&mut self, mut stored: Option<HeaderChain>) -> Result<Arc<HeaderChain>, SyncError> {
+    async fn catch_up(&mut self) -> Result<Arc<HeaderChain>, SyncError> {
         loop {
-            let from = stored.clone();
-            let summary = self.session.run(async |run| run.run(from).await, self.cancel).await?;
+            let summary = self.session.run(async |run| run.run().await, self.cancel).await?;
             let session = &self.session;
-            stored = blocking(&session.store, &session.params, |store, params| store.chain(params)).await?;
+            let stored =
+                blocking(&session.store, &session.params, |store, params| store.chain(params)).await?;
             let has_begun = summary.state != EndState::NoCapablePeer;
-            let chain = stored.clone().map(Arc::new).filter(|_| has_begun);
+            let chain = stored.map(Arc::new).filter(|_| has_begun);
             self.ended(summary, chain.clone()).await?;
             match chain {
                 Some(chain) => return Ok(chain),

@@ -11,12 +11,12 @@ use crate::metrics;
 /// What a sync is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
-    /// Waiting for the first peers.
+    /// Waiting for the first peer.
     #[default]
     Connecting,
     /// Bringing the header chain to the tip.
     Headers,
-    /// Downloading and proving lists.
+    /// Downloading and proving lists, while other peers are still being asked for headers.
     Lists,
     /// Proving quorums by their signatures, and downloading what that needs.
     Quorums,

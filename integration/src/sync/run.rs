@@ -99,8 +99,7 @@ pub async fn sync_with(
     let _done = progress.done_on_drop();
     config.sync.validate()?;
     let addresses = addresses(config, params).await?;
-    let stored = blocking(&store, params, |store, params| store.chain(params)).await?;
-    let start_height = stored.as_ref().map_or(0, HeaderChain::tip_height);
+    let start_height = store.tip()?.map_or(0, |(height, _)| height);
     let (peers, keep_up) = Peers::start(params, &addresses, start_height, &config.sync, io, None)?;
     let session = Session {
         config,
@@ -112,7 +111,7 @@ pub async fn sync_with(
     };
     let summary = tokio::select! {
         biased;
-        summary = session.run(async |run| run.run(stored).await, cancel) => summary,
+        summary = session.run(async |run| run.run().await, cancel) => summary,
         () = keep_up => unreachable!("the pool outlives the sync"),
     };
     peers.stop().await;
@@ -164,10 +163,12 @@ impl Reached {
 
 impl Run<'_> {
     /// Syncs from what is stored to the tip.
-    pub(super) async fn run(&self, stored: Option<HeaderChain>) -> Result<Summary, SyncError> {
+    pub(super) async fn run(&self) -> Result<Summary, SyncError> {
         self.progress.enter(Phase::Connecting);
-        let ready = self.peers.ready().await;
-        let connect = self.started.elapsed();
+        let connected = async { (self.peers.ready().await, self.started.elapsed()) };
+        let load = blocking(&self.store, &self.params, |store, params| store.chain(params));
+        let ((ready, connect), stored) = tokio::join!(connected, load);
+        let stored = stored?;
         let claimed = self.peers.claimed_height();
         self.progress.claimed_height(claimed);
         let (start, stored) = self.starting_chain(claimed, stored);
@@ -221,7 +222,7 @@ impl Run<'_> {
             };
             let on_tip = |chain: &HeaderChain| {
                 if too_high(chain).is_none() {
-                    tips.publish(Arc::new(chain.clone()));
+                    tips.publish(chain);
                 }
             };
             let (chain, asked) = match download.run(start, on_progress, on_tip).await {

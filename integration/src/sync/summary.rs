@@ -310,16 +310,16 @@ fn remark(report: &PeerReport) -> Option<String> {
     (!remarks.is_empty()).then(|| remarks.join("; "))
 }
 
-/// Seconds spent.
+/// Seconds spent. The phases follow each other and add up to the whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Seconds {
     /// From start to end.
     pub total: f64,
-    /// Until peers could be asked.
+    /// Until a peer had answered the handshake.
     pub connect: f64,
-    /// On the header chain.
+    /// Until a chain to the tip was validated. Other peers may still be heard then, see `lists`.
     pub headers: f64,
-    /// On lists.
+    /// On lists, and on hearing peers that may know a better chain, which goes on beside.
     pub lists: f64,
     /// On quorums: their signatures, and what had to be downloaded for them.
     pub quorums: f64,
