@@ -252,8 +252,7 @@ fn every_cycle_is_served_and_failed_sessions_make_further_cycles_needed() {
 
 #[test]
 fn what_is_too_early_or_cut_off_is_refused() {
-    let world =
-        World::generate(&unsigned(9, 5, 6)).with_qrinfo_refused_below(264);
+    let world = World::generate(&unsigned(9, 5, 6)).with_qrinfo_refused_below(264);
     let chain = Arc::new(world).active_chain();
     let ask = |height, extra_share| {
         let block_request_hash = chain.world().block_hash(height).unwrap();

@@ -8,7 +8,7 @@ use dashcore::consensus::{deserialize, serialize};
 use dashcore::network::message_qrinfo::{QRInfo, QuorumSnapshot};
 use dashcore::network::message_sml::MnListDiff;
 use dashcore::sml::llmq_type::LLMQType;
-use dashcore::{ProTxHash, QuorumHash};
+use dashcore::{BitSet, ProTxHash, QuorumHash};
 use serde_json::Value;
 use spv_integration::store::{Finding, QuorumRow, Store};
 use spv_integration::sync::Progress;
@@ -240,6 +240,29 @@ async fn every_quorum_of_a_generated_chain_is_verified() {
         // From the first block on, snapshots follow from the lists, and nobody's word is needed.
         assert!(found(&data, &world).values().all(|row| row.finding == Finding::Verified), "{spec}");
     }
+}
+
+/// All types, sizes and intervals of mainnet, with members that did not sign.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_quorum_of_mainnet_s_types_is_verified() {
+    let spec = GeneratedSpec { masternodes: 1_000, cycles: 1, seed: 5, ..GeneratedSpec::default() };
+    let world = Arc::new(World::generate(&spec));
+    let data = DataDir::new();
+    let summary = data.sync(&world, honest(5), 1).await.summary;
+    let quorums = &summary.quorums;
+    assert_eq!(summary.state.as_str(), "Synced");
+    assert!(quorums.failed == 0 && quorums.not_verified.is_empty(), "{quorums:?}");
+    assert!(quorums.by_type.values().all(|of_type| of_type.verified == of_type.proven), "{quorums:?}");
+    // Sessions of type 1 are over by now. Each cycle of type 5 has 32 quorums, of which one may have failed.
+    let active = |llmq_type| quorums.by_type[&llmq_type].proven;
+    assert!(active(1) >= 22 && active(5) >= 31, "{quorums:?}");
+    assert_eq!((active(2), active(3), active(4)), (4, 3, 24), "{quorums:?}");
+    let lock = summary.chain_lock.unwrap();
+    assert!(lock.verified && lock.height + 10 > world.tip(), "{lock:?}");
+    let state = data.open().state(world.params(), world.tip()).unwrap().unwrap();
+    let signed_by_all = |signers: &BitSet| signers.count_ones() == signers.len();
+    let by_all = state.quorums().iter().filter(|quorum| signed_by_all(&quorum.entry.signers)).count();
+    assert!((5..80).contains(&by_all), "{by_all} quorums have no member that did not sign");
 }
 
 /// Further up, the generated snapshots themselves are needed.

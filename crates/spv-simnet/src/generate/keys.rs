@@ -43,12 +43,7 @@ impl KeyRing {
     }
 
     /// A signature of `hash` by one of the keys made.
-    pub(super) fn sign(
-        &self,
-        key: &BLSPublicKey,
-        hash: &[u8; 32],
-        rng: &mut fastrand::Rng,
-    ) -> BLSSignature {
+    pub(super) fn sign(&self, key: &BLSPublicKey, hash: &[u8; 32], rng: &mut fastrand::Rng) -> BLSSignature {
         match &self.secrets {
             Some(secrets) => signature(secrets.get(key), hash),
             None => random::signature(rng),

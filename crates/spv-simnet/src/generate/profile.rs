@@ -56,12 +56,9 @@ impl QuorumProfile {
     pub(super) fn begins(self, llmq: &LLMQParams, height: u32) -> bool {
         let kinds: &[LLMQType] = match self {
             Self::Small => &[LLMQType::LLMQ_TEST, LLMQType::LLMQ_TEST_PLATFORM],
-            Self::Mainnet => &[
-                LLMQType::LLMQ_50_60,
-                LLMQType::LLMQ_400_60,
-                LLMQType::LLMQ_400_85,
-                LLMQType::LLMQ_100_67,
-            ],
+            Self::Mainnet => {
+                &[LLMQType::LLMQ_50_60, LLMQType::LLMQ_400_60, LLMQType::LLMQ_400_85, LLMQType::LLMQ_100_67]
+            }
         };
         // Rotated quorums took over from type 1, whose last ones stay active for ever.
         let ended = llmq.llmq_type == LLMQType::LLMQ_50_60

@@ -61,7 +61,8 @@ impl QuorumBook {
             self.active.push(Arc::clone(&commitment));
             self.history.mine(height, commitment);
         }
-        let mut leaves: Vec<[u8; 32]> = self.active.iter().map(|commitment| commitment.entry_hash()).collect();
+        let mut leaves: Vec<[u8; 32]> =
+            self.active.iter().map(|commitment| commitment.entry_hash()).collect();
         leaves.sort_unstable();
         let root = merkle_root(leaves).expect("random commitments have different hashes");
         self.root = MerkleRootQuorums::from_byte_array(root);

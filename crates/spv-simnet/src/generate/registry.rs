@@ -138,7 +138,9 @@ impl Registry {
         let enabled = self.entries.values().filter(|leaf| leaf.entry.is_valid).count();
         let may_disable = enabled > self.min_enabled;
         match sources.rng.u8(..100) {
-            0..25 if may_disable => self.update_random(height, true, sources, |entry, _| entry.is_valid = false),
+            0..25 if may_disable => {
+                self.update_random(height, true, sources, |entry, _| entry.is_valid = false)
+            }
             25..45 if may_disable => self.update_random(height, true, sources, replace_operator),
             45..50 if may_disable => self.update_random(height, true, sources, |entry, _| revoke(entry)),
             50..70 => self.update_random(height, true, sources, |entry, sources| {

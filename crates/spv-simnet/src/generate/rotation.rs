@@ -56,7 +56,8 @@ impl Rotation {
     ) -> Option<NewCycle> {
         let enabled = list.iter().filter(|entry| entry.is_valid);
         let enabled: BTreeSet<ProTxHash> = enabled.map(|entry| entry.pro_reg_tx_hash).collect();
-        let dealt = (enabled.len() >= self.quarter_size).then(|| self.deal(list, &enabled, modifier)).flatten();
+        let dealt =
+            (enabled.len() >= self.quarter_size).then(|| self.deal(list, &enabled, modifier)).flatten();
         let Some(Dealt { quarters, circle, snapshot, skipped }) = dealt else {
             self.push(vec![Members::new(); self.quorums]);
             return None;

@@ -42,11 +42,11 @@ impl GeneratedSpec {
 
     /// Which quorums form: those given, or the default for this many masternodes.
     pub fn profile(&self) -> QuorumProfile {
-        self.quorums.unwrap_or(if u64::from(self.masternodes) >= FOR_MAINNET {
-            QuorumProfile::Mainnet
-        } else {
-            QuorumProfile::Small
-        })
+        match self.quorums {
+            Some(profile) => profile,
+            None if u64::from(self.masternodes) >= FOR_MAINNET => QuorumProfile::Mainnet,
+            None => QuorumProfile::Small,
+        }
     }
 
     /// Parameters of the network that the chain belongs to.
@@ -130,7 +130,9 @@ pub enum SpecError {
     #[error("{0:?} is no generated chain; use generated:masternodes=N,cycles=N,seed=N")]
     Scheme(String),
     /// A part is not one of the known settings.
-    #[error("unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quorums=small|mainnet or signatures=valid|none")]
+    #[error(
+        "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quorums=small|mainnet or signatures=valid|none"
+    )]
     Key(String),
     /// A value is none of those that the setting can have.
     #[error("{key}={value:?} is not possible; use quorums=small|mainnet, signatures=valid|none")]

@@ -94,7 +94,8 @@ mod tests {
     fn a_cached_world_answers_as_the_generated_one() {
         let directory = tempfile::tempdir().unwrap();
         let made = World::generate_cached(&SPEC, directory.path()).unwrap();
-        let names: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, [file_name(&SPEC).as_str()], "nothing is left behind");
         let loaded = World::generate_cached(&SPEC, directory.path()).unwrap();
         let generated = World::generate(&SPEC);

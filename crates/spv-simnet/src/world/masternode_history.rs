@@ -97,8 +97,12 @@ impl MasternodeHistory {
         let before = self.masternodes.range(..key).rev().find(is_there);
         let after = self.masternodes.range(key..).skip(1).find(is_there);
         // The ones that share most bits are its neighbours.
-        let depth =
-            [before, after].into_iter().flatten().map(|(other, _)| key.shared_levels(other)).max().unwrap_or(0);
+        let depth = [before, after]
+            .into_iter()
+            .flatten()
+            .map(|(other, _)| key.shared_levels(other))
+            .max()
+            .unwrap_or(0);
         key.emission_order(depth)
     }
 }

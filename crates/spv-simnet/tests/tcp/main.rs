@@ -15,8 +15,14 @@ use dashcore::network::message_qrinfo::GetQRInfo;
 use dashcore::network::message_sml::GetMnListDiff;
 use spv_simnet::{GeneratedSpec, Network, NetworkConfig, PeerConfig, World};
 
-static WORLD: LazyLock<Arc<World>> =
-    LazyLock::new(|| Arc::new(World::generate(&GeneratedSpec { masternodes: 12, cycles: 6, seed: 3, ..GeneratedSpec::default() })));
+static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| {
+    Arc::new(World::generate(&GeneratedSpec {
+        masternodes: 12,
+        cycles: 6,
+        seed: 3,
+        ..GeneratedSpec::default()
+    }))
+});
 
 /// A network of one peer.
 async fn start(peer: PeerConfig) -> Network {
