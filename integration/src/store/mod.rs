@@ -28,6 +28,10 @@ use schema::{
 /// Name of the database file within the data directory.
 const FILE_NAME: &str = "qrsync.redb";
 
+/// Bytes of the file that are kept in memory. Lists are written once and read in order: a hundred whole ones are plenty,
+/// where redb would take up to a gigabyte.
+const CACHE_SIZE: usize = 64 * 1024 * 1024;
+
 /// An open database. Only one process can have it open.
 #[derive(Debug)]
 pub struct Store {
@@ -45,7 +49,7 @@ impl Store {
         fs::create_dir_all(directory)
             .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join(FILE_NAME);
-        let database = Database::create(&path).map_err(|source| StoreError::open(&path, source))?;
+        let database = builder().create(&path).map_err(|source| StoreError::open(&path, source))?;
         match read_network(&database, &path)? {
             None => write_meta(&database, network, &path)?,
             Some(found) if found != *network => {
@@ -79,7 +83,7 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Missing { path });
         }
-        let database = Database::open(&path).map_err(|source| StoreError::open(&path, source))?;
+        let database = builder().open(&path).map_err(|source| StoreError::open(&path, source))?;
         match read_network(&database, &path)? {
             Some(network) => Ok(Self { database, path, network }),
             None => Err(StoreError::Missing { path }),
@@ -228,6 +232,12 @@ impl Store {
     fn damaged(&self, what: &'static str) -> StoreError {
         StoreError::Damaged { path: self.path.clone(), what }
     }
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_SIZE);
+    builder
 }
 
 /// `None` for a database that was just created.

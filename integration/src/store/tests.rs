@@ -22,7 +22,13 @@ use crate::verify::Verifier;
 static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));
 
 fn world(cycles: u32, seed: u64) -> Arc<World> {
-    Arc::new(World::generate(&GeneratedSpec { masternodes: 8, cycles, seed, quorums: None, signatures: false }))
+    Arc::new(World::generate(&GeneratedSpec {
+        masternodes: 8,
+        cycles,
+        seed,
+        quorums: None,
+        signatures: false,
+    }))
 }
 
 fn diff(world: &Arc<World>, base: u32, height: u32) -> MnListDiff {

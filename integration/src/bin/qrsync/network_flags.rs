@@ -42,14 +42,16 @@ mod tests {
 
     #[test]
     fn flags_lead_back_to_the_parameters() {
-        let small = GeneratedSpec { masternodes: 8, cycles: 1, signatures: false, ..GeneratedSpec::default() };
-        let mainnet =
-            GeneratedSpec { masternodes: 1_000, quorums: Some(QuorumProfile::Mainnet), ..small };
+        let small =
+            GeneratedSpec { masternodes: 8, cycles: 1, signatures: false, ..GeneratedSpec::default() };
+        let mainnet = GeneratedSpec { masternodes: 1_000, quorums: Some(QuorumProfile::Mainnet), ..small };
         for spec in [small, mainnet] {
             let world = World::generate(&spec);
             let flags = network_flags(world.params());
             let arguments = ["qrsync", "sync"].map(str::to_owned).into_iter().chain(flags);
-            let Command::Sync(args) = Cli::parse_from(arguments).command else { panic!("sync was asked for") };
+            let Command::Sync(args) = Cli::parse_from(arguments).command else {
+                panic!("sync was asked for")
+            };
             assert_eq!(&args.config().unwrap().chain_params().unwrap(), world.params(), "{spec}");
         }
     }
