@@ -28,9 +28,9 @@ use schema::{
 /// Name of the database file within the data directory.
 const FILE_NAME: &str = "qrsync.redb";
 
-/// Bytes of the file that are kept in memory. Lists are written once and read in order: a hundred whole ones are plenty,
+/// Bytes of the file that are kept in memory. Lists are written once and read in order: fifty whole ones are plenty,
 /// where redb would take up to a gigabyte.
-const CACHE_SIZE: usize = 64 * 1024 * 1024;
+const CACHE_SIZE: usize = 32 * 1024 * 1024;
 
 /// An open database. Only one process can have it open.
 #[derive(Debug)]
