@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use dashcore::{ChainParams, Network};
 use serde::{Deserialize, Serialize};
 use spv_executor::Depth;
 
+use crate::client::ClientSettings;
 use crate::peer::ConnectionConfig;
 
 /// Everything that can be configured. Keys of the file are the names of the fields.
@@ -42,6 +44,8 @@ pub struct Config {
     pub activation: String,
     /// How the sync works.
     pub sync: Settings,
+    /// Bounds of lookups.
+    pub client: ClientSettings,
 }
 
 impl Default for Config {
@@ -56,6 +60,7 @@ impl Default for Config {
             llmq_roles: String::new(),
             activation: String::new(),
             sync: Settings::default(),
+            client: ClientSettings::default(),
         }
     }
 }
@@ -67,10 +72,11 @@ pub struct Settings {
     /// Most requests in flight per peer, 1 to 3. Default 3; how many it really gets follows from its round trip and the
     /// time it takes for an answer, see `executor.adaptive_depth`.
     pub depth: Depth,
-    /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 32; at least
+    /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 64; at least
     /// 1. Bounds memory to as many answers.
     pub window: usize,
-    /// Limit for connecting, handshake and first pong together. Default 5 s.
+    /// Limit for connecting, handshake and first pong together. Default 5 s. A node that has greeted is asked for headers
+    /// before its first pong, but for nothing else.
     #[serde(with = "humantime_serde")]
     pub handshake_timeout: Duration,
     /// Time between two pings on an idle connection. Default 10 s.
@@ -114,7 +120,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             depth: Depth::THREE,
-            window: 32,
+            window: 64,
             handshake_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(20),
@@ -127,6 +133,8 @@ impl Default for Settings {
             executor: spv_executor::Config {
                 // Counts only until answers were measured. Nodes that serve at all take a fraction of this.
                 soft_timeout: Duration::from_secs(5),
+                // All that the tip needs may be asked for at once, where there are peers enough.
+                max_in_flight: NonZeroUsize::new(64).expect("64 is not zero"),
                 ..spv_executor::Config::default()
             },
             // Caps and credit keep us polite to single nodes; these only bound what a mistake could do.
@@ -207,6 +215,14 @@ pub enum ConfigError {
     Setting {
         /// Section with a trailing dot, or nothing.
         section: &'static str,
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A bound of lookups is out of range.
+    #[error("client.{field}: {reason}")]
+    Client {
         /// The field.
         field: &'static str,
         /// What is wrong.

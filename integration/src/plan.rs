@@ -126,13 +126,14 @@ impl Plan {
         // Mostly the block before the tip is locked, when the tip is found.
         lists.insert(quorums_height(tip.saturating_sub(1)));
         let lowest = params.activation.dip3.max(chain.start_height());
-        lists.retain(|height| *height >= lowest && !held.contains(height));
+        lists.retain(|height| *height >= lowest);
+        let missing = lists.difference(&held).copied().collect();
         held.remove(&tip);
-        let further = Self::further(params, chain, &lists, &BTreeSet::new(), &held);
+        let further = Self::further(params, chain, &missing, &BTreeSet::new(), &held);
         self.works.extend(further.works);
         self.works.sort_by_key(Work::order);
-        self.heights.extend(further.heights);
-        self.heights.sort_unstable();
+        lists.extend(&self.heights);
+        self.heights = lists.into_iter().collect();
         self
     }
 }
@@ -424,6 +425,53 @@ mod tests {
         let proven = plan.heights.iter().copied().collect();
         let again = Plan::new(&params, &chain, 742, &proven).with_lists_for_tip(&params, &chain, &proven);
         assert!(again.works.is_empty());
+        assert_eq!(again.heights, plan.heights);
+    }
+
+    /// Wherever in its cycle the tip of the main network is: whatever sessions succeeded, no second round is needed.
+    #[test]
+    fn one_plan_brings_all_that_the_quorums_of_the_main_network_need() {
+        let params = ChainParams::new(Network::Dash);
+        let cycle = params.rotated().dkg_interval;
+        let newest = 2_240_352;
+        let whole = chain_above(&params, newest - 16 * cycle, newest + cycle - 1);
+        for tip in (newest..newest + cycle).step_by(7) {
+            let chain = whole.truncated(tip).unwrap();
+            let held = BTreeSet::new();
+            let from = tip - 6 * cycle;
+            let plan = Plan::new(&params, &chain, from, &held).with_lists_for_tip(&params, &chain, &held);
+            assert_sound(&plan, &held);
+            // Three at a time, so that eleven nodes make it one round.
+            assert!(plan.works.len() <= 33, "{} requests at {tip}", plan.works.len());
+            let lists: BTreeSet<u32> = plan.heights.iter().copied().collect();
+            let served = plan.works.iter().flat_map(|work| &work.cycles);
+            let snapshots: BTreeSet<u32> = served.map(|block| block.height + WORK_BLOCK_OFFSET).collect();
+            for llmq in &params.llmqs {
+                let age = if llmq.rotated { 1 } else { llmq.signing_active_quorum_count };
+                let begun = tip - tip % llmq.dkg_interval;
+                for base in (0..=age).map(|age| begun - age * llmq.dkg_interval) {
+                    let needs = Needs::of(llmq.llmq_type, base, &params).unwrap();
+                    assert!(
+                        needs.lists.iter().all(|height| lists.contains(height)),
+                        "{} {tip}",
+                        llmq.llmq_type
+                    );
+                    assert!(needs.snapshots.iter().all(|cycle| snapshots.contains(cycle)), "{tip}");
+                }
+            }
+        }
+    }
+
+    /// A chain above a checkpoint, of headers that nobody mined.
+    fn chain_above(params: &ChainParams, start: u32, tip: u32) -> HeaderChain {
+        let mut chain = HeaderChain::starting_at_or_below(params, start);
+        for height in chain.tip_height() + 1..=tip {
+            let header = Header { prev_blockhash: chain.tip_hash(), ..params.genesis };
+            let mut hash = [0; 32];
+            hash[..4].copy_from_slice(&height.to_le_bytes());
+            chain.restore([(header, BlockHash::from_byte_array(hash))]).unwrap();
+        }
+        chain
     }
 
     #[test]

@@ -4,17 +4,19 @@ mod chain;
 mod compare;
 mod miner;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use parking_lot::Mutex;
+use spv_integration::Config;
 use spv_integration::store::Store;
 use spv_integration::sync::{
-    Connector, EndState, Io, Progress, Step, Summary, SyncError, Verification, follow_with, sync_with,
+    Connector, EndState, Io, Progress, QuorumsOfType, Step, Summary, SyncError, Tip, Verification,
+    follow_with, sync_with,
 };
-use spv_integration::{Config, Settings};
 use spv_simnet::{InMemoryNetwork, NetworkConfig, PeerConfig};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -82,6 +84,11 @@ pub enum FollowFailure {
         /// How it ended.
         state: String,
     },
+    /// Not the same quorums are proven as a fresh sync proves.
+    OtherQuorums {
+        /// The tip.
+        height: u32,
+    },
     /// A list is missing or not what a fresh sync finds.
     Differs {
         /// The tip.
@@ -139,7 +146,7 @@ async fn simulate(days: u32, seed: u64, allocated: fn() -> u64) -> Result<Follow
 #[derive(Debug, Default)]
 struct Log {
     /// The last tip that was synced, and when.
-    reached: Option<(u32, dashcore::BlockHash, Instant)>,
+    reached: Option<Reached>,
     steps: u64,
     failed_steps: u64,
     rolled_back: Vec<u32>,
@@ -155,13 +162,23 @@ impl Log {
         }
         self.tip_before = tip.height;
         self.requests = step.summary.requests.qrinfo + step.summary.requests.mnlistdiff;
-        if step.summary.state == EndState::Synced {
+        if step.summary.state == EndState::Synced && step.summary.quorums.failed == 0 {
             self.steps += 1;
-            self.reached = Some((tip.height, tip.hash, Instant::now()));
+            let quorums = step.summary.quorums.by_type.clone();
+            self.reached = Some(Reached { tip, quorums, at: Instant::now() });
         } else {
             self.failed_steps += 1;
         }
     }
+}
+
+/// A tip that was synced.
+#[derive(Debug, Clone)]
+struct Reached {
+    tip: Tip,
+    /// What was found of its quorums, by type.
+    quorums: BTreeMap<u8, QuorumsOfType>,
+    at: Instant,
 }
 
 /// The client under test and the network that it lives in.
@@ -180,8 +197,6 @@ impl Subject {
         let config = Config {
             network: "regtest".to_owned(),
             peers: addresses.iter().map(ToString::to_string).collect(),
-            // Quorums of generated worlds never signed anything.
-            sync: Settings { verify_quorums: false, ..Settings::default() },
             ..Config::default()
         };
         let store = Arc::new(Store::in_memory(&params.network).expect("memory can be written"));
@@ -222,17 +237,15 @@ impl Subject {
     ) -> Result<Check, FollowFailure> {
         let (height, hash) = tip;
         let reached = loop {
-            match log.lock().reached {
-                Some((_, reached, at)) if reached == hash => break at,
-                Some((reached, ..)) if mined.elapsed() > PATIENCE => {
+            let reached = log.lock().reached.clone();
+            match reached {
+                Some(reached) if reached.tip.hash == hash => break reached,
+                reached if mined.elapsed() > PATIENCE => {
+                    let reached = reached.map_or(0, |reached| reached.tip.height);
                     return Err(FollowFailure::Behind { height, reached });
                 }
-                None if mined.elapsed() > PATIENCE => {
-                    return Err(FollowFailure::Behind { height, reached: 0 });
-                }
-                _ => {}
+                _ => tokio::time::sleep(Duration::from_millis(100)).await,
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
         };
         // Before the fresh sync, which has tasks and memory of its own.
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
@@ -242,9 +255,12 @@ impl Subject {
         if summary.state != EndState::Synced {
             return Err(failed(&format!("{:?}", summary.state)));
         }
+        if summary.quorums.by_type != reached.quorums {
+            return Err(FollowFailure::OtherQuorums { height });
+        }
         let compared = compare(&self.store, &fresh, &self.params)
             .map_err(|differs| FollowFailure::Differs { tip: height, height: differs })?;
         let lists = self.store.lists().map_or(0, |lists| lists.len());
-        Ok(Check { height, delay: reached - mined, compared, lists, tasks, allocated })
+        Ok(Check { height, delay: reached.at - mined, compared, lists, tasks, allocated })
     }
 }

@@ -31,12 +31,20 @@ pub enum MerkleError {
 /// # Errors
 /// [`MerkleError::Mutated`] when two different siblings are equal.
 pub fn merkle_root(leaves: Vec<[u8; 32]>) -> Result<[u8; 32], MerkleError> {
+    let height = leaves.len().next_power_of_two().ilog2();
+    Ok(merkle_nodes(leaves, height)?.first().copied().unwrap_or_default())
+}
+
+/// The nodes that are `levels` above `leaves`, each over 2^`levels` of them, in order. The last one is over what is
+/// left: an odd last node is paired with itself on every level, be it the only one. So this is the level of any tree
+/// that ends with these leaves and is at least as high.
+///
+/// # Errors
+/// [`MerkleError::Mutated`] when two different siblings are equal.
+pub fn merkle_nodes(leaves: Vec<[u8; 32]>, levels: u32) -> Result<Vec<[u8; 32]>, MerkleError> {
     let mut level = leaves;
-    if level.is_empty() {
-        return Ok([0; 32]);
-    }
-    let mut pairs: Vec<[u8; 64]> = Vec::with_capacity(level.len().div_ceil(2));
-    while level.len() > 1 {
+    let mut pairs: Vec<[u8; 64]> = Vec::with_capacity(level.len().div_ceil(2) + 1);
+    for _ in 0..levels {
         pairs.clear();
         for pair in level.chunks(2) {
             let (left, right) = (pair[0], *pair.get(1).unwrap_or(&pair[0]));
@@ -45,10 +53,16 @@ pub fn merkle_root(leaves: Vec<[u8; 32]>) -> Result<[u8; 32], MerkleError> {
             }
             pairs.push(concatenate(left, right));
         }
-        level.truncate(pairs.len());
+        let parents = pairs.len();
+        // Processors that hash two at a time take as long for two as for one, and longer for one that is left over.
+        if let (true, Some(last)) = (parents % 2 == 1, pairs.last().copied()) {
+            pairs.push(last);
+        }
+        level.resize(pairs.len(), [0; 32]);
         sha256d::Hash::hash_64_many(&mut level, &pairs);
+        level.truncate(parents);
     }
-    Ok(level[0])
+    Ok(level)
 }
 
 /// A merkle tree pruned to the branches of some transactions (BIP37; Dash Core `CPartialMerkleTree`, merkleblock.h).

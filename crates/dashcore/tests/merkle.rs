@@ -4,7 +4,7 @@
 use bitcoin_hashes::sha256d;
 use dashcore::Txid;
 use dashcore::hash_types::TxMerkleNode;
-use dashcore::merkle_tree::{MerkleError, PartialMerkleTree, merkle_root};
+use dashcore::merkle_tree::{MerkleError, PartialMerkleTree, merkle_nodes, merkle_root};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -23,6 +23,23 @@ fn slow_root(leaves: &[[u8; 32]]) -> [u8; 32] {
 
 fn leaves(count: u32) -> Vec<[u8; 32]> {
     (0..count).map(|index| sha256d::hash(&index.to_le_bytes()).to_byte_array()).collect()
+}
+
+#[test]
+fn the_nodes_over_parts_of_a_tree_have_the_root_of_the_whole() {
+    let all = leaves(150);
+    for (count, levels) in (5..150).flat_map(|count| [(count, 1), (count, 2), (count, 3)]) {
+        // Cut where full subtrees end, of which there are at least two.
+        if count <= 1 << levels {
+            continue;
+        }
+        let parts = all[..count].chunks(1 << levels);
+        let nodes: Vec<_> = parts.flat_map(|part| merkle_nodes(part.to_vec(), levels).unwrap()).collect();
+        assert_eq!(nodes, merkle_nodes(all[..count].to_vec(), levels).unwrap());
+        assert_eq!(merkle_root(nodes).unwrap(), slow_root(&all[..count]), "{count} leaves, {levels} levels");
+    }
+    assert_eq!(merkle_nodes(Vec::new(), 3), Ok(Vec::new()));
+    assert_eq!(merkle_nodes(vec![all[0], all[0]], 1), Err(MerkleError::Mutated));
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,8 +1,10 @@
+use std::mem;
 use std::sync::Arc;
 
 use dashcore::blockdata::transaction::special_transaction::coinbase::CoinbasePayload;
 use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::network::message_sml::{DeletedQuorum, MnListDiff};
+use dashcore::sml::masternode_list_entry::MasternodeListEntry;
 use dashcore::{BlockHash, Header, ProTxHash};
 
 use crate::error::ProofError;
@@ -25,13 +27,14 @@ pub struct BlockRef<'a> {
 /// [`ProvenState::advance`](crate::ProvenState::advance).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedDiff {
-    diff: MnListDiff,
+    /// The diff, but for its masternodes: these are below.
+    rest: MnListDiff,
     height: u32,
     coinbase: CoinbasePayload,
     pub(crate) deleted_masternodes: Vec<ProTxHash>,
     pub(crate) changed_masternodes: Vec<Arc<HashedEntry>>,
     pub(crate) deleted_quorums: Vec<DeletedQuorum>,
-    pub(crate) new_quorums: Vec<ActiveQuorum>,
+    pub(crate) new_quorums: Vec<Arc<ActiveQuorum>>,
 }
 
 impl CheckedDiff {
@@ -40,7 +43,7 @@ impl CheckedDiff {
     /// # Errors
     /// When the diff is to another block, the coinbase is not proven by the header, is of another height or has no
     /// payload, something is named twice, or the ChainLock signatures do not belong to the new quorums one by one.
-    pub fn check(diff: MnListDiff, block: BlockRef<'_>) -> Result<Self, ProofError> {
+    pub fn check(mut diff: MnListDiff, block: BlockRef<'_>) -> Result<Self, ProofError> {
         if diff.block_hash != block.hash {
             return Err(ProofError::WrongBlock { expected: block.hash, got: diff.block_hash });
         }
@@ -49,11 +52,14 @@ impl CheckedDiff {
 
         let mut deleted_masternodes = diff.deleted_masternodes.clone();
         deleted_masternodes.sort_unstable();
-        let mut changed_masternodes: Vec<_> =
-            diff.new_masternodes.iter().map(|entry| Arc::new(HashedEntry::new(entry.clone()))).collect();
-        changed_masternodes.sort_unstable_by_key(|masternode| masternode.pro_tx_hash());
-        let changed = changed_masternodes.iter().map(|masternode| masternode.pro_tx_hash());
-        if let Some(twice) = first_duplicate(deleted_masternodes.iter().copied().chain(changed)) {
+        let mut new_masternodes = mem::take(&mut diff.new_masternodes);
+        sort_by_name(&mut new_masternodes);
+        let mut buffer = Vec::new();
+        let changed_masternodes: Vec<_> =
+            new_masternodes.into_iter().map(|entry| Arc::new(HashedEntry::new(entry, &mut buffer))).collect();
+        if let Some(twice) =
+            first_duplicate(&deleted_masternodes, &changed_masternodes, |masternode| masternode.pro_tx_hash())
+        {
             return Err(ProofError::DuplicateMasternode(twice));
         }
 
@@ -63,16 +69,15 @@ impl CheckedDiff {
             .new_quorums
             .iter()
             .zip(signatures)
-            .map(|(entry, signature)| ActiveQuorum::new(entry.clone(), signature))
+            .map(|(entry, signature)| Arc::new(ActiveQuorum::new(entry.clone(), signature)))
             .collect();
-        new_quorums.sort_unstable_by_key(ActiveQuorum::name);
-        let new = new_quorums.iter().map(ActiveQuorum::name);
-        if let Some(twice) = first_duplicate(deleted_quorums.iter().copied().chain(new)) {
+        new_quorums.sort_by_key(|quorum| quorum.name());
+        if let Some(twice) = first_duplicate(&deleted_quorums, &new_quorums, |quorum| quorum.name()) {
             return Err(ProofError::DuplicateQuorum(twice));
         }
 
         Ok(Self {
-            diff,
+            rest: diff,
             height: block.height,
             coinbase,
             deleted_masternodes,
@@ -84,12 +89,12 @@ impl CheckedDiff {
 
     /// Block that the diff is based on; zero stands for genesis.
     pub fn base_block_hash(&self) -> BlockHash {
-        self.diff.base_block_hash
+        self.rest.base_block_hash
     }
 
     /// Block that the diff leads to.
     pub fn block_hash(&self) -> BlockHash {
-        self.diff.block_hash
+        self.rest.block_hash
     }
 
     /// Height of that block.
@@ -102,9 +107,10 @@ impl CheckedDiff {
         &self.coinbase
     }
 
-    /// The diff as it came.
-    pub fn diff(&self) -> &MnListDiff {
-        &self.diff
+    /// The diff as it came, but for the order of the masternodes that joined or changed, which now is that of the list.
+    pub fn to_diff(&self) -> MnListDiff {
+        let changed = self.changed_masternodes.iter().map(|masternode| masternode.entry.clone());
+        MnListDiff { new_masternodes: changed.collect(), ..self.rest.clone() }
     }
 }
 
@@ -157,8 +163,38 @@ fn chain_lock_signatures(
     Ok(signatures.into_iter().map(|given| given.filter(|signature| !signature.is_zeroed())).collect())
 }
 
-fn first_duplicate<T: Ord + Copy>(names: impl Iterator<Item = T>) -> Option<T> {
-    let mut names: Vec<_> = names.collect();
-    names.sort_unstable();
-    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+/// Entries come in no particular order.
+fn sort_by_name(entries: &mut [MasternodeListEntry]) {
+    let prefix = |entry: &MasternodeListEntry| {
+        let [a, b, c, d, e, f, g, h, ..] = entry.pro_reg_tx_hash.to_byte_array();
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    };
+    // Much less to compare and to move than whole entries. Only names that were made for it share so much.
+    entries.sort_by_cached_key(prefix);
+    if !entries.is_sorted_by_key(|entry| entry.pro_reg_tx_hash) {
+        entries.sort_by_key(|entry| entry.pro_reg_tx_hash);
+    }
+}
+
+/// The lowest name that occurs twice, among names and things with names, each in order.
+fn first_duplicate<T: Ord + Copy, U>(names: &[T], named: &[U], name: impl Fn(&U) -> T) -> Option<T> {
+    let among_names = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+    let among_named =
+        named.windows(2).find(|pair| name(&pair[0]) == name(&pair[1])).map(|pair| name(&pair[0]));
+    let in_both = names.iter().copied().find(|one| named.binary_search_by_key(one, &name).is_ok());
+    among_names.into_iter().chain(among_named).chain(in_both).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_duplicate_is_found_wherever_it_is() {
+        let find = |names: &[u8], named: &[u8]| first_duplicate(names, named, |one| *one);
+        assert_eq!(find(&[1, 3, 5], &[2, 4]), None);
+        assert_eq!(find(&[1, 3, 3], &[2, 4, 4]), Some(3));
+        assert_eq!(find(&[1, 3, 3], &[2, 2, 4]), Some(2));
+        assert_eq!(find(&[1, 3, 5, 5], &[3, 4, 4]), Some(3));
+    }
 }

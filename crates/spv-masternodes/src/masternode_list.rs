@@ -1,19 +1,26 @@
+mod chunk;
+mod hashed_entry;
+
 use std::fmt;
 use std::sync::Arc;
 
-use bitcoin_hashes::sha256;
 use dashcore::ProTxHash;
 use dashcore::hash_types::MerkleRootMasternodeList;
 use dashcore::merkle_tree::merkle_root;
 use dashcore::sml::masternode_list_entry::MasternodeListEntry;
 
+use chunk::Chunk;
+pub(crate) use hashed_entry::HashedEntry;
+
 /// The masternodes registered at a block, banned ones included, in raw order of their registration hashes.
 ///
-/// Lists share what they have in common: a clone copies one pointer, a changed list one pointer per masternode.
+/// Lists share what they have in common: a clone copies one pointer, a list in which a masternode changed is new in the
+/// 64 around that one. Where one joins or leaves, all after it move by one, and with them their place in the merkle tree.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MasternodeList {
-    masternodes: Arc<[Arc<HashedEntry>]>,
+    chunks: Arc<[Arc<Chunk>]>,
     merkle_root: MerkleRootMasternodeList,
+    len: usize,
     valid_count: usize,
     evo_count: usize,
 }
@@ -21,22 +28,25 @@ pub struct MasternodeList {
 impl MasternodeList {
     /// The masternode that this transaction registered.
     pub fn get(&self, pro_tx_hash: &ProTxHash) -> Option<&MasternodeListEntry> {
-        self.position(pro_tx_hash).map(|position| &self.masternodes[position].entry)
+        let after = self.chunks.partition_point(|chunk| chunk.first() <= *pro_tx_hash);
+        let masternodes = self.chunks.get(after.checked_sub(1)?)?.masternodes();
+        let position = masternodes.binary_search_by_key(pro_tx_hash, |masternode| masternode.pro_tx_hash());
+        position.ok().map(|position| &masternodes[position].entry)
     }
 
     /// All masternodes, ascending by raw registration hash.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &MasternodeListEntry> + DoubleEndedIterator {
-        self.masternodes.iter().map(|masternode| &masternode.entry)
+        self.shared().map(|masternode| &masternode.entry)
     }
 
     /// Number of masternodes, valid or not.
     pub fn len(&self) -> usize {
-        self.masternodes.len()
+        self.len
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.masternodes.is_empty()
+        self.len == 0
     }
 
     /// Number of masternodes that are not banned.
@@ -55,12 +65,13 @@ impl MasternodeList {
     }
 
     pub(crate) fn empty() -> Self {
-        Self::from_sorted(Vec::new())
+        Self::of(Vec::new())
     }
 
     /// All masternodes, as lists and quorums share them.
-    pub(crate) fn shared(&self) -> &[Arc<HashedEntry>] {
-        &self.masternodes
+    pub(crate) fn shared(&self) -> impl ExactSizeIterator<Item = &Arc<HashedEntry>> + DoubleEndedIterator {
+        (0..self.len)
+            .map(|position| &self.chunks[position / Chunk::SIZE].masternodes()[position % Chunk::SIZE])
     }
 
     /// The list after some masternodes, given in raw order of their hashes, left, and some joined or changed.
@@ -69,47 +80,50 @@ impl MasternodeList {
     /// The first deleted masternode that is not in this list.
     pub(crate) fn apply(
         &self,
-        deleted: &[ProTxHash],
-        changed: &[Arc<HashedEntry>],
+        mut deleted: &[ProTxHash],
+        mut changed: &[Arc<HashedEntry>],
     ) -> Result<Self, ProTxHash> {
-        if let Some(unknown) = deleted.iter().find(|hash| self.position(hash).is_none()) {
-            return Err(*unknown);
-        }
         if deleted.is_empty() && changed.is_empty() {
             return Ok(self.clone());
         }
-        let mut masternodes = Vec::with_capacity(self.len() + changed.len() - deleted.len());
-        let replaced = |hash: &ProTxHash| {
-            changed.binary_search_by_key(hash, |masternode| masternode.pro_tx_hash()).is_ok()
-        };
-        masternodes.extend(
-            self.masternodes
-                .iter()
-                .filter(|old| {
-                    let hash = old.pro_tx_hash();
-                    deleted.binary_search(&hash).is_err() && !replaced(&hash)
-                })
-                .chain(changed)
-                .cloned(),
-        );
-        // Two ascending runs, which a stable sort merges in linear time.
-        masternodes.sort_by_key(|masternode| masternode.pro_tx_hash());
-        Ok(Self::from_sorted(masternodes))
+        let mut chunks = Vec::with_capacity(self.chunks.len() + changed.len() / Chunk::SIZE + 1);
+        // Masternodes on their way into the next chunk.
+        let mut moving = Vec::with_capacity(2 * Chunk::SIZE);
+        for (index, chunk) in self.chunks.iter().enumerate() {
+            let after = self.chunks.get(index + 1).map(|chunk| chunk.first());
+            let is_here = |name: ProTxHash| after.is_none_or(|after| name < after);
+            let deleted_here = take(&mut deleted, |name| is_here(*name));
+            let changed_here = take(&mut changed, |masternode| is_here(masternode.pro_tx_hash()));
+            if moving.is_empty() && deleted_here.is_empty() && changed_here.is_empty() {
+                chunks.push(Arc::clone(chunk));
+                continue;
+            }
+            merge(chunk.masternodes(), deleted_here, changed_here, &mut moving)?;
+            Chunk::cut(&mut moving, &mut chunks);
+        }
+        // Where there was no chunk, nothing has been taken.
+        merge(&[], deleted, changed, &mut moving)?;
+        Chunk::cut(&mut moving, &mut chunks);
+        if !moving.is_empty() {
+            chunks.push(Arc::new(Chunk::new(moving)));
+        }
+        Ok(Self::of(chunks))
     }
 
-    fn from_sorted(masternodes: Vec<Arc<HashedEntry>>) -> Self {
-        let leaves = masternodes.iter().map(|masternode| masternode.entry_hash).collect();
-        let root = merkle_root(leaves).expect("entries of different masternodes have different hashes");
+    fn of(chunks: Vec<Arc<Chunk>>) -> Self {
+        let nodes = match &chunks[..] {
+            // The tree over less than two chunks is lower than a chunk's part of a tree.
+            [only] => only.masternodes().iter().map(|masternode| masternode.entry_hash).collect(),
+            chunks => chunks.iter().map(|chunk| chunk.node()).collect(),
+        };
+        let root = merkle_root(nodes).expect("entries of different masternodes have different hashes");
         Self {
             merkle_root: MerkleRootMasternodeList::from_byte_array(root),
-            valid_count: masternodes.iter().filter(|masternode| masternode.entry.is_valid).count(),
-            evo_count: masternodes.iter().filter(|masternode| masternode.entry.is_evo()).count(),
-            masternodes: masternodes.into(),
+            len: chunks.iter().map(|chunk| chunk.masternodes().len()).sum(),
+            valid_count: chunks.iter().map(|chunk| chunk.valid_count()).sum(),
+            evo_count: chunks.iter().map(|chunk| chunk.evo_count()).sum(),
+            chunks: chunks.into(),
         }
-    }
-
-    fn position(&self, pro_tx_hash: &ProTxHash) -> Option<usize> {
-        self.masternodes.binary_search_by_key(pro_tx_hash, |masternode| masternode.pro_tx_hash()).ok()
     }
 }
 
@@ -123,76 +137,38 @@ impl fmt::Debug for MasternodeList {
     }
 }
 
-/// An entry with its hash, which takes longer to compute than all else in applying a diff.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct HashedEntry {
-    pub(crate) entry: MasternodeListEntry,
-    entry_hash: [u8; 32],
-    /// The part of a score that no quorum changes; `None` while the registration is not confirmed.
-    pub(crate) score_base: Option<[u8; 32]>,
+/// Splits off the elements at the front for which `is_taken` holds, as it does for none after the first it does not.
+fn take<'a, T>(from: &mut &'a [T], is_taken: impl Fn(&T) -> bool) -> &'a [T] {
+    let (taken, rest) = from.split_at(from.partition_point(is_taken));
+    *from = rest;
+    taken
 }
 
-impl HashedEntry {
-    pub(crate) fn new(entry: MasternodeListEntry) -> Self {
-        let score_base = entry.confirmed_hash.map(|confirmed_hash| {
-            let mut bytes = [0; 64];
-            bytes[..32].copy_from_slice(entry.pro_reg_tx_hash.as_byte_array());
-            bytes[32..].copy_from_slice(confirmed_hash.as_byte_array());
-            sha256::hash(&bytes).to_byte_array()
-        });
-        Self { entry_hash: entry.entry_hash(), score_base, entry }
+/// What becomes of `old`, in order; everything given is in order too.
+fn merge(
+    old: &[Arc<HashedEntry>],
+    deleted: &[ProTxHash],
+    changed: &[Arc<HashedEntry>],
+    merged: &mut Vec<Arc<HashedEntry>>,
+) -> Result<(), ProTxHash> {
+    let (mut deleted, mut changed) = (deleted.iter().peekable(), changed.iter().peekable());
+    for old in old {
+        let name = old.pro_tx_hash();
+        while let Some(joined) = changed.next_if(|joined| joined.pro_tx_hash() < name) {
+            merged.push(Arc::clone(joined));
+        }
+        match deleted.next_if(|deleted| **deleted <= name) {
+            Some(deleted) if *deleted == name => {}
+            Some(unknown) => return Err(*unknown),
+            None => {
+                let changed = changed.next_if(|changed| changed.pro_tx_hash() == name);
+                merged.push(Arc::clone(changed.unwrap_or(old)));
+            }
+        }
     }
-
-    pub(crate) fn pro_tx_hash(&self) -> ProTxHash {
-        self.entry.pro_reg_tx_hash
-    }
+    merged.extend(changed.cloned());
+    deleted.next().map_or(Ok(()), |unknown| Err(*unknown))
 }
 
 #[cfg(test)]
-mod tests {
-    use dashcore::bls_sig_utils::BLSPublicKey;
-    use dashcore::hash_types::PubkeyHash;
-    use dashcore::sml::address::ServiceAddress;
-    use dashcore::sml::masternode_list_entry::EntryMasternodeType;
-
-    use super::*;
-
-    fn masternode(id: u16, port: u16) -> Arc<HashedEntry> {
-        let mut pro_reg_tx_hash = [0; 32];
-        pro_reg_tx_hash[..2].copy_from_slice(&id.to_be_bytes());
-        Arc::new(HashedEntry::new(MasternodeListEntry {
-            version: 2,
-            pro_reg_tx_hash: ProTxHash::from_byte_array(pro_reg_tx_hash),
-            confirmed_hash: None,
-            service_address: ServiceAddress::Socket(([127, 0, 0, 1], port).into()),
-            operator_public_key: BLSPublicKey::default(),
-            key_id_voting: PubkeyHash::default(),
-            is_valid: true,
-            mn_type: EntryMasternodeType::Regular,
-        }))
-    }
-
-    #[test]
-    fn lists_share_what_they_have_in_common() {
-        let all: Vec<_> = (0..3_200).map(|id| masternode(id, 1)).collect();
-        let list = MasternodeList::empty().apply(&[], &all).unwrap();
-        assert!(Arc::ptr_eq(&list.masternodes, &list.clone().masternodes));
-        assert!(Arc::ptr_eq(&list.masternodes, &list.apply(&[], &[]).unwrap().masternodes));
-
-        let changed = list.apply(&[all[0].pro_tx_hash()], &[masternode(1_000, 2)]).unwrap();
-        let shared = changed
-            .masternodes
-            .iter()
-            .filter(|masternode| all.iter().any(|old| Arc::ptr_eq(old, masternode)));
-        assert_eq!((changed.len(), shared.count()), (3_199, 3_198));
-    }
-
-    #[test]
-    fn order_is_that_of_the_internal_bytes() {
-        // In the printed, reversed form the first of these would be the greater one.
-        let list = MasternodeList::empty().apply(&[], &[masternode(0x00ff, 1), masternode(0x0100, 1)]);
-        let first_bytes: Vec<_> =
-            list.unwrap().iter().map(|entry| entry.pro_reg_tx_hash.to_byte_array()[0]).collect();
-        assert_eq!(first_bytes, [0, 1]);
-    }
-}
+mod tests;

@@ -121,6 +121,11 @@ impl InMemoryNetwork {
         }
     }
 
+    /// Whether a peer takes connections.
+    pub fn is_up(&self, address: SocketAddr) -> bool {
+        self.peers.get(&address).is_some_and(|peer| peer.up.lock().is_some())
+    }
+
     /// What the peers counted, in the order of the configuration.
     pub fn stats(&self) -> Vec<PeerStats> {
         self.peers.values().map(|peer| *peer.node.stats.lock()).collect()

@@ -114,12 +114,13 @@ pub(crate) fn validate(world: &World, config: &NetworkConfig) -> Result<(), Netw
             let (version, oldest) = (peer.protocol_version, MIN_PROTOCOL_VERSION);
             return Err(NetworkError::ProtocolVersion { peer: index, version, oldest });
         }
-        let Faults { delay_by, late_by, .. } = peer.faults;
+        let Faults { delay_by, late_by, duplicate_after, .. } = peer.faults;
         for (field, time) in [
             ("rtt", peer.rtt),
             ("service_time", peer.service_time),
             ("faults.delay", delay_by),
             ("faults.late", late_by),
+            ("faults.duplicate", duplicate_after),
         ] {
             if time > LONGEST {
                 return Err(NetworkError::TooLong { peer: index, field, time, longest: LONGEST });

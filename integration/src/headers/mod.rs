@@ -4,6 +4,7 @@ mod chain;
 mod difficulty;
 mod download;
 mod hashing;
+mod round;
 mod track;
 
 pub use chain::{HeaderChain, HeaderError};

@@ -6,24 +6,27 @@ use std::time::Duration;
 use dashcore::consensus::deserialize;
 use dashcore::network::message_blockdata::{HeadersMessage, MAX_HEADERS};
 use futures::StreamExt;
+use futures::future::OptionFuture;
 use futures::stream::FuturesUnordered;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::chain::HeaderChain;
 use super::download::{Batch, BatchError, HeaderDownload};
 use crate::peer::{Announcement, News};
+use crate::sync::Tips;
 
 impl HeaderDownload {
-    /// Keeps `best` the chain with the most work that peers announce. When nobody has announced anything for as long as
+    /// Publishes the chains that peers announce, from `chain` on. When nobody has announced a better one for as long as
     /// `poll`, everybody is asked. Never ends.
     ///
     /// # Cancel safety
-    /// What `best` holds is complete; headers under way are lost.
+    /// What was published is complete; headers under way are lost.
     pub(crate) async fn track(
         &self,
         mut announcements: mpsc::Receiver<Announcement>,
-        best: &watch::Sender<Arc<HeaderChain>>,
+        mut chain: Arc<HeaderChain>,
+        tips: &Tips,
         poll: Duration,
         on_progress: impl Fn(u32),
     ) {
@@ -32,73 +35,75 @@ impl HeaderDownload {
         let mut being_asked = BTreeSet::new();
         let mut next_poll = Instant::now() + poll;
         loop {
-            let chain = best.borrow().clone();
+            // Whom to ask for what follows, if there is more.
+            let mut ask = None;
             let found = tokio::select! {
                 biased;
-                Some((peer, batch)) = asked.next() => {
+                Some(answered) = asked.next() => {
+                    let (peer, batch): (SocketAddr, Option<Batch>) = answered;
                     being_asked.remove(&peer);
-                    let more = matches!(&batch, Some(Batch { headers, .. }) if headers.len() == MAX_HEADERS);
-                    let found = match batch {
-                        Some(batch) => self.judge(&chain, batch).await,
-                        None => None,
-                    };
-                    if more && found.is_some() && being_asked.insert(peer) {
-                        asked.push(self.ask_peer(peer, found.as_ref().map_or_else(Vec::new, HeaderChain::locator)));
-                    }
-                    found
+                    ask = batch.as_ref().filter(|batch| batch.headers.len() == MAX_HEADERS).map(|_| peer);
+                    OptionFuture::from(batch.map(|batch| self.judge(&chain, batch))).await.flatten()
                 }
-                Some(Announcement { peer, news }) = announcements.recv() => match self.consider(&chain, peer, news).await {
-                    Considered::Extended(extended) => Some(extended),
-                    Considered::Unconnected => {
-                        if being_asked.insert(peer) {
-                            asked.push(self.ask_peer(peer, chain.locator()));
+                Some(Announcement { peer, news }) = announcements.recv() => {
+                    match self.consider(&chain, peer, news).await {
+                        Ok(extended) => extended,
+                        Err(Unconnected) => {
+                            if being_asked.insert(peer) {
+                                asked.push(self.ask_peer(peer, chain.locator()));
+                            }
+                            None
                         }
-                        None
                     }
-                    Considered::Nothing => None,
-                },
-                () = tokio::time::sleep_until(next_poll) => self.run(HeaderChain::clone(&chain), |_| {}).await.ok(),
+                }
+                () = tokio::time::sleep_until(next_poll) => {
+                    next_poll = Instant::now() + poll;
+                    let asked = self.run(HeaderChain::clone(&chain), |_| {}, |_| {}).await;
+                    asked.ok().map(|(chain, _)| chain)
+                }
             };
             if let Some(found) = found.filter(|found| found.work() > chain.work()) {
                 on_progress(found.tip_height());
-                best.send_replace(Arc::new(found));
+                if let Some(peer) = ask.filter(|&peer| being_asked.insert(peer)) {
+                    asked.push(self.ask_peer(peer, found.locator()));
+                }
+                chain = Arc::new(found);
+                tips.publish(&chain);
+                next_poll = Instant::now() + poll;
             }
-            next_poll = Instant::now() + poll;
         }
     }
 
-    /// Looks at an announcement as far as that takes no question.
-    async fn consider(&self, chain: &HeaderChain, peer: SocketAddr, news: News) -> Considered {
+    /// The chain with what was announced, if that is new and valid.
+    async fn consider(
+        &self,
+        chain: &HeaderChain,
+        peer: SocketAddr,
+        news: News,
+    ) -> Result<Option<HeaderChain>, Unconnected> {
         let payload = match news {
-            News::Block(hash) if chain.height_of(&hash).is_some() => return Considered::Nothing,
-            News::Block(_) => return Considered::Unconnected,
+            News::Block(hash) if chain.height_of(&hash).is_some() => return Ok(None),
+            News::Block(_) => return Err(Unconnected),
             News::Headers(payload) => payload,
         };
         let headers = match deserialize::<HeadersMessage>(&payload) {
             Ok(HeadersMessage(headers)) => headers,
             Err(error) => {
                 self.reject(peer, &BatchError::from(error));
-                return Considered::Nothing;
+                return Ok(None);
             }
         };
-        let (Some(first), Some(last)) = (headers.first(), headers.last()) else { return Considered::Nothing };
+        let (Some(first), Some(last)) = (headers.first(), headers.last()) else { return Ok(None) };
         // Most peers announce the same.
         if chain.header(chain.tip_height()) == Some(last) {
-            return Considered::Nothing;
+            return Ok(None);
         }
         if chain.height_of(&first.prev_blockhash).is_none() {
-            return Considered::Unconnected;
+            return Err(Unconnected);
         }
-        self.judge(chain, Batch { peer, headers }).await.map_or(Considered::Nothing, Considered::Extended)
+        Ok(self.judge(chain, Batch { peer, headers }).await)
     }
 }
 
-/// What an announcement amounts to.
-enum Considered {
-    /// The chain with what was announced.
-    Extended(HeaderChain),
-    /// Something that only further headers can tell.
-    Unconnected,
-    /// Nothing new, or nothing valid.
-    Nothing,
-}
+/// What is announced follows no block of our chain: only further headers can tell what it is.
+struct Unconnected;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use dashcore::consensus::deserialize;
 use dashcore::{BlockHash, ChainParams, Header, Network};
-use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
 pub use error::StoreError;
 pub use lists::ListRow;
@@ -28,9 +28,9 @@ use schema::{
 /// Name of the database file within the data directory.
 const FILE_NAME: &str = "qrsync.redb";
 
-/// Bytes of the file that are kept in memory. Lists are written once and read in order: fifty whole ones are plenty,
-/// where redb would take up to a gigabyte.
-const CACHE_SIZE: usize = 32 * 1024 * 1024;
+/// Memory for pages of the file, in bytes. What is read again soon is a whole list or two; without a bound of ours
+/// the cache would grow with the history that is synced.
+const CACHE_SIZE: usize = 16 << 20;
 
 /// An open database. Only one process can have it open.
 #[derive(Debug)]
@@ -67,9 +67,8 @@ impl Store {
     pub fn in_memory(network: &Network) -> Result<Self, StoreError> {
         let path = PathBuf::from("(memory)");
         let backend = redb::backends::InMemoryBackend::new();
-        let database = Database::builder()
-            .create_with_backend(backend)
-            .map_err(|source| StoreError::open(&path, source))?;
+        let database =
+            builder().create_with_backend(backend).map_err(|source| StoreError::open(&path, source))?;
         write_meta(&database, network, &path)?;
         Ok(Self { database, path, network: network.clone() })
     }
@@ -195,6 +194,17 @@ impl Store {
         Ok(height.map(|height| height.value()))
     }
 
+    /// Hash of the stored block at a height.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn block_hash(&self, height: u32) -> Result<Option<BlockHash>, StoreError> {
+        let transaction = self.read()?;
+        let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+        let row = table.get(height).map_err(|source| self.failed(source))?;
+        Ok(row.map(|row| BlockHash::from_byte_array(*row.value().1)))
+    }
+
     /// Height and hash of the stored tip.
     ///
     /// # Errors
@@ -234,7 +244,7 @@ impl Store {
     }
 }
 
-fn builder() -> redb::Builder {
+fn builder() -> Builder {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE_SIZE);
     builder

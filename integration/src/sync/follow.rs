@@ -2,16 +2,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::ChainParams;
+use serde::Serialize;
 use spv_recovery::Backoff;
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::io::Io;
 use super::peers::Peers;
 use super::progress::{Phase, Progress};
-use super::run::{SyncError, addresses, blocking, save_headers};
+use super::run::{SyncError, addresses, blocking};
 use super::session::Session;
 use super::summary::{EndState, Summary};
+use super::tips::Tips;
 use crate::config::Config;
 use crate::headers::{HeaderChain, HeaderDownload};
 use crate::peer;
@@ -28,12 +30,14 @@ const RETRY_BASE: Duration = Duration::from_secs(2);
 /// Largest wait at all.
 const RETRY_CAP: Duration = Duration::from_secs(300);
 
-/// What was reached for one tip.
-#[derive(Debug, Clone)]
+/// What was reached for one tip. Serialises to the summary's object with one field more.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
     /// How it ended; counts of requests, bytes and peers are those since following began.
+    #[serde(flatten)]
     pub summary: Summary,
-    /// Height of the last block that the chain before shares with this one, when blocks were replaced.
+    /// Height of the last block that the chain before shares with this one; absent when no blocks were replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rolled_back_to: Option<u32>,
 }
 
@@ -60,8 +64,7 @@ pub async fn follow_with(
     let _done = progress.done_on_drop();
     config.sync.validate()?;
     let addresses = addresses(config, params).await?;
-    let stored = blocking(&store, params, |store, params| store.chain(params)).await?;
-    let start_height = stored.as_ref().map_or(0, HeaderChain::tip_height);
+    let start_height = store.tip()?.map_or(0, |(height, _)| height);
     let (announcements, news) = peer::announcements();
     let (peers, keep_up) =
         Peers::start(params, &addresses, start_height, &config.sync, io, Some(announcements))?;
@@ -81,12 +84,11 @@ pub async fn follow_with(
         failures: 0,
         pruned_to: 0,
         retry_after: Duration::ZERO,
-        saved: None,
         reported: None,
     };
     let followed = tokio::select! {
         biased;
-        followed = follower.follow(stored, news) => followed,
+        followed = follower.follow(news) => followed,
         () = keep_up => unreachable!("the pool outlives the sync"),
     };
     peers.stop().await;
@@ -107,99 +109,62 @@ struct Follower<'a, F> {
     pruned_to: u32,
     /// How long the last step would wait before it is tried again.
     retry_after: Duration,
-    /// The chain that is stored.
-    saved: Option<Arc<HeaderChain>>,
     /// The chain that was reported last.
     reported: Option<Arc<HeaderChain>>,
 }
 
 impl<F: FnMut(&Step)> Follower<'_, F> {
-    async fn follow(
-        &mut self,
-        stored: Option<HeaderChain>,
-        news: tokio::sync::mpsc::Receiver<peer::Announcement>,
-    ) -> Result<(), SyncError> {
-        let start = self.catch_up(stored).await?;
+    async fn follow(&mut self, news: mpsc::Receiver<peer::Announcement>) -> Result<(), SyncError> {
+        let start = self.catch_up().await?;
+        let tips = Tips::new();
+        tips.publish(&start);
+        // Whatever is known is to be worked on at once.
+        tips.settle(Ok(()));
         let download = HeaderDownload::new(&self.session.params, self.session.peers.clone());
-        let (best, chains) = watch::channel(start);
         let (progress, poll) = (self.session.progress, self.session.config.sync.poll_interval);
         let on_progress = |height| progress.header_height(height);
         tokio::select! {
             biased;
-            followed = self.follow_chain(chains) => followed,
-            () = download.track(news, &best, poll, on_progress) => unreachable!("tracking never ends"),
+            followed = self.follow_tips(start.clone(), &tips) => followed,
+            () = download.track(news, start.clone(), &tips, poll, on_progress) => {
+                unreachable!("tracking never ends")
+            }
         }
     }
 
     /// Syncs until there is a chain to follow, however that ends otherwise.
-    async fn catch_up(&mut self, mut stored: Option<HeaderChain>) -> Result<Arc<HeaderChain>, SyncError> {
+    async fn catch_up(&mut self) -> Result<Arc<HeaderChain>, SyncError> {
         loop {
-            let from = stored.clone();
-            let summary = self.session.run(async |run| run.run(from).await, self.cancel).await?;
+            let summary = self.session.run(async |run| run.run().await, self.cancel).await?;
             let session = &self.session;
-            stored = blocking(&session.store, &session.params, |store, params| store.chain(params)).await?;
+            let stored =
+                blocking(&session.store, &session.params, |store, params| store.chain(params)).await?;
             let has_begun = summary.state != EndState::NoCapablePeer;
-            let chain = stored.clone().map(Arc::new).filter(|_| has_begun);
+            let chain = stored.map(Arc::new).filter(|_| has_begun);
             self.ended(summary, chain.clone()).await?;
             match chain {
-                Some(chain) => {
-                    self.saved = Some(chain.clone());
-                    return Ok(chain);
-                }
+                Some(chain) => return Ok(chain),
                 None => self.wait_to_retry().await?,
             }
         }
     }
 
-    /// Brings lists and quorums to each tip that comes.
-    async fn follow_chain(&mut self, mut chains: watch::Receiver<Arc<HeaderChain>>) -> Result<(), SyncError> {
+    /// Brings lists and quorums to each tip that comes after `stored`.
+    async fn follow_tips(&mut self, mut stored: Arc<HeaderChain>, tips: &Tips) -> Result<(), SyncError> {
         loop {
             self.session.progress.enter(Phase::Following);
             let failed = self.failures > 0;
             tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Err(SyncError::Interrupted),
-                // Cannot fail: the sender is where this is called from.
-                _ = chains.changed() => {}
+                () = tips.other_than(&stored) => {}
                 waited = self.wait_to_retry(), if failed => waited?,
             }
-            let chain = chains.borrow_and_update().clone();
-            self.step(chain, &mut chains).await?;
-        }
-    }
-
-    /// Brings lists and quorums to the tip of a chain, unless it turns out meanwhile not to be the best one.
-    async fn step(
-        &mut self,
-        chain: Arc<HeaderChain>,
-        chains: &mut watch::Receiver<Arc<HeaderChain>>,
-    ) -> Result<(), SyncError> {
-        let session = &self.session;
-        save_headers(&session.store, &session.params, self.saved.as_deref(), &chain).await?;
-        self.saved = Some(chain.clone());
-
-        let outdated = self.cancel.child_token();
-        let replaced = async {
-            let gone = |newer: &Arc<HeaderChain>| newer.hash(chain.tip_height()) != Some(chain.tip_hash());
-            // Fails when tracking has ended, and then this is dropped.
-            if chains.wait_for(gone).await.is_ok() {
-                outdated.cancel();
-            }
-            std::future::pending::<()>().await;
-        };
-        let stepped = tokio::select! {
-            biased;
-            stepped = session.run(async |run| run.to_tip(chain.clone()).await, &outdated) => stepped,
-            () = replaced => unreachable!("it waits for ever"),
-        };
-        // Seen or not while this ran, it is looked at next.
-        if chains.borrow().tip_hash() != chain.tip_hash() {
-            chains.mark_changed();
-        }
-        match stepped {
-            Err(SyncError::Interrupted) if !self.cancel.is_cancelled() => Ok(()),
-            Err(error) => Err(error),
-            Ok(summary) => self.ended(summary, Some(chain)).await,
+            let before = stored.clone();
+            let step = self.session.run(async |run| run.to_tip(before, tips).await, self.cancel);
+            let (summary, chain) = step.await?;
+            stored = chain.clone();
+            self.ended(summary, Some(chain)).await?;
         }
     }
 
@@ -225,11 +190,11 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         let heights = self.pruned_to..tip.saturating_sub(RECENT_BLOCKS);
         self.pruned_to = heights.end;
         let pruned = blocking(&session.store, &session.params, move |store, params| {
-            store.prune_lists(heights, |height| is_work_block(params, height))
+            let lists = store.lists()?.into_iter().map(|(height, _)| height);
+            let passed = lists.filter(|height| heights.contains(height) && !is_work_block(params, *height));
+            store.drop_lists(&passed.collect())
         });
-        let pruned = pruned.await?;
-        tracing::debug!(pruned, "forgot lists that nothing rests on");
-        Ok(())
+        Ok(pruned.await?)
     }
 
     /// Waits until another try may do better.

@@ -4,6 +4,7 @@ use dashcore::ChainParams;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::download::REPLACEMENTS;
 use super::io::Verification;
 use super::peers::Peers;
 use super::progress::Progress;
@@ -11,9 +12,6 @@ use super::run::{Run, SyncError};
 use crate::config::Config;
 use crate::store::Store;
 use crate::verify::Verifier;
-
-/// Answers that may be in verification beyond the window: copies of work that is done meanwhile.
-const VERIFIER_MARGIN: usize = 16;
 
 /// What lasts longer than one run: connections and the store.
 pub(super) struct Session<'a> {
@@ -38,7 +36,7 @@ impl Session<'_> {
         work: impl AsyncFnOnce(&Run<'_>) -> Result<T, SyncError>,
         cancel: &CancellationToken,
     ) -> Result<T, SyncError> {
-        let capacity = self.config.sync.window + VERIFIER_MARGIN;
+        let capacity = self.config.sync.window + REPLACEMENTS;
         let (verifier, store_failed) =
             Verifier::start(&self.params, self.store.clone(), capacity, self.verification);
         let verifier = Arc::new(verifier);

@@ -6,9 +6,11 @@ use dashcore::network::message_qrinfo::{QRInfo, QuorumSnapshot};
 use dashcore::network::message_sml::MnListDiff;
 use spv_masternodes::{BlockRef, CheckedDiff, ProofError, ResolveError, resolve};
 use spv_recovery::{Classify, FailureKind};
+use tokio::time::Instant;
 
 use crate::peer::{Answer, Request};
 use crate::plan::{Block, Work};
+use crate::stages::{Stage, Stages};
 
 /// Why an answer does not prove what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,7 +68,33 @@ pub(crate) struct Contents {
 }
 
 /// Decodes an answer and checks all that can be checked without the list that it is based on.
-pub(crate) fn check(work: &Work, answer: &Answer, genesis_hash: BlockHash) -> Result<Contents, AnswerError> {
+pub(crate) fn check(
+    work: &Work,
+    answer: &Answer,
+    genesis_hash: BlockHash,
+    stages: &Stages,
+) -> Result<Contents, AnswerError> {
+    let started = Instant::now();
+    let decoded = decode(work, answer, genesis_hash);
+    stages.record(Stage::Decode, 1, started);
+    let (mut diffs, snapshots) = decoded?;
+    let started = Instant::now();
+    let checked: Result<Vec<_>, _> = work
+        .wanted
+        .iter()
+        .map(|block| match diffs.remove(&block.hash) {
+            Some(diff) => check_diff(diff, block),
+            None => Err(AnswerError::MissingList { height: block.height, block_hash: block.hash }),
+        })
+        .collect();
+    stages.record(Stage::Check, work.wanted.len(), started);
+    Ok(Contents { diffs: checked?, snapshots })
+}
+
+/// The diffs of an answer by their blocks, and its snapshots.
+type Decoded = (BTreeMap<BlockHash, MnListDiff>, Vec<(Block, QuorumSnapshot)>);
+
+fn decode(work: &Work, answer: &Answer, genesis_hash: BlockHash) -> Result<Decoded, AnswerError> {
     let mut snapshots = Vec::new();
     let diffs = match &work.request {
         Request::ListDiff(_) => vec![deserialize::<MnListDiff>(&answer.payload)?],
@@ -76,40 +104,48 @@ pub(crate) fn check(work: &Work, answer: &Answer, genesis_hash: BlockHash) -> Re
             let known = |hash: &BlockHash| {
                 message.base_block_hashes.contains(hash) || *hash == genesis_hash || hash.is_null()
             };
-            let diffs = resolve(&info, known)?.into_iter().map(|roled| roled.diff.clone()).collect();
-            snapshots = wanted_snapshots(work, info);
+            resolve(&info, known)?;
+            let (diffs, of_cycles) = taken_apart(info);
+            snapshots = wanted_snapshots(work, of_cycles);
             diffs
         }
         Request::Headers(_) => Vec::new(),
     };
-    let mut diffs: BTreeMap<BlockHash, MnListDiff> =
-        diffs.into_iter().rev().map(|diff| (diff.block_hash, diff)).collect();
-    let diffs = work
-        .wanted
-        .iter()
-        .map(|block| match diffs.remove(&block.hash) {
-            Some(diff) => check_diff(diff, block),
-            None => Err(AnswerError::MissingList { height: block.height, block_hash: block.hash }),
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(Contents { diffs, snapshots })
+    Ok((diffs.into_iter().rev().map(|diff| (diff.block_hash, diff)).collect(), snapshots))
 }
 
-/// A snapshot is that of the cycle to whose work block the diff beside it leads.
-fn wanted_snapshots(work: &Work, info: QRInfo) -> Vec<(Block, QuorumSnapshot)> {
+/// All diffs, the tip's last as it may be to a work block too; and each snapshot with the work block that it is about:
+/// the one to which the diff beside it leads.
+fn taken_apart(info: QRInfo) -> (Vec<MnListDiff>, Vec<(BlockHash, QuorumSnapshot)>) {
     let beside = [
-        (info.quorum_snapshot_at_h_minus_c, info.mn_list_diff_at_h_minus_c.block_hash),
-        (info.quorum_snapshot_at_h_minus_2c, info.mn_list_diff_at_h_minus_2c.block_hash),
-        (info.quorum_snapshot_at_h_minus_3c, info.mn_list_diff_at_h_minus_3c.block_hash),
+        (info.quorum_snapshot_at_h_minus_c, info.mn_list_diff_at_h_minus_c),
+        (info.quorum_snapshot_at_h_minus_2c, info.mn_list_diff_at_h_minus_2c),
+        (info.quorum_snapshot_at_h_minus_3c, info.mn_list_diff_at_h_minus_3c),
     ];
-    let minus_4c = info.quorum_snapshot_and_mn_list_diff_at_h_minus_4c;
     let extra = info.quorum_snapshot_list.into_iter().zip(info.mn_list_diff_list);
-    let extra = extra.chain(minus_4c).map(|(snapshot, diff)| (snapshot, diff.block_hash));
-    let located = |(snapshot, hash): (QuorumSnapshot, BlockHash)| {
+    let minus_4c = info.quorum_snapshot_and_mn_list_diff_at_h_minus_4c;
+    let (mut diffs, snapshots): (Vec<_>, Vec<_>) = beside
+        .into_iter()
+        .chain(extra)
+        .chain(minus_4c)
+        .map(|(snapshot, diff)| {
+            let block_hash = diff.block_hash;
+            (diff, (block_hash, snapshot))
+        })
+        .unzip();
+    diffs.extend([info.mn_list_diff_h, info.mn_list_diff_tip]);
+    (diffs, snapshots)
+}
+
+fn wanted_snapshots(
+    work: &Work,
+    of_cycles: Vec<(BlockHash, QuorumSnapshot)>,
+) -> Vec<(Block, QuorumSnapshot)> {
+    let located = |(hash, snapshot): (BlockHash, QuorumSnapshot)| {
         let block = work.cycles.iter().find(|block| block.hash == hash)?;
         Some((*block, snapshot))
     };
-    beside.into_iter().chain(extra).filter_map(located).collect()
+    of_cycles.into_iter().filter_map(located).collect()
 }
 
 fn check_diff(diff: MnListDiff, block: &Block) -> Result<CheckedDiff, AnswerError> {

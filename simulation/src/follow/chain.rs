@@ -35,8 +35,7 @@ impl Chains {
             masternodes: 24,
             cycles: cycles_up_to(tip),
             seed,
-            quorums: None,
-            signatures: false,
+            ..GeneratedSpec::default()
         };
         let main = Arc::new(World::generate(&spec(START + blocks)));
         let branches =

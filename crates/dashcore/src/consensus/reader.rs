@@ -18,17 +18,20 @@ impl<'a> Reader<'a> {
     }
 
     /// Names the field that is read next.
+    #[inline]
     pub fn field(&mut self, name: &'static str) -> &mut Self {
         self.field = name;
         self
     }
 
     /// Bytes consumed so far.
+    #[inline]
     pub fn position(&self) -> usize {
         self.position
     }
 
     /// Bytes left.
+    #[inline]
     pub fn remaining(&self) -> usize {
         self.data.len() - self.position
     }
@@ -37,6 +40,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`DecodeErrorKind::UnexpectedEnd`] when fewer are left.
+    #[inline]
     pub fn bytes(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {
         let available = self.remaining();
         if count > available {
@@ -51,6 +55,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`DecodeErrorKind::UnexpectedEnd`] when fewer are left.
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let mut array = [0; N];
         array.copy_from_slice(self.bytes(N)?);
@@ -134,6 +139,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The error of decoding it.
+    #[inline]
     pub fn read<T: Decodable>(&mut self, field: &'static str) -> Result<T, DecodeError> {
         self.field = field;
         T::consensus_decode(self)

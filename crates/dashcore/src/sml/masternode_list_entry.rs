@@ -47,9 +47,14 @@ impl MasternodeListEntry {
 
     /// SHA-256d of the encoding without its version: the leaf of the list's merkle tree.
     pub fn entry_hash(&self) -> [u8; 32] {
-        let mut bytes = Vec::with_capacity(192);
-        self.encode_hashed_part(&mut bytes);
-        sha256d::hash(&bytes).to_byte_array()
+        self.entry_hash_in(&mut Vec::with_capacity(192))
+    }
+
+    /// The same, for many entries one after the other: what `buffer` holds is overwritten, its memory reused.
+    pub fn entry_hash_in(&self, buffer: &mut Vec<u8>) -> [u8; 32] {
+        buffer.clear();
+        self.encode_hashed_part(buffer);
+        sha256d::hash(buffer).to_byte_array()
     }
 
     /// Whether this is an EvoNode.

@@ -23,13 +23,13 @@ pub(super) fn new_quarter(
         return None;
     }
     let (used, used_by_index) = used_masternodes(llmq, list, old, keep_removed);
-    let unused = list.shared().iter().filter(|masternode| !used.contains(&masternode.pro_tx_hash()));
+    let unused = list.shared().filter(|masternode| !used.contains(&masternode.pro_tx_hash()));
     let mut combined = ranked(unused, modifier);
     combined.extend(ranked(used.iter(), modifier));
 
     let (quarter, skip_list) = deal(llmq, &combined, used_by_index)?;
     let mut bits = vec![false; list.len()];
-    for (bit, masternode) in bits.iter_mut().zip(ranked(list.shared().iter(), modifier)) {
+    for (bit, masternode) in bits.iter_mut().zip(ranked(list.shared(), modifier)) {
         *bit = used.contains(&masternode.pro_tx_hash());
     }
     let snapshot = QuorumSnapshot {

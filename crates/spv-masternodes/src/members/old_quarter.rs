@@ -19,7 +19,7 @@ pub(super) fn old_quarter(
     modifier: &[u8; 32],
     snapshot: &QuorumSnapshot,
 ) -> Result<Quarter, MembersError> {
-    let ranked = ranked(list.shared().iter(), modifier);
+    let ranked = ranked(list.shared(), modifier);
     check_form(cycle_base, list.len(), ranked.len(), snapshot)?;
     let mut combined = Vec::with_capacity(ranked.len());
     let mut used = Vec::new();

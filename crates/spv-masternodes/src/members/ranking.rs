@@ -1,4 +1,3 @@
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use bitcoin_hashes::sha256;
@@ -13,9 +12,12 @@ pub(super) fn ranked<'a>(
 ) -> Vec<Arc<HashedEntry>> {
     let mut scores: Vec<_> = masternodes
         .filter(|masternode| masternode.entry.is_valid)
-        .filter_map(|masternode| Some((score(&masternode.score_base?, modifier), masternode)))
+        .filter_map(|masternode| Some((score(masternode.score_base()?, modifier), masternode)))
         .collect();
-    scores.sort_unstable_by_key(|(score, masternode)| (Reverse(*score), masternode.pro_tx_hash()));
+    // Names lie elsewhere in memory, and two equal scores have yet to be seen.
+    scores.sort_unstable_by(|(a, of_a), (b, of_b)| {
+        b.cmp(a).then_with(|| of_a.pro_tx_hash().cmp(&of_b.pro_tx_hash()))
+    });
     scores.into_iter().map(|(_, masternode)| Arc::clone(masternode)).collect()
 }
 

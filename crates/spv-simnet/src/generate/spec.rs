@@ -42,11 +42,9 @@ impl GeneratedSpec {
 
     /// Which quorums form: those given, or the default for this many masternodes.
     pub fn profile(&self) -> QuorumProfile {
-        match self.quorums {
-            Some(profile) => profile,
-            None if u64::from(self.masternodes) >= FOR_MAINNET => QuorumProfile::Mainnet,
-            None => QuorumProfile::Small,
-        }
+        let for_mainnet = u64::from(self.masternodes) >= FOR_MAINNET;
+        let by_size = if for_mainnet { QuorumProfile::Mainnet } else { QuorumProfile::Small };
+        self.quorums.unwrap_or(by_size)
     }
 
     /// Parameters of the network that the chain belongs to.
@@ -179,7 +177,7 @@ fn saturate(number: u64) -> u32 {
 
 /// A rotated regtest quorum needs four members.
 const MASTERNODES: RangeInclusive<u64> = 4..=5_000;
-/// Leaves more enabled than the largest quorums have members, and as many EvoNodes as Platform's need at least.
+/// Leaves a few more enabled than the largest quorums have members, and as many EvoNodes as Platform's need.
 const FOR_MAINNET: u64 = 1_000;
 /// A thousand cycles are 24,000 blocks, or 288,000 with mainnet's quorums.
 const CYCLES: RangeInclusive<u64> = 1..=1_000;

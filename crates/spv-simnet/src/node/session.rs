@@ -38,12 +38,22 @@ pub(super) enum Reply {
     Send(Bytes),
     /// Sends the answer to a data request, with all that follows so much later.
     Answer { frame: Bytes, delay: Duration },
-    /// Sends the answer to a data request so much later, and does not let others wait for it.
-    LateAnswer { frame: Bytes, by: Duration },
+    /// Sends the answer to a data request, with all that follows, when the next answer has been sent or none has come for a while.
+    HeldAnswer { frame: Bytes },
+    /// Sends an answer so much later, and does not let others wait for it; whether the request is still in flight is
+    /// another reply's matter.
+    StrayAnswer { frame: Bytes, by: Duration },
     /// Leaves a data request without an answer.
     NoAnswer,
     /// Closes the connection.
     Close,
+}
+
+impl Reply {
+    /// Whether a data request is no longer in flight from then on.
+    pub(super) fn ends_request(&self) -> bool {
+        matches!(self, Self::Answer { .. } | Self::HeldAnswer { .. } | Self::NoAnswer)
+    }
 }
 
 impl Session {
@@ -211,7 +221,7 @@ impl Session {
             }
         };
         kind.count(&mut node.stats.lock().answered);
-        vec![deliver(node, answer, fault, faults)]
+        deliver(node, answer, fault, faults)
     }
 
     fn refuse(&mut self, kind: RequestKind, node: &Node) -> Vec<Reply> {
@@ -244,7 +254,7 @@ const SERVICES: u64 = service_flags::NETWORK | service_flags::NETWORK_LIMITED;
 const DISCONNECT_SCORE: u32 = 100;
 
 /// Frames an answer and does to it what the fault says.
-fn deliver(node: &Node, answer: Answer, fault: Option<Fault>, random: &mut FaultPlan) -> Reply {
+fn deliver(node: &Node, answer: Answer, fault: Option<Fault>, random: &mut FaultPlan) -> Vec<Reply> {
     let Answer { command, mut payload } = answer;
     if fault == Some(Fault::Corrupt) && !payload.is_empty() {
         let position = random.below(payload.len());
@@ -257,10 +267,14 @@ fn deliver(node: &Node, answer: Answer, fault: Option<Fault>, random: &mut Fault
         frame[HEADER_SIZE - 1] ^= 1;
     }
     let frame = Bytes::from(frame);
+    let in_time = |frame| Reply::Answer { frame, delay: Duration::ZERO };
     match fault {
-        Some(Fault::Delay(delay)) => Reply::Answer { frame, delay },
-        Some(Fault::Late(by)) => Reply::LateAnswer { frame, by },
-        _ => Reply::Answer { frame, delay: Duration::ZERO },
+        Some(Fault::Delay(delay)) => vec![Reply::Answer { frame, delay }],
+        Some(Fault::Late(by)) => vec![Reply::StrayAnswer { frame, by }, Reply::NoAnswer],
+        Some(Fault::Duplicate(Duration::ZERO)) => vec![in_time(frame.clone()), Reply::Send(frame)],
+        Some(Fault::Duplicate(by)) => vec![in_time(frame.clone()), Reply::StrayAnswer { frame, by }],
+        Some(Fault::Reorder) => vec![Reply::HeldAnswer { frame }],
+        _ => vec![in_time(frame)],
     }
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
-use spv_simnet::{Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, QuorumProfile, World};
+use spv_simnet::{
+    ActiveChain, Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, QuorumProfile, World,
+};
 
 use crate::args::SimnetArgs;
 use crate::exit::{Exit, Usage};
@@ -21,19 +23,20 @@ pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
         None => world,
     };
     let world = Arc::new(world);
+    let start = ActiveChain::new(world.clone(), args.start_height.unwrap_or_else(|| world.tip()));
     let config = NetworkConfig { peers: peers(&args)?, listen: args.listen };
     let cancel = signals::cancelled_by_signals()?;
     let network = Network::start(world.clone(), config).await?;
 
     let addresses = network.addresses();
-    let tip = json!({ "height": world.tip(), "hash": world.block_hash(world.tip()) });
+    let tip = json!({ "height": start.tip(), "hash": start.tip_hash() });
     let flags = network_flags(world.params());
     if args.json {
         output::json(&json!({ "peers": addresses, "tip": tip, "sync_flags": flags }))?;
     } else {
         output::text(&format!(
             "serving height {} on {} nodes; stop with Ctrl-C",
-            world.tip(),
+            start.tip(),
             addresses.len()
         ))?;
         for address in &addresses {
@@ -46,7 +49,10 @@ pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
             peers.join(",")
         ))?;
     }
-    cancel.cancelled().await;
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        () = grow(&network, start, args.block_interval) => unreachable!("it never ends"),
+    }
     let stats = network.shutdown().await;
     if args.json {
         output::json(&json!({ "stats": stats }))?;
@@ -63,6 +69,19 @@ pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Gives the nodes one block after the other, up to the end of the chain.
+async fn grow(network: &Network, mut chain: ActiveChain, interval: Option<u32>) {
+    if let Some(seconds) = interval {
+        let world = chain.world().clone();
+        while chain.tip() < world.tip() {
+            tokio::time::sleep(Duration::from_secs(seconds.into())).await;
+            chain = ActiveChain::new(world.clone(), chain.tip() + 1);
+            network.activate(&chain);
+        }
+    }
+    std::future::pending().await
 }
 
 fn load(args: &SimnetArgs) -> anyhow::Result<World> {
@@ -85,6 +104,7 @@ fn peers(args: &SimnetArgs) -> anyhow::Result<Vec<PeerConfig>> {
         rtt: Duration::from_millis(args.rtt.into()),
         bandwidth: args.bandwidth,
         service_time: Duration::from_millis(args.service_time.into()),
+        tip: args.start_height,
         protocol_version: args.protocol_version.unwrap_or_else(|| PeerConfig::default().protocol_version),
         ..PeerConfig::default()
     };

@@ -1,6 +1,7 @@
 //! Simulated networks, syncs from them, and what is left in the store afterwards.
 
 pub(crate) mod final_state;
+pub(crate) mod flip;
 pub(crate) mod process;
 
 use std::path::{Path, PathBuf};
