@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use dashcore::network::framing::DEFAULT_MAX_PAYLOAD;
 use dashcore::params::{Activation, UnknownNetwork};
-use dashcore::sml::llmq_type::LLMQType;
+use dashcore::sml::llmq_type::{LLMQParams, LLMQType};
 use dashcore::{ChainParams, Network};
 use serde::{Deserialize, Serialize};
 use spv_executor::Depth;
 
+use crate::client::ClientSettings;
 use crate::peer::ConnectionConfig;
 
 /// Everything that can be configured. Keys of the file are the names of the fields.
@@ -32,12 +34,18 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// Where Prometheus may scrape metrics. Unset (default): nowhere.
     pub metrics_listen: Option<SocketAddr>,
-    /// Quorum parameters that differ from the network's, as `TYPE=SIZE:THRESHOLD` separated by commas.
+    /// Quorum parameters that differ from the network's, as `TYPE=SIZE:THRESHOLD` separated by commas. Names also types
+    /// that the network does not have otherwise.
     pub llmq_params: String,
+    /// Quorum types with another role than the network's, as `ROLE=TYPE` separated by commas; roles are `chain-locks`,
+    /// `instant-send` (the rotated one) and `platform`.
+    pub llmq_roles: String,
     /// Activation heights that differ from the network's, as `NAME=HEIGHT` separated by commas.
     pub activation: String,
     /// How the sync works.
     pub sync: Settings,
+    /// Bounds of lookups.
+    pub client: ClientSettings,
 }
 
 impl Default for Config {
@@ -49,8 +57,10 @@ impl Default for Config {
             data_dir: None,
             metrics_listen: None,
             llmq_params: String::new(),
+            llmq_roles: String::new(),
             activation: String::new(),
             sync: Settings::default(),
+            client: ClientSettings::default(),
         }
     }
 }
@@ -62,10 +72,11 @@ pub struct Settings {
     /// Most requests in flight per peer, 1 to 3. Default 3; how many it really gets follows from its round trip and the
     /// time it takes for an answer, see `executor.adaptive_depth`.
     pub depth: Depth,
-    /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 32; at least
+    /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 64; at least
     /// 1. Bounds memory to as many answers.
     pub window: usize,
-    /// Limit for connecting, handshake and first pong together. Default 5 s.
+    /// Limit for connecting, handshake and first pong together. Default 5 s. A node that has greeted is asked for headers
+    /// before its first pong, but for nothing else.
     #[serde(with = "humantime_serde")]
     pub handshake_timeout: Duration,
     /// Time between two pings on an idle connection. Default 10 s.
@@ -83,8 +94,11 @@ pub struct Settings {
     /// How long a sync that has lost all its peers waits for one to come back. Default 2 min.
     #[serde(with = "humantime_serde")]
     pub peer_patience: Duration,
+    /// Following: without any announcement of a block for this long, all peers are asked. Default 5 min, two blocks.
+    #[serde(with = "humantime_serde")]
+    pub poll_interval: Duration,
     /// Whether quorums are proven by their signatures. Default true. Without it they are only known to be in a proven
-    /// set; that is for simulated networks, whose quorums never signed anything.
+    /// set; that is for simulated networks that were generated without signatures.
     pub verify_quorums: bool,
     /// Largest message accepted, in bytes. Default 32 MiB; legacy answers exceed the 3 MiB that nodes accept.
     pub max_payload: usize,
@@ -106,18 +120,21 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             depth: Depth::THREE,
-            window: 32,
+            window: 64,
             handshake_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(20),
             reconnect_base: Duration::from_millis(500),
             reconnect_cap: Duration::from_secs(30),
             peer_patience: Duration::from_secs(120),
+            poll_interval: Duration::from_secs(300),
             verify_quorums: true,
             max_payload: DEFAULT_MAX_PAYLOAD,
             executor: spv_executor::Config {
                 // Counts only until answers were measured. Nodes that serve at all take a fraction of this.
                 soft_timeout: Duration::from_secs(5),
+                // All that the tip needs may be asked for at once, where there are peers enough.
+                max_in_flight: NonZeroUsize::new(64).expect("64 is not zero"),
                 ..spv_executor::Config::default()
             },
             // Caps and credit keep us polite to single nodes; these only bound what a mistake could do.
@@ -163,9 +180,17 @@ pub enum ConfigError {
     Network(#[from] UnknownNetwork),
     /// Quorum parameters cannot be understood.
     #[error(
-        "llmq-params: {entry:?} is not TYPE=SIZE:THRESHOLD with a quorum type of this network and 1 <= THRESHOLD <= SIZE"
+        "llmq-params: {entry:?} is not TYPE=SIZE:THRESHOLD with a known quorum type and 1 <= THRESHOLD <= SIZE"
     )]
     LlmqParams {
+        /// The part that is wrong.
+        entry: String,
+    },
+    /// A role of a quorum type cannot be understood.
+    #[error(
+        "llmq-roles: {entry:?} is not ROLE=TYPE with ROLE one of chain-locks, instant-send, platform and TYPE a quorum type of this network, rotated for instant-send alone"
+    )]
+    LlmqRoles {
         /// The part that is wrong.
         entry: String,
     },
@@ -190,6 +215,14 @@ pub enum ConfigError {
     Setting {
         /// Section with a trailing dot, or nothing.
         section: &'static str,
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A bound of lookups is out of range.
+    #[error("client.{field}: {reason}")]
+    Client {
         /// The field.
         field: &'static str,
         /// What is wrong.
@@ -245,10 +278,14 @@ impl Config {
         if is_public && !self.llmq_params.is_empty() {
             return Err(fixed("llmq-params"));
         }
+        if is_public && !self.llmq_roles.is_empty() {
+            return Err(fixed("llmq-roles"));
+        }
         if is_public && !self.activation.is_empty() {
             return Err(fixed("activation"));
         }
         apply_llmq_params(&mut params, &self.llmq_params)?;
+        apply_llmq_roles(&mut params, &self.llmq_roles)?;
         apply_activation(&mut params.activation, &self.activation)?;
         Ok(params)
     }
@@ -277,8 +314,15 @@ impl Settings {
         if self.window >= self.scheduler.capacity {
             return out_of_range("window", "must be below scheduler.capacity");
         }
-        if self.handshake_timeout.is_zero() || self.ping_interval.is_zero() || self.ping_timeout.is_zero() {
-            return out_of_range("handshake_timeout, ping_interval, ping_timeout", "must be above zero");
+        if self.handshake_timeout.is_zero()
+            || self.ping_interval.is_zero()
+            || self.ping_timeout.is_zero()
+            || self.poll_interval.is_zero()
+        {
+            return out_of_range(
+                "handshake_timeout, ping_interval, ping_timeout, poll_interval",
+                "must be above zero",
+            );
         }
         if self.max_payload < DEFAULT_MAX_PAYLOAD / 8 {
             return out_of_range("max_payload", "must be at least 4 MiB, the size of real answers");
@@ -298,7 +342,8 @@ impl Settings {
     }
 }
 
-/// As Dash Core's `-llmqtestparams` and the like: the minimum size becomes the threshold.
+/// As Dash Core's `-llmqtestparams` and the like: the minimum size becomes the threshold. But a type that keeps its usual
+/// size and threshold, and is only named to be there, keeps its usual minimum too.
 fn apply_llmq_params(params: &mut ChainParams, text: &str) -> Result<(), ConfigError> {
     for entry in entries(text) {
         let parsed = || {
@@ -306,12 +351,35 @@ fn apply_llmq_params(params: &mut ChainParams, text: &str) -> Result<(), ConfigE
             let (size, threshold) = rest.split_once(':')?;
             let (size, threshold) = (size.parse().ok()?, threshold.parse().ok()?);
             let in_range = 1 <= threshold && threshold <= size;
-            in_range.then_some((LLMQType(llmq_type.parse().ok()?), size, threshold))
+            let usual = LLMQType(llmq_type.parse().ok()?).params()?;
+            in_range.then_some((usual, size, threshold))
         };
-        let wrong = || ConfigError::LlmqParams { entry: entry.to_owned() };
-        let (llmq_type, size, threshold): (_, u32, u32) = parsed().ok_or_else(wrong)?;
-        let llmq = params.llmqs.iter_mut().find(|llmq| llmq.llmq_type == llmq_type).ok_or_else(wrong)?;
-        (llmq.size, llmq.threshold, llmq.min_size) = (size, threshold, threshold);
+        let (mut llmq, size, threshold): (LLMQParams, u32, u32) =
+            parsed().ok_or_else(|| ConfigError::LlmqParams { entry: entry.to_owned() })?;
+        if (llmq.size, llmq.threshold) != (size, threshold) {
+            (llmq.size, llmq.threshold, llmq.min_size) = (size, threshold, threshold);
+        }
+        match params.llmqs.iter_mut().find(|known| known.llmq_type == llmq.llmq_type) {
+            Some(known) => *known = llmq,
+            None => params.llmqs.push(llmq),
+        }
+    }
+    Ok(())
+}
+
+/// As Dash Core's `-llmqchainlocks`, `-llmqinstantsenddip0024` and `-llmqplatform`.
+fn apply_llmq_roles(params: &mut ChainParams, text: &str) -> Result<(), ConfigError> {
+    for entry in entries(text) {
+        let wrong = || ConfigError::LlmqRoles { entry: entry.to_owned() };
+        let (role, llmq_type) = entry.split_once('=').ok_or_else(wrong)?;
+        let llmq_type = LLMQType(llmq_type.parse().map_err(|_| wrong())?);
+        let rotated = params.llmq(llmq_type).ok_or_else(wrong)?.rotated;
+        *match (role, rotated) {
+            ("chain-locks", false) => &mut params.chain_locks_llmq,
+            ("instant-send", true) => &mut params.rotated_llmq,
+            ("platform", false) => &mut params.platform_llmq,
+            _ => return Err(wrong()),
+        } = llmq_type;
     }
     Ok(())
 }
@@ -358,6 +426,24 @@ mod tests {
         let llmq = params.llmq(LLMQType(106)).unwrap();
         assert_eq!((llmq.size, llmq.threshold, llmq.min_size), (5, 3, 3));
         assert_eq!((params.activation.dip3, params.activation.v20), (2, 300));
+    }
+
+    #[test]
+    fn mainnet_s_quorums_can_be_those_of_a_regtest() {
+        let config = Config {
+            llmq_roles: "chain-locks=2, instant-send=5,platform=4".into(),
+            ..regtest("2=400:240,4=100:67,5=60:45", "")
+        };
+        let params = config.chain_params().unwrap();
+        assert_eq!(params.rotated(), &LLMQType::LLMQ_60_75.params().unwrap());
+        assert_eq!((params.chain_locks_llmq, params.platform_llmq), (LLMQType(2), LLMQType(4)));
+        for roles in ["chain-locks=5", "instant-send=2", "platform=1", "platform", "votes=2", "platform=x"] {
+            let config = Config { llmq_roles: roles.into(), ..regtest("2=400:240,5=60:45", "") };
+            let error = config.chain_params().unwrap_err();
+            assert!(matches!(&error, ConfigError::LlmqRoles { entry } if entry == roles), "{error}");
+        }
+        let main = Config { network: "main".into(), llmq_roles: "platform=6".into(), ..Config::default() };
+        assert!(matches!(main.chain_params(), Err(ConfigError::FixedNetwork { option: "llmq-roles", .. })));
     }
 
     #[test]

@@ -7,11 +7,14 @@ mod metrics;
 mod peer;
 mod plan;
 mod quorums;
+mod stages;
 mod verify;
 
+pub mod client;
 pub mod headers;
 pub mod store;
 pub mod sync;
 
+pub use client::Client;
 pub use config::{Config, ConfigError, Settings};
 pub use metrics::describe_metrics;

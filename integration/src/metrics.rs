@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::peer::{ConnectError, RequestKind};
+use crate::stages::Stage;
 use crate::store::Finding;
 use crate::sync::Phase;
 use crate::verify::Verdict;
@@ -16,13 +17,15 @@ const RETRIES: &str = "qrsync_retries_total";
 const CONNECTIONS: &str = "qrsync_connections";
 const CONNECT_FAILURES: &str = "qrsync_connect_failures_total";
 const VERIFIED_ANSWERS: &str = "qrsync_verified_answers_total";
+const VERIFYING_ANSWERS: &str = "qrsync_verifying_answers";
 const VERIFICATION_SECONDS: &str = "qrsync_verification_seconds";
 const TIP_HEIGHT: &str = "qrsync_tip_height";
 const PLANNED_LISTS: &str = "qrsync_planned_lists";
 const PROVEN_LISTS: &str = "qrsync_proven_lists";
 const QUORUMS: &str = "qrsync_quorums_total";
-const MEMBERS_SECONDS: &str = "qrsync_quorum_members_seconds";
-const SIGNATURES_SECONDS: &str = "qrsync_quorum_signatures_seconds";
+const STAGE_ITEMS: &str = "qrsync_stage_items_total";
+const STAGE_SECONDS: &str = "qrsync_stage_seconds";
+const LIST_LOOKUPS: &str = "qrsync_list_lookups_total";
 const PHASE: &str = "qrsync_phase";
 
 /// Describes the metrics of this crate and of the mechanism crates to the installed recorder.
@@ -39,6 +42,7 @@ pub fn describe_metrics() {
     describe_gauge!(CONNECTIONS, "Peers that can be asked");
     describe_counter!(CONNECT_FAILURES, "Failed attempts to connect, by reason");
     describe_counter!(VERIFIED_ANSWERS, "Answers by the outcome of their verification");
+    describe_gauge!(VERIFYING_ANSWERS, "Answers that are being verified or wait for the list at their base");
     describe_histogram!(
         VERIFICATION_SECONDS,
         Unit::Seconds,
@@ -48,8 +52,12 @@ pub fn describe_metrics() {
     describe_gauge!(PLANNED_LISTS, "Lists in the range of the running sync");
     describe_gauge!(PROVEN_LISTS, "Lists in the range of the running sync that are proven and stored");
     describe_counter!(QUORUMS, "Quorums judged, by what was found");
-    describe_histogram!(MEMBERS_SECONDS, Unit::Seconds, "Computing the members of a batch of quorums");
-    describe_histogram!(SIGNATURES_SECONDS, Unit::Seconds, "Checking the signatures of a batch of quorums");
+    describe_counter!(
+        STAGE_ITEMS,
+        "Answers, lists, quorums or ChainLocks that went through a stage of verification"
+    );
+    describe_histogram!(STAGE_SECONDS, Unit::Seconds, "One thread's time for an answer or a batch, by stage");
+    describe_counter!(LIST_LOOKUPS, "Lists that lookups asked for, by where they came from");
     describe_gauge!(PHASE, "1 for the phase that the sync is in, 0 for the others");
 }
 
@@ -78,6 +86,24 @@ pub(crate) fn connect_failed(error: &ConnectError) {
     counter!(CONNECT_FAILURES, "reason" => error.kind()).increment(1);
 }
 
+/// Counts an answer as being verified for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Verifying(Gauge);
+
+impl Verifying {
+    pub(crate) fn new() -> Self {
+        let gauge = gauge!(VERIFYING_ANSWERS);
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Verifying {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
 pub(crate) fn verified(verdict: &Verdict, elapsed: Duration) {
     let outcome = verdict.as_ref().err().map_or("proven", |error| error.kind());
     counter!(VERIFIED_ANSWERS, "outcome" => outcome).increment(1);
@@ -88,12 +114,13 @@ pub(crate) fn quorum_judged(finding: Finding) {
     counter!(QUORUMS, "finding" => finding.as_str()).increment(1);
 }
 
-pub(crate) fn members_computed(elapsed: Duration) {
-    histogram!(MEMBERS_SECONDS).record(elapsed);
+pub(crate) fn stage(stage: Stage, count: usize, elapsed: Duration) {
+    counter!(STAGE_ITEMS, "stage" => stage.as_str()).increment(count as u64);
+    histogram!(STAGE_SECONDS, "stage" => stage.as_str()).record(elapsed);
 }
 
-pub(crate) fn signatures_checked(elapsed: Duration) {
-    histogram!(SIGNATURES_SECONDS).record(elapsed);
+pub(crate) fn list_looked_up(source: &'static str) {
+    counter!(LIST_LOOKUPS, "source" => source).increment(1);
 }
 
 pub(crate) fn phase(phase: Phase) {

@@ -64,6 +64,11 @@ impl Work {
     }
 }
 
+/// Whether the members of some kind of quorum may be chosen from the list of the block at this height.
+pub(crate) fn is_work_block(params: &ChainParams, height: u32) -> bool {
+    params.llmqs.iter().any(|llmq| (height + WORK_BLOCK_OFFSET).is_multiple_of(llmq.dkg_interval))
+}
+
 /// All work that is needed, in order of application, and what it amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -121,13 +126,14 @@ impl Plan {
         // Mostly the block before the tip is locked, when the tip is found.
         lists.insert(quorums_height(tip.saturating_sub(1)));
         let lowest = params.activation.dip3.max(chain.start_height());
-        lists.retain(|height| *height >= lowest && !held.contains(height));
+        lists.retain(|height| *height >= lowest);
+        let missing = lists.difference(&held).copied().collect();
         held.remove(&tip);
-        let further = Self::further(params, chain, &lists, &BTreeSet::new(), &held);
+        let further = Self::further(params, chain, &missing, &BTreeSet::new(), &held);
         self.works.extend(further.works);
         self.works.sort_by_key(Work::order);
-        self.heights.extend(further.heights);
-        self.heights.sort_unstable();
+        lists.extend(&self.heights);
+        self.heights = lists.into_iter().collect();
         self
     }
 }
@@ -157,7 +163,7 @@ impl Planner<'_> {
         // The base of each work is the newest list at hand when it is its turn.
         let mut base = None;
         while let Some(height) = missing.next() {
-            let newest_proven = proven.range(..height).next_back().copied();
+            let newest_proven = self.nearest_below(height, proven);
             let base_height = base.max(newest_proven);
             let mut group = vec![height];
             // A cycle can be asked about by qrinfo once its base block is there.
@@ -198,7 +204,7 @@ impl Planner<'_> {
             .iter()
             .filter_map(|&height| self.block(height))
             .map(|block| {
-                let held = proven.range(..block.height).next_back().and_then(|&height| self.block(height));
+                let held = self.nearest_below(block.height, proven).and_then(|height| self.block(height));
                 // Only the lowest is worth a whole list.
                 let base = held.or(lowest).unwrap_or_else(|| self.genesis());
                 lowest.get_or_insert(block);
@@ -233,9 +239,11 @@ impl Planner<'_> {
         let requested = self.block(cycle_base)?;
         let oldest_list = oldest_snapshot.checked_sub(WORK_BLOCK_OFFSET)?;
         let deep = cycle_base.checked_sub(DEEP_BASE_CYCLES * cycle + WORK_BLOCK_OFFSET);
-        let recent = self.chain.tip_height().saturating_sub(TIP_BASE_DEPTH).max(work_block.height);
-        let bases: BTreeSet<u32> =
-            deep.into_iter().chain([oldest_list, base.height, recent]).filter(|&height| height > 0).collect();
+        // A work block that is asked for must not be a base itself: its diff would be from itself.
+        let recent = self.chain.tip_height().saturating_sub(TIP_BASE_DEPTH);
+        let recent = Some(recent).filter(|&recent| recent > work_block.height);
+        let bases = deep.into_iter().chain([oldest_list, base.height]).chain(recent);
+        let bases: BTreeSet<u32> = bases.filter(|&height| height > 0).collect();
         let base_block_hashes = bases.into_iter().filter_map(|height| self.chain.hash(height)).collect();
         let cycles = (1..=CYCLES_PER_QRINFO)
             .filter_map(|cycles| self.block(work_block.height.checked_sub(cycles * cycle)?));
@@ -252,6 +260,13 @@ impl Planner<'_> {
                 work_block: work_block.hash,
             },
         })
+    }
+
+    /// The list to base one at `height` on. Others than those of work blocks are left alone where possible, so that they
+    /// can be forgotten when they are of no use any more.
+    fn nearest_below(&self, height: u32, held: &BTreeSet<u32>) -> Option<u32> {
+        let below = || held.range(..height).rev().copied();
+        below().find(|&height| is_work_block(self.params, height)).or_else(|| below().next())
     }
 
     fn genesis(&self) -> Block {
@@ -331,6 +346,21 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_work_block_is_no_base_when_the_tip_begins_its_cycle() {
+        let params = params();
+        let chain = chain(&params, 840);
+        let plan = Plan::new(&params, &chain, 600, &BTreeSet::from([592]));
+        assert_sound(&plan, &BTreeSet::from([592]));
+        for work in &plan.works {
+            let Request::QrInfo { message, .. } = &work.request else { continue };
+            let bases = &message.base_block_hashes;
+            assert!(
+                work.wanted.iter().all(|block| block.hash == work.base.hash || !bases.contains(&block.hash))
+            );
+        }
+    }
+
+    #[test]
     fn a_qrinfo_names_few_bases_and_one_at_its_oldest_list() {
         let params = params();
         let chain = chain(&params, 862);
@@ -395,6 +425,53 @@ mod tests {
         let proven = plan.heights.iter().copied().collect();
         let again = Plan::new(&params, &chain, 742, &proven).with_lists_for_tip(&params, &chain, &proven);
         assert!(again.works.is_empty());
+        assert_eq!(again.heights, plan.heights);
+    }
+
+    /// Wherever in its cycle the tip of the main network is: whatever sessions succeeded, no second round is needed.
+    #[test]
+    fn one_plan_brings_all_that_the_quorums_of_the_main_network_need() {
+        let params = ChainParams::new(Network::Dash);
+        let cycle = params.rotated().dkg_interval;
+        let newest = 2_240_352;
+        let whole = chain_above(&params, newest - 16 * cycle, newest + cycle - 1);
+        for tip in (newest..newest + cycle).step_by(7) {
+            let chain = whole.truncated(tip).unwrap();
+            let held = BTreeSet::new();
+            let from = tip - 6 * cycle;
+            let plan = Plan::new(&params, &chain, from, &held).with_lists_for_tip(&params, &chain, &held);
+            assert_sound(&plan, &held);
+            // Three at a time, so that eleven nodes make it one round.
+            assert!(plan.works.len() <= 33, "{} requests at {tip}", plan.works.len());
+            let lists: BTreeSet<u32> = plan.heights.iter().copied().collect();
+            let served = plan.works.iter().flat_map(|work| &work.cycles);
+            let snapshots: BTreeSet<u32> = served.map(|block| block.height + WORK_BLOCK_OFFSET).collect();
+            for llmq in &params.llmqs {
+                let age = if llmq.rotated { 1 } else { llmq.signing_active_quorum_count };
+                let begun = tip - tip % llmq.dkg_interval;
+                for base in (0..=age).map(|age| begun - age * llmq.dkg_interval) {
+                    let needs = Needs::of(llmq.llmq_type, base, &params).unwrap();
+                    assert!(
+                        needs.lists.iter().all(|height| lists.contains(height)),
+                        "{} {tip}",
+                        llmq.llmq_type
+                    );
+                    assert!(needs.snapshots.iter().all(|cycle| snapshots.contains(cycle)), "{tip}");
+                }
+            }
+        }
+    }
+
+    /// A chain above a checkpoint, of headers that nobody mined.
+    fn chain_above(params: &ChainParams, start: u32, tip: u32) -> HeaderChain {
+        let mut chain = HeaderChain::starting_at_or_below(params, start);
+        for height in chain.tip_height() + 1..=tip {
+            let header = Header { prev_blockhash: chain.tip_hash(), ..params.genesis };
+            let mut hash = [0; 32];
+            hash[..4].copy_from_slice(&height.to_le_bytes());
+            chain.restore([(header, BlockHash::from_byte_array(hash))]).unwrap();
+        }
+        chain
     }
 
     #[test]

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use spv_simnet::PeerConfig;
 
-/// Round trips before the first list can be asked for: connect, handshake, first ping, headers.
-const ROUND_TRIPS_BEFORE: u32 = 4;
+/// Round trips before the first list can be asked for: connect, handshake, headers.
+const ROUND_TRIPS_BEFORE: u32 = 3;
 
 /// No client can be faster with these nodes: `requests` equal requests over nodes that work one after the other, at most
 /// `depth` in flight at each, plus the round trips that come before. Transfer times are left out, which only lowers it.
@@ -65,16 +65,16 @@ mod tests {
     #[test]
     fn one_node_one_at_a_time_takes_the_plain_sum() {
         let bound = lower_bound(&[peer(100, 10)], 7, 1).unwrap();
-        assert_eq!(bound, Duration::from_millis(4 * 100 + 7 * 110));
+        assert_eq!(bound, Duration::from_millis(3 * 100 + 7 * 110));
     }
 
     #[test]
     fn depth_hides_the_round_trip_until_service_dominates() {
         let bound = lower_bound(&[peer(100, 10)], 6, 3).unwrap();
         // Three answers 10 ms apart, then three more a round trip and a service later.
-        assert_eq!(bound, Duration::from_millis(400 + 130 + 110));
+        assert_eq!(bound, Duration::from_millis(300 + 130 + 110));
         let busy = lower_bound(&[peer(100, 200)], 6, 3).unwrap();
-        assert_eq!(busy, Duration::from_millis(400 + 100 + 6 * 200));
+        assert_eq!(busy, Duration::from_millis(300 + 100 + 6 * 200));
     }
 
     #[test]

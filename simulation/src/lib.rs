@@ -1,10 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+mod accuracy;
 mod bound;
+mod checks;
+mod failure;
+mod follow;
+mod gauges;
+mod observer;
 mod report;
 mod run;
 mod scenario;
 
-pub use report::Report;
-pub use run::{Failure, Run, run};
+pub use accuracy::Accuracy;
+pub use failure::Failure;
+pub use follow::{Check, FollowFailure, Followed, follow};
+pub use observer::Peaks;
+pub use report::{Figures, Report, Spread};
+pub use run::{Run, run};
 pub use scenario::{SCENARIOS, Scenario, scenario};

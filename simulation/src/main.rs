@@ -1,13 +1,15 @@
 //! Runs scenarios over many seeds on all cores and prints what they came to.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use anyhow::Context;
 use clap::Parser;
-use simulation::{Report, SCENARIOS, Scenario, run, scenario};
+use simulation::{Figures, Report, SCENARIOS, Scenario, run, scenario};
 
 /// Simulates the client against hostile networks in virtual time.
 #[derive(Debug, Parser)]
@@ -21,6 +23,9 @@ struct Args {
     /// Run this scenario only
     #[arg(long)]
     scenario: Option<String>,
+    /// Write the figures of all scenarios to this file as JSON too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -56,16 +61,23 @@ fn simulate(args: &Args) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::from(u8::from(failed)));
     }
-    writeln!(out, "{}", Report::header())?;
+    writeln!(out, "{}", Figures::header())?;
     let mut failed = 0;
+    let mut all = Vec::new();
     for scenario in chosen {
         let (report, failures) = run_all(scenario, args.seeds);
         failed += report.failed();
-        writeln!(out, "{:<12}{report}", scenario.name)?;
+        let figures = report.figures(scenario.name);
+        writeln!(out, "{figures}")?;
+        all.push(figures);
         for failure in failures {
             writeln!(out, "  {failure}")?;
         }
         out.flush()?;
+    }
+    if let Some(path) = &args.json {
+        fs::write(path, serde_json::to_string_pretty(&all)? + "\n")
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
@@ -82,7 +94,7 @@ fn run_all(scenario: &Scenario, seeds: u64) -> (Report, Vec<String>) {
                 return (report, failures);
             }
             match run(scenario, seed) {
-                Ok(run) => report.add(&run),
+                Ok(run) => report.add(run),
                 Err(failure) => {
                     report.add_failure(&failure);
                     let repeat = format!("cargo xtask sim --scenario {} --seed {seed}", scenario.name);

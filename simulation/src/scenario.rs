@@ -13,6 +13,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// What it is about.
     pub about: &'static str,
+    /// The chain that is synced.
+    pub(crate) chain: Chain,
     /// Its nodes, drawn from a seeded generator.
     pub(crate) peers: fn(&mut Rng) -> Vec<PeerConfig>,
     /// What happens to the nodes while the client works.
@@ -38,6 +40,8 @@ pub(crate) enum Script {
     LastOne,
     /// One node goes and comes back every few hundred milliseconds.
     Flapping,
+    /// Three of five nodes go at the same moment, as if one host held them, and come back together; again and again.
+    Correlated,
 }
 
 /// All scenarios.
@@ -65,19 +69,53 @@ pub const SCENARIOS: &[Scenario] = &[
     }),
     calm("third-fails", "30 % of all answers are lost, refused, late, corrupted or wrong", |_| failing(0.3)),
     calm("half-fails", "half of all answers are lost, refused, late, corrupted or wrong", |_| failing(0.5)),
+    calm("loss-30", "30 % of all answers are lost, and nothing else is wrong", |_| {
+        peers(5, |_, peer| peer.faults = faults("drop=0.3"))
+    }),
+    calm("loss-50", "half of all answers are lost, and nothing else is wrong", |_| {
+        peers(5, |_, peer| peer.faults = faults("drop=0.5"))
+    }),
+    Scenario {
+        chain: Chain::Long,
+        ..calm("long", "five equal nodes and a long chain", |_| peers(5, |_, _| {}))
+    },
+    Scenario {
+        chain: Chain::Long,
+        ..calm("long-loss", "30 % of all answers are lost, on a long chain", |_| {
+            peers(5, |_, peer| peer.faults = faults("drop=0.3"))
+        })
+    },
     calm("stalls", "nodes swallow a request now and then, with its fence", |_| {
         peers(5, |_, peer| peer.faults = faults("stall=0.05"))
     }),
     calm("late", "every third answer comes after its fence", |_| {
         peers(5, |_, peer| peer.faults = faults("late=0.33:300ms"))
     }),
-    calm("two-lie", "two of five nodes corrupt or swap everything they send", |_| {
-        peers(5, |index, peer| match index {
-            0 => peer.faults = faults("corrupt=1"),
-            1 => peer.faults = faults("wrong=1"),
-            _ => {}
+    calm("duplicates", "every other answer comes twice, the second time at once or much later", |_| {
+        peers(5, |index, peer| {
+            peer.faults = faults(if index % 2 == 0 { "duplicate=0.5" } else { "duplicate=0.5:400ms" });
         })
     }),
+    calm("reordered", "every third answer comes with its pong behind the next one", |_| {
+        peers(5, |_, peer| peer.faults = faults("reorder=0.33"))
+    }),
+    calm("trickle", "two of five nodes send two thousand bytes a second", |_| {
+        peers(5, |index, peer| {
+            if index < 2 {
+                peer.bandwidth = std::num::NonZeroU64::new(2_000);
+            }
+        })
+    }),
+    Scenario {
+        honest: |peer| peer.faults == Faults::default(),
+        ..calm("two-lie", "two of five nodes corrupt or swap everything they send", |_| {
+            peers(5, |index, peer| match index {
+                0 => peer.faults = faults("corrupt=1"),
+                1 => peer.faults = faults("wrong=1"),
+                _ => {}
+            })
+        })
+    },
     calm("mobile", "a narrow line with much delay, and bad checksums", |rng| {
         peers(5, |_, peer| {
             peer.rtt = Duration::from_millis(rng.u64(80..400));
@@ -89,7 +127,7 @@ pub const SCENARIOS: &[Scenario] = &[
         peers(5, |index, peer| {
             peer.protocol_version = if index % 2 == 0 { 70_235 } else { 70_240 };
             if index >= 3 {
-                peer.tip = Some(world().tip() - rng.u32(0..4));
+                peer.tip = Some(Chain::Short.world().tip() - rng.u32(0..4));
             }
         })
     }),
@@ -102,6 +140,12 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         script: Script::Outage(Duration::from_secs(60)),
         ..calm("outage", "all nodes are away for a minute", |_| peers(5, |_, _| {}))
+    },
+    Scenario {
+        script: Script::Correlated,
+        ..calm("correlated", "three of five nodes go together and come back together", |_| {
+            peers(5, |_, _| {})
+        })
     },
     Scenario { script: Script::Churn, ..calm("churn", "nodes go and come back", |_| failing(0.1)) },
     Scenario { script: Script::LastOne, ..calm("last-one", "all nodes but one go", |_| peers(5, |_, _| {})) },
@@ -121,10 +165,28 @@ pub fn scenario(name: &str) -> Option<&'static Scenario> {
     SCENARIOS.iter().find(|scenario| scenario.name == name)
 }
 
-/// The chain that all scenarios sync.
-pub(crate) fn world() -> &'static Arc<World> {
-    static WORLD: OnceLock<Arc<World>> = OnceLock::new();
-    WORLD.get_or_init(|| Arc::new(World::generate(&GeneratedSpec { masternodes: 24, cycles: 30, seed: 1 })))
+/// A chain to be synced.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Chain {
+    /// About 20 requests' worth: most is over before everything has been measured, which is the harder case.
+    Short,
+    /// About 300 requests' worth.
+    Long,
+}
+
+impl Chain {
+    pub(crate) fn world(self) -> &'static Arc<World> {
+        static SHORT: OnceLock<Arc<World>> = OnceLock::new();
+        static LONG: OnceLock<Arc<World>> = OnceLock::new();
+        let (world, cycles) = match self {
+            Self::Short => (&SHORT, 30),
+            Self::Long => (&LONG, 600),
+        };
+        // Signatures would be most of the work.
+        let spec =
+            GeneratedSpec { masternodes: 24, cycles, seed: 1, signatures: false, ..GeneratedSpec::default() };
+        world.get_or_init(|| Arc::new(World::generate(&spec)))
+    }
 }
 
 impl Script {
@@ -155,6 +217,12 @@ impl Script {
                 tokio::time::sleep(start).await;
                 all(InMemoryNetwork::take_down, &addresses[1..]);
             }
+            Self::Correlated => loop {
+                tokio::time::sleep(Duration::from_millis(rng.u64(300..900))).await;
+                all(InMemoryNetwork::take_down, &addresses[..3]);
+                tokio::time::sleep(Duration::from_millis(rng.u64(500..5_000))).await;
+                all(InMemoryNetwork::bring_up, &addresses[..3]);
+            },
             Self::Flapping => loop {
                 tokio::time::sleep(Duration::from_millis(rng.u64(100..300))).await;
                 network.take_down(addresses[0]);
@@ -168,6 +236,7 @@ const fn calm(name: &'static str, about: &'static str, peers: fn(&mut Rng) -> Ve
     Scenario {
         name,
         about,
+        chain: Chain::Short,
         peers,
         script: Script::Calm,
         allowed: |state| *state == EndState::Synced,

@@ -91,7 +91,7 @@ proptest! {
 
 #[test]
 fn other_commands_are_not_decoded() {
-    assert_eq!(NetworkMessage::decode(Command::new("inv"), &[1, 2, 3]), Ok(None));
+    assert_eq!(NetworkMessage::decode(Command::new("tx"), &[1, 2, 3]), Ok(None));
 }
 
 const COMMANDS: &[Command] = &[

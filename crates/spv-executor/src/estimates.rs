@@ -65,6 +65,14 @@ impl Estimates {
         self.kinds.get(kind).copied()
     }
 
+    /// How long to wait for an answer of a kind that nobody has answered yet: several times the way and what the peer is
+    /// occupied with requests of other kinds, and the transfer of what is expected. `None` before the way is known.
+    pub(crate) fn first_of_its_kind(&self, cost: Cost) -> Option<Duration> {
+        let transfer = cost.bytes as f64 / self.bytes_per_second.unwrap_or(ASSUMED_BYTES_PER_SECOND);
+        let usual = self.rtt?.as_secs_f64() + self.occupied.unwrap_or_default();
+        Some(seconds(usual * FIRST_FACTOR + transfer))
+    }
+
     /// How long the peer is occupied with a request, and how large its answers are; `None` before the first.
     pub(crate) fn typical(&self) -> Option<(Duration, f64)> {
         Some((seconds(self.occupied?), self.answer_bytes?))
@@ -108,6 +116,8 @@ fn seconds(seconds: f64) -> Duration {
 
 /// One answer counts a quarter: a client asks a peer a few dozen times, so an estimate has to be quick.
 const WEIGHT: f64 = 0.25;
+/// A first answer may well take as long as four of a kind that is known.
+const FIRST_FACTOR: f64 = 4.0;
 /// The time of a smaller answer says more about the peer's work than about the way.
 const TELLING_BYTES: u64 = 16 * 1024;
 /// A slow link: too long a wait for an unexpectedly large answer does less harm than too short a one.
@@ -166,6 +176,16 @@ mod tests {
         // A timeout is not shortened for a small answer: what is saved in transfer is small beside the rest.
         assert_eq!(kind.elapsed(cost(40_000), 0.0), ms(100));
         assert_eq!(kind.elapsed(cost(u64::MAX), 4.0).as_secs(), 18_446_744_073_709);
+    }
+
+    #[test]
+    fn a_kind_not_measured_is_given_time_by_the_way_the_other_kinds_and_the_size() {
+        let mut estimates = Estimates::default();
+        estimates.learn(&Sample { occupied: ms(40), ..Sample::new("headers", ms(140)) });
+        assert_eq!(estimates.first_of_its_kind(COST), None);
+        estimates.rtt = Some(ms(100));
+        assert_eq!(estimates.first_of_its_kind(COST), Some(ms(4 * 140)));
+        assert_eq!(estimates.first_of_its_kind(Cost { bytes: 64 * 1024, ..COST }), Some(ms(4 * 140 + 500)));
     }
 
     #[test]

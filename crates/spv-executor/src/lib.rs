@@ -45,6 +45,7 @@ pub use late::{LateAnswer, LateError};
 pub use metrics::describe_metrics;
 pub use permit::Permit;
 pub use progress::Progress;
+pub use rate::CompletionRate;
 pub use sample::Sample;
 pub use selector::{Candidate, ExpectedCompletion, LeastLoaded, LowestLatency, PeerSelector, RoundRobin};
 pub use slots::PeerLoad;

@@ -283,7 +283,8 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         self.in_flight += 1;
         self.bytes.take(cost.bytes);
         selector.on_sent(&peer, now);
-        let timeouts = Timeouts::new(&self.config, own, newcomer, cost, self.widening.factor());
+        let guess = slots.estimates.first_of_its_kind(cost);
+        let timeouts = Timeouts::new(&self.config, own, newcomer, guess, cost, self.widening.factor());
         Some(Slot { peer, cost, sent: now, timeouts, work })
     }
 

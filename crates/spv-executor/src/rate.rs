@@ -1,12 +1,13 @@
 use std::time::{Duration, Instant};
 
-/// How many requests end per second, measured over the recent past.
+/// How many pieces of work end per second, measured over the recent past. An executor measures its requests so; whoever
+/// counts in other pieces can do the same.
 ///
 /// The past fades by completions, not by time: its half-life is a few rounds of the present parallelism, so that the
 /// rate means the same for answers in milliseconds and in minutes, and one burst of simultaneous answers is not
 /// mistaken for the pace. Time in which nothing was to be done does not count.
 #[derive(Debug)]
-pub(crate) struct CompletionRate {
+pub struct CompletionRate {
     completions: f64,
     seconds: f64,
     /// What the latest completions take off the weight of all before, applied when time next moves on: answers of
@@ -17,8 +18,8 @@ pub(crate) struct CompletionRate {
 }
 
 impl CompletionRate {
-    /// One request ended, while `parallel` (itself included) were under way.
-    pub(crate) fn completed(&mut self, now: Instant, parallel: usize) {
+    /// One piece ended, while `parallel` (itself included) were under way.
+    pub fn completed(&mut self, now: Instant, parallel: usize) {
         let since = self.counted_until.map_or(Duration::ZERO, |until| now.saturating_duration_since(until));
         if !since.is_zero() {
             self.completions *= self.fade;
@@ -31,7 +32,7 @@ impl CompletionRate {
     }
 
     /// To be told after every change whether there is anything left to do.
-    pub(crate) const fn set_busy(&mut self, busy: bool, now: Instant) {
+    pub const fn set_busy(&mut self, busy: bool, now: Instant) {
         match (busy, self.counted_until) {
             (true, None) => self.counted_until = Some(now),
             (false, _) => self.counted_until = None,
@@ -39,8 +40,9 @@ impl CompletionRate {
         }
     }
 
-    /// How long `remaining` requests will take at this rate; `None` before anything was measured.
-    pub(crate) fn eta(&self, remaining: usize) -> Option<Duration> {
+    /// How long `remaining` pieces will take at this rate; `None` before anything was measured.
+    #[must_use]
+    pub fn eta(&self, remaining: usize) -> Option<Duration> {
         if remaining == 0 {
             return Some(Duration::ZERO);
         }

@@ -188,8 +188,12 @@ impl<T: Transport> Shared<T> {
         copy: CopyEnd<T>,
         answer: Result<(T::Response, u64), LateError<T::Error>>,
     ) {
+        // The transport's code has no place in the lock.
+        let rtt = answer.is_ok().then(|| self.transport.rtt(&slot.peer)).flatten();
         let (rest, ended) = self.update(|state, now| {
             state.plan.release(slot);
+            // Before the answer is measured: else all of its time would count as the peer's work.
+            rtt.map(|rtt| state.plan.set_rtt(&slot.peer, rtt));
             let rest = match &answer {
                 Err(error) if !matches!(error, LateError::Closed) => {
                     state.plan.failed(&slot.peer, &mut *state.selector, now)

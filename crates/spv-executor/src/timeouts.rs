@@ -16,19 +16,22 @@ pub(crate) struct Timeouts {
 }
 
 impl Timeouts {
-    /// From what is known of the peer, or else of the pool; without either, what is configured. A copy may be sent when
-    /// another peer would have answered, even if this one is usually slow.
+    /// From what is known of the peer, or else of the pool; without either, from `guess`, what other kinds say, and at
+    /// most what is configured. A copy may be sent when another peer would have answered, even if this one is usually
+    /// slow.
     pub(crate) fn new(
         config: &Config,
         own: Option<KindEstimate>,
         newcomer: Option<KindEstimate>,
+        guess: Option<Duration>,
         cost: Cost,
         widening: u32,
     ) -> Self {
-        let estimate = own.or(newcomer);
-        let (soft, hard) = match estimate {
-            Some(estimate) if config.adaptive_timeouts => {
-                let soft = estimate.elapsed(cost, SOFT_DEVIATIONS).saturating_mul(widening);
+        let measured = own.or(newcomer).map(|estimate| estimate.elapsed(cost, SOFT_DEVIATIONS));
+        let guessed = || Some(guess?.min(config.soft_timeout));
+        let (soft, hard) = match measured.or_else(guessed) {
+            Some(soft) if config.adaptive_timeouts => {
+                let soft = soft.saturating_mul(widening);
                 // What is configured for lack of measurements is never out of range.
                 let floor = config.soft_timeout_floor.min(config.soft_timeout);
                 let soft = soft.clamp(floor, config.soft_timeout_ceiling.max(config.soft_timeout));
@@ -115,17 +118,32 @@ mod tests {
             (measured(50_000), 1, 60_000, 60_000, 120_000),
         ] {
             let expected = Timeouts { hedge: ms(hedge), soft: ms(soft), hard: ms(hard) };
-            assert_eq!(Timeouts::new(&config, estimate, None, COST, widening), expected);
-            assert_eq!(Timeouts::new(&config, None, estimate, COST, widening), expected);
+            assert_eq!(Timeouts::new(&config, estimate, None, None, COST, widening), expected);
+            assert_eq!(Timeouts::new(&config, None, estimate, None, COST, widening), expected);
         }
-        let slow_peer = Timeouts::new(&config, measured(2_000), measured(100), COST, 1);
+        let slow_peer = Timeouts::new(&config, measured(2_000), measured(100), None, COST, 1);
         assert_eq!(slow_peer, Timeouts { hedge: ms(200), soft: ms(6_000), hard: ms(72_000) });
         let short = Config { soft_timeout: ms(50), hard_timeout: ms(100), ..Config::default() };
         let expected = Timeouts { hedge: ms(100), soft: ms(100), hard: ms(100) };
-        assert_eq!(Timeouts::new(&short, measured(100), None, COST, 1), expected);
+        assert_eq!(Timeouts::new(&short, measured(100), None, None, COST, 1), expected);
         let fixed = Config { adaptive_timeouts: false, ..config };
         let expected = Timeouts { hedge: ms(200), soft: ms(10_000), hard: ms(120_000) };
-        assert_eq!(Timeouts::new(&fixed, measured(100), None, COST, 1), expected);
+        assert_eq!(Timeouts::new(&fixed, measured(100), None, None, COST, 1), expected);
+    }
+
+    #[test]
+    fn without_measurements_of_the_kind_a_guess_shortens_what_is_configured() {
+        let config = Config::default();
+        for (guess, widening, soft) in
+            [(50, 1, 2_000), (4_000, 1, 4_000), (4_000, 2, 8_000), (90_000, 1, 10_000)]
+        {
+            let timeouts = Timeouts::new(&config, None, None, Some(ms(guess)), COST, widening);
+            assert_eq!((timeouts.soft, timeouts.hedge), (ms(soft), ms(soft) / 2 * widening), "{guess}");
+        }
+        let measured = Timeouts::new(&config, None, measured(2_000), Some(ms(1)), COST, 1);
+        assert_eq!(measured.soft, ms(6_000));
+        let fixed = Config { adaptive_timeouts: false, ..config };
+        assert_eq!(Timeouts::new(&fixed, None, None, Some(ms(50)), COST, 1).soft, ms(10_000));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::time::Duration;
 
 use crate::Cost;
 
@@ -48,6 +49,12 @@ pub trait Transport: Send + Sync + 'static {
     /// A copy of `request` for one more peer, or `None`, the default, if it must not be sent twice. Without copies
     /// there is no hedging.
     fn duplicate(&self, request: &Self::Request) -> Option<Self::Request> {
+        None
+    }
+
+    /// The round trip to `peer`, best smoothed and measured by pings while it was idle; asked whenever it has answered.
+    /// By default, and while it is `None`, what [`set_rtt`](crate::Executor::set_rtt) told last.
+    fn rtt(&self, peer: &Self::Peer) -> Option<Duration> {
         None
     }
 

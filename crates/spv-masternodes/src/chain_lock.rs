@@ -2,13 +2,13 @@
 
 use dashcore::ChainParams;
 use dashcore::blockdata::transaction::special_transaction::coinbase::CoinbasePayload;
-use dashcore::bls_sig_utils::{BLSPublicKey, BLSSignature};
+use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 
 use crate::bls::BlsScheme;
 use crate::quorum_set::{ActiveQuorum, QuorumSet};
-use crate::signing::{sign_hash, signing_quorum};
-use crate::verification::{SignatureError, verify_signature};
+use crate::signing::{signing_quorum, verify_signature};
+use crate::verification::SignatureError;
 
 /// The best ChainLock that a coinbase carries, but for the locked block's hash, which the caller's header chain knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,12 +65,9 @@ pub fn verify_chain_lock<'a>(
         .llmq(params.chain_locks_llmq)
         .and_then(|llmq| signing_quorum(quorums, llmq, &request_id))
         .ok_or(ChainLockError::NoQuorum { block_height })?;
-    let entry = &quorum.entry;
-    let key = BlsScheme::of_commitment(entry.version)
-        .decode_public_key(&entry.quorum_public_key)
-        .ok_or(ChainLockError::MalformedPublicKey(entry.quorum_public_key))?;
-    let hash = sign_hash(entry.llmq_type, entry.quorum_hash, &request_id, lock.block_hash.as_byte_array());
-    verify_signature(key, hash, &lock.signature, BlsScheme::after(block_height, params))
+    let message_hash = lock.block_hash.as_byte_array();
+    let scheme = BlsScheme::after(block_height, params);
+    verify_signature(&quorum.entry, &request_id, message_hash, &lock.signature, scheme)
         .map_err(|source| ChainLockError::Signature { block_height, source })?;
     Ok(quorum)
 }
@@ -93,10 +90,7 @@ pub enum ChainLockError {
         /// Height of the block.
         block_height: u32,
     },
-    /// The quorum's public key is not a point on the curve.
-    #[error("quorum public key {0} is not a key")]
-    MalformedPublicKey(BLSPublicKey),
-    /// The signature is not the quorum's.
+    /// The signature is not the quorum's, or the quorum has no key.
     #[error("chainlock of the block at height {block_height}")]
     Signature {
         /// Height of the block.

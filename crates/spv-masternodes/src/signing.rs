@@ -2,10 +2,14 @@
 
 use bitcoin_hashes::sha256d;
 use dashcore::QuorumHash;
+use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
+use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::consensus::Encodable;
 use dashcore::sml::llmq_type::{LLMQParams, LLMQType};
 
+use crate::bls::BlsScheme;
 use crate::quorum_set::{ActiveQuorum, QuorumSet};
+use crate::verification::{SignatureError, verify_with_key};
 
 /// The hash over which a quorum's signature is verified.
 pub fn sign_hash(
@@ -32,6 +36,27 @@ pub fn signing_quorum<'a>(
         return active.find(|quorum| quorum.entry.quorum_index.map(i64::from) == Some(index.into()));
     }
     active.min_by_key(|quorum| hash_parts(llmq.llmq_type, quorum.entry.quorum_hash, &[request_id]))
+}
+
+/// Checks that the key in this commitment signed `message_hash` in answer to the request `request_id`. The scheme is
+/// [`BlsScheme::after`] the height at which it signed, whatever the scheme of its commitment.
+///
+/// Says nothing about whose key it is: that is what the quorum's verification is for.
+///
+/// # Errors
+/// When the key or the signature is malformed, or the signature is wrong.
+pub fn verify_signature(
+    entry: &QuorumEntry,
+    request_id: &[u8; 32],
+    message_hash: &[u8; 32],
+    signature: &BLSSignature,
+    scheme: BlsScheme,
+) -> Result<(), SignatureError> {
+    let key = BlsScheme::of_commitment(entry.version)
+        .decode_public_key(&entry.quorum_public_key)
+        .ok_or(SignatureError::MalformedPublicKey(entry.quorum_public_key))?;
+    let hash = sign_hash(entry.llmq_type, entry.quorum_hash, request_id, message_hash);
+    verify_with_key(key, hash, signature, scheme)
 }
 
 /// Index of the quorum in a rotated cycle of `count`, a power of two: bits of the id just below its highest one.

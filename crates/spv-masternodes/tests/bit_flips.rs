@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, LazyLock};
 
+use dashcore::blockdata::transaction::Transaction;
 use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
-use dashcore::bls_sig_utils::BLSSignature;
+use dashcore::bls_sig_utils::{BLSPublicKey, BLSSignature};
 use dashcore::consensus::{Decodable, deserialize, serialize};
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::network::message_qrinfo::QuorumSnapshot;
@@ -22,7 +23,8 @@ use proptest::sample::Index;
 use spv_masternodes::ProvenState;
 use spv_masternodes::chain_lock::verify_chain_lock;
 use spv_masternodes::members::{Evidence, MembersError};
-use spv_masternodes::verification::{QuorumCandidate, QuorumVerifier};
+use spv_masternodes::signing::verify_signature;
+use spv_masternodes::verification::{BlsScheme, QuorumCandidate, QuorumVerifier, SignatureError};
 
 const CYCLE: u32 = 480;
 
@@ -176,4 +178,111 @@ fn what_the_flips_start_from_verifies() {
     for cycles in 1..4 {
         assert_eq!(BASIC.evidence.check_snapshot(CYCLE - cycles * 24, &BASIC.params), Ok(()));
     }
+}
+
+/// Each single bit of the bytes wrong, decoded where the wire's codec lets it pass.
+fn all_flips<T: Decodable>(bytes: &[u8]) -> impl Iterator<Item = (usize, T)> {
+    (0..bytes.len() * 8).filter_map(move |bit| {
+        let mut bytes = bytes.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        Some((bit, deserialize(&bytes).ok()?))
+    })
+}
+
+/// A block with masternodes, quorums of both kinds, and a ChainLock in its coinbase.
+fn full_block() -> ListBlock {
+    let list = (0..28).map(|id| masternode(id, id % 2 == 0)).collect();
+    let quorums = BASIC.candidates.iter().map(|candidate| (*candidate.entry).clone()).collect();
+    ListBlock::new(500, list, quorums, Some(BLSSignature::from_bytes([9; 96])))
+}
+
+#[test]
+fn no_single_bit_of_a_list_s_coinbase_can_be_wrong() {
+    let block = full_block();
+    let (mut decoded, mut in_lock) = (0, 0);
+    for (bit, coinbase_tx) in all_flips::<Transaction>(&serialize(&block.diff.coinbase_tx)) {
+        let lock = |coinbase: &Transaction| coinbase.coinbase_payload().ok()??.chain_lock;
+        in_lock += usize::from(lock(&coinbase_tx) != lock(&block.diff.coinbase_tx));
+        let mut diff = block.diff.clone();
+        diff.coinbase_tx = coinbase_tx;
+        assert!(block.prove(diff).is_err(), "bit {bit}");
+        decoded += 1;
+    }
+    // The signature of the ChainLock among them.
+    assert!(decoded > 1_000 && in_lock >= 96 * 8, "{decoded} decoded, {in_lock} in the lock");
+}
+
+#[test]
+fn no_single_bit_of_a_listed_commitment_or_entry_can_be_wrong() {
+    let block = full_block();
+    assert!(block.prove(block.diff.clone()).is_ok());
+    for which in 0..block.diff.new_quorums.len() {
+        for (bit, commitment) in all_flips::<QuorumEntry>(&serialize(&block.diff.new_quorums[which])) {
+            let mut diff = block.diff.clone();
+            diff.new_quorums[which] = commitment;
+            assert!(block.prove(diff).is_err(), "bit {bit} of quorum {which}");
+        }
+    }
+    for which in [0, 1] {
+        for (bit, entry) in all_flips::<MasternodeListEntry>(&serialize(&block.diff.new_masternodes[which])) {
+            let mut diff = block.diff.clone();
+            diff.new_masternodes[which] = entry;
+            assert!(block.prove(diff).is_err(), "bit {bit} of masternode {which}");
+        }
+    }
+}
+
+/// One bit in each byte, as signatures take their time; the property above takes any.
+#[test]
+fn no_byte_of_a_commitment_can_be_wrong() {
+    for world in [&BASIC, &LEGACY] {
+        let original = &world.candidates[1];
+        let bytes = serialize(&*original.entry);
+        let mut wrong = Vec::new();
+        for position in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[position] ^= 1 << (position % 8);
+            let Ok(entry) = deserialize::<QuorumEntry>(&bytes) else { continue };
+            wrong.push(QuorumCandidate { entry: Arc::new(entry), ..original.clone() });
+        }
+        assert!(wrong.len() > 250, "{}", wrong.len());
+        assert!(world.verified(wrong).iter().all(|verified| !verified));
+    }
+}
+
+#[test]
+fn no_byte_of_what_a_quorum_signed_can_be_wrong() {
+    let entry = &BASIC.candidates[2].entry;
+    let (request_id, message) = ([0x17; 32], [0x2a; 32]);
+    let signature = quorum_signature(entry, request_id, message);
+    let all = [&request_id[..], &message, signature.as_bytes()].concat();
+    let verify = |bytes: &[u8], entry: &QuorumEntry| {
+        let (request_id, rest) = bytes.split_first_chunk().unwrap();
+        let (message, signature) = rest.split_first_chunk().unwrap();
+        let signature = BLSSignature::from_bytes(signature.try_into().unwrap());
+        verify_signature(entry, request_id, message, &signature, BlsScheme::Basic)
+    };
+    assert_eq!(verify(&all, entry), Ok(()));
+    for position in 0..all.len() {
+        let mut bytes = all.clone();
+        bytes[position] ^= 1 << (position % 8);
+        assert!(
+            matches!(verify(&bytes, entry), Err(SignatureError::Wrong | SignatureError::Malformed(_))),
+            "byte {position}"
+        );
+    }
+    for position in 0..48 {
+        let mut wrong = (**entry).clone();
+        let mut key = *wrong.quorum_public_key.as_bytes();
+        key[position] ^= 1 << (position % 8);
+        wrong.quorum_public_key = BLSPublicKey::from_bytes(key);
+        assert!(
+            matches!(
+                verify(&all, &wrong),
+                Err(SignatureError::Wrong | SignatureError::MalformedPublicKey(_))
+            ),
+            "byte {position} of the key"
+        );
+    }
+    assert!(verify(&all, &BASIC.candidates[1].entry).is_err(), "another quorum's");
 }

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let spec = GeneratedSpec { masternodes: 40, cycles: 10, seed: 1 };
+    let spec = GeneratedSpec { masternodes: 40, cycles: 10, ..GeneratedSpec::default() };
     let world = Arc::new(World::generate(&spec));
     let peers = vec![PeerConfig::default(); 3];
     let network =

@@ -6,10 +6,10 @@ mod refusal;
 
 use std::sync::Arc;
 
-use dashcore::BlockHash;
 use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage, MAX_HEADERS};
 use dashcore::network::message_qrinfo::{GetQRInfo, QRInfo};
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
+use dashcore::{BlockHash, Header};
 
 use crate::world::World;
 
@@ -38,6 +38,19 @@ impl ActiveChain {
     /// Height of the node's last block.
     pub fn tip(&self) -> u32 {
         self.tip
+    }
+
+    /// Hash of the node's last block.
+    pub fn tip_hash(&self) -> BlockHash {
+        self.world.hash_at(self.tip)
+    }
+
+    /// Headers of this chain's blocks that `other` does not have, ascending.
+    pub(crate) fn headers_beyond(&self, other: &Self) -> &[Header] {
+        let common = self.tip.min(other.tip);
+        let is_shared = |&height: &u32| self.world.block_hash(height) == other.world.block_hash(height);
+        let first = (0..=common).rev().find(is_shared).map_or(0, |last_shared| last_shared + 1);
+        &self.world.headers()[first as usize..=self.tip as usize]
     }
 
     /// Up to 2,000 headers that follow the newest known block of the locator, up to the stop hash. With an empty

@@ -51,10 +51,18 @@ pub struct Faults {
     pub late: Schedule,
     /// How much later: at most 1 h.
     pub late_by: Duration,
+    /// `duplicate=S` or `duplicate=S:TIME`: the answer is sent a second time, right behind the first or so much later.
+    /// Nothing waits for the second one.
+    pub duplicate: Schedule,
+    /// How much later: at most 1 h. Default 0.
+    pub duplicate_after: Duration,
+    /// `reorder=S`: the answer, and with it its pong, is held back until the next answer on the connection has been
+    /// sent, or until 300 ms have passed without one.
+    pub reorder: Schedule,
 }
 
 impl Faults {
-    fn schedules(&self) -> [(&'static str, Schedule); 7] {
+    fn schedules(&self) -> [(&'static str, Schedule); 8] {
         [
             ("disconnect", self.disconnect),
             ("refuse", self.refuse),
@@ -63,6 +71,7 @@ impl Faults {
             ("wrong", self.wrong),
             ("corrupt", self.corrupt),
             ("bad-checksum", self.bad_checksum),
+            ("reorder", self.reorder),
         ]
     }
 
@@ -95,6 +104,11 @@ impl Faults {
             "bad-checksum" => self.bad_checksum = schedule(value)?,
             "delay" => (self.delay, self.delay_by) = delayed()?,
             "late" => (self.late, self.late_by) = delayed()?,
+            "duplicate" => {
+                (self.duplicate, self.duplicate_after) =
+                    schedule(value).map(|when| (when, Duration::ZERO)).or_else(|_| delayed())?;
+            }
+            "reorder" => self.reorder = schedule(value)?,
             _ => return Err(unknown()),
         }
         Ok(())
@@ -116,15 +130,23 @@ impl FromStr for Faults {
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flags = [("silent", self.silent), ("refuse-all", self.refuse_all), ("headers", self.headers)];
-        let delays = [("delay", self.delay, self.delay_by), ("late", self.late, self.late_by)];
+        let delays = [
+            ("delay", self.delay, self.delay_by),
+            ("late", self.late, self.late_by),
+            ("duplicate", self.duplicate, self.duplicate_after),
+        ];
         let flags = flags.into_iter().filter(|(_, set)| *set).map(|(name, _)| name.to_owned());
         let schedules = self.schedules().into_iter().filter(|(_, schedule)| *schedule != Schedule::Never);
         let delays = delays.into_iter().filter(|(_, schedule, _)| *schedule != Schedule::Never);
         let parts: Vec<String> = flags
             .chain(schedules.map(|(name, schedule)| format!("{name}={schedule}")))
-            .chain(delays.map(|(name, schedule, by)| {
+            .chain(delays.map(|(name, schedule, by)| match by {
+                Duration::ZERO if name == "duplicate" => format!("{name}={schedule}"),
                 // A duration with several parts is printed with spaces between them, which parse without too.
-                format!("{name}={schedule}:{}", humantime::format_duration(by).to_string().replace(' ', ""))
+                _ => format!(
+                    "{name}={schedule}:{}",
+                    humantime::format_duration(by).to_string().replace(' ', "")
+                ),
             }))
             .collect();
         f.write_str(&parts.join(","))
@@ -152,7 +174,7 @@ pub enum FaultsError {
     /// There is no such fault.
     #[error(
         "unknown fault {0:?}; use silent, refuse-all, headers, or one of disconnect, refuse, drop, stall, wrong, \
-         corrupt, bad-checksum, delay and late with =WHEN"
+         corrupt, bad-checksum, reorder, delay, late and duplicate with =WHEN"
     )]
     Unknown(String),
     /// What follows the name does not say when.
@@ -168,7 +190,8 @@ mod tests {
     use super::*;
 
     const ALL: &str = "silent,refuse-all,headers,disconnect=0.01,refuse=0.2,drop=0.1,stall=first:2,wrong=0.5,\
-                       corrupt=every:3,bad-checksum=1,delay=0.1:500ms,late=every:2:1m1s";
+                       corrupt=every:3,bad-checksum=1,reorder=every:5,delay=0.1:500ms,late=every:2:1m1s,\
+                       duplicate=every:3:200ms";
 
     #[test]
     fn text_form_round_trips() {
@@ -176,6 +199,11 @@ mod tests {
         assert_eq!(faults.to_string(), ALL);
         assert_eq!(faults.late_by, Duration::from_secs(61));
         assert_eq!("".parse(), Ok(Faults::default()));
+        let at_once: Faults = "duplicate=every:3".parse().unwrap();
+        assert_eq!(
+            (at_once.duplicate_after, at_once.to_string().as_str()),
+            (Duration::ZERO, "duplicate=every:3")
+        );
         let json = serde_json::to_string(&faults).unwrap();
         assert_eq!(json, format!("{ALL:?}"));
         assert_eq!(serde_json::from_str::<Faults>(&json).unwrap(), faults);
@@ -189,5 +217,7 @@ mod tests {
         assert_eq!(parse("drop=2"), FaultsError::Schedule("drop=2".into()));
         assert_eq!(parse("delay=0.1"), FaultsError::Delay("delay=0.1".into()));
         assert_eq!(parse("late=0.1:soon"), FaultsError::Delay("late=0.1:soon".into()));
+        assert_eq!(parse("duplicate=0.1:soon"), FaultsError::Delay("duplicate=0.1:soon".into()));
+        assert_eq!(parse("reorder=often"), FaultsError::Schedule("reorder=often".into()));
     }
 }

@@ -1,151 +1,211 @@
 //! Makes up a whole chain.
 
 mod block;
-
+mod chain_locks;
+mod keys;
+mod members;
 mod merkle;
+mod profile;
 mod quorums;
 mod random;
 mod registry;
 mod rotation;
+mod scalar;
 mod spec;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Write};
 
+use dashcore::bls_sig_utils::BLSSignature;
+use dashcore::consensus::Encodable;
 use dashcore::network::message_qrinfo::QuorumSnapshot;
-use dashcore::{BlockHash, ChainParams, Header, Network};
+use dashcore::sml::llmq_type::LLMQParams;
+use dashcore::{BlockHash, ChainParams, Header};
 
-use crate::world::{BlockState, World, genesis_block};
-use block::{ChainLocks, MinedBlock, mine};
-use quorums::QuorumBook;
-use registry::Registry;
-use rotation::{Rotation, modifier};
+use crate::world::{CoinbaseProof, History, genesis_coinbase};
+use block::{MinedBlock, mine};
+use chain_locks::ChainLocks;
+use keys::KeyRing;
+use members::{WorkBlock, rank};
+use quorums::{QuorumBook, Session};
+use registry::{Registry, Sources};
+use rotation::Rotation;
 
+pub use profile::QuorumProfile;
 pub use spec::{GeneratedSpec, SpecError};
 
-/// See [`World::generate`].
-pub(crate) fn generate(spec: &GeneratedSpec) -> World {
+/// Where a chain leaves the one that its specification describes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Branch {
+    /// Height of the last block that both have.
+    pub(crate) after: u32,
+    /// Decides all later blocks.
+    pub(crate) seed: u64,
+}
+
+/// Generates a chain; its coinbases are written to `coinbases`, encoded, and where each of them ends is returned.
+///
+/// # Errors
+/// When writing fails.
+///
+/// # Panics
+/// When the specification is out of range.
+pub(crate) fn generate(
+    spec: &GeneratedSpec,
+    branch: Option<Branch>,
+    coinbases: impl Write,
+) -> io::Result<(History, Vec<u64>)> {
     if let Err(error) = spec.validate() {
         panic!("{error}");
     }
-    let mut chain = Generator::new(spec);
-    let tip = FIRST_SERVED_CYCLE + spec.cycles * chain.cycle_length() - 1;
-    for height in 1..=tip {
-        chain.extend(height);
+    let mut chain = Generator::new(spec, coinbases)?;
+    let cycle_length = chain.params.rotated().dkg_interval;
+    let first_served = chain.first_cycle + CYCLES_BEFORE_SERVED * cycle_length;
+    for height in 1..first_served + spec.cycles * cycle_length {
+        chain.extend(height)?;
+        if let Some(branch) = branch.filter(|branch| branch.after == height) {
+            chain.rng = fastrand::Rng::with_seed(branch.seed);
+        }
     }
-    let Generator { params, headers, hashes, blocks, snapshots, .. } = chain;
-    World::new(params, headers, hashes, blocks, snapshots)
+    Ok(chain.finish())
 }
 
-/// Quorums form from this cycle on: the first whose members are chosen by the rules of v20.
-const FIRST_CYCLE: u32 = 120;
-/// First cycle about which `getqrinfo` can be asked with extra share: four cycles later.
-const FIRST_SERVED_CYCLE: u32 = FIRST_CYCLE + 4 * 24;
-/// Members of every quorum, so that all kinds form from few masternodes.
-const QUORUM_SIZE: u32 = 4;
-const WORK_BLOCK_DEPTH: u32 = 8;
+/// The first cycle about which `getqrinfo` can be asked with extra share comes so many cycles after the first.
+const CYCLES_BEFORE_SERVED: u32 = 4;
+/// Quarters of a rotated quorum that are from earlier cycles.
+const EARLIER_QUARTERS: u32 = 3;
 
-fn params() -> ChainParams {
-    let mut params = ChainParams::new(Network::Regtest);
-    params.activation.dip3 = 2;
-    params.activation.v20 = 100;
-    params.activation.mn_rr = 100;
-    for llmq in params.llmqs.iter_mut().filter(|llmq| !llmq.rotated) {
-        (llmq.size, llmq.min_size, llmq.threshold) = (QUORUM_SIZE, QUORUM_SIZE, QUORUM_SIZE);
-    }
-    params
-}
-
-struct Generator {
+struct Generator<W> {
+    profile: QuorumProfile,
     params: ChainParams,
+    /// The first cycle with a snapshot.
+    first_cycle: u32,
     rng: fastrand::Rng,
+    keys: KeyRing,
     headers: Vec<Header>,
     hashes: Vec<BlockHash>,
-    blocks: Vec<BlockState>,
+    coinbases: W,
+    ends: Vec<u64>,
     snapshots: BTreeMap<u32, QuorumSnapshot>,
     registry: Registry,
     quorums: QuorumBook,
     rotation: Rotation,
     chain_locks: ChainLocks,
+    /// ChainLocks in the coinbases of the last blocks, oldest first.
+    best_locks: VecDeque<BLSSignature>,
 }
 
-impl Generator {
-    fn new(spec: &GeneratedSpec) -> Self {
-        let params = params();
+impl<W: Write> Generator<W> {
+    fn new(spec: &GeneratedSpec, coinbases: W) -> io::Result<Self> {
+        let profile = spec.profile();
+        let params = profile.params();
         let mut rng = fastrand::Rng::with_seed(spec.seed);
-        Self {
+        let mut generator = Self {
+            profile,
+            first_cycle: profile.first_cycle(&params),
+            keys: if spec.signatures { KeyRing::signing(spec.seed) } else { KeyRing::pretending() },
             headers: vec![params.genesis],
             hashes: vec![params.genesis_hash],
-            blocks: vec![genesis_block()],
+            coinbases,
+            ends: Vec::new(),
             snapshots: BTreeMap::new(),
-            registry: Registry::new(spec.masternodes, &mut rng),
+            registry: Registry::new(spec.masternodes, profile, &mut rng),
             quorums: QuorumBook::default(),
             rotation: Rotation::new(params.rotated()),
             chain_locks: ChainLocks::default(),
+            best_locks: VecDeque::from([BLSSignature::default()]),
             params,
             rng,
-        }
+        };
+        generator.chain_locks.note(Vec::new());
+        generator.write(&genesis_coinbase())?;
+        Ok(generator)
     }
 
-    fn cycle_length(&self) -> u32 {
-        self.params.rotated().dkg_interval
+    fn finish(self) -> (History, Vec<u64>) {
+        let Self { params, headers, hashes, ends, snapshots, registry, quorums, .. } = self;
+        let (masternodes, quorums) = (registry.into_history(), quorums.into_history());
+        (History { params, headers, hashes, masternodes, quorums, snapshots }, ends)
     }
 
-    fn extend(&mut self, height: u32) {
-        let in_churn = height > FIRST_CYCLE;
-        self.registry.advance(height, &self.hashes, in_churn.then_some(self.cycle_length()), &mut self.rng);
-        self.quorums.mine(height, &self.hashes, &mut self.rng);
-        let chain_lock = (height >= self.params.activation.v20).then(|| {
-            let can_sign = self.quorums.active().of_type(self.params.chain_locks_llmq).next().is_some();
-            self.chain_locks.next(height, can_sign, &mut self.rng)
-        });
+    fn extend(&mut self, height: u32) -> io::Result<()> {
+        let parent = (self.headers[self.headers.len() - 1], self.hashes[self.hashes.len() - 1]);
+        let mut sources = Sources { keys: &mut self.keys, rng: &mut self.rng };
+        self.registry.advance(height, &self.hashes, &mut sources);
+        self.quorums.mine(height, &self.hashes, &mut self.keys, &mut self.rng);
+        let chain_lock = (height >= self.params.activation.v20)
+            .then(|| self.chain_locks.best(height, parent.1, &self.keys, &mut self.rng));
+        self.remember(chain_lock.as_ref().map(|lock| lock.best_cl_signature).unwrap_or_default());
         let roots =
             (height >= self.params.activation.dip3).then(|| (self.registry.root(), self.quorums.root()));
-        let parent = (self.headers[self.headers.len() - 1], self.hashes[self.hashes.len() - 1]);
-        let MinedBlock { header, hash, coinbase } = mine(height, parent, roots, chain_lock, &mut self.rng);
+        let MinedBlock { header, hash, coinbase } =
+            mine(height, parent, roots, chain_lock, self.profile, &mut self.rng);
         self.headers.push(header);
         self.hashes.push(hash);
-        self.blocks.push(BlockState {
-            masternodes: self.registry.list(),
-            quorums: self.quorums.active(),
-            coinbase,
-        });
-        if height >= FIRST_CYCLE && height.is_multiple_of(self.cycle_length()) {
-            self.start_cycle(height);
+        self.write(&coinbase)?;
+        self.chain_locks.note(self.quorums.active_of_type(self.params.chain_locks_llmq));
+        for llmq in self.params.llmqs.clone() {
+            if llmq.llmq_type == self.params.rotated_llmq && height.is_multiple_of(llmq.dkg_interval) {
+                self.start_cycle(&llmq, height);
+            } else if self.profile.begins(&llmq, height) {
+                self.start_session(&llmq, height);
+            }
+        }
+        Ok(())
+    }
+
+    /// The base block of a cycle of the rotated kind has been connected: the members of all its quorums are settled, and
+    /// their DKG sessions begin.
+    fn start_cycle(&mut self, llmq: &LLMQParams, height: u32) {
+        let work_block = self.work_block(height);
+        let list = self.registry.list(work_block.height);
+        let cycle = self.rotation.next_cycle(&list, &work_block.modifier(llmq.llmq_type));
+        let Some(cycle) = cycle.filter(|_| height >= self.first_cycle) else { return };
+        self.snapshots.insert(height, cycle.snapshot);
+        // Before, some quarters are from lists that were still filling.
+        if height >= self.first_cycle + EARLIER_QUARTERS * llmq.dkg_interval {
+            for (base, members) in (height..).zip(cycle.members.unwrap_or_default()) {
+                self.run_session(height, Session { llmq: *llmq, base, members });
+            }
         }
     }
 
-    /// The cycle's base block has been connected: its members are settled and its DKG sessions begin.
-    fn start_cycle(&mut self, cycle: u32) {
-        let work_height = cycle - WORK_BLOCK_DEPTH;
-        let work_block = &self.blocks[work_height as usize];
-        let rotated = self.params.rotated();
-        let modifier = modifier(
-            rotated.llmq_type,
-            work_height,
-            self.hashes[work_height as usize],
-            &work_block.coinbase.transaction,
-        );
-        let complete = match self.rotation.next_cycle(&work_block.masternodes, &modifier) {
-            Some((snapshot, complete)) => {
-                self.snapshots.insert(cycle, snapshot);
-                complete
-            }
-            None => false,
-        };
-        let valid = work_block.masternodes.entries().iter().filter(|entry| entry.is_valid);
-        let evo = valid.clone().filter(|entry| entry.is_evo()).count();
-        let valid = valid.count();
-        for llmq in &self.params.llmqs {
-            let forms = match llmq.llmq_type {
-                kind if kind == self.params.rotated_llmq => complete,
-                kind if kind == self.params.platform_llmq => evo >= llmq.size as usize,
-                kind if kind == self.params.chain_locks_llmq => valid >= llmq.size as usize,
-                // Regtest's other kinds end with rotation or wait for a fork that never comes.
-                _ => false,
-            };
-            if forms {
-                self.quorums.schedule(llmq, cycle, &mut self.rng);
-            }
+    /// The base block has been connected: the members are settled and the DKG begins.
+    fn start_session(&mut self, llmq: &LLMQParams, height: u32) {
+        let work_block = self.work_block(height);
+        let list = self.registry.list(work_block.height);
+        let evo_only = llmq.llmq_type == self.params.platform_llmq;
+        let candidates = list.iter().filter(|entry| !evo_only || entry.is_evo());
+        let mut members = rank(candidates, &work_block.modifier(llmq.llmq_type));
+        members.truncate(llmq.size as usize);
+        if members.len() >= llmq.min_size as usize {
+            self.run_session(height, Session { llmq: *llmq, base: height, members });
         }
+    }
+
+    fn work_block(&self, base: u32) -> WorkBlock {
+        let height = base - WorkBlock::DEPTH;
+        WorkBlock { height, hash: self.hashes[height as usize], chain_lock: self.best_locks[0] }
+    }
+
+    fn run_session(&mut self, cycle: u32, session: Session) {
+        if self.rng.u32(..self.profile.sessions_per_failure()) > 0 {
+            self.quorums.schedule(cycle, session, &mut self.rng);
+        }
+    }
+
+    fn remember(&mut self, best_lock: BLSSignature) {
+        self.best_locks.push_back(best_lock);
+        if self.best_locks.len() > WorkBlock::DEPTH as usize + 1 {
+            self.best_locks.pop_front();
+        }
+    }
+
+    fn write(&mut self, coinbase: &CoinbaseProof) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        coinbase.consensus_encode(&mut bytes);
+        self.coinbases.write_all(&bytes)?;
+        self.ends.push(self.ends.last().copied().unwrap_or(0) + bytes.len() as u64);
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ use tokio::io::DuplexStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::chain::ActiveChain;
 use crate::config::{NetworkConfig, PeerConfig};
 use crate::error::NetworkError;
 use crate::network::{nodes, validate};
@@ -110,6 +111,19 @@ impl InMemoryNetwork {
         if let Some(peer) = self.peers.get(&address) {
             peer.up.lock().get_or_insert_with(CancellationToken::new);
         }
+    }
+
+    /// Gives a peer another chain, of the same network, which it announces to whoever is connected: more blocks, or
+    /// another branch.
+    pub fn activate(&self, address: SocketAddr, chain: ActiveChain) {
+        if let Some(peer) = self.peers.get(&address) {
+            peer.door.activate(chain);
+        }
+    }
+
+    /// Whether a peer takes connections.
+    pub fn is_up(&self, address: SocketAddr) -> bool {
+        self.peers.get(&address).is_some_and(|peer| peer.up.lock().is_some())
     }
 
     /// What the peers counted, in the order of the configuration.

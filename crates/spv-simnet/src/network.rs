@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::network::message_network::MIN_PROTOCOL_VERSION;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -12,7 +12,7 @@ use crate::chain::ActiveChain;
 use crate::config::{NetworkConfig, PeerConfig};
 use crate::error::NetworkError;
 use crate::faults::Faults;
-use crate::node::Node;
+use crate::node::{Door, Node};
 use crate::stats::PeerStats;
 use crate::world::World;
 
@@ -20,6 +20,7 @@ use crate::world::World;
 #[derive(Debug)]
 pub struct Network {
     nodes: Vec<Arc<Node>>,
+    doors: Vec<Door>,
     tasks: TaskTracker,
     stop: DropGuard,
 }
@@ -42,15 +43,24 @@ impl Network {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let nodes = nodes(&world, &addresses, config.peers, false);
+        let mut doors = Vec::with_capacity(nodes.len());
         for (node, (_, listener)) in nodes.iter().zip(listeners) {
-            Arc::clone(node).spawn(&stop, &tasks).listen(listener, stop.clone());
+            let door = Arc::clone(node).spawn(&stop, &tasks);
+            door.clone().listen(listener, stop.clone());
+            doors.push(door);
         }
-        Ok(Self { nodes, tasks, stop: stop.drop_guard() })
+        Ok(Self { nodes, doors, tasks, stop: stop.drop_guard() })
     }
 
     /// Where the peers listen, in the order of the configuration.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.stats().iter().map(|stats| stats.address).collect()
+    }
+
+    /// Gives all peers another chain of the same network, which they announce to whoever is connected: more blocks, or
+    /// another branch.
+    pub fn activate(&self, chain: &ActiveChain) {
+        self.doors.iter().for_each(|door| door.activate(chain.clone()));
     }
 
     /// What the peers counted, in the order of the configuration.
@@ -63,8 +73,9 @@ impl Network {
     /// # Cancel safety
     /// Cancelled, the tasks still end, but nobody waits for them.
     pub async fn shutdown(self) -> Vec<PeerStats> {
-        let Self { nodes, tasks, stop } = self;
+        let Self { nodes, doors, tasks, stop } = self;
         drop(stop);
+        drop(doors);
         tasks.close();
         tasks.wait().await;
         nodes.iter().map(|node| *node.stats.lock()).collect()
@@ -81,7 +92,7 @@ pub(crate) fn nodes(
     let node = |(&address, config): (&SocketAddr, PeerConfig)| {
         let tip = config.tip.unwrap_or_else(|| world.tip());
         Arc::new(Node {
-            chain: ActiveChain::new(Arc::clone(world), tip),
+            chain: RwLock::new(ActiveChain::new(Arc::clone(world), tip)),
             config,
             neighbours: addresses.iter().copied().filter(|other| *other != address).collect(),
             stats: Mutex::new(PeerStats::new(address)),
@@ -103,12 +114,13 @@ pub(crate) fn validate(world: &World, config: &NetworkConfig) -> Result<(), Netw
             let (version, oldest) = (peer.protocol_version, MIN_PROTOCOL_VERSION);
             return Err(NetworkError::ProtocolVersion { peer: index, version, oldest });
         }
-        let Faults { delay_by, late_by, .. } = peer.faults;
+        let Faults { delay_by, late_by, duplicate_after, .. } = peer.faults;
         for (field, time) in [
             ("rtt", peer.rtt),
             ("service_time", peer.service_time),
             ("faults.delay", delay_by),
             ("faults.late", late_by),
+            ("faults.duplicate", duplicate_after),
         ] {
             if time > LONGEST {
                 return Err(NetworkError::TooLong { peer: index, field, time, longest: LONGEST });

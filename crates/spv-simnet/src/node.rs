@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -29,7 +29,7 @@ use handler::Handler;
 /// What all tasks of one node share.
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) chain: ActiveChain,
+    pub(crate) chain: RwLock<ActiveChain>,
     pub(crate) config: PeerConfig,
     /// Where the other nodes of the network listen.
     pub(crate) neighbours: Vec<SocketAddr>,
@@ -55,17 +55,29 @@ impl Node {
         Door { node: self, events, next_id: Arc::new(AtomicU64::new(0)), tasks: tasks.clone() }
     }
 
+    /// The chain as the node has it now.
+    pub(crate) fn chain(&self) -> ActiveChain {
+        self.chain.read().clone()
+    }
+
     /// Half of the round trip, which each direction takes.
     fn one_way(&self) -> std::time::Duration {
         self.config.rtt / 2
     }
 
     fn magic(&self) -> [u8; 4] {
-        self.chain.world().params().magic
+        self.chain.read().world().params().magic
     }
 }
 
 impl Door {
+    /// Gives the node another chain, which it announces on all its connections.
+    pub(crate) fn activate(&self, chain: ActiveChain) {
+        let before = std::mem::replace(&mut *self.node.chain.write(), chain);
+        // The handler is gone only when the whole network stops.
+        let _ = self.events.send(connection::Event::NewTip { before });
+    }
+
     /// Takes connections from a listener until `stop` is cancelled.
     pub(crate) fn listen(self, listener: TcpListener, stop: CancellationToken) {
         let tasks = self.tasks.clone();

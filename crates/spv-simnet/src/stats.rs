@@ -24,6 +24,8 @@ pub struct PeerStats {
     pub max_misbehaviour: u32,
     /// Connections that the node closed because of their misbehaviour.
     pub banned: u64,
+    /// Data requests in flight now, over all connections; see [`max_in_flight`](Self::max_in_flight).
+    pub in_flight: u64,
     /// Most data requests that were in flight on one connection at any instant: received, queued ones included, and
     /// the answer (or the place in the stream where it is missing) not yet written.
     pub max_in_flight: u32,
@@ -47,6 +49,7 @@ impl PeerStats {
             faults: 0,
             max_misbehaviour: 0,
             banned: 0,
+            in_flight: 0,
             max_in_flight: 0,
             pings: 0,
             bytes_received: 0,

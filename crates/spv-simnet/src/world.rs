@@ -1,42 +1,56 @@
 //! A chain with everything that it takes to answer any request about it.
 
+mod cache;
+mod coinbases;
 mod error;
 mod genesis;
 mod manifest;
-mod masternode_list;
-mod quorum_set;
+mod masternode_history;
+mod quorum_history;
 mod recording;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dashcore::hash_types::TxMerkleNode;
 use dashcore::network::message_qrinfo::QuorumSnapshot;
-use dashcore::{BlockHash, ChainParams, Header, Transaction};
+use dashcore::{BlockHash, ChainParams, Header};
 
 use crate::chain::ActiveChain;
-use crate::generate::{GeneratedSpec, generate};
+use crate::generate::{Branch, GeneratedSpec, generate};
 
-pub use error::{Inconsistency, WorldError};
+pub use error::{CacheError, Inconsistency, WorldError};
 
-pub(crate) use genesis::genesis_block;
-pub(crate) use masternode_list::MasternodeList;
-pub(crate) use quorum_set::QuorumSet;
+pub(crate) use coinbases::{CoinbaseProof, Coinbases};
+pub(crate) use genesis::genesis_coinbase;
+pub(crate) use masternode_history::MasternodeHistory;
+pub(crate) use quorum_history::QuorumHistory;
 
 /// A chain: headers, and for each block the masternode list, the active quorums, the coinbase and its proof; the
 /// snapshots of the rotated quorums' cycles; the parameters that all this follows.
+///
+/// Lists and quorum sets are kept as what each block changed; coinbases of a world from the cache stay in its file. So
+/// a world takes about 250 bytes of memory per block, and a few megabytes for masternodes and quorums.
 #[derive(Debug)]
 pub struct World {
-    params: ChainParams,
-    headers: Vec<Header>,
-    hashes: Vec<BlockHash>,
+    history: History,
     heights: HashMap<BlockHash, u32>,
-    /// From height 0 to the tip.
-    blocks: Vec<BlockState>,
-    /// By base height of the cycle.
-    snapshots: BTreeMap<u32, QuorumSnapshot>,
+    coinbases: Coinbases,
     first_qrinfo_height: u32,
+}
+
+/// All of a chain but its coinbases.
+#[derive(Debug)]
+pub(crate) struct History {
+    pub(crate) params: ChainParams,
+    /// From height 0 to the tip.
+    pub(crate) headers: Vec<Header>,
+    /// Those of the headers.
+    pub(crate) hashes: Vec<BlockHash>,
+    pub(crate) masternodes: MasternodeHistory,
+    pub(crate) quorums: QuorumHistory,
+    /// By base height of the cycle.
+    pub(crate) snapshots: BTreeMap<u32, QuorumSnapshot>,
 }
 
 impl World {
@@ -49,15 +63,39 @@ impl World {
         recording::load(dir)
     }
 
-    /// Generates a regtest chain; equal specifications give equal chains.
-    ///
-    /// Rotation, basic BLS and quorum roots are active from block 1, masternode lists from block 2, ChainLocks in
-    /// coinbases from block 100; quorums of types 100, 103 and 106 have four members.
+    /// Generates a regtest chain in memory; equal specifications give equal chains. See the README for what is in it.
     ///
     /// # Panics
     /// When a number is out of range; [`GeneratedSpec::validate`] and parsing tell before.
     pub fn generate(spec: &GeneratedSpec) -> Self {
-        generate(spec)
+        Self::make(spec, None)
+    }
+
+    /// Generates a chain that has the blocks of [`generate`](Self::generate) up to height `after`, and others from there
+    /// on, as many, which `seed` decides.
+    ///
+    /// # Panics
+    /// As for [`generate`](Self::generate).
+    pub fn generate_branch(spec: &GeneratedSpec, after: u32, seed: u64) -> Self {
+        Self::make(spec, Some(Branch { after, seed }))
+    }
+
+    /// The chain that [`generate`](Self::generate) makes, from a file in `directory`; it is made and written there if it
+    /// is not there yet or damaged. The file is checked as a whole, once, and read from as long as the world lives.
+    ///
+    /// # Errors
+    /// When the directory or the file cannot be written or read.
+    ///
+    /// # Panics
+    /// As for [`generate`](Self::generate).
+    pub fn generate_cached(spec: &GeneratedSpec, directory: &Path) -> Result<Self, CacheError> {
+        cache::load_or_generate(spec, directory)
+    }
+
+    /// Where generated worlds are kept for this user: what the environment variable `SPV_SIMNET_CACHE` says, or
+    /// `spv-simnet` below the user's cache directory. `None` without a home directory.
+    pub fn cache_directory() -> Option<PathBuf> {
+        cache::default_directory()
     }
 
     /// Refuses every `getqrinfo` about a block below `height`, as a node does that lacks the snapshots.
@@ -68,22 +106,22 @@ impl World {
 
     /// Parameters of the network, with the activation heights and quorum sizes of this chain.
     pub fn params(&self) -> &ChainParams {
-        &self.params
+        &self.history.params
     }
 
     /// Height of the last block.
     pub fn tip(&self) -> u32 {
-        u32::try_from(self.headers.len() - 1).expect("worlds have far fewer than 2^32 blocks")
+        u32::try_from(self.history.headers.len() - 1).expect("worlds have far fewer than 2^32 blocks")
     }
 
     /// Hash of the block at `height`; `None` above the tip.
     pub fn block_hash(&self, height: u32) -> Option<BlockHash> {
-        self.hashes.get(height as usize).copied()
+        self.history.hashes.get(height as usize).copied()
     }
 
     /// Header of the block at `height`; `None` above the tip.
     pub fn header(&self, height: u32) -> Option<&Header> {
-        self.headers.get(height as usize)
+        self.history.headers.get(height as usize)
     }
 
     /// Height of a block; `None` when the chain does not have it.
@@ -96,59 +134,44 @@ impl World {
         ActiveChain::new(Arc::clone(self), self.tip())
     }
 
-    /// Assembles a world; `blocks` belong to the headers of the same index.
-    pub(crate) fn new(
-        params: ChainParams,
-        headers: Vec<Header>,
-        hashes: Vec<BlockHash>,
-        blocks: Vec<BlockState>,
-        snapshots: BTreeMap<u32, QuorumSnapshot>,
-    ) -> Self {
-        let heights = (0..).zip(&hashes).map(|(height, hash)| (*hash, height)).collect();
-        Self { params, headers, hashes, heights, blocks, snapshots, first_qrinfo_height: 0 }
+    fn make(spec: &GeneratedSpec, branch: Option<Branch>) -> Self {
+        let mut coinbases = Vec::new();
+        let (history, ends) = generate(spec, branch, &mut coinbases).expect("memory can be written to");
+        Self::new(history, Coinbases::in_memory(coinbases, ends))
+    }
+
+    pub(crate) fn new(history: History, coinbases: Coinbases) -> Self {
+        let heights = (0..).zip(&history.hashes).map(|(height, hash)| (*hash, height)).collect();
+        Self { history, heights, coinbases, first_qrinfo_height: 0 }
     }
 
     /// # Panics
     /// Above the tip.
     pub(crate) fn hash_at(&self, height: u32) -> BlockHash {
-        self.hashes[height as usize]
+        self.history.hashes[height as usize]
     }
 
     pub(crate) fn headers(&self) -> &[Header] {
-        &self.headers
+        &self.history.headers
     }
 
-    /// # Panics
-    /// Above the tip.
-    pub(crate) fn block(&self, height: u32) -> &BlockState {
-        &self.blocks[height as usize]
+    pub(crate) fn masternodes(&self) -> &MasternodeHistory {
+        &self.history.masternodes
+    }
+
+    pub(crate) fn quorums(&self) -> &QuorumHistory {
+        &self.history.quorums
+    }
+
+    pub(crate) fn coinbases(&self) -> &Coinbases {
+        &self.coinbases
     }
 
     pub(crate) fn snapshot(&self, cycle: u32) -> Option<&QuorumSnapshot> {
-        self.snapshots.get(&cycle)
+        self.history.snapshots.get(&cycle)
     }
 
     pub(crate) fn refuses_qrinfo_at(&self, height: u32) -> bool {
         height < self.first_qrinfo_height
     }
-}
-
-/// What is known about one block beside its header.
-#[derive(Debug, Clone)]
-pub(crate) struct BlockState {
-    /// The list after the block.
-    pub(crate) masternodes: Arc<MasternodeList>,
-    /// The quorums that are active after the block.
-    pub(crate) quorums: Arc<QuorumSet>,
-    /// The coinbase and the proof that it is in the block.
-    pub(crate) coinbase: CoinbaseProof,
-}
-
-/// A coinbase with its partial merkle tree.
-#[derive(Debug, Clone)]
-pub(crate) struct CoinbaseProof {
-    pub(crate) transaction: Transaction,
-    pub(crate) total_transactions: u32,
-    pub(crate) merkle_hashes: Vec<TxMerkleNode>,
-    pub(crate) merkle_flags: Vec<u8>,
 }

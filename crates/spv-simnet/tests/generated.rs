@@ -14,10 +14,15 @@ use dashcore::sml::llmq_type::LLMQType;
 use dashcore::sml::masternode_list_entry::MasternodeListEntry;
 use dashcore::{BlockHash, ProTxHash, QuorumHash};
 use proptest::prelude::*;
-use spv_simnet::{ActiveChain, GeneratedSpec, QRInfoConstruction, Refusal, World};
+use spv_simnet::{ActiveChain, GeneratedSpec, QRInfoConstruction, QuorumProfile, Refusal, World};
 
 fn generate(masternodes: u32, cycles: u32, seed: u64) -> ActiveChain {
-    Arc::new(World::generate(&GeneratedSpec { masternodes, cycles, seed })).active_chain()
+    Arc::new(World::generate(&unsigned(masternodes, cycles, seed))).active_chain()
+}
+
+/// With the small quorums, whatever the size.
+fn unsigned(masternodes: u32, cycles: u32, seed: u64) -> GeneratedSpec {
+    GeneratedSpec { masternodes, cycles, seed, quorums: Some(QuorumProfile::Small), signatures: false }
 }
 
 /// What a light client keeps.
@@ -247,8 +252,7 @@ fn every_cycle_is_served_and_failed_sessions_make_further_cycles_needed() {
 
 #[test]
 fn what_is_too_early_or_cut_off_is_refused() {
-    let world =
-        World::generate(&GeneratedSpec { masternodes: 9, cycles: 5, seed: 6 }).with_qrinfo_refused_below(264);
+    let world = World::generate(&unsigned(9, 5, 6)).with_qrinfo_refused_below(264);
     let chain = Arc::new(world).active_chain();
     let ask = |height, extra_share| {
         let block_request_hash = chain.world().block_hash(height).unwrap();

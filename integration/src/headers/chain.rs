@@ -100,6 +100,13 @@ impl HeaderChain {
         self.heights.get(hash).copied()
     }
 
+    /// Height of the last block that both chains have; `None` when they hold no block at the same height.
+    pub fn last_common(&self, other: &Self) -> Option<u32> {
+        let lowest = self.start_height.max(other.start_height);
+        let highest = self.tip_height().min(other.tip_height());
+        (lowest..=highest).rev().find(|&height| self.hash(height) == other.hash(height))
+    }
+
     /// Hashes for `getheaders`, newest first: ten in a row, then ever wider apart, ending with the start block.
     pub fn locator(&self) -> Vec<BlockHash> {
         let mut locator = Vec::new();

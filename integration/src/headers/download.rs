@@ -7,20 +7,12 @@ use dashcore::consensus::{DecodeError, deserialize};
 use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage, MAX_HEADERS};
 use dashcore::{BlockHash, ChainParams, Checkpoint, Header};
 use futures::StreamExt;
-use futures::stream::FuturesUnordered;
-use tokio::time::Instant;
 
 use super::chain::{HeaderChain, HeaderError};
 use super::hashing::hash_all;
 use crate::clock;
 use crate::peer::Request;
 use crate::sync::{Outcome, Peers};
-
-/// After the first peer has answered, the others get this many times its time, ...
-const GRACE_FACTOR: u32 = 3;
-
-/// ... but at least this long.
-const MIN_GRACE: Duration = Duration::from_millis(250);
 
 /// Headers downloaded beyond this many at once come from several peers, a checkpoint to the next each.
 const SEGMENTS_IN_FLIGHT: usize = 16;
@@ -51,7 +43,7 @@ pub enum HeaderDownloadError {
 
 /// Why one answer is of no use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum BatchError {
+pub(super) enum BatchError {
     #[error("{0}")]
     Decode(#[from] DecodeError),
     #[error("{0}")]
@@ -64,13 +56,13 @@ enum BatchError {
 #[derive(Debug)]
 pub(crate) struct HeaderDownload {
     params: ChainParams,
-    peers: Arc<Peers>,
+    pub(super) peers: Arc<Peers>,
 }
 
 /// Headers that a peer sent.
-struct Batch {
-    peer: SocketAddr,
-    headers: Vec<Header>,
+pub(super) struct Batch {
+    pub(super) peer: SocketAddr,
+    pub(super) headers: Vec<Header>,
 }
 
 impl HeaderDownload {
@@ -79,7 +71,9 @@ impl HeaderDownload {
         Self { params: params.clone(), peers }
     }
 
-    /// Brings `chain` to the tip with the most work that any peer knows. `on_progress` gets the height reached.
+    /// Brings `chain` to the tip with the most work that any peer knows. `on_progress` gets the height reached;
+    /// `on_tip` every validated chain to a peer's tip that has more work than those before it, as soon as there is one.
+    /// By the end, every peer that answered in grace has been heard. Gives the chain and who was asked for its tip.
     ///
     /// # Errors
     /// See [`HeaderDownloadError`].
@@ -90,12 +84,14 @@ impl HeaderDownload {
         &self,
         chain: HeaderChain,
         on_progress: impl Fn(u32),
-    ) -> Result<HeaderChain, HeaderDownloadError> {
+        on_tip: impl Fn(&HeaderChain),
+    ) -> Result<(HeaderChain, BTreeSet<SocketAddr>), HeaderDownloadError> {
         let mut chain = self.fill_to_last_checkpoint(chain, &on_progress).await?;
         let mut fruitless = 0;
         loop {
-            let (candidates, answered) = self.ask_everyone(&chain).await;
-            if answered == 0 {
+            let mut asked = BTreeSet::new();
+            let round = self.ask_everyone(&chain, &mut asked, &on_progress, &on_tip).await;
+            if round.answered == 0 {
                 let somebody = self.peers.ready().await;
                 fruitless += 1;
                 if fruitless == MAX_FRUITLESS_ROUNDS || !somebody {
@@ -105,21 +101,43 @@ impl HeaderDownload {
                 continue;
             }
             fruitless = 0;
-            let best = candidates.into_iter().max_by_key(|(candidate, _)| candidate.work());
-            match best.filter(|(candidate, _)| candidate.work() > chain.work()) {
-                Some((candidate, more)) => {
-                    chain = candidate;
-                    on_progress(chain.tip_height());
-                    if !more {
-                        return Ok(chain);
-                    }
-                    chain = self.follow_one_peer(chain, &on_progress).await;
-                    if chain.tip_height() >= self.peers.claimed_height() {
-                        return Ok(chain);
-                    }
-                }
-                None => return Ok(chain),
+            let Some(best) = round.best.filter(|best| best.work() > chain.work()) else {
+                on_tip(&chain);
+                return Ok((chain, asked));
+            };
+            if round.complete {
+                on_tip(&best);
             }
+            chain = best;
+            if round.complete && !(round.followed && chain.tip_height() < self.peers.claimed_height()) {
+                return Ok((chain, asked));
+            }
+        }
+    }
+
+    /// Hears peers that greet later, and tells `on_tip` of better chains, for as long as this is polled. Nobody in `asked`
+    /// is asked again.
+    ///
+    /// # Cancel safety
+    /// What was downloaded is lost.
+    pub(crate) async fn hear_newcomers(
+        &self,
+        mut chain: HeaderChain,
+        mut asked: BTreeSet<SocketAddr>,
+        on_progress: impl Fn(u32),
+        on_tip: impl Fn(&HeaderChain),
+    ) {
+        let mut peers_changed = self.peers.changes();
+        loop {
+            if self.peers.greeted().iter().any(|peer| !asked.contains(peer)) {
+                let round = self.ask_everyone(&chain, &mut asked, &on_progress, &on_tip).await;
+                if let Some(best) = round.best.filter(|_| round.complete) {
+                    on_tip(&best);
+                    chain = best;
+                }
+            }
+            // Cannot fail: the sender belongs to the peers.
+            peers_changed.changed().await.ok();
         }
     }
 
@@ -154,7 +172,8 @@ impl HeaderDownload {
         let mut attempts = 0;
         while chain.tip_height() < end {
             let missing = usize::try_from(end - chain.tip_height()).unwrap_or(usize::MAX);
-            let progressed = match self.ask(vec![chain.tip_hash()], exclude.clone()).await {
+            let avoid = exclude.union(&self.peers.unproven()).copied().collect();
+            let progressed = match self.ask(vec![chain.tip_hash()], avoid).await {
                 Some(mut batch) => {
                     batch.headers.truncate(missing);
                     exclude.insert(batch.peer);
@@ -173,7 +192,7 @@ impl HeaderDownload {
             if attempts == MAX_SEGMENT_ATTEMPTS || self.peers.hopeless() {
                 return Err(HeaderDownloadError::NoUsableAnswer { height: chain.tip_height() });
             }
-            if self.peers.connected().iter().all(|peer| exclude.contains(peer)) {
+            if self.peers.greeted().iter().all(|peer| exclude.contains(peer)) {
                 exclude.clear();
                 tokio::time::sleep(ROUND_DELAY).await;
             }
@@ -181,64 +200,39 @@ impl HeaderDownload {
         Ok(chain)
     }
 
-    /// Asks all peers for what follows our chain. Gives the chains that result, each with whether there is more, and
-    /// how many peers gave a valid answer. Slow peers are not waited for once others have answered.
-    async fn ask_everyone(&self, chain: &HeaderChain) -> (Vec<(HeaderChain, bool)>, usize) {
-        let connected = self.peers.connected();
-        let locator = chain.locator();
-        let mut asked: FuturesUnordered<_> = connected
-            .iter()
-            .map(|&peer| {
-                let others = connected.iter().copied().filter(move |&other| other != peer).collect();
-                self.ask(locator.clone(), others)
-            })
-            .collect();
-        let started = Instant::now();
-        let mut deadline = None;
-        let mut candidates: Vec<(HeaderChain, bool)> = Vec::new();
-        let mut tips = BTreeSet::from([chain.tip_hash()]);
-        let mut answered = 0;
-        loop {
-            let next = async {
-                match deadline {
-                    Some(deadline) => tokio::time::timeout_at(deadline, asked.next()).await.ok().flatten(),
-                    None => asked.next().await,
-                }
-            };
-            let Some(batch) = next.await else { return (candidates, answered) };
-            let Some(batch) = batch else { continue };
+    /// Extends a chain that is far behind, one batch after the other; and whether until a peer had no more.
+    pub(super) async fn follow_one_peer(
+        &self,
+        mut chain: HeaderChain,
+        on_progress: &impl Fn(u32),
+    ) -> (HeaderChain, bool) {
+        while let Some(batch) = self.ask(chain.locator(), self.peers.unproven()).await {
             let more = batch.headers.len() == MAX_HEADERS;
-            // Most peers send the same headers; one validation serves them all.
-            let known = batch.headers.last().is_none_or(|tip| tips.contains(&tip.block_hash()));
-            if known {
-                answered += 1;
-            } else if let Some(candidate) = self.judge(chain, batch).await {
-                answered += 1;
-                tips.insert(candidate.tip_hash());
-                candidates.push((candidate, more));
+            if batch.headers.is_empty() {
+                return (chain, true);
             }
-            if answered == 1 {
-                deadline = Some(Instant::now() + (started.elapsed() * GRACE_FACTOR).max(MIN_GRACE));
-            }
-        }
-    }
-
-    /// Extends a chain that is far behind, one batch after the other, until a peer has no more.
-    async fn follow_one_peer(&self, mut chain: HeaderChain, on_progress: &impl Fn(u32)) -> HeaderChain {
-        while let Some(batch) = self.ask(chain.locator(), BTreeSet::new()).await {
-            let more = batch.headers.len() == MAX_HEADERS;
             let extended = self.judge(&chain, batch).await;
             let Some(extended) = extended.filter(|extended| extended.work() > chain.work()) else { break };
             chain = extended;
             on_progress(chain.tip_height());
             if !more {
-                break;
+                return (chain, true);
             }
         }
-        chain
+        (chain, false)
     }
 
-    /// Asks one peer; `None` when it brought nothing that can be decoded, which is on the peer's record then.
+    /// Asks this peer and no other.
+    pub(super) async fn ask_peer(
+        &self,
+        peer: SocketAddr,
+        locator: Vec<BlockHash>,
+    ) -> (SocketAddr, Option<Batch>) {
+        let others = self.peers.greeted().into_iter().filter(|&other| other != peer).collect();
+        (peer, self.ask(locator, others).await)
+    }
+
+    /// Asks some peer; `None` when it brought nothing that can be decoded, which is on the peer's record then.
     async fn ask(&self, locator: Vec<BlockHash>, exclude: BTreeSet<SocketAddr>) -> Option<Batch> {
         let message =
             GetHeadersMessage { version: 1, locator_hashes: locator, stop_hash: BlockHash::all_zeros() };
@@ -255,7 +249,7 @@ impl HeaderDownload {
 
     /// Hashes and validates a batch off the runtime and puts the outcome on the peer's record; gives the chain that
     /// results.
-    async fn judge(&self, chain: &HeaderChain, batch: Batch) -> Option<HeaderChain> {
+    pub(super) async fn judge(&self, chain: &HeaderChain, batch: Batch) -> Option<HeaderChain> {
         let peer = batch.peer;
         // Headers fork off at a block of ours or are of no use; only what stays of our chain is copied.
         let fork = batch.headers.first().and_then(|first| chain.height_of(&first.prev_blockhash));
@@ -273,7 +267,7 @@ impl HeaderDownload {
         }
     }
 
-    fn reject(&self, peer: SocketAddr, error: &BatchError) {
+    pub(super) fn reject(&self, peer: SocketAddr, error: &BatchError) {
         tracing::info!(%peer, %error, "invalid headers");
         self.peers.record(peer, Outcome::Invalid);
     }

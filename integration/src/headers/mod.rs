@@ -4,6 +4,8 @@ mod chain;
 mod difficulty;
 mod download;
 mod hashing;
+mod round;
+mod track;
 
 pub use chain::{HeaderChain, HeaderError};
 pub(crate) use download::HeaderDownload;

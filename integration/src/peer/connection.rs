@@ -7,15 +7,17 @@ use bytes::BytesMut;
 use dashcore::ChainParams;
 use dashcore::network::framing::{Frame, FrameDecoder, FrameError};
 use dashcore::network::message::NetworkMessage;
+use dashcore::network::message_blockdata::Inventory;
 use parking_lot::Mutex;
-use spv_correlation::{Correlator, Delivery, RegisterError, Ticket};
+use spv_correlation::{Correlator, Delivery, RegisterError, Ticket, Verdict};
 use spv_netmon::Monitor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::announcement::{Announcement, News};
 use super::connector::{Connector, Stream};
 use super::handshake::{ConnectError, Greeting, PeerInfo, greet};
 use super::request::{Answer, Request, RequestKind};
@@ -53,6 +55,8 @@ pub(crate) struct ConnectionSetup {
     pub(crate) config: ConnectionConfig,
     pub(crate) connector: Connector,
     pub(crate) monitor: Monitor<SocketAddr, RequestKind>,
+    /// Where announcements of new blocks go; `None` when nobody wants them.
+    pub(crate) announcements: Option<mpsc::Sender<Announcement>>,
 }
 
 /// Why a connection ended.
@@ -74,6 +78,9 @@ pub(crate) enum DisconnectReason {
     /// A ping was not answered.
     #[error("silent")]
     Silent,
+    /// Not even the first ping was answered within the handshake timeout.
+    #[error("silent since the handshake")]
+    Unproven,
 }
 
 /// A connection to one node: a cheap handle. Dropping the last one closes it.
@@ -92,12 +99,15 @@ struct Shared {
     config: ConnectionConfig,
     correlator: Correlator<Request>,
     monitor: Monitor<SocketAddr, RequestKind>,
+    announcements: Option<mpsc::Sender<Announcement>>,
     rng: Mutex<fastrand::Rng>,
     outgoing: mpsc::Sender<Outgoing>,
     closing: CancellationToken,
     closed: CancellationToken,
     reason: Mutex<Option<DisconnectReason>>,
     idle_ping: Mutex<Option<IdlePing>>,
+    /// Whether a fence of ours ever came back.
+    proven: watch::Sender<bool>,
     last_received: Mutex<Instant>,
     bytes_received: AtomicU64,
 }
@@ -115,8 +125,9 @@ enum Outgoing {
 }
 
 impl Connection {
-    /// Connects, greets and waits for the first pong, so that a node that falls silent after its handshake is never
-    /// asked anything. Tasks run on `tracker`.
+    /// Connects and greets. The first ping leaves with the answer to the handshake, but nobody waits for it here: see
+    /// [`proven`](Self::proven). Without its pong the connection ends at the limit for the handshake. Tasks run on
+    /// `tracker`.
     ///
     /// # Errors
     /// See [`ConnectError`].
@@ -130,7 +141,7 @@ impl Connection {
         setup: &ConnectionSetup,
         tracker: &TaskTracker,
     ) -> Result<Self, ConnectError> {
-        let ConnectionSetup { params, start_height, config, connector, monitor } = setup;
+        let ConnectionSetup { params, start_height, config, connector, monitor, announcements } = setup;
         let deadline = Instant::now() + config.handshake_timeout;
         let silent = |during| ConnectError::Silent { during, after: config.handshake_timeout };
         let decoder = FrameDecoder::new(params.magic, config.max_payload);
@@ -157,24 +168,20 @@ impl Connection {
             config: config.clone(),
             correlator,
             monitor: monitor.clone(),
+            announcements: announcements.clone(),
             rng: Mutex::new(rng),
             outgoing,
             closing: CancellationToken::new(),
             closed: CancellationToken::new(),
             reason: Mutex::new(None),
             idle_ping: Mutex::new(None),
+            proven: watch::Sender::new(false),
             last_received: Mutex::new(Instant::now()),
             bytes_received: AtomicU64::new(0),
         });
         let (read, write) = tokio::io::split(greeted.stream);
-        let (first_pong, pong) = oneshot::channel();
-        tracker.spawn(shared.clone().run(read, greeted.buffer, decoder, write, requests, first_pong));
-        let connection = Self { _close_on_drop: Arc::new(shared.closing.clone().drop_guard()), shared };
-        match tokio::time::timeout_at(deadline, pong).await {
-            Ok(Ok(())) => Ok(connection),
-            Ok(Err(_)) => Err(ConnectError::Closed),
-            Err(_) => Err(silent("the first ping")),
-        }
+        tracker.spawn(shared.clone().run(read, greeted.buffer, decoder, write, requests, deadline));
+        Ok(Self { _close_on_drop: Arc::new(shared.closing.clone().drop_guard()), shared })
     }
 
     /// Number of this connection, unique in its pool; a node that comes back has a new one.
@@ -216,6 +223,21 @@ impl Connection {
         Ok(answer.response)
     }
 
+    /// Resolves when the first pong has come back, before which the node has only shown that it can greet; or the reason
+    /// why none will.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn proven(&self) -> Result<(), DisconnectReason> {
+        let mut proven = self.shared.proven.subscribe();
+        tokio::select! {
+            biased;
+            // Cannot fail: the sender is a field of what `self` holds.
+            _ = proven.wait_for(|proven| *proven) => Ok(()),
+            reason = self.closed() => Err(reason),
+        }
+    }
+
     /// Resolves when the connection has ended.
     ///
     /// # Cancel safety
@@ -239,14 +261,15 @@ impl Shared {
         decoder: FrameDecoder,
         write: WriteHalf<Box<dyn Stream>>,
         requests: mpsc::Receiver<Outgoing>,
-        first_pong: oneshot::Sender<()>,
+        deadline: Instant,
     ) {
         // Polled in order, here and below, so that a simulation always goes the same way.
         let reason = tokio::select! {
             biased;
             () = self.closing.cancelled() => DisconnectReason::Local,
-            reason = self.read(read, buffer, decoder, first_pong) => reason,
+            reason = self.read(read, buffer, decoder) => reason,
             reason = self.write(write, requests) => reason,
+            () = self.unproven_at(deadline) => DisconnectReason::Unproven,
         };
         tracing::debug!(peer = %self.address, %reason, "disconnected");
         self.reason.lock().get_or_insert(reason);
@@ -254,18 +277,24 @@ impl Shared {
         self.closed.cancel();
     }
 
+    /// Resolves at `deadline`, unless a pong comes before.
+    async fn unproven_at(&self, deadline: Instant) {
+        let mut proven = self.proven.subscribe();
+        if tokio::time::timeout_at(deadline, proven.wait_for(|proven| *proven)).await.is_ok() {
+            std::future::pending().await
+        }
+    }
+
     async fn read(
         &self,
         mut stream: ReadHalf<Box<dyn Stream>>,
         mut buffer: BytesMut,
         decoder: FrameDecoder,
-        first_pong: oneshot::Sender<()>,
     ) -> DisconnectReason {
-        let mut first_pong = Some(first_pong);
         loop {
             loop {
                 match decoder.decode(&mut buffer) {
-                    Ok(Some(frame)) => self.handle(frame, &mut first_pong).await,
+                    Ok(Some(frame)) => self.handle(frame).await,
                     Ok(None) => break,
                     Err(error) => return error.into(),
                 }
@@ -283,10 +312,17 @@ impl Shared {
         }
     }
 
-    async fn handle(&self, frame: Frame, first_pong: &mut Option<oneshot::Sender<()>>) {
+    async fn handle(&self, frame: Frame) {
         if let Some(kind) = RequestKind::answered_by(frame.command) {
             let answer = Answer { kind, payload: frame.payload, checksum_valid: frame.checksum_valid };
             if let Delivery::Undelivered { verdict, response } = self.correlator.on_response(answer) {
+                if verdict == Verdict::Unsolicited
+                    && kind == RequestKind::GetHeaders
+                    && response.checksum_valid
+                {
+                    self.announce(News::Headers(response.payload));
+                    return;
+                }
                 metrics::undelivered(response.payload.len());
                 tracing::debug!(peer = %self.address, ?verdict, "answer not delivered");
             }
@@ -301,7 +337,14 @@ impl Shared {
             Ok(Some(NetworkMessage::Ping(nonce))) => {
                 self.outgoing.send(Outgoing::Pong(nonce)).await.ok();
             }
-            Ok(Some(NetworkMessage::Pong(nonce))) => self.on_pong(nonce, first_pong),
+            Ok(Some(NetworkMessage::Pong(nonce))) => self.on_pong(nonce),
+            Ok(Some(NetworkMessage::Inv(inventory))) => {
+                let newest = inventory.iter().rev().find_map(|entry| match entry {
+                    Inventory::Block(hash) => Some(*hash),
+                    Inventory::Unknown { .. } => None,
+                });
+                newest.into_iter().for_each(|hash| self.announce(News::Block(hash)));
+            }
             Ok(_) => {}
             Err(error) => {
                 tracing::debug!(peer = %self.address, command = %frame.command, %error, "undecodable");
@@ -309,16 +352,20 @@ impl Shared {
         }
     }
 
-    fn on_pong(&self, nonce: u64, first_pong: &mut Option<oneshot::Sender<()>>) {
+    /// Tells of new blocks, unless nobody listens or those who do are far behind.
+    fn announce(&self, news: News) {
+        if let Some(announcements) = &self.announcements {
+            announcements.try_send(Announcement { peer: self.address, news }).ok();
+        }
+    }
+
+    fn on_pong(&self, nonce: u64) {
         let mut idle_ping = self.idle_ping.lock();
         if let Some(ping) = idle_ping.filter(|ping| ping.nonce == nonce) {
             *idle_ping = None;
             let now = Instant::now();
             self.monitor.on_rtt(&self.address, now - ping.sent, now.into_std());
-            if let Some(first_pong) = first_pong.take() {
-                // Nobody waits any more when opening timed out.
-                first_pong.send(()).ok();
-            }
+            self.proven.send_if_modified(|proven| !std::mem::replace(proven, true));
             return;
         }
         drop(idle_ping);
@@ -334,7 +381,18 @@ impl Shared {
         let mut ping = tokio::time::interval(self.config.ping_interval);
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut out = Vec::new();
+        if self.announcements.is_some() {
+            // Goes out with the first ping.
+            NetworkMessage::SendHeaders.encode_framed(self.magic, &mut out);
+        }
+        // Before any request, so that its pong measures the way alone.
+        ping.tick().await;
+        self.encode_idle_ping(&mut out);
         loop {
+            if let Err(error) = stream.write_all(&out).await {
+                return DisconnectReason::Io(error.kind());
+            }
+            out.clear();
             let expiry = self.correlator.next_expiry();
             tokio::select! {
                 biased;
@@ -354,10 +412,6 @@ impl Shared {
                     self.correlator.expire();
                 }
             }
-            if let Err(error) = stream.write_all(&out).await {
-                return DisconnectReason::Io(error.kind());
-            }
-            out.clear();
         }
     }
 
@@ -368,9 +422,10 @@ impl Shared {
             Outgoing::Pong(nonce) => NetworkMessage::Pong(nonce).encode_framed(self.magic, out),
             Outgoing::Request(request, registered) => {
                 let message = request.to_message();
-                metrics::request_sent(request.kind());
+                let kind = request.kind();
                 match self.correlator.register(request) {
                     Ok((ticket, fence)) => {
+                        metrics::request_sent(kind);
                         message.encode_framed(self.magic, out);
                         NetworkMessage::Ping(fence).encode_framed(self.magic, out);
                         // A caller that has gone drops its ticket, which abandons the request.

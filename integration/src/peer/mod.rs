@@ -1,5 +1,6 @@
 //! Connections to nodes.
 
+mod announcement;
 mod connection;
 mod connector;
 mod handshake;
@@ -7,6 +8,7 @@ mod pool;
 mod request;
 mod transport;
 
+pub(crate) use announcement::{Announcement, News, channel as announcements};
 pub(crate) use connection::{ConnectionConfig, ConnectionSetup, DisconnectReason};
 pub use connector::{Connector, Stream};
 pub(crate) use handshake::ConnectError;

@@ -39,21 +39,27 @@ pub(crate) struct PoolConfig {
 /// What happened to a connection.
 #[derive(Debug)]
 pub(crate) enum PoolEvent {
-    /// A node can be asked.
+    /// A node has greeted, and may be asked for headers. Whether it does more than greet is not known yet.
     Up {
         /// Its address.
         address: SocketAddr,
         /// What it said of itself.
         info: PeerInfo,
     },
-    /// A node cannot be asked any more.
+    /// A node that is up has answered a ping: it may be asked for anything.
+    Proven {
+        /// Its address.
+        address: SocketAddr,
+    },
+    /// A node that was proven cannot be asked any more.
     Down {
         /// Its address.
         address: SocketAddr,
         /// Why.
         reason: DisconnectReason,
     },
-    /// An attempt to connect failed; another one follows.
+    /// An attempt to connect failed, or a node that is up cannot be asked any more and never was proven; another attempt
+    /// follows.
     Failed {
         /// The address.
         address: SocketAddr,
@@ -141,11 +147,12 @@ impl Pool {
         let stopping = self.stopping.clone();
         let keep = async {
             loop {
-                match self.open(address).await {
-                    Ok(connection) => {
-                        failures = 0;
-                        self.hold(address, connection, &events).await;
-                    }
+                let held = match self.open(address).await {
+                    Ok(connection) => self.hold(address, connection, &events).await,
+                    Err(error) => Err(error),
+                };
+                match held {
+                    Ok(()) => failures = 0,
                     Err(error) => {
                         tracing::debug!(peer = %address, %error, "connecting failed");
                         metrics::connect_failed(&error);
@@ -174,17 +181,36 @@ impl Pool {
         Connection::open(address, id, rng, &self.config.setup, &self.tracker).await
     }
 
-    /// Offers a connection until it ends.
-    async fn hold(&self, address: SocketAddr, connection: Connection, events: &mpsc::Sender<PoolEvent>) {
+    /// Offers a connection until it ends; an error where it ends before the node was proven.
+    async fn hold(
+        &self,
+        address: SocketAddr,
+        connection: Connection,
+        events: &mpsc::Sender<PoolEvent>,
+    ) -> Result<(), ConnectError> {
         let info = connection.info().clone();
         self.connections.insert(address, connection.clone());
         metrics::connected(self.connections.len());
         // Nobody listens any more while the pool is being stopped.
         events.send(PoolEvent::Up { address, info }).await.ok();
+        let proven = connection.proven().await;
+        if proven.is_ok() {
+            events.send(PoolEvent::Proven { address }).await.ok();
+        }
         let reason = connection.closed().await;
         self.connections.remove_if(&address, |_, current| current.id() == connection.id());
         self.bytes_of_closed.fetch_add(connection.bytes_received(), Ordering::Relaxed);
         metrics::connected(self.connections.len());
-        events.send(PoolEvent::Down { address, reason }).await.ok();
+        match proven {
+            Ok(()) => {
+                events.send(PoolEvent::Down { address, reason }).await.ok();
+                Ok(())
+            }
+            Err(DisconnectReason::Unproven) => Err(ConnectError::Silent {
+                during: "the first ping",
+                after: self.config.setup.config.handshake_timeout,
+            }),
+            Err(_) => Err(ConnectError::Closed),
+        }
     }
 }

@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use spv_correlation::{CorrelationError, RegisterError};
 use spv_executor::{Cost, Transport};
@@ -82,6 +83,10 @@ impl Transport for PoolTransport {
 
     fn group(&self, peer: &SocketAddr) -> u64 {
         network_group(*peer)
+    }
+
+    fn rtt(&self, peer: &SocketAddr) -> Option<Duration> {
+        self.pool.monitor().health(peer)?.srtt
     }
 
     async fn send(&self, peer: &SocketAddr, request: Request) -> Result<Answer, RequestError> {

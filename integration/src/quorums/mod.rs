@@ -3,9 +3,14 @@
 mod chain_lock;
 mod evidence;
 mod prove;
+mod sessions;
 mod states;
 mod survey;
 
 pub(crate) use chain_lock::verify_tip_lock;
 pub(crate) use prove::{Prover, Proving};
+pub(crate) use sessions::sessions_between;
 pub(crate) use survey::{Candidate, Findings, Survey};
+
+#[cfg(test)]
+mod mainnet_tests;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::evidence::{MembersSource, Membership};
 use super::survey::{Candidate, Findings};
 use crate::metrics;
+use crate::stages::{Stage, Stages};
 use crate::store::{Finding, QuorumRow, Store, StoreError};
 use crate::sync::Verification;
 
@@ -26,6 +27,7 @@ pub(crate) struct Prover<'a> {
     pub(crate) store: &'a Store,
     pub(crate) params: &'a ChainParams,
     pub(crate) verification: Verification,
+    pub(crate) stages: &'a Stages,
     /// Ends the work early: what was found until then is stored.
     pub(crate) cancel: &'a CancellationToken,
     /// Told how many more quorums were judged.
@@ -84,6 +86,31 @@ impl Prover<'_> {
         })
     }
 
+    /// Checks of quorums whose members cannot be known what can be: that their own key signed their commitment.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) fn check_quorum_signatures(&self, unlocated: &[Candidate]) -> Result<Proving, StoreError> {
+        let mut proving = Proving::default();
+        let verifier = self.verifier();
+        for batch in unlocated.chunks(BATCH) {
+            if self.cancel.is_cancelled() {
+                break;
+            }
+            let started = Instant::now();
+            let checked = batch.iter().map(|candidate| {
+                candidate.row(match verifier.check_quorum_signature(&candidate.entry) {
+                    Ok(()) => Finding::SignedByQuorum,
+                    Err(error) => finding_of_commitment(&error),
+                })
+            });
+            let rows: Vec<QuorumRow> = checked.collect();
+            self.stages.record(Stage::QuorumSignature, rows.len(), started);
+            self.judged(&rows, &mut proving)?;
+        }
+        Ok(proving)
+    }
+
     fn verifier(&self) -> QuorumVerifier {
         QuorumVerifier::new(self.params.clone(), CACHED_KEYS)
     }
@@ -121,7 +148,7 @@ impl Prover<'_> {
             if batch.is_empty() && rows.is_empty() {
                 return Ok(without_members);
             }
-            metrics::members_computed(started.elapsed());
+            self.stages.record(Stage::Members, batch.len() + rows.len(), started);
             if !batch.is_empty() && !pass_on(batch)? {
                 return Ok(without_members);
             }
@@ -153,7 +180,7 @@ impl Prover<'_> {
             members: membership.members.clone(),
         });
         let results = verifier.verify(candidates.collect());
-        metrics::signatures_checked(started.elapsed());
+        self.stages.record(Stage::Signatures, results.len(), started);
         let mut rows = Vec::with_capacity(batch.len());
         for (Prepared { candidate, membership }, result) in batch.into_iter().zip(results) {
             let mut row = match &result {
@@ -192,7 +219,7 @@ impl Prover<'_> {
 }
 
 impl Proving {
-    fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.findings.extend(other.findings);
         self.suspects.extend(other.suspects);
     }

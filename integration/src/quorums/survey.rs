@@ -8,6 +8,7 @@ use spv_masternodes::ActiveQuorum;
 use spv_masternodes::chain_lock::{BestLock, quorums_height};
 use spv_masternodes::members::Needs;
 
+use super::chain_lock::locking_quorums;
 use super::states::States;
 use crate::headers::HeaderChain;
 use crate::plan::WORK_BLOCK_OFFSET;
@@ -19,10 +20,12 @@ pub(crate) type Findings = BTreeMap<(LLMQType, QuorumHash), Finding>;
 /// Which quorums there are to prove, and what that needs.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
-    /// What is known without a check: verified by an earlier run, or not to be located.
+    /// What is known without a check: found by an earlier run, or impossible.
     pub(crate) findings: Findings,
     /// Quorums to be proven, ascending by base height.
     pub(crate) candidates: Vec<Candidate>,
+    /// Quorums whose base block is below the headers that are held, so that no members can be computed.
+    pub(crate) unlocated: Vec<Candidate>,
     /// Lists that this needs and that are not stored.
     pub(crate) lists: BTreeSet<u32>,
     /// Base heights of cycles whose snapshot this needs, and neither is stored nor follows from lists.
@@ -78,7 +81,10 @@ impl Survey {
             if height == chain.tip_height()
                 && let Some(Ok(Some(lock))) = state.coinbase().map(BestLock::of_coinbase)
             {
-                survey.lists.insert(quorums_height(lock.block_height));
+                let locked = lock.block_height;
+                if locking_quorums(&mut states, params, chain, proven, locked)?.is_none() {
+                    survey.lists.insert(quorums_height(locked));
+                }
             }
         }
         store.save_quorums(&rows)?;
@@ -113,24 +119,32 @@ impl Survey {
         let (entry, entry_hash) = (quorum.entry.clone(), quorum.entry_hash);
         let name = (entry.llmq_type, entry.quorum_hash);
         let known = store.quorum(entry.llmq_type, entry.quorum_hash, entry_hash)?;
-        if let Some(known) = known.filter(|known| known.finding.is_verified()) {
+        let located = chain.height_of(&BlockHash::from(entry.quorum_hash));
+        // More can be found of a quorum when headers reach further down than before.
+        let settled = |finding: Finding| {
+            finding.is_verified() || (finding == Finding::SignedByQuorum && located.is_none())
+        };
+        if let Some(known) = known.filter(|known| settled(known.finding)) {
             self.findings.insert(name, known.finding);
             return Ok(None);
         }
-        let located = chain.height_of(&BlockHash::from(entry.quorum_hash));
         let base_height = located.unwrap_or(0);
         let mut candidate = Candidate { entry, entry_hash, base_height, needs: Needs::default() };
-        let finding = match located.map(|height| Needs::of(name.0, height, params)) {
+        match located.map(|height| Needs::of(name.0, height, params)) {
             Some(Ok(needs)) => {
                 candidate.needs = needs;
                 self.candidates.push(candidate);
-                return Ok(None);
+                Ok(None)
             }
-            Some(Err(_)) => Finding::WrongMembers,
-            None => Finding::Unlocated,
-        };
-        self.findings.insert(name, finding);
-        Ok(Some(candidate.row(finding)))
+            Some(Err(_)) => {
+                self.findings.insert(name, Finding::WrongMembers);
+                Ok(Some(candidate.row(Finding::WrongMembers)))
+            }
+            None => {
+                self.unlocated.push(candidate);
+                Ok(None)
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dashcore::consensus::{deserialize, serialize};
@@ -50,7 +50,8 @@ impl Store {
         self.save_answers(rows, &[])
     }
 
-    /// Stores lists, and snapshots that came with them, in one durable transaction. A snapshot that is proven stays.
+    /// Stores lists, and snapshots that came with them, in one durable transaction. A snapshot that is proven stays. Lists
+    /// of blocks that are not in the stored chain, because it has left their branch meanwhile, are left out.
     ///
     /// # Errors
     /// When writing fails; nothing has then changed.
@@ -60,7 +61,12 @@ impl Store {
         {
             let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
             let mut evo_nodes = transaction.open_table(EVO_NODES).map_err(|source| self.failed(source))?;
+            let headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
             for row in rows {
+                let header = headers.get(row.height).map_err(|source| self.failed(source))?;
+                if header.is_none_or(|header| header.value().1 != row.diff.block_hash.as_byte_array()) {
+                    continue;
+                }
                 let diff = serialize(&row.diff);
                 let value =
                     (row.diff.block_hash.as_byte_array(), row.base_height, row.depth, diff.as_slice());
@@ -71,6 +77,35 @@ impl Store {
                     if known.is_none_or(|known| row.height < known.value()) {
                         evo_nodes.insert(name, row.height).map_err(|source| self.failed(source))?;
                     }
+                }
+            }
+        }
+        transaction.commit().map_err(|source| self.failed(source))
+    }
+
+    /// Drops those of these lists on which no other is based.
+    ///
+    /// # Errors
+    /// When writing fails; nothing has then changed.
+    pub(crate) fn drop_lists(&self, heights: &BTreeSet<u32>) -> Result<(), StoreError> {
+        let Some(&lowest) = heights.first() else { return Ok(()) };
+        let transaction = self.write()?;
+        {
+            let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+            let mut based_on: BTreeMap<u32, usize> = BTreeMap::new();
+            // Lists are based on lower ones.
+            for row in lists.range(lowest..).map_err(|source| self.failed(source))? {
+                let (_, value) = row.map_err(|source| self.failed(source))?;
+                *based_on.entry(value.value().1).or_default() += 1;
+            }
+            // From above, so that what was based on a list is gone before it.
+            for height in heights.iter().rev() {
+                if based_on.get(height).is_some_and(|&count| count > 0) {
+                    continue;
+                }
+                let dropped = lists.remove(height).map_err(|source| self.failed(source))?;
+                if let Some(count) = dropped.and_then(|row| based_on.get_mut(&row.value().1)) {
+                    *count -= 1;
                 }
             }
         }
@@ -92,6 +127,21 @@ impl Store {
                 Ok((height.value(), BlockHash::from_byte_array(*value.value().0)))
             })
             .collect()
+    }
+
+    /// Heights and blocks of the highest list at or below this height, and of the lowest one at or above it.
+    pub(crate) fn lists_around(&self, height: u32) -> Result<[Option<(u32, BlockHash)>; 2], StoreError> {
+        let transaction = self.read()?;
+        let table = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+        let below = table.range(..=height).map_err(|source| self.failed(source))?.next_back();
+        let above = table.range(height..).map_err(|source| self.failed(source))?.next();
+        let mut around = [None; 2];
+        for (place, row) in around.iter_mut().zip([below, above]) {
+            let Some(row) = row else { continue };
+            let (height, value) = row.map_err(|source| self.failed(source))?;
+            *place = Some((height.value(), BlockHash::from_byte_array(*value.value().0)));
+        }
+        Ok(around)
     }
 
     /// Whether a list is stored for this height.

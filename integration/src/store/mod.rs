@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use dashcore::consensus::deserialize;
 use dashcore::{BlockHash, ChainParams, Header, Network};
-use redb::{Builder, Database, ReadableDatabase, ReadableTable};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
 pub use error::StoreError;
 pub use lists::ListRow;
@@ -133,14 +133,15 @@ impl Store {
         {
             let mut headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
             let mut heights = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
-            let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
             let first_changed = unchanged.map_or(0, |height| height + 1);
+            let mut replaced = unchanged.is_none();
             for row in
                 headers.extract_from_if(first_changed.., |_, _| true).map_err(|source| self.failed(source))?
             {
                 let (_, value) = row.map_err(|source| self.failed(source))?;
                 let (_, hash) = value.value();
                 heights.remove(hash).map_err(|source| self.failed(source))?;
+                replaced = true;
             }
             for height in first_changed.max(chain.start_height())..=chain.tip_height() {
                 if let (Some(header), Some(hash)) = (chain.header(height), chain.hash(height)) {
@@ -149,24 +150,37 @@ impl Store {
                     heights.insert(hash.as_byte_array(), height).map_err(|source| self.failed(source))?;
                 }
             }
-            let mut snapshots = transaction.open_table(SNAPSHOTS).map_err(|source| self.failed(source))?;
-            let mut quorums = transaction.open_table(QUORUMS).map_err(|source| self.failed(source))?;
-            let kept =
-                |height, hash: &[u8; 32]| chain.hash(height).is_some_and(|kept| kept.as_byte_array() == hash);
-            snapshots
-                .retain(|cycle_base, (hash, _, _)| {
-                    cycle_base.checked_sub(WORK_BLOCK_OFFSET).is_some_and(|height| kept(height, hash))
-                })
-                .map_err(|source| self.failed(source))?;
-            // A type and the hash of the base block.
-            quorums
-                .retain(|name, (height, _, _, _)| name.last_chunk().is_some_and(|hash| kept(height, hash)))
-                .map_err(|source| self.failed(source))?;
-            lists
-                .retain(|height, (hash, _, _, _)| kept(height, hash))
-                .map_err(|source| self.failed(source))?;
+            if replaced {
+                self.drop_what_left(&transaction, chain, first_changed)?;
+            }
         }
         transaction.commit().map_err(|source| self.failed(source))
+    }
+
+    /// Drops what is stored of blocks from `first_changed` on that are not in the chain.
+    fn drop_what_left(
+        &self,
+        transaction: &WriteTransaction,
+        chain: &HeaderChain,
+        first_changed: u32,
+    ) -> Result<(), StoreError> {
+        let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+        let mut snapshots = transaction.open_table(SNAPSHOTS).map_err(|source| self.failed(source))?;
+        let mut quorums = transaction.open_table(QUORUMS).map_err(|source| self.failed(source))?;
+        let kept =
+            |height, hash: &[u8; 32]| chain.hash(height).is_some_and(|kept| kept.as_byte_array() == hash);
+        snapshots
+            .retain_in(first_changed.., |cycle_base, (hash, _, _)| {
+                cycle_base.checked_sub(WORK_BLOCK_OFFSET).is_some_and(|height| kept(height, hash))
+            })
+            .map_err(|source| self.failed(source))?;
+        // A type and the hash of the base block.
+        quorums
+            .retain(|name, (height, _, _, _)| name.last_chunk().is_some_and(|hash| kept(height, hash)))
+            .map_err(|source| self.failed(source))?;
+        lists
+            .retain_in(first_changed.., |height, (hash, _, _, _)| kept(height, hash))
+            .map_err(|source| self.failed(source))
     }
 
     /// Height of a stored block.
@@ -178,6 +192,17 @@ impl Store {
         let table = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
         let height = table.get(hash.as_byte_array()).map_err(|source| self.failed(source))?;
         Ok(height.map(|height| height.value()))
+    }
+
+    /// Hash of the stored block at a height.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn block_hash(&self, height: u32) -> Result<Option<BlockHash>, StoreError> {
+        let transaction = self.read()?;
+        let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+        let row = table.get(height).map_err(|source| self.failed(source))?;
+        Ok(row.map(|row| BlockHash::from_byte_array(*row.value().1)))
     }
 
     /// Height and hash of the stored tip.
@@ -206,7 +231,7 @@ impl Store {
         self.database.begin_read().map_err(|source| self.failed(source))
     }
 
-    fn write(&self) -> Result<redb::WriteTransaction, StoreError> {
+    fn write(&self) -> Result<WriteTransaction, StoreError> {
         self.database.begin_write().map_err(|source| self.failed(source))
     }
 

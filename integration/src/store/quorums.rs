@@ -30,8 +30,9 @@ pub enum Finding {
     /// Both signatures verify, against members that also follow from snapshots on a peer's word. That word is
     /// confirmed as to the key and the members who signed.
     VerifiedBySigners,
-    /// Its base block is below the headers that are held, so that its height is not known.
-    Unlocated,
+    /// Its own key signed its commitment, which is all that can be checked: its base block is below the headers that
+    /// are held, so who its members are is not computed. Mainnet keeps quorums of type 1 that are years old.
+    SignedByQuorum,
     /// A masternode list that its members follow from could not be had.
     MissingList,
     /// A snapshot that its members follow from could not be had.
@@ -45,7 +46,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// Whether both signatures verify.
+    /// Whether both signatures verify, the quorum's own and that of its members.
     pub const fn is_verified(self) -> bool {
         matches!(self, Self::Verified | Self::VerifiedBySigners)
     }
@@ -60,7 +61,7 @@ impl Finding {
         match self {
             Self::Verified => "verified",
             Self::VerifiedBySigners => "verified_by_signers",
-            Self::Unlocated => "unlocated",
+            Self::SignedByQuorum => "signed_by_quorum",
             Self::MissingList => "missing_list",
             Self::MissingSnapshot => "missing_snapshot",
             Self::WrongMembers => "wrong_members",
@@ -72,7 +73,7 @@ impl Finding {
     pub(super) const ALL: [Self; 8] = [
         Self::Verified,
         Self::VerifiedBySigners,
-        Self::Unlocated,
+        Self::SignedByQuorum,
         Self::MissingList,
         Self::MissingSnapshot,
         Self::WrongMembers,

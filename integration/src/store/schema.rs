@@ -1,7 +1,7 @@
 use redb::TableDefinition;
 
 /// Changes whenever the meaning of a table does.
-pub(super) const FORMAT: &str = "2";
+pub(super) const FORMAT: &str = "3";
 
 pub(super) const META_FORMAT: &str = "format";
 pub(super) const META_NETWORK: &str = "network";

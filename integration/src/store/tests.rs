@@ -22,7 +22,13 @@ use crate::verify::Verifier;
 static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));
 
 fn world(cycles: u32, seed: u64) -> Arc<World> {
-    Arc::new(World::generate(&GeneratedSpec { masternodes: 8, cycles, seed }))
+    Arc::new(World::generate(&GeneratedSpec {
+        masternodes: 8,
+        cycles,
+        seed,
+        quorums: None,
+        signatures: false,
+    }))
 }
 
 fn diff(world: &Arc<World>, base: u32, height: u32) -> MnListDiff {
@@ -75,6 +81,27 @@ fn stored_heights(store: &Store) -> Vec<u32> {
 }
 
 #[test]
+fn lists_of_a_branch_that_was_left_are_not_stored() {
+    let (_directory, store) = filled(&WORLD);
+    let other = world(2, 2);
+    let rows =
+        [(&*WORLD, 100), (&other, 150)].map(|(world, height)| ListRow::whole(diff(world, 0, height), height));
+    store.save_lists(&rows).unwrap();
+    assert_eq!(stored_heights(&store), [100]);
+}
+
+#[test]
+fn lists_are_dropped_unless_others_need_them() {
+    let (_directory, store) = filled(&WORLD);
+    save_some_lists(&store, &WORLD);
+    store.drop_lists(&BTreeSet::from([150, 200, 999])).unwrap();
+    assert_eq!(stored_heights(&store), [100, 150, 180], "180 is based on 150");
+    store.drop_lists(&BTreeSet::from([150, 180])).unwrap();
+    assert_eq!(stored_heights(&store), [100]);
+    assert!(store.state(WORLD.params(), 100).unwrap().is_some());
+}
+
+#[test]
 fn a_new_store_is_empty_and_keeps_its_network() {
     let directory = tempfile::tempdir().unwrap();
     let below = directory.path().join("several/levels");
@@ -102,6 +129,8 @@ fn headers_come_back_as_they_were_stored() {
     assert_eq!(store.header_count().unwrap(), u64::from(WORLD.tip()) + 1);
     assert_eq!(store.height_of(&WORLD.block_hash(99).unwrap()).unwrap(), Some(99));
     assert_eq!(store.height_of(&BlockHash::all_zeros()).unwrap(), None);
+    assert_eq!(store.block_hash(99).unwrap(), WORLD.block_hash(99));
+    assert_eq!(store.block_hash(WORLD.tip() + 1).unwrap(), None);
 }
 
 #[test]
@@ -308,7 +337,7 @@ fn a_file_that_was_cut_off_is_an_error() {
 
 #[test]
 fn rows_that_contradict_each_other_are_found_when_read() {
-    type Spoil = fn(&redb::WriteTransaction);
+    type Spoil = fn(&WriteTransaction);
     let cases: [(&str, Spoil); 5] = [
         ("list", |transaction| {
             let mut lists = transaction.open_table(LISTS).unwrap();

@@ -8,6 +8,7 @@ use futures::future::OptionFuture;
 use spv_executor::{Completed, ExecuteError, LateError, Permit};
 use spv_recovery::{Action, Attempt, Classify, FailureKind, GiveUpReason, History};
 use spv_scheduler::{Job, Priority, Queue, Ticket};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -25,6 +26,11 @@ use crate::verify::{AnswerError, Verdict, Verifier};
 
 /// Work that has to run alone looks this often whether it can.
 const ALONE_RECHECK: Duration = Duration::from_millis(20);
+
+/// Work that may be open beyond the window because it takes the place of work that was: a request for several lists
+/// that nobody answers becomes one for each. All that is open must find a place in verification, or answers that wait for
+/// the lowest list could keep that list out.
+pub(crate) const REPLACEMENTS: usize = 16;
 
 /// What the download of lists came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,14 +73,19 @@ pub(crate) struct ListDownload<'a> {
     peers: Arc<Peers>,
     verifier: &'a Arc<Verifier>,
     queue: Queue<WorkId>,
-    backlog: std::vec::IntoIter<Work>,
+    /// Work that is not open yet, by order; what takes the place of failed work included.
+    backlog: BTreeMap<(u64, WorkId), Work>,
     window: usize,
     /// Work that is queued, in flight or being verified. Bounded by the window, and always holding the lowest
     /// unapplied list, so that answers that wait for their base cannot keep it from being asked for.
     open: BTreeMap<WorkId, Task>,
+    /// Highest order of work that was ever open.
+    opened_up_to: u64,
     next_id: u64,
     running: JoinSet<Step>,
     progress: &'a Progress,
+    /// What is verified is stored, and that has to wait for this.
+    headers_stored: Option<watch::Receiver<bool>>,
     /// Peers not to be asked as long as there are others.
     avoid: BTreeSet<SocketAddr>,
     tally: Tally,
@@ -119,7 +130,7 @@ enum Step {
         answer: Verified,
         verdict: Verdict,
     },
-    /// The verification threads ended, which ends the sync by another way.
+    /// The database failed, which ends the sync by another way.
     Unverified,
 }
 
@@ -142,16 +153,21 @@ impl<'a> ListDownload<'a> {
         settings: &Settings,
         progress: &'a Progress,
     ) -> Result<Self, ConfigError> {
+        let works = plan.works.into_iter();
+        let backlog: BTreeMap<_, _> =
+            (0..).zip(works).map(|(id, work)| ((work.order(), WorkId(id)), work)).collect();
         Ok(Self {
             peers,
             verifier,
             queue: Queue::new(&settings.scheduler)?,
-            backlog: plan.works.into_iter(),
+            next_id: backlog.len() as u64,
+            backlog,
             window: settings.window,
             open: BTreeMap::new(),
-            next_id: 0,
+            opened_up_to: 0,
             running: JoinSet::new(),
             progress,
+            headers_stored: None,
             avoid: BTreeSet::new(),
             tally: Tally::default(),
             snapshots_from: BTreeMap::new(),
@@ -161,6 +177,11 @@ impl<'a> ListDownload<'a> {
     /// Asks these peers only where nobody else is left.
     pub(crate) fn avoiding(self, avoid: BTreeSet<SocketAddr>) -> Self {
         Self { avoid, ..self }
+    }
+
+    /// Verifies nothing before the headers of its blocks are stored.
+    pub(crate) fn verifying_once(self, headers_stored: watch::Receiver<bool>) -> Self {
+        Self { headers_stored: Some(headers_stored), ..self }
     }
 
     /// Runs until every list is stored or one cannot be had.
@@ -216,15 +237,18 @@ impl<'a> ListDownload<'a> {
 
     /// Keeps as much work open as the window allows, lowest lists first.
     fn fill_window(&mut self) {
-        while self.open.len() < self.window {
-            let Some(work) = self.backlog.next() else { return };
-            self.open_work(work);
+        while let Some((&(order, _), _)) = self.backlog.first_key_value() {
+            let replaces = order < self.opened_up_to;
+            if self.open.len() >= self.window + if replaces { REPLACEMENTS } else { 0 } {
+                return;
+            }
+            self.opened_up_to = order.max(self.opened_up_to);
+            let Some(((_, id), work)) = self.backlog.pop_first() else { return };
+            self.open_work(id, work);
         }
     }
 
-    fn open_work(&mut self, work: Work) {
-        let id = WorkId(self.next_id);
-        self.next_id += 1;
+    fn open_work(&mut self, id: WorkId, work: Work) {
         let has_alternative = work.alternative().is_some();
         let history = if has_alternative { History::new().with_alternative() } else { History::new() };
         let stage = Stage::Queued(self.enqueue(id, &work, Priority::Normal, Duration::ZERO));
@@ -331,8 +355,14 @@ impl<'a> ListDownload<'a> {
         }
         task.stage = Stage::Verifying;
         let (work, verifier) = (task.work.clone(), self.verifier.clone());
+        let headers_stored = self.headers_stored.clone();
         self.running.spawn(async move {
             let digest = digest(&answer.payload);
+            if let Some(mut stored) = headers_stored
+                && stored.wait_for(|stored| *stored).await.is_err()
+            {
+                return Step::Unverified;
+            }
             match verifier.verify(work, answer).await {
                 Ok(verdict) => {
                     Step::Verified { id, answer: Verified { peer, bytes, digest, permit }, verdict }
@@ -353,6 +383,7 @@ impl<'a> ListDownload<'a> {
                 self.snapshots_from.extend(cycles.map(|cycle_base| (cycle_base, answer.peer)));
                 self.tally.recovered += u64::from(!task.strategies.is_empty());
                 self.tally.recovered_by_first_strategy += u64::from(task.strategies.len() == 1);
+                self.refute(&task.history, &answer.digest);
                 let connected = self.peers.connected();
                 let liars = self.peers.recovery().on_verified(
                     &task.history,
@@ -377,6 +408,16 @@ impl<'a> ListDownload<'a> {
                     .in_group(network_group(answer.peer));
                 self.failed(id, attempt, Some(error))
             }
+        }
+    }
+
+    /// Now that a true copy is known, puts earlier answers that were wrong on the record of those who sent them.
+    fn refute(&self, history: &History<SocketAddr>, true_copy: &[u8; 32]) {
+        let wrong = history.tries().filter(|attempt| {
+            attempt.kind == FailureKind::Invalid && attempt.digest.as_ref() != Some(true_copy)
+        });
+        for peer in wrong.filter_map(|attempt| attempt.peer) {
+            self.peers.record(peer, Outcome::Refuted);
         }
     }
 
@@ -411,7 +452,10 @@ impl<'a> ListDownload<'a> {
                 Ok(())
             }
             Action::Alternative => {
-                task.work.alternative().into_iter().flatten().for_each(|work| self.open_work(work));
+                for work in task.work.alternative().into_iter().flatten() {
+                    self.backlog.insert((work.order(), WorkId(self.next_id)), work);
+                    self.next_id += 1;
+                }
                 Ok(())
             }
             Action::GiveUp { reason } => Err(match reason {

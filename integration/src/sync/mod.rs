@@ -2,23 +2,31 @@
 
 mod download;
 mod failure;
+mod follow;
 mod io;
+mod lists;
 mod peer_report;
 mod peers;
 mod progress;
 mod quorums;
 mod recovering;
 mod run;
+mod session;
 mod summary;
+mod tips;
 
 pub use crate::peer::{Connector, Stream};
+pub use crate::stages::StageTotal;
 pub use failure::DownloadFailure;
+pub use follow::{Step, follow_with};
 pub use io::{Io, Verification};
 pub(crate) use peer_report::Outcome;
 pub(crate) use peers::Peers;
 pub use progress::{Phase, Progress, Snapshot};
+pub(crate) use run::blocking;
 pub use run::{SyncError, sync, sync_with};
 pub use summary::{
     Bytes, EndState, Lists, Peer, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip,
     TipLock,
 };
+pub(crate) use tips::Tips;

@@ -11,8 +11,10 @@ pub(crate) enum Outcome {
     AcceptedHeaders,
     /// The answer came too late or twice.
     Redundant,
-    /// The answer was wrong.
+    /// The answer did not verify. Whose fault that is, nobody knows yet.
     Invalid,
+    /// An earlier answer that was malformed or did not verify is the peer's fault: another copy verifies.
+    Refuted,
     /// The request failed in this way.
     Failed(FailureKind),
 }
@@ -28,7 +30,7 @@ pub(crate) struct PeerReport {
     pub(crate) refused: u64,
     /// Requests that brought nothing for another reason: timeouts, disconnections, wrong answers.
     pub(crate) failed: u64,
-    /// Answers that were wrong; part of `failed`.
+    /// Answers that were shown to be wrong; part of `failed`.
     pub(crate) invalid: u64,
     /// Requests that it did not answer in time; part of `failed`.
     pub(crate) timeouts: u64,
@@ -52,10 +54,8 @@ impl PeerReport {
             Outcome::AcceptedHeaders | Outcome::Redundant => {}
             Outcome::Accepted => self.accepted += 1,
             Outcome::Failed(FailureKind::Refused) => self.refused += 1,
-            Outcome::Invalid | Outcome::Failed(FailureKind::Invalid) => {
-                self.failed += 1;
-                self.invalid += 1;
-            }
+            Outcome::Invalid => self.failed += 1,
+            Outcome::Refuted => self.invalid += 1,
             Outcome::Failed(FailureKind::Timeout) => {
                 self.failed += 1;
                 self.timeouts += 1;

@@ -18,14 +18,14 @@ use super::peer_report::{Outcome, PeerReport};
 use super::recovering::Recovering;
 use crate::config::Settings;
 use crate::peer::{
-    Answer, ConnectError, ConnectionSetup, DisconnectReason, Pool, PoolConfig, PoolEvent, PoolTransport,
-    Request, RequestError, RequestKind,
+    Announcement, Answer, ConnectError, ConnectionSetup, DisconnectReason, Pool, PoolConfig, PoolEvent,
+    PoolTransport, Request, RequestError, RequestKind,
 };
 
 /// An address that failed this often in a row is no hope for a sync that has nobody else.
 const HOPELESS_AFTER: u32 = 3;
 
-/// Once the first peer is usable, the others get this long at least before the sync begins without them.
+/// Once the first peer has greeted, the others get this long at least before a sync may end without having heard them.
 const MIN_GRACE: Duration = Duration::from_millis(20);
 
 /// The peers of a sync: connections, slots, measurements, and what each of them did.
@@ -35,6 +35,11 @@ pub(crate) struct Peers {
     pool: Arc<Pool>,
     recovery: Mutex<Recovering>,
     patience: Duration,
+    /// Peers that have answered a ping. Others, if they have greeted, are asked for headers alone.
+    proven: Mutex<BTreeSet<SocketAddr>>,
+    /// When connecting began, and when the first peer had greeted.
+    started: Instant,
+    first_greeted: Mutex<Option<Instant>>,
     /// Since when nobody can be asked, and whether somebody ever could.
     deserted: Mutex<Deserted>,
     depth: Depth,
@@ -64,7 +69,7 @@ pub(crate) type Executed =
     Result<Completed<SocketAddr, Answer>, ExecuteError<SocketAddr, Answer, RequestError>>;
 
 impl Peers {
-    /// Starts connecting to the configured addresses. The returned future follows the connections and has to be
+    /// Starts connecting to the configured addresses, and has new blocks announced where that is wanted. The returned future follows the connections and has to be
     /// polled for as long as the peers are used.
     ///
     /// # Errors
@@ -75,6 +80,7 @@ impl Peers {
         start_height: u32,
         settings: &Settings,
         io: &Io,
+        announcements: Option<mpsc::Sender<Announcement>>,
     ) -> Result<(Arc<Self>, impl Future<Output = ()> + use<>), crate::config::ConfigError> {
         let monitor = Monitor::new(settings.netmon.clone())?;
         let mut rng = io.rng();
@@ -84,6 +90,7 @@ impl Peers {
             config: settings.connection(),
             connector: io.connector.clone(),
             monitor,
+            announcements,
         };
         let pool_config = PoolConfig {
             setup,
@@ -105,6 +112,9 @@ impl Peers {
             pool,
             recovery: Mutex::new(recovery),
             patience: settings.peer_patience,
+            proven: Mutex::new(BTreeSet::new()),
+            started: Instant::now(),
+            first_greeted: Mutex::new(None),
             deserted: Mutex::new(Deserted { since: Some(Instant::now()), from_the_start: true }),
             depth: settings.depth,
             reports: Mutex::new(reports),
@@ -114,9 +124,26 @@ impl Peers {
         Ok((peers.clone(), peers.follow(events)))
     }
 
-    /// Peers that can be asked now, in order of address.
+    /// Peers that can be asked for anything now, in order of address.
     pub(crate) fn connected(&self) -> Vec<SocketAddr> {
+        let proven = self.proven.lock();
+        self.greeted().into_iter().filter(|peer| proven.contains(peer)).collect()
+    }
+
+    /// Peers that can be asked for headers now, in order of address: those too that have shown no more than a greeting.
+    pub(crate) fn greeted(&self) -> Vec<SocketAddr> {
         self.executor.peers().into_iter().map(|load| load.peer).collect()
+    }
+
+    /// Peers that have shown no more than a greeting, where there are others.
+    pub(crate) fn unproven(&self) -> BTreeSet<SocketAddr> {
+        if self.connected().is_empty() { BTreeSet::new() } else { self.all_unproven() }
+    }
+
+    /// All addresses that cannot be asked for anything, those too that may greet any moment.
+    fn all_unproven(&self) -> BTreeSet<SocketAddr> {
+        let proven = self.proven.lock();
+        self.reports.lock().keys().filter(|peer| !proven.contains(peer)).copied().collect()
     }
 
     /// Whether there is no use in waiting for a peer: nobody could be asked for as long as patience lasts, or nobody
@@ -141,12 +168,11 @@ impl Peers {
         }
     }
 
-    /// Waits until a peer can be asked, and then a little longer for the others; returns whether there is one.
+    /// Waits until a peer has greeted; returns whether there is one.
     ///
     /// # Cancel safety
     /// Cancel safe.
     pub(crate) async fn ready(&self) -> bool {
-        let started = Instant::now();
         let mut changed = self.changed.subscribe();
         while *changed.borrow_and_update() == 0 {
             if self.hopeless() {
@@ -159,23 +185,39 @@ impl Peers {
                 () = self.out_of_patience() => {}
             }
         }
-        // Those who come later join the sync when they do.
-        let grace = (started.elapsed() / 4).max(MIN_GRACE);
-        let everybody = self.reports.lock().len();
-        // Elapses when some peer does not come in time; then the sync begins without it.
-        tokio::time::timeout(grace, changed.wait_for(|&connected| connected == everybody)).await.ok();
         true
     }
 
-    /// Notified whenever a peer comes or goes, or an attempt to connect fails.
+    /// Resolves when every address has greeted, or has had a little more time for it than the first one took.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn gathered(&self) {
+        let mut changed = self.changed.subscribe();
+        // Cannot fail: the sender is a field of `self`.
+        changed.wait_for(|_| self.first_greeted.lock().is_some()).await.ok();
+        let first = self.first_greeted.lock().unwrap_or(self.started);
+        let grace = ((first - self.started) / 4).max(MIN_GRACE);
+        let everybody = self.reports.lock().len();
+        // Elapses when some peer does not come in time. Whoever comes later joins in what is left.
+        tokio::time::timeout_at(first + grace, changed.wait_for(|&greeted| greeted == everybody)).await.ok();
+    }
+
+    /// Notified whenever a peer comes, is proven or goes, or an attempt to connect fails. The number of those that have
+    /// greeted.
     pub(crate) fn changes(&self) -> watch::Receiver<usize> {
         self.changed.subscribe()
     }
 
     /// Greatest height that a connected peer claimed for its chain; not verified.
     pub(crate) fn claimed_height(&self) -> u32 {
-        let claimed = self.connected().into_iter().filter_map(|peer| self.pool.connection(&peer));
-        claimed.map(|connection| connection.info().start_height).max().unwrap_or(0)
+        self.claimed_by(&self.greeted())
+    }
+
+    /// The same of these peers alone.
+    pub(crate) fn claimed_by<'a>(&self, peers: impl IntoIterator<Item = &'a SocketAddr>) -> u32 {
+        let connections = peers.into_iter().filter_map(|peer| self.pool.connection(peer));
+        connections.map(|connection| connection.info().start_height).max().unwrap_or(0)
     }
 
     /// Notified whenever a request ends and so a slot may be free, also one that nobody waits for any more.
@@ -183,9 +225,14 @@ impl Peers {
         self.executor.progress()
     }
 
-    /// How many more requests could start now.
+    /// How many more requests for lists could start now.
     pub(crate) fn capacity(&self) -> usize {
-        self.executor.capacity()
+        let proven = self.proven.lock();
+        let loads = self.executor.peers();
+        let of_unproven = loads.iter().filter(|load| !proven.contains(&load.peer));
+        let withheld: usize =
+            of_unproven.map(|load| load.adapted_depth.get().saturating_sub(load.in_flight)).sum();
+        self.executor.capacity().saturating_sub(withheld)
     }
 
     /// Sends a request to some peer that is neither excluded nor blocked, and waits for the answer.
@@ -264,12 +311,13 @@ impl Peers {
     }
 
     /// What to exclude for work that avoids these peers: them and those cut off at the moment, as far as that leaves
-    /// somebody. Never asked are peers whose credit with us is spent.
+    /// somebody. Never asked are peers whose credit with us is spent, and those not proven yet.
     pub(crate) fn exclude_for(&self, avoid: &BTreeSet<SocketAddr>) -> BTreeSet<SocketAddr> {
         let connected = self.connected();
+        let unproven = self.all_unproven();
         let recovery = self.recovery.lock();
-        let never: BTreeSet<SocketAddr> =
-            connected.iter().copied().filter(|peer| recovery.exhausted(peer)).collect();
+        let exhausted = connected.iter().copied().filter(|peer| recovery.exhausted(peer));
+        let never: BTreeSet<SocketAddr> = exhausted.chain(unproven).collect();
         let blocked = recovery.blocked(now());
         drop(recovery);
         let mut exclude = never;
@@ -331,27 +379,36 @@ impl Peers {
             match event {
                 PoolEvent::Up { address, info } => {
                     tracing::debug!(peer = %address, version = info.version, agent = info.user_agent, "connected");
+                    self.recovery.lock().on_reconnect(&address);
+                    self.first_greeted.lock().get_or_insert_with(Instant::now);
+                    self.executor.add_peer(address, Depth::ONE);
+                }
+                PoolEvent::Proven { address } => {
                     self.with_report(address, |report| {
                         report.connected = true;
                         report.connect_failures = 0;
                     });
-                    self.recovery.lock().on_reconnect(&address);
-                    self.executor.add_peer(address, self.depth);
+                    self.proven.lock().insert(address);
                     let health = self.pool.monitor().health(&address);
                     if let Some(rtt) = health.and_then(|health| health.srtt) {
                         self.executor.set_rtt(&address, rtt);
                     }
+                    self.executor.set_depth(&address, self.depth);
                 }
                 PoolEvent::Down { address, reason } => {
+                    self.proven.lock().remove(&address);
                     self.note_loads();
                     self.executor.remove_peer(&address);
                     self.trouble(address, &reason);
                 }
-                PoolEvent::Failed { address, error } => self.failed_to_connect(address, &error),
+                PoolEvent::Failed { address, error } => {
+                    self.note_loads();
+                    self.executor.remove_peer(&address);
+                    self.failed_to_connect(address, &error);
+                }
             }
-            let usable = self.executor.peers().len();
-            self.deserted.lock().update(usable);
-            self.changed.send_replace(usable);
+            self.deserted.lock().update(self.connected().len());
+            self.changed.send_replace(self.greeted().len());
         }
     }
 

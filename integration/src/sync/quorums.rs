@@ -13,6 +13,7 @@ use super::summary::{EndState, TipLock};
 use crate::headers::HeaderChain;
 use crate::plan::Plan;
 use crate::quorums::{Candidate, Findings, Prover, Proving, Survey, verify_tip_lock};
+use crate::stages::Stage;
 use crate::store::StoreError;
 
 /// Snapshots that lead to quorums which fail are asked for anew, this often at most. On an honest network no round is
@@ -43,12 +44,13 @@ impl Run<'_> {
         let mut doubted = BTreeSet::new();
         for _ in 0..ROUNDS {
             let survey = self.survey(&chain, &heights).await?;
-            reached.quorums.findings.extend(survey.findings);
-            self.download_evidence(survey.lists, survey.snapshots, &doubted, reached).await?;
+            let Survey { findings, candidates, unlocated, lists, snapshots } = survey;
+            reached.quorums.findings.extend(findings);
+            self.download_evidence(lists, snapshots, &doubted, reached).await?;
 
-            let new = survey.candidates.len().saturating_sub(checked.len());
+            let new = (candidates.len() + unlocated.len()).saturating_sub(checked.len());
             self.progress.quorums_planned(new as u64);
-            let proving = self.prove(survey.candidates).await?;
+            let proving = self.prove(candidates, unlocated).await?;
             checked.extend(proving.findings.keys().copied());
             reached.quorums.findings.extend(proving.findings);
             if proving.suspects.is_empty() {
@@ -67,9 +69,15 @@ impl Run<'_> {
             }
         }
         reached.quorums.checked = checked.len() as u64;
-        reached.quorums.tip_lock =
-            blocking(&self.store, &self.params, move |store, params| verify_tip_lock(store, params, &chain))
-                .await?;
+        let proven = self.proven_lists(&chain)?;
+        let stages = self.verifier.stages().clone();
+        reached.quorums.tip_lock = blocking(&self.store, &self.params, move |store, params| {
+            let started = Instant::now();
+            let lock = verify_tip_lock(store, params, &chain, &proven)?;
+            stages.record(Stage::ChainLock, usize::from(lock.is_some()), started);
+            Ok(lock)
+        })
+        .await?;
         reached.quorums.time = started.elapsed();
         Ok(())
     }
@@ -77,8 +85,13 @@ impl Run<'_> {
     async fn survey(&self, chain: &Arc<HeaderChain>, heights: &Arc<[u32]>) -> Result<Survey, StoreError> {
         let proven = self.proven_lists(chain)?;
         let (chain, heights) = (chain.clone(), heights.clone());
+        let stages = self.verifier.stages().clone();
         blocking(&self.store, &self.params, move |store, params| {
-            Survey::of(store, params, &chain, &heights, &proven)
+            let started = Instant::now();
+            let survey = Survey::of(store, params, &chain, &heights, &proven)?;
+            let quorums = survey.findings.len() + survey.candidates.len() + survey.unlocated.len();
+            stages.record(Stage::Survey, quorums, started);
+            Ok(survey)
         })
         .await
     }
@@ -89,6 +102,7 @@ impl Run<'_> {
             if quorums.snapshots_from.values().all(|&served| served != peer) {
                 tracing::info!(%peer, "disconnecting: other snapshots than its own verify");
                 self.peers.record(peer, Outcome::Invalid);
+                self.peers.record(peer, Outcome::Refuted);
                 self.peers.disconnect(peer);
             }
         }
@@ -119,15 +133,23 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn prove(&self, candidates: Vec<Candidate>) -> Result<Proving, StoreError> {
+    async fn prove(
+        &self,
+        candidates: Vec<Candidate>,
+        unlocated: Vec<Candidate>,
+    ) -> Result<Proving, StoreError> {
         let cancel = CancellationToken::new();
         // The threads look at it when this future is dropped.
         let _cancelled_when_dropped = cancel.clone().drop_guard();
         let (progress, verification) = (self.progress.clone(), self.verification);
+        let stages = self.verifier.stages().clone();
         blocking(&self.store, &self.params, move |store, params| {
             let on_judged = |count| progress.quorums_judged(count);
-            let prover = Prover { store, params, verification, cancel: &cancel, on_judged: &on_judged };
-            prover.prove(candidates)
+            let (cancel, stages, on_judged) = (&cancel, &stages, &on_judged);
+            let prover = Prover { store, params, verification, stages, cancel, on_judged };
+            let mut proving = prover.check_quorum_signatures(&unlocated)?;
+            proving.merge(prover.prove(candidates)?);
+            Ok(proving)
         })
         .await
     }

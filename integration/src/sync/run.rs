@@ -8,31 +8,30 @@ use dashcore::{ChainParams, Network};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::download::{Downloaded, ListDownload, Tally};
+use super::download::Tally;
 use super::io::{Io, Verification};
 use super::peer_report::PeerReport;
 use super::peers::Peers;
 use super::progress::{Phase, Progress};
 use super::quorums::ProvenQuorums;
+use super::session::Session;
 use super::summary::{
     Bytes, EndState, Lists, Peer, Quorums, RecoverySummary, Requests, Seconds, Summary, Tip,
 };
+use super::tips::Tips;
 use crate::config::{Config, ConfigError};
 use crate::headers::{HeaderChain, HeaderDownload, HeaderDownloadError};
 use crate::peer::RequestKind;
-use crate::plan::Plan;
 use crate::store::{Store, StoreError};
 use crate::verify::Verifier;
 
 /// Without a start height, this many cycles below the tip are synced: what the members of the newest cycle's quorums
-/// are computed from.
-const TIP_CYCLES: u32 = 5;
+/// are computed from, those of the cycle before, as long as it is the newest one mined, and for a session of that cycle
+/// that failed, those of one before it.
+const TIP_CYCLES: u32 = 6;
 
 /// Headers are held from this many cycles below the first wanted list, for bases further down.
 const HEADER_MARGIN_CYCLES: u32 = 8;
-
-/// Answers that may be in verification beyond the window: copies of work that is done meanwhile.
-const VERIFIER_MARGIN: usize = 16;
 
 /// Why a sync could not be carried out; how an attempted one ended is its [`Summary`].
 #[derive(Debug, thiserror::Error)]
@@ -98,37 +97,24 @@ pub async fn sync_with(
 ) -> Result<Summary, SyncError> {
     // Also when the sync cannot begin or is dropped: whoever watches the progress waits for its end.
     let _done = progress.done_on_drop();
-    let started = Instant::now();
     config.sync.validate()?;
     let addresses = addresses(config, params).await?;
-    let stored = blocking(&store, params, |store, params| store.chain(params)).await?;
-    let start_height = stored.as_ref().map_or(0, HeaderChain::tip_height);
-    let (peers, follow) = Peers::start(params, &addresses, start_height, &config.sync, io)?;
-    let capacity = config.sync.window + VERIFIER_MARGIN;
-    let (verifier, store_failed) = Verifier::start(params, store.clone(), capacity, io.verification);
-    let verifier = Arc::new(verifier);
-    let run = Run {
+    let start_height = store.tip()?.map_or(0, |(height, _)| height);
+    let (peers, keep_up) = Peers::start(params, &addresses, start_height, &config.sync, io, None)?;
+    let session = Session {
         config,
         params: params.clone(),
         store,
         progress,
         peers: peers.clone(),
-        verifier: verifier.clone(),
         verification: io.verification,
-        started,
     };
     let summary = tokio::select! {
         biased;
-        summary = run.run(stored) => summary,
-        () = follow => unreachable!("the pool outlives the sync"),
-        Ok(error) = store_failed => Err(error.into()),
-        () = cancel.cancelled() => Err(SyncError::Interrupted),
+        summary = session.run(async |run| run.run().await, cancel) => summary,
+        () = keep_up => unreachable!("the pool outlives the sync"),
     };
     peers.stop().await;
-    drop(run);
-    if let Some(verifier) = Arc::into_inner(verifier) {
-        verifier.stop().await;
-    }
     summary
 }
 
@@ -140,71 +126,81 @@ pub(super) struct Run<'a> {
     pub(super) peers: Arc<Peers>,
     pub(super) verifier: Arc<Verifier>,
     pub(super) verification: Verification,
-    started: Instant,
+    pub(super) started: Instant,
 }
 
 /// What was reached; the summary is made of it.
 pub(super) struct Reached {
     pub(super) state: EndState,
     pub(super) chain: Arc<HeaderChain>,
-    from: u32,
+    pub(super) from: u32,
     /// Heights of the lists whose quorums are to be proven.
     pub(super) heights: Vec<u32>,
-    lists: u64,
+    pub(super) lists: u64,
     pub(super) quorums: ProvenQuorums,
     pub(super) tally: Tally,
-    connect: Duration,
-    headers: Duration,
-    list_time: Duration,
+    pub(super) connect: Duration,
+    pub(super) headers: Duration,
+    pub(super) list_time: Duration,
 }
 
-impl Run<'_> {
-    async fn run(&self, stored: Option<HeaderChain>) -> Result<Summary, SyncError> {
-        self.progress.enter(Phase::Connecting);
-        let ready = self.peers.ready().await;
-        let connect = self.started.elapsed();
-        let claimed = self.peers.claimed_height();
-        self.progress.claimed_height(claimed);
-        let (start, mut stored) = self.starting_chain(claimed, stored);
-        let mut reached = Reached {
+impl Reached {
+    fn nothing(config: &Config, chain: Arc<HeaderChain>) -> Self {
+        Self {
             state: EndState::NoCapablePeer,
-            from: self.config.from.unwrap_or_else(|| start.tip_height()),
-            chain: Arc::new(start),
+            from: config.from.unwrap_or_else(|| chain.tip_height()),
+            chain,
             heights: Vec::new(),
             lists: 0,
             quorums: ProvenQuorums::default(),
             tally: Tally::default(),
-            connect,
+            connect: Duration::ZERO,
             headers: Duration::ZERO,
             list_time: Duration::ZERO,
-        };
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Syncs from what is stored to the tip.
+    pub(super) async fn run(&self) -> Result<Summary, SyncError> {
+        self.progress.enter(Phase::Connecting);
+        let connected = async { (self.peers.ready().await, self.started.elapsed()) };
+        let load = blocking(&self.store, &self.params, |store, params| store.chain(params));
+        let ((ready, connect), stored) = tokio::join!(connected, load);
+        let stored = stored?;
+        let claimed = self.peers.claimed_height();
+        self.progress.claimed_height(claimed);
+        let (start, stored) = self.starting_chain(claimed, stored);
+        let mut reached = Reached::nothing(self.config, Arc::new(start.clone()));
+        reached.connect = connect;
         if !ready {
             return self.summary(reached).await;
         }
 
         self.progress.enter(Phase::Headers);
-        let download = HeaderDownload::new(&self.params, self.peers.clone());
-        let on_progress = |height| self.progress.header_height(height);
-        loop {
-            match download.run(HeaderChain::clone(&reached.chain), on_progress).await {
-                Ok(chain) => reached.chain = Arc::new(chain),
-                Err(HeaderDownloadError::NoUsableAnswer { .. }) => return self.summary(reached).await,
-                Err(error) => return Err(SyncError::Headers(error)),
-            }
-            // Where to start was chosen by what peers claimed. A greater claim than the truth is found out here.
-            let (lower, _) = self.starting_chain(reached.chain.tip_height(), None);
-            if lower.start_height() >= reached.chain.start_height() {
-                break;
-            }
-            (reached.chain, stored) = (Arc::new(lower), None);
+        let tips = Tips::new();
+        tokio::select! {
+            biased;
+            () = self.survey_tips(start, &tips) => unreachable!("there may always be newcomers"),
+            brought = self.bring_lists(stored.map(Arc::new), &tips, &mut reached) => brought?,
         }
-        self.save_headers(stored, reached.chain.clone()).await?;
-        reached.headers = self.started.elapsed() - connect;
+        self.conclude(reached).await
+    }
 
-        self.progress.enter(Phase::Lists);
-        self.download_lists(&mut reached).await?;
-        reached.list_time = self.started.elapsed() - connect - reached.headers;
+    /// Brings lists and quorums to the best of `tips`; gives the chain that is stored then.
+    pub(super) async fn to_tip(
+        &self,
+        stored: Arc<HeaderChain>,
+        tips: &Tips,
+    ) -> Result<(Summary, Arc<HeaderChain>), SyncError> {
+        let mut reached = Reached::nothing(self.config, stored.clone());
+        self.bring_lists(Some(stored), tips, &mut reached).await?;
+        let chain = reached.chain.clone();
+        Ok((self.conclude(reached).await?, chain))
+    }
 
+    async fn conclude(&self, mut reached: Reached) -> Result<Summary, SyncError> {
         if self.config.sync.verify_quorums && reached.state == EndState::Synced {
             self.progress.enter(Phase::Quorums);
             self.prove_quorums(&mut reached).await?;
@@ -212,8 +208,43 @@ impl Run<'_> {
         self.summary(reached).await
     }
 
+    /// Finds the chain with the most work, and publishes the best one known so far as soon as there is one. Goes on
+    /// hearing newcomers when everybody has been heard.
+    async fn survey_tips(&self, start: HeaderChain, tips: &Tips) {
+        let download = HeaderDownload::new(&self.params, self.peers.clone());
+        let on_progress = |height| self.progress.header_height(height);
+        let mut start = start;
+        loop {
+            // Where to start was chosen by what a peer claimed. A greater claim than the truth is found out here.
+            let too_high = |chain: &HeaderChain| {
+                let (lower, _) = self.starting_chain(chain.tip_height(), None);
+                (lower.start_height() < chain.start_height()).then_some(lower)
+            };
+            let on_tip = |chain: &HeaderChain| {
+                if too_high(chain).is_none() {
+                    tips.publish(chain);
+                }
+            };
+            let (chain, asked) = match download.run(start, on_progress, on_tip).await {
+                Ok(found) => found,
+                Err(error) => {
+                    tips.settle(Err(error));
+                    return std::future::pending().await;
+                }
+            };
+            match too_high(&chain) {
+                Some(lower) => start = lower,
+                None => {
+                    tips.settle(Ok(()));
+                    download.hear_newcomers(chain, asked, on_progress, on_tip).await;
+                    return;
+                }
+            }
+        }
+    }
+
     /// Height from which lists are wanted when the tip is at `tip`.
-    fn from(&self, tip: u32) -> u32 {
+    pub(super) fn from(&self, tip: u32) -> u32 {
         let cycles = TIP_CYCLES * self.params.rotated().dkg_interval;
         self.config.from.unwrap_or_else(|| tip.saturating_sub(cycles))
     }
@@ -228,49 +259,6 @@ impl Run<'_> {
             Some(stored) => (stored.clone(), Some(stored)),
             None => (fresh, None),
         }
-    }
-
-    async fn save_headers(
-        &self,
-        stored: Option<HeaderChain>,
-        chain: Arc<HeaderChain>,
-    ) -> Result<(), StoreError> {
-        if stored.as_ref().is_some_and(|stored| stored.tip_hash() == chain.tip_hash()) {
-            return Ok(());
-        }
-        let unchanged = stored.and_then(|stored| {
-            let common = stored.tip_height().min(chain.tip_height());
-            (stored.start_height()..=common).rev().find(|&height| stored.hash(height) == chain.hash(height))
-        });
-        blocking(&self.store, &self.params, move |store, _| store.save_chain(&chain, unchanged)).await
-    }
-
-    async fn download_lists(&self, reached: &mut Reached) -> Result<(), SyncError> {
-        let chain = &reached.chain;
-        let from = self.from(chain.tip_height());
-        let proven = self.proven_lists(chain)?;
-        let mut plan = Plan::new(&self.params, chain, from, &proven);
-        // Without a start height, it is the quorums of the tip alone that count.
-        let tip_only = self.config.from.is_none() && self.config.sync.verify_quorums;
-        let looked_at = if tip_only { vec![chain.tip_height()] } else { plan.heights.clone() };
-        if tip_only {
-            plan = plan.with_lists_for_tip(&self.params, chain, &proven);
-        }
-        let wanted = plan.heights.clone();
-        let held = wanted.iter().filter(|height| proven.contains(height)).count() as u64;
-        tracing::info!(requests = plan.works.len(), lists = wanted.len(), held, "planned");
-        self.progress.planned(wanted.len() as u64, held);
-
-        let (peers, settings) = (self.peers.clone(), &self.config.sync);
-        let download = ListDownload::new(peers, &self.verifier, plan, settings, self.progress)?;
-        let Downloaded { tally, state, snapshots_from } = download.run().await;
-        reached.quorums.snapshots_from = snapshots_from;
-        reached.from = from;
-        reached.heights = looked_at;
-        reached.tally = tally;
-        reached.lists = held + tally.lists;
-        reached.state = state;
-        Ok(())
     }
 
     /// Heights of the stored lists that are of this chain.
@@ -308,6 +296,7 @@ impl Run<'_> {
                 by_first_strategy: reached.tally.recovered_by_first_strategy,
                 pool_openings: self.peers.recovery().pool_openings(),
             },
+            verification: self.verifier.stages().totals(),
             bytes: Bytes { received: self.peers.bytes_received(), wasted: reached.tally.wasted_bytes },
             max_in_flight_per_peer: reports.values().map(|report| report.max_in_flight).max().unwrap_or(0),
             peers: reports.iter().map(|(&address, report)| Peer::new(address, report)).collect(),
@@ -335,7 +324,7 @@ impl Run<'_> {
 }
 
 /// Uses the store where blocking is allowed.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     store: &Arc<Store>,
     params: &ChainParams,
     work: impl FnOnce(&Store, &ChainParams) -> Result<T, StoreError> + Send + 'static,
@@ -348,7 +337,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// Addresses of the configured peers, or of the network's seeds; each once.
-async fn addresses(config: &Config, params: &ChainParams) -> Result<Vec<SocketAddr>, SyncError> {
+pub(super) async fn addresses(config: &Config, params: &ChainParams) -> Result<Vec<SocketAddr>, SyncError> {
     let seeds = params.dns_seeds.iter().map(|&seed| seed.to_owned());
     let names: Vec<String> = if config.peers.is_empty() { seeds.collect() } else { config.peers.clone() };
     let mut addresses = BTreeSet::new();

@@ -9,6 +9,8 @@ use spv_masternodes::ActiveQuorum;
 use super::failure::DownloadFailure;
 use super::peer_report::PeerReport;
 use crate::quorums::Findings;
+use crate::stages::StageTotal;
+use crate::store::Finding;
 
 /// How a sync ended. Giving up never looks like success.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +106,8 @@ pub struct Summary {
     pub requests: Requests,
     /// What became of failures.
     pub recovery: RecoverySummary,
+    /// What each stage of verification did, by its name; docs/metrics.md explains them.
+    pub verification: BTreeMap<&'static str, StageTotal>,
     /// Bytes.
     pub bytes: Bytes,
     /// Peers.
@@ -155,6 +159,8 @@ pub struct QuorumsOfType {
     pub proven: u64,
     /// Quorums whose signatures verify.
     pub verified: u64,
+    /// Quorums of which only their own signature could be checked, and verifies; who their members are is not computed.
+    pub signed_by_quorum: u64,
     /// Quorums that are wrong.
     pub failed: u64,
 }
@@ -191,6 +197,7 @@ impl Quorums {
             let finding = findings.get(&(entry.llmq_type, entry.quorum_hash));
             of_type.proven += 1;
             of_type.verified += u64::from(finding.is_some_and(|finding| finding.is_verified()));
+            of_type.signed_by_quorum += u64::from(finding == Some(&Finding::SignedByQuorum));
             of_type.failed += u64::from(finding.is_some_and(|finding| finding.is_failure()));
         }
         quorums
@@ -256,7 +263,8 @@ pub struct Peer {
     pub rtt_ms: Option<f64>,
     /// Most requests that it had at one time.
     pub max_in_flight: usize,
-    /// Answers that were wrong; part of `failed`.
+    /// Answers that were shown to be wrong, mostly by another copy that verifies; part of `failed`. Answers that do not
+    /// verify from anybody are nobody's fault.
     pub invalid: u64,
     /// Requests that timed out; part of `failed`.
     pub timeouts: u64,
@@ -302,16 +310,16 @@ fn remark(report: &PeerReport) -> Option<String> {
     (!remarks.is_empty()).then(|| remarks.join("; "))
 }
 
-/// Seconds spent.
+/// Seconds spent. The phases follow each other and add up to the whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Seconds {
     /// From start to end.
     pub total: f64,
-    /// Until peers could be asked.
+    /// Until a peer had answered the handshake.
     pub connect: f64,
-    /// On the header chain.
+    /// Until a chain to the tip was validated. Other peers may still be heard then, see `lists`.
     pub headers: f64,
-    /// On lists.
+    /// On lists, and on hearing peers that may know a better chain, which goes on beside.
     pub lists: f64,
     /// On quorums: their signatures, and what had to be downloaded for them.
     pub quorums: f64,

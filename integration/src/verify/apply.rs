@@ -67,8 +67,10 @@ impl<T> Application<T> {
         mut load: impl FnMut(u32) -> Result<Option<Proven>, StoreError>,
     ) -> Result<Vec<Ended<T>>, StoreError> {
         let base = checked.work.base.height;
-        if !self.states.contains_key(&base) {
-            match load(base)?.filter(|proven| proven.state.block_hash() == checked.work.base.hash) {
+        let is_base = |proven: &Proven| proven.state.block_hash() == checked.work.base.hash;
+        // After a reorganisation, a state of the branch that was left may be held at this height.
+        if !self.states.get(&base).is_some_and(is_base) {
+            match load(base)?.filter(is_base) {
                 Some(proven) => self.keep(base, proven),
                 None => {
                     self.waiting.entry(base).or_default().push(checked);
@@ -153,6 +155,14 @@ impl<T> Application<T> {
 
     fn keep(&mut self, height: u32, proven: Proven) {
         self.states.insert(height, proven);
+    }
+
+    /// Forgets answers that wait for their base, but that nobody waits for.
+    pub(crate) fn forget(&mut self, abandoned: impl Fn(&T) -> bool) {
+        self.waiting.retain(|_, waiting| {
+            waiting.retain(|checked| !abandoned(&checked.tag));
+            !waiting.is_empty()
+        });
     }
 
     /// Forgets states that can be read from the store, which all of them can once the rows that came out are stored.

@@ -6,9 +6,11 @@ use dashcore::network::message_qrinfo::{QRInfo, QuorumSnapshot};
 use dashcore::network::message_sml::MnListDiff;
 use spv_masternodes::{BlockRef, CheckedDiff, ProofError, ResolveError, resolve};
 use spv_recovery::{Classify, FailureKind};
+use tokio::time::Instant;
 
 use crate::peer::{Answer, Request};
 use crate::plan::{Block, Work};
+use crate::stages::{Stage, Stages};
 
 /// Why an answer does not prove what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,7 +68,33 @@ pub(crate) struct Contents {
 }
 
 /// Decodes an answer and checks all that can be checked without the list that it is based on.
-pub(crate) fn check(work: &Work, answer: &Answer, genesis_hash: BlockHash) -> Result<Contents, AnswerError> {
+pub(crate) fn check(
+    work: &Work,
+    answer: &Answer,
+    genesis_hash: BlockHash,
+    stages: &Stages,
+) -> Result<Contents, AnswerError> {
+    let started = Instant::now();
+    let decoded = decode(work, answer, genesis_hash);
+    stages.record(Stage::Decode, 1, started);
+    let (mut diffs, snapshots) = decoded?;
+    let started = Instant::now();
+    let checked: Result<Vec<_>, _> = work
+        .wanted
+        .iter()
+        .map(|block| match diffs.remove(&block.hash) {
+            Some(diff) => check_diff(diff, block),
+            None => Err(AnswerError::MissingList { height: block.height, block_hash: block.hash }),
+        })
+        .collect();
+    stages.record(Stage::Check, work.wanted.len(), started);
+    Ok(Contents { diffs: checked?, snapshots })
+}
+
+/// The diffs of an answer by their blocks, and its snapshots.
+type Decoded = (BTreeMap<BlockHash, MnListDiff>, Vec<(Block, QuorumSnapshot)>);
+
+fn decode(work: &Work, answer: &Answer, genesis_hash: BlockHash) -> Result<Decoded, AnswerError> {
     let mut snapshots = Vec::new();
     let diffs = match &work.request {
         Request::ListDiff(_) => vec![deserialize::<MnListDiff>(&answer.payload)?],
@@ -83,17 +111,7 @@ pub(crate) fn check(work: &Work, answer: &Answer, genesis_hash: BlockHash) -> Re
         }
         Request::Headers(_) => Vec::new(),
     };
-    let mut diffs: BTreeMap<BlockHash, MnListDiff> =
-        diffs.into_iter().rev().map(|diff| (diff.block_hash, diff)).collect();
-    let diffs = work
-        .wanted
-        .iter()
-        .map(|block| match diffs.remove(&block.hash) {
-            Some(diff) => check_diff(diff, block),
-            None => Err(AnswerError::MissingList { height: block.height, block_hash: block.hash }),
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(Contents { diffs, snapshots })
+    Ok((diffs.into_iter().rev().map(|diff| (diff.block_hash, diff)).collect(), snapshots))
 }
 
 /// All diffs, the tip's last as it may be to a work block too; and each snapshot with the work block that it is about:

@@ -12,6 +12,7 @@ use super::check::{AnswerError, check};
 use crate::metrics;
 use crate::peer::Answer;
 use crate::plan::Work;
+use crate::stages::{Stage, Stages};
 use crate::store::{Store, StoreError};
 use crate::sync::Verification;
 
@@ -33,6 +34,7 @@ pub(crate) struct Applied {
 pub(crate) struct Verifier {
     worker: Worker,
     places: Arc<Semaphore>,
+    stages: Stages,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,7 @@ struct Reply {
     verdict: oneshot::Sender<Verdict>,
     started: std::time::Instant,
     _place: OwnedSemaphorePermit,
+    _counted: metrics::Verifying,
 }
 
 impl Verifier {
@@ -74,9 +77,10 @@ impl Verifier {
         verification: Verification,
     ) -> (Self, oneshot::Receiver<StoreError>) {
         let places = Arc::new(Semaphore::new(capacity));
+        let stages = Stages::default();
         if verification == Verification::Inline {
-            let (inline, failed) = Inline::new(params, store);
-            return (Self { worker: Worker::Inline(Box::new(Mutex::new(inline))), places }, failed);
+            let (inline, failed) = Inline::new(params, store, stages.clone());
+            return (Self { worker: Worker::Inline(Box::new(Mutex::new(inline))), places, stages }, failed);
         }
         let (jobs, incoming) = bounded::<Job>(capacity);
         let (checked, in_order) = bounded::<Checked<Reply>>(capacity);
@@ -84,18 +88,23 @@ impl Verifier {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let genesis_hash = params.genesis_hash;
         let check = || {
-            let (incoming, checked) = (incoming.clone(), checked.clone());
-            thread::spawn(move || check_all(&incoming, &checked, genesis_hash))
+            let (incoming, checked, stages) = (incoming.clone(), checked.clone(), stages.clone());
+            thread::spawn(move || check_all(&incoming, &checked, genesis_hash, &stages))
         };
         let mut handles: Vec<JoinHandle<()>> = (0..cores).map(|_| check()).collect();
-        let params = params.clone();
+        let (params, applied) = (params.clone(), stages.clone());
         handles.push(thread::spawn(move || {
-            if let Err(error) = apply_all(&in_order, &params, &store) {
+            if let Err(error) = apply_all(&in_order, &params, &store, &applied) {
                 // Nobody listens any more when the sync is being dropped.
                 failure.send(error).ok();
             }
         }));
-        (Self { worker: Worker::Threads { jobs, handles }, places }, failed)
+        (Self { worker: Worker::Threads { jobs, handles }, places, stages }, failed)
+    }
+
+    /// What verification did so far; the stages of quorums are counted here too.
+    pub(crate) fn stages(&self) -> &Stages {
+        &self.stages
     }
 
     /// Waits until the threads have finished what they were given and ended.
@@ -126,12 +135,16 @@ impl Verifier {
     /// When the threads have stopped.
     ///
     /// # Cancel safety
-    /// The answer is verified to its end all the same.
+    /// The answer is verified to its end all the same, unless its base is not there yet.
     pub(crate) async fn verify(&self, work: Arc<Work>, answer: Answer) -> Result<Verdict, VerifierError> {
         let place = self.places.clone().acquire_owned().await.map_err(|_| VerifierError::Stopped)?;
         let (verdict, result) = oneshot::channel();
         let started = Instant::now().into_std();
-        let job = Job { work, answer, reply: Reply { verdict, started, _place: place } };
+        let job = Job {
+            work,
+            answer,
+            reply: Reply { verdict, started, _place: place, _counted: metrics::Verifying::new() },
+        };
         match &self.worker {
             // There are as many places as the channel holds, so it is full only when the threads are gone.
             Worker::Threads { jobs, .. } => jobs.try_send(job).map_err(|_| VerifierError::Stopped)?,
@@ -148,31 +161,37 @@ struct Inline {
     store: Arc<Store>,
     application: Application<Reply>,
     failure: Option<oneshot::Sender<StoreError>>,
+    stages: Stages,
 }
 
 impl Inline {
-    fn new(params: &ChainParams, store: Arc<Store>) -> (Self, oneshot::Receiver<StoreError>) {
+    fn new(params: &ChainParams, store: Arc<Store>, stages: Stages) -> (Self, oneshot::Receiver<StoreError>) {
         let (failure, failed) = oneshot::channel();
         let application = Application::new(params.genesis_hash);
-        (Self { params: params.clone(), store, application, failure: Some(failure) }, failed)
+        (Self { params: params.clone(), store, application, failure: Some(failure), stages }, failed)
     }
 
     fn verify(&mut self, Job { work, answer, reply }: Job) {
-        let contents = match check(&work, &answer, self.params.genesis_hash) {
+        let contents = match check(&work, &answer, self.params.genesis_hash, &self.stages) {
             Ok(contents) => contents,
             Err(error) => return reply.send(Err(error)),
         };
-        let checked = Checked { work, contents, tag: reply };
-        let applied = apply_batch(&mut self.application, [checked].into_iter(), &self.params, &self.store);
+        let checked = [Checked { work, contents, tag: reply }].into_iter();
+        let applied = apply_batch(&mut self.application, checked, &self.params, &self.store, &self.stages);
         if let (Err(error), Some(failure)) = (applied, self.failure.take()) {
             failure.send(error).ok();
         }
     }
 }
 
-fn check_all(jobs: &Receiver<Job>, checked: &Sender<Checked<Reply>>, genesis_hash: BlockHash) {
+fn check_all(
+    jobs: &Receiver<Job>,
+    checked: &Sender<Checked<Reply>>,
+    genesis_hash: BlockHash,
+    stages: &Stages,
+) {
     for Job { work, answer, reply } in jobs {
-        match check(&work, &answer, genesis_hash) {
+        match check(&work, &answer, genesis_hash, stages) {
             Ok(contents) => {
                 if checked.send(Checked { work, contents, tag: reply }).is_err() {
                     return;
@@ -187,11 +206,12 @@ fn apply_all(
     in_order: &Receiver<Checked<Reply>>,
     params: &ChainParams,
     store: &Store,
+    stages: &Stages,
 ) -> Result<(), StoreError> {
     let mut application = Application::new(params.genesis_hash);
     for first in in_order {
         let batch = std::iter::once(first).chain(in_order.try_iter()).take(MAX_BATCH);
-        apply_batch(&mut application, batch, params, store)?;
+        apply_batch(&mut application, batch, params, store, stages)?;
     }
     Ok(())
 }
@@ -202,7 +222,10 @@ fn apply_batch(
     batch: impl Iterator<Item = Checked<Reply>>,
     params: &ChainParams,
     store: &Store,
+    stages: &Stages,
 ) -> Result<(), StoreError> {
+    application.forget(|reply| reply.verdict.is_closed());
+    let started = Instant::now();
     let mut ended = Vec::new();
     for checked in batch {
         ended.extend(application.offer(checked, |height| load(store, params, height))?);
@@ -220,8 +243,11 @@ fn apply_batch(
             (tag, applied)
         })
         .collect();
+    stages.record(Stage::Apply, lists.len(), started);
     if !lists.is_empty() || !snapshots.is_empty() {
+        let started = Instant::now();
         store.save_answers(&lists, &snapshots)?;
+        stages.record(Stage::Store, lists.len(), started);
     }
     application.trim();
     for (tag, verdict) in ended {

@@ -69,6 +69,13 @@ async fn sync_prints_one_object_with_all_that_happened() {
     requests.iter().for_each(|key| assert_has_keys(&summary["requests"], &[key]));
     let seconds = ["total", "connect", "headers", "lists", "quorums"];
     seconds.iter().for_each(|key| assert_has_keys(&summary["seconds"], &[key]));
+    let stages = summary["verification"].as_object().unwrap();
+    assert_eq!(stages.len(), 9);
+    for (stage, total) in stages {
+        let of_quorums = ["survey", "members", "signatures", "quorum_signature", "chain_lock"];
+        assert_eq!(total["count"] == 0, of_quorums.contains(&stage.as_str()), "{stage}: {total}");
+        assert_eq!(total["seconds"] == 0.0, total["count"] == 0, "{stage}: {total}");
+    }
     let peers = summary["peers"].as_array().unwrap();
     assert_eq!(peers.len(), 3);
     for peer in peers {
@@ -140,6 +147,17 @@ fn masternodes_prints_the_list_at_a_height() {
     }
     let text = query("masternodes", &data, &["--height", "400"]);
     assert_eq!(text.ok().lines().count(), masternodes.len() + 1);
+
+    let name = masternodes[3]["pro_tx_hash"].as_str().unwrap();
+    let one = query("masternode", &data, &[name, "--height", "400", "--json"]).json();
+    assert_eq!((&one["masternode"], &one["block_hash"]), (&masternodes[3], &list["block_hash"]));
+    let text = query("masternode", &data, &[name]);
+    for word in [name, "height 503", masternodes[3]["service"].as_str().unwrap()] {
+        assert!(text.ok().contains(word), "{word:?} is not in {}", text.stdout());
+    }
+    let nobody = "07".repeat(32);
+    query("masternode", &data, &[&nobody]).fails(1, &[&nobody, "height 503", "qrsync masternodes"]);
+    query("masternode", &data, &["07"]).is_usage_error(&["07"]);
 }
 
 #[test]
@@ -176,6 +194,39 @@ fn what_is_not_stored_is_explained() {
     query("quorum", &data, &["103", &hash]).fails(1, &["103", &hash, "qrsync quorums"]);
     query("quorum", &data, &["103", "xyz"]).is_usage_error(&["xyz"]);
     query("quorum", &data, &["300", &hash]).is_usage_error(&["300"]);
+    query("quorum", &data, &["5", &hash]).fails(2, &["type 5", "this network"]);
+}
+
+#[test]
+fn who_signs_is_answered_with_verified_quorums_alone() {
+    let data = synced();
+    let signer = |more: &[&str]| run([&["signer"], more, &["--data-dir", text(data.path())]].concat());
+    let id = "ab".repeat(32);
+    // Those of a generated chain never signed anything.
+    for about in [
+        &["chainlock", "--height", "408"][..],
+        &["instantsend", "--height", "408", "--request-id", &id],
+        &["platform", "--height", "408", "--request-id", &id],
+    ] {
+        signer(about).fails(4, &["not verified", "never checked", "sync again"]);
+    }
+    // In between a quorum was mined, nobody knows in which block.
+    let ask =
+        |id: u8| signer(&["platform", "--height", "404", "--request-id", &format!("{id:02x}").repeat(32)]);
+    let unknown = (0..16).map(ask).find(|finished| finished.code() == Some(1));
+    unknown.unwrap().fails(1, &["height 396", "height 400", "--from"]);
+    signer(&["chainlock", "--height", "5000"]).fails(1, &["4992", "503", "sync again"]);
+    signer(&["chainlock", "--height", "12"]).fails(1, &["height 4", "height 16", "--from"]);
+    signer(&["chainlock"]).is_usage_error(&["--height"]);
+    signer(&["instantsend", "--request-id", &id]).is_usage_error(&["--height", "--cycle-hash"]);
+    signer(&["instantsend", "--height", "408"]).is_usage_error(&["--request-id"]);
+    let unknown = ["instantsend", "--request-id", &id, "--cycle-hash", &id];
+    signer(&unknown).fails(1, &[&id, "not in the stored chain"]);
+    let no_cycle = generated_world().block_hash(400).unwrap().to_string();
+    let no_cycle = ["instantsend", "--request-id", &id, "--cycle-hash", &no_cycle];
+    signer(&no_cycle).fails(1, &["height 400", "begins no cycle", "24"]);
+    signer(&["platform", "--height", "400", "--quorum-hash", &id]).fails(1, &["106", &id, "400"]);
+    signer(&["platform", "--height", "400"]).is_usage_error(&["--quorum-hash", "--request-id"]);
 }
 
 #[test]
@@ -363,7 +414,9 @@ fn completions_are_printed_for_every_shell() {
 #[test]
 fn help_names_commands_and_exit_codes() {
     let help = run(["--help"]);
-    for word in ["demo", "sync", "simnet", "decode", "status", "masternodes", "quorums", "config", "130"] {
+    for word in
+        ["demo", "sync", "simnet", "decode", "status", "masternodes", "quorums", "signer", "config", "130"]
+    {
         assert!(help.ok().contains(word), "{word}");
     }
     assert!(run(["--version"]).ok().contains(env!("CARGO_PKG_VERSION")));

@@ -6,6 +6,8 @@
     reason = "a step that fails fails its test; a skipped one says so"
 )]
 
+mod blame;
+mod client;
 mod command_line;
 mod decode;
 mod end_states;

@@ -1,3 +1,4 @@
 //! What quorums sign while blocks and transactions are new.
 
 pub mod chain_lock;
+pub mod instant_lock;

@@ -1,12 +1,12 @@
 //! All messages that are understood here.
 
 use super::framing::{Command, encode_frame};
-use super::message_blockdata::{GetHeadersMessage, HeadersMessage};
+use super::message_blockdata::{GetHeadersMessage, HeadersMessage, Inventory, MAX_INVENTORY};
 use super::message_headers2::Headers2Message;
 use super::message_network::{TimedAddress, VersionMessage};
 use super::message_qrinfo::{GetQRInfo, QRInfo};
 use super::message_sml::{GetMnListDiff, MnListDiff};
-use crate::consensus::{DecodeError, Encodable, Reader, deserialize, encode_vec};
+use crate::consensus::{Decodable, DecodeError, Encodable, Reader, deserialize, encode_vec};
 
 /// Names of the messages.
 pub mod command {
@@ -30,6 +30,8 @@ pub mod command {
     pub const HEADERS2: Command = Command::new("headers2");
     /// `sendheaders`
     pub const SENDHEADERS: Command = Command::new("sendheaders");
+    /// `inv`
+    pub const INV: Command = Command::new("inv");
     /// `getaddr`
     pub const GETADDR: Command = Command::new("getaddr");
     /// `addr`
@@ -69,6 +71,8 @@ pub enum NetworkMessage {
     Headers2(Headers2Message),
     /// Asks for new tips to be announced by `headers`.
     SendHeaders,
+    /// Announces what the sender has.
+    Inv(Vec<Inventory>),
     /// Asks for addresses.
     GetAddr,
     /// Addresses.
@@ -96,6 +100,7 @@ impl NetworkMessage {
             Self::GetHeaders2(_) => command::GETHEADERS2,
             Self::Headers2(_) => command::HEADERS2,
             Self::SendHeaders => command::SENDHEADERS,
+            Self::Inv(_) => command::INV,
             Self::GetAddr => command::GETADDR,
             Self::Addr(_) => command::ADDR,
             Self::GetMnListD(_) => command::GETMNLISTD,
@@ -121,8 +126,9 @@ impl NetworkMessage {
             command::GETHEADERS2 => deserialize(payload).map(Self::GetHeaders2),
             command::HEADERS2 => deserialize(payload).map(Self::Headers2),
             command::SENDHEADERS => empty(Self::SendHeaders),
+            command::INV => decode_list(payload, "inv", MAX_INVENTORY).map(Self::Inv),
             command::GETADDR => empty(Self::GetAddr),
-            command::ADDR => decode_addresses(payload).map(Self::Addr),
+            command::ADDR => decode_list(payload, "addr", MAX_ADDRESSES).map(Self::Addr),
             command::GETMNLISTD => deserialize(payload).map(Self::GetMnListD),
             command::MNLISTDIFF => deserialize(payload).map(Self::MnListDiff),
             command::GETQRINFO => deserialize(payload).map(Self::GetQRInfo),
@@ -149,6 +155,7 @@ impl Encodable for NetworkMessage {
             Self::GetHeaders(message) | Self::GetHeaders2(message) => message.consensus_encode(out),
             Self::Headers(message) => message.consensus_encode(out),
             Self::Headers2(message) => message.consensus_encode(out),
+            Self::Inv(inventory) => encode_vec(inventory, out),
             Self::Addr(addresses) => encode_vec(addresses, out),
             Self::GetMnListD(message) => message.consensus_encode(out),
             Self::MnListDiff(message) => message.consensus_encode(out),
@@ -158,9 +165,13 @@ impl Encodable for NetworkMessage {
     }
 }
 
-fn decode_addresses(payload: &[u8]) -> Result<Vec<TimedAddress>, DecodeError> {
+fn decode_list<T: Decodable>(
+    payload: &[u8],
+    field: &'static str,
+    most: usize,
+) -> Result<Vec<T>, DecodeError> {
     let mut reader = Reader::new(payload);
-    let addresses = reader.vec_up_to("addr", MAX_ADDRESSES)?;
+    let list = reader.vec_up_to(field, most)?;
     reader.finish()?;
-    Ok(addresses)
+    Ok(list)
 }

@@ -1,4 +1,4 @@
-//! Header synchronisation.
+//! Header synchronisation and announcements.
 
 use crate::blockdata::block::Header;
 use crate::consensus::{
@@ -8,6 +8,12 @@ use crate::hash_types::BlockHash;
 
 /// Most headers in one `headers` message; fewer mean that the sender's tip is reached.
 pub const MAX_HEADERS: usize = 2000;
+
+/// Most entries of an `inv` (Dash Core `MAX_INV_SZ`, net_processing.h).
+pub(super) const MAX_INVENTORY: usize = 50_000;
+
+/// `inv` type of a block (Dash Core `MSG_BLOCK`, protocol.h).
+const BLOCK: u32 = 2;
 
 /// Most hashes in a locator (Dash Core `MAX_LOCATOR_SZ`, net_processing.cpp).
 const MAX_LOCATOR: usize = 101;
@@ -79,5 +85,43 @@ impl Decodable for HeadersMessage {
             }
         }
         Ok(Self(headers))
+    }
+}
+
+/// One entry of an `inv`: something that the sender has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inventory {
+    /// A block.
+    Block(BlockHash),
+    /// Anything else.
+    Unknown {
+        /// Its type (Dash Core `GetDataMsg`, protocol.h).
+        inv_type: u32,
+        /// Its hash.
+        hash: [u8; 32],
+    },
+}
+
+impl Encodable for Inventory {
+    fn consensus_encode(&self, out: &mut Vec<u8>) {
+        let (inv_type, hash) = match self {
+            Self::Block(hash) => (BLOCK, *hash.as_byte_array()),
+            Self::Unknown { inv_type, hash } => (*inv_type, *hash),
+        };
+        inv_type.consensus_encode(out);
+        out.extend(hash);
+    }
+}
+
+impl Decodable for Inventory {
+    const MIN_SIZE: usize = 36;
+
+    fn consensus_decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let inv_type = reader.read("inv.type")?;
+        let hash = reader.field("inv.hash").array()?;
+        Ok(match inv_type {
+            BLOCK => Self::Block(BlockHash::from_byte_array(hash)),
+            _ => Self::Unknown { inv_type, hash },
+        })
     }
 }

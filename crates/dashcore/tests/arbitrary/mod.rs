@@ -11,7 +11,7 @@ use dashcore::hash_types::{
     ConfirmedHash, MerkleRootMasternodeList, MerkleRootQuorums, PubkeyHash, QuorumVVecHash, TxMerkleNode,
 };
 use dashcore::network::message::NetworkMessage;
-use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage};
+use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage, Inventory};
 use dashcore::network::message_headers2::Headers2Message;
 use dashcore::network::message_network::{Address, TimedAddress, VersionMessage};
 use dashcore::network::message_qrinfo::{GetQRInfo, MNSkipListMode, QRInfo, QuorumSnapshot};
@@ -292,6 +292,13 @@ pub fn canonical_message() -> impl Strategy<Value = NetworkMessage> {
             extra_share,
         },
     );
+    let inventory = (any::<bool>(), 3_u32.., any::<[u8; 32]>()).prop_map(|(is_block, inv_type, hash)| {
+        if is_block {
+            Inventory::Block(BlockHash::from_byte_array(hash))
+        } else {
+            Inventory::Unknown { inv_type, hash }
+        }
+    });
     let headers = vec(header(), 0..4).prop_map(|headers| NetworkMessage::Headers(HeadersMessage(headers)));
     prop_oneof![
         version().prop_map(NetworkMessage::Version),
@@ -302,6 +309,7 @@ pub fn canonical_message() -> impl Strategy<Value = NetworkMessage> {
         get_headers().prop_map(NetworkMessage::GetHeaders2),
         headers,
         Just(NetworkMessage::SendHeaders),
+        vec(inventory, 0..5).prop_map(NetworkMessage::Inv),
         Just(NetworkMessage::GetAddr),
         vec(timed, 0..5).prop_map(NetworkMessage::Addr),
         get_diff.prop_map(NetworkMessage::GetMnListD),
@@ -313,5 +321,5 @@ pub fn canonical_message() -> impl Strategy<Value = NetworkMessage> {
 
 pub fn message() -> impl Strategy<Value = NetworkMessage> {
     let headers2 = vec(header(), 0..4).prop_map(|headers| NetworkMessage::Headers2(Headers2Message(headers)));
-    prop_oneof![14 => canonical_message(), 1 => headers2]
+    prop_oneof![15 => canonical_message(), 1 => headers2]
 }

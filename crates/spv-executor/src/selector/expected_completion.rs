@@ -3,7 +3,8 @@ use super::{Candidate, PeerSelector, penalty};
 /// A weighted draw among the few peers that would answer this request soonest; now and then, any peer.
 ///
 /// Soonest by [`Candidate::expected`]: the round trip, what the peer has to do before, and this request by its kind
-/// and size. Failures in a row make a peer count as that much slower. A draw and not the best alone, because
+/// and size. Before the first such answer of anybody, requests are spread evenly. Failures in a row make a peer count as
+/// that much slower. A draw and not the best alone, because
 /// estimates are old as soon as many requests use them; and any peer for one request in twenty, because a peer that
 /// is never asked is never measured again.
 #[derive(Clone, Debug)]
@@ -17,14 +18,25 @@ impl ExpectedCompletion {
     pub fn new(seed: u64) -> Self {
         Self { random: fastrand::Rng::with_seed(seed) }
     }
+
+    /// Nothing is known yet of the time that this kind of request takes: a draw among those with the fewest.
+    fn least_loaded<'c, P>(&mut self, candidates: &'c [Candidate<'c, P>]) -> &'c Candidate<'c, P> {
+        let fewest = candidates.iter().map(|candidate| candidate.in_flight).min();
+        let least: Vec<_> =
+            candidates.iter().filter(|candidate| Some(candidate.in_flight) == fewest).collect();
+        self.random.choice(least).unwrap_or(&candidates[0])
+    }
 }
 
 impl<P> PeerSelector<P> for ExpectedCompletion {
     fn select<'c>(&mut self, candidates: &'c [Candidate<'c, P>]) -> &'c Candidate<'c, P> {
         let measured = candidates.iter().all(|candidate| candidate.expected.is_some());
         let explore = self.random.f64() < EXPLORATION;
-        if explore || !measured {
+        if explore && measured {
             return self.random.choice(candidates).unwrap_or(&candidates[0]);
+        }
+        if !measured {
+            return self.least_loaded(candidates);
         }
         let mut best: Vec<_> = candidates.iter().map(|candidate| (seconds(candidate), candidate)).collect();
         best.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.last_assigned.cmp(&b.1.last_assigned)));
@@ -98,6 +110,21 @@ mod tests {
     fn without_measurements_everybody_gets_the_same() {
         let candidates: Vec<_> = PEERS.iter().map(|peer| Candidate::new(peer, Depth::TWO)).collect();
         assert!(draws(1, &candidates).values().all(|count| (300..500).contains(count)));
+    }
+
+    #[test]
+    fn without_measurements_nobody_gets_a_second_request_before_all_have_one() {
+        let mut selector = ExpectedCompletion::new(1);
+        let mut candidates: Vec<_> = PEERS.iter().map(|peer| Candidate::new(peer, Depth::THREE)).collect();
+        for sent in 1..=15 {
+            let chosen = *selector.select(&candidates).peer;
+            candidates
+                .iter_mut()
+                .filter(|candidate| *candidate.peer == chosen)
+                .for_each(|candidate| candidate.in_flight += 1);
+            let loads = candidates.iter().map(|candidate| candidate.in_flight);
+            assert!(loads.clone().max() <= loads.clone().min().map(|least| least + 1), "after {sent}");
+        }
     }
 
     #[test]

@@ -26,12 +26,14 @@ struct Serial {
     /// Refuses, or lies, at once.
     useless: Option<char>,
     lies: bool,
+    /// What it measures itself.
+    rtt: Option<Duration>,
 }
 
 impl Serial {
     fn new() -> Self {
         let peer = |(peer, ms)| (peer, (Duration::from_millis(ms), Arc::new(Mutex::new(()))));
-        Self { service: SERVICE_MS.into_iter().map(peer).collect(), useless: None, lies: false }
+        Self { service: SERVICE_MS.into_iter().map(peer).collect(), useless: None, lies: false, rtt: None }
     }
 }
 
@@ -54,6 +56,10 @@ impl Transport for Serial {
 
     fn cost(&self, _request: &u32) -> Cost {
         Cost { kind: "work", bytes: 0 }
+    }
+
+    fn rtt(&self, _peer: &char) -> Option<Duration> {
+        self.rtt
     }
 }
 
@@ -86,6 +92,18 @@ async fn run(transport: Serial, selector: impl PeerSelector<char>) -> (Duration,
     let mut answers = BTreeMap::new();
     peers.into_iter().flatten().for_each(|peer| *answers.entry(peer).or_default() += 1);
     (begin.elapsed(), answers)
+}
+
+/// So that an answer is measured with the round trip known, also the first one.
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_measures_the_round_trip_is_asked_for_it() {
+    for (rtt, depth) in [(None, Depth::THREE), (Some(RTT), Depth::TWO)] {
+        let executor = Executor::new(Serial { rtt, ..Serial::new() }, Config::default()).unwrap();
+        executor.add_peer('c', Depth::THREE);
+        drop(executor.execute(0, []).await.unwrap());
+        // Answers that take longer than the way are no sooner there for being asked for three at a time.
+        assert_eq!(executor.peers()[0].adapted_depth, depth);
+    }
 }
 
 #[tokio::test(start_paused = true)]

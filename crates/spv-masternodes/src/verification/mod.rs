@@ -6,7 +6,7 @@ mod verified_quorum;
 mod verifier;
 
 pub use error::{CommitmentBits, CommitmentSignature, QuorumError};
-pub(crate) use verified_quorum::verify_signature;
+pub(crate) use verified_quorum::verify_with_key;
 pub use verified_quorum::{SignatureError, VerifiedQuorum};
 pub use verifier::{QuorumCandidate, QuorumVerifier};
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use blst::min_pk::PublicKey;
 use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
-use dashcore::bls_sig_utils::BLSSignature;
+use dashcore::bls_sig_utils::{BLSPublicKey, BLSSignature};
 
 use crate::bls::{BlsScheme, SignedHash, verify_batch};
 use crate::members::Members;
@@ -52,7 +52,7 @@ impl VerifiedQuorum {
         scheme: BlsScheme,
     ) -> Result<(), SignatureError> {
         let hash = sign_hash(self.entry.llmq_type, self.entry.quorum_hash, request_id, message_hash);
-        verify_signature(self.public_key, hash, signature, scheme)
+        verify_with_key(self.public_key, hash, signature, scheme)
     }
 
     pub(super) fn new(
@@ -72,12 +72,15 @@ pub enum SignatureError {
     /// The signature is not a point on the curve.
     #[error("{0} is not a signature")]
     Malformed(BLSSignature),
+    /// The quorum's public key is not a point on the curve.
+    #[error("quorum public key {0} is not a key")]
+    MalformedPublicKey(BLSPublicKey),
     /// The signature is another one's, or of something else.
     #[error("the signature is wrong")]
     Wrong,
 }
 
-pub(crate) fn verify_signature(
+pub(crate) fn verify_with_key(
     public_key: PublicKey,
     hash: [u8; 32],
     signature: &BLSSignature,

@@ -105,8 +105,9 @@ pub(super) fn build(
 /// The newest commitment of each index, mined at or before `height`: what is active of the rotated type.
 fn last_commitments(chain: &ActiveChain, height: u32) -> Vec<QuorumEntry> {
     let world = chain.world();
-    let active = world.block(height).quorums.of_type(world.params().rotated_llmq);
-    let mut commitments: Vec<QuorumEntry> = active.map(|commitment| (**commitment).clone()).collect();
+    let active = world.quorums().at(height).into_iter();
+    let active = active.filter(|commitment| commitment.llmq_type == world.params().rotated_llmq);
+    let mut commitments: Vec<QuorumEntry> = active.map(|commitment| (*commitment).clone()).collect();
     commitments.sort_by_key(|commitment| commitment.quorum_index);
     commitments
 }

@@ -30,6 +30,12 @@ pub enum Refusal {
         /// Base height of the cycle.
         cycle: u32,
     },
+    /// The block cannot be read, as on a node that has pruned it.
+    #[error("the block at height {height} cannot be read")]
+    NotOnDisk {
+        /// Its height.
+        height: u32,
+    },
     /// The world is made to refuse requests about blocks as early as this.
     #[error("rotation info at height {height} is not served")]
     NotServed {

@@ -22,7 +22,7 @@ impl FaultPlan {
 
     /// What goes wrong with the next request, if anything.
     pub(crate) fn next(&mut self, is_getheaders: bool) -> Option<Fault> {
-        let Faults { delay_by, late_by, .. } = self.faults;
+        let Faults { delay_by, late_by, duplicate_after, .. } = self.faults;
         let spared = is_getheaders && !self.faults.headers;
         if self.faults.refuse_all && !spared {
             return Some(Fault::Refuse);
@@ -40,6 +40,8 @@ impl FaultPlan {
             (hit(self.faults.bad_checksum), Fault::BadChecksum),
             (hit(self.faults.delay), Fault::Delay(delay_by)),
             (hit(self.faults.late), Fault::Late(late_by)),
+            (hit(self.faults.duplicate), Fault::Duplicate(duplicate_after)),
+            (hit(self.faults.reorder), Fault::Reorder),
         ];
         let fault = hits.into_iter().find_map(|(hit, fault)| hit.then_some(fault));
         fault.filter(|fault| !spared || *fault == Fault::Disconnect)
@@ -68,6 +70,8 @@ pub(crate) enum Fault {
     BadChecksum,
     Delay(Duration),
     Late(Duration),
+    Duplicate(Duration),
+    Reorder,
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 use dashcore::blockdata::transaction::special_transaction::coinbase::{BestChainLock, CoinbasePayload};
 use dashcore::blockdata::transaction::{COINBASE_TX_TYPE, OutPoint, TxIn, TxOut};
-use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::consensus::serialize;
 use dashcore::hash_types::{MerkleRootMasternodeList, MerkleRootQuorums};
 use dashcore::{BlockHash, Header, Transaction, Txid};
 
 use super::merkle::coinbase_branch;
+use super::profile::QuorumProfile;
 use super::random;
 use crate::world::CoinbaseProof;
 
@@ -21,6 +21,7 @@ pub(super) fn mine(
     (parent, parent_hash): (Header, BlockHash),
     roots: Option<(MerkleRootMasternodeList, MerkleRootQuorums)>,
     chain_lock: Option<BestChainLock>,
+    profile: QuorumProfile,
     rng: &mut fastrand::Rng,
 ) -> MinedBlock {
     let payload = roots.map(|(merkle_root_masternode_list, merkle_root_quorums)| CoinbasePayload {
@@ -30,9 +31,13 @@ pub(super) fn mine(
         merkle_root_quorums: Some(merkle_root_quorums),
         chain_lock,
     });
-    let transaction = coinbase_transaction(height, payload.as_ref(), rng);
-    // Most blocks of a quiet chain hold little else than their coinbase; a few are busy.
-    let others = if rng.u8(..10) == 0 { rng.u32(1..60) } else { rng.u32(0..4) };
+    let (outputs, others) = match profile {
+        // Most blocks of a quiet chain hold little else than their coinbase; a few are busy.
+        QuorumProfile::Small => (1, if rng.u8(..10) == 0 { rng.u32(1..60) } else { rng.u32(0..4) }),
+        // Miner, masternode and Platform share the subsidy.
+        QuorumProfile::Mainnet => (3, if rng.u8(..10) == 0 { rng.u32(30..100) } else { rng.u32(1..30) }),
+    };
+    let transaction = coinbase_transaction(height, outputs, payload.as_ref(), rng);
     let transactions: Vec<[u8; 32]> = [transaction.txid().to_byte_array()]
         .into_iter()
         .chain((0..others).map(|_| random::hash(rng)))
@@ -69,11 +74,12 @@ const SUBSIDY: i64 = 5_000_000_000;
 
 fn coinbase_transaction(
     height: u32,
+    outputs: i64,
     payload: Option<&CoinbasePayload>,
     rng: &mut fastrand::Rng,
 ) -> Transaction {
     let script = |key: [u8; 20]| [&[0x76, 0xa9, 0x14][..], &key, &[0x88, 0xac]].concat();
-    let output = TxOut { value: SUBSIDY, script_pubkey: script(random::hash(rng)) };
+    let output = |_| TxOut { value: SUBSIDY / outputs, script_pubkey: script(random::hash(rng)) };
     // The height in the script keeps the ids of coinbases apart that are otherwise equal.
     let script_sig = [&[4][..], &height.to_le_bytes()].concat();
     let previous_output = OutPoint { txid: Txid::all_zeros(), vout: u32::MAX };
@@ -81,31 +87,8 @@ fn coinbase_transaction(
         version: if payload.is_some() { 3 } else { 2 },
         tx_type: if payload.is_some() { COINBASE_TX_TYPE } else { 0 },
         input: vec![TxIn { previous_output, script_sig, sequence: u32::MAX }],
-        output: vec![output],
+        output: (0..outputs).map(output).collect(),
         lock_time: 0,
         extra_payload: payload.map(serialize).unwrap_or_default(),
-    }
-}
-
-/// The newest ChainLock that miners know.
-#[derive(Debug, Default)]
-pub(super) struct ChainLocks {
-    newest: Option<(u32, BLSSignature)>,
-}
-
-impl ChainLocks {
-    /// What the block at `height` says about ChainLocks: usually the lock of its parent, sometimes still an older one,
-    /// none before the first quorum that can sign.
-    pub(super) fn next(&mut self, height: u32, can_sign: bool, rng: &mut fastrand::Rng) -> BestChainLock {
-        let parent = height - 1;
-        if can_sign && (self.newest.is_none() || rng.u8(..10) < 8) {
-            self.newest = Some((parent, random::signature(rng)));
-        }
-        let (locked, best_cl_signature) = self.newest.unwrap_or_else(|| (parent, BLSSignature::default()));
-        BestChainLock {
-            best_cl_height_diff: u64::from(parent - locked),
-            best_cl_signature,
-            asset_locked_amount: i64::from(height) * 1_000,
-        }
     }
 }

@@ -9,23 +9,28 @@ use dashcore::sml::address::ServiceAddress;
 use dashcore::sml::masternode_list_entry::{EntryMasternodeType, MasternodeListEntry};
 use dashcore::{BlockHash, ProTxHash};
 
+use super::keys::KeyRing;
+use super::profile::{FIRST_SESSION, QuorumProfile};
 use super::random;
-use crate::world::MasternodeList;
+use crate::world::MasternodeHistory;
 
-/// The masternodes of a made-up chain: they register early, then some come, go and change in every cycle.
+/// The masternodes of a made-up chain: they register early, then some come, go and change.
 #[derive(Debug)]
 pub(super) struct Registry {
+    profile: QuorumProfile,
     entries: BTreeMap<ProTxHash, Leaf>,
     /// Heights at which the first masternodes register.
     first_registrations: BTreeMap<u32, u32>,
     /// Masternodes to be confirmed, by height.
     unconfirmed: BTreeMap<u32, Vec<ProTxHash>>,
-    /// Heights in the current cycle at which something changes, with how much.
+    /// Heights to come at which something changes, with how much.
     changes: BTreeMap<u32, u32>,
+    /// Masternodes that trouble finds again and again.
+    restless: Vec<ProTxHash>,
     registered: u32,
     /// Fewest masternodes that stay enabled.
     min_enabled: usize,
-    list: Arc<MasternodeList>,
+    history: MasternodeHistory,
     root: MerkleRootMasternodeList,
 }
 
@@ -33,128 +38,207 @@ pub(super) struct Registry {
 struct Leaf {
     entry: Arc<MasternodeListEntry>,
     hash: [u8; 32],
+    /// The entry of a revoked EvoNode does not say so.
+    is_evo: bool,
+}
+
+/// What changes draw on.
+pub(super) struct Sources<'a> {
+    pub(super) keys: &'a mut KeyRing,
+    pub(super) rng: &'a mut fastrand::Rng,
 }
 
 impl Registry {
-    pub(super) fn new(masternodes: u32, rng: &mut fastrand::Rng) -> Self {
+    pub(super) fn new(masternodes: u32, profile: QuorumProfile, rng: &mut fastrand::Rng) -> Self {
         let mut first_registrations = BTreeMap::new();
         for _ in 0..masternodes {
             *first_registrations.entry(rng.u32(FIRST_REGISTRATION..LAST_REGISTRATION)).or_default() += 1;
         }
+        let min_enabled = match profile {
+            QuorumProfile::Small => FEWEST_ENABLED.max(masternodes as usize * 4 / 5),
+            QuorumProfile::Mainnet => masternodes as usize * 2 / 3,
+        };
         Self {
+            profile,
             entries: BTreeMap::new(),
             first_registrations,
             unconfirmed: BTreeMap::new(),
             changes: BTreeMap::new(),
+            restless: Vec::new(),
             registered: 0,
-            min_enabled: FEWEST_ENABLED.max(masternodes as usize * 4 / 5),
-            list: Arc::default(),
+            min_enabled,
+            history: MasternodeHistory::default(),
             root: MerkleRootMasternodeList::all_zeros(),
         }
     }
 
-    /// Applies the block at `height`; `hashes` are those of the blocks below. With a cycle length there is churn.
-    pub(super) fn advance(
-        &mut self,
-        height: u32,
-        hashes: &[BlockHash],
-        churn: Option<u32>,
-        rng: &mut fastrand::Rng,
-    ) {
+    /// Applies the block at `height`; `hashes` are those of the blocks below.
+    pub(super) fn advance(&mut self, height: u32, hashes: &[BlockHash], sources: &mut Sources<'_>) {
         let confirmed = self.unconfirmed.remove(&height).unwrap_or_default();
         let joining = self.first_registrations.remove(&height).unwrap_or(0);
-        if let Some(cycle_length) = churn
-            && self.changes.is_empty()
-        {
-            self.plan_changes(height, cycle_length, rng);
+        if height > FIRST_SESSION && self.changes.is_empty() {
+            self.plan_changes(height, sources.rng);
         }
         let changes = self.changes.remove(&height).unwrap_or(0);
-        if confirmed.is_empty() && joining == 0 && changes == 0 {
+        let settling = self.profile == QuorumProfile::Mainnet && height == LAST_REGISTRATION;
+        if confirmed.is_empty() && joining == 0 && changes == 0 && !settling {
             return;
         }
         let confirming = ConfirmedHash::from_byte_array(hashes[hashes.len() - 1].to_byte_array());
         for hash in confirmed {
-            self.update(hash, |entry| entry.confirmed_hash = Some(confirming));
+            self.update(height, hash, |entry| entry.confirmed_hash = Some(confirming));
         }
         for _ in 0..joining {
-            self.register(height, rng);
+            self.register(height, sources);
+        }
+        if settling {
+            self.ban_as_many_as_on_mainnet(height, sources.rng);
         }
         for _ in 0..changes {
-            self.change(height, rng);
+            match self.profile {
+                QuorumProfile::Small => self.change(height, sources),
+                QuorumProfile::Mainnet => self.change_little(height, sources),
+            }
         }
-        let entries = self.entries.iter().map(|(hash, leaf)| (*hash, Arc::clone(&leaf.entry))).collect();
-        self.list = Arc::new(MasternodeList::ordered(&entries));
         let leaves = self.entries.values().map(|leaf| leaf.hash).collect();
         let root = merkle_root(leaves).expect("entries name different masternodes");
         self.root = MerkleRootMasternodeList::from_byte_array(root);
     }
 
-    pub(super) fn list(&self) -> Arc<MasternodeList> {
-        Arc::clone(&self.list)
+    /// The list after a block that has been applied.
+    pub(super) fn list(&self, height: u32) -> Vec<Arc<MasternodeListEntry>> {
+        self.history.at(height)
     }
 
     pub(super) fn root(&self) -> MerkleRootMasternodeList {
         self.root
     }
 
-    /// A few blocks of the coming cycle share its changes, so that most blocks have the list of their parent.
-    fn plan_changes(&mut self, height: u32, cycle_length: u32, rng: &mut fastrand::Rng) {
-        let masternodes = u32::try_from(self.entries.len()).expect("at most thousands");
-        for _ in 0..CHANGING_BLOCKS {
-            let changes = rng.u32(1..=1 + masternodes / 100);
-            *self.changes.entry(height + rng.u32(..cycle_length)).or_default() += changes;
+    pub(super) fn into_history(self) -> MasternodeHistory {
+        self.history
+    }
+
+    fn plan_changes(&mut self, height: u32, rng: &mut fastrand::Rng) {
+        match self.profile {
+            // A few blocks of the coming cycle share its changes, so that most blocks have the list of their parent.
+            QuorumProfile::Small => {
+                let masternodes = u32::try_from(self.entries.len()).expect("at most thousands");
+                for _ in 0..CHANGING_BLOCKS {
+                    let changes = rng.u32(1..=1 + masternodes / 100);
+                    *self.changes.entry(height + rng.u32(..SMALL_CYCLE)).or_default() += changes;
+                }
+            }
+            QuorumProfile::Mainnet => {
+                self.changes.insert(height + rng.u32(..2 * BLOCKS_PER_CHANGE), 1);
+            }
         }
     }
 
-    fn change(&mut self, height: u32, rng: &mut fastrand::Rng) {
+    fn change(&mut self, height: u32, sources: &mut Sources<'_>) {
         let enabled = self.entries.values().filter(|leaf| leaf.entry.is_valid).count();
         let may_disable = enabled > self.min_enabled;
-        match rng.u8(..100) {
-            0..25 if may_disable => self.update_random(rng, true, |entry, _| entry.is_valid = false),
-            25..45 if may_disable => self.update_random(rng, true, replace_operator),
-            45..50 if may_disable => self.update_random(rng, true, |entry, rng| {
-                replace_operator(entry, rng);
-                entry.operator_public_key = BLSPublicKey::default();
-            }),
-            50..70 => self.update_random(rng, true, |entry, rng| {
-                entry.key_id_voting = PubkeyHash::from_byte_array(random::hash(rng));
+        match sources.rng.u8(..100) {
+            0..25 if may_disable => {
+                self.update_random(height, true, sources, |entry, _| entry.is_valid = false)
+            }
+            25..45 if may_disable => self.update_random(height, true, sources, replace_operator),
+            45..50 if may_disable => self.update_random(height, true, sources, |entry, _| revoke(entry)),
+            50..70 => self.update_random(height, true, sources, |entry, sources| {
+                entry.key_id_voting = PubkeyHash::from_byte_array(random::hash(sources.rng));
             }),
             70..80 => {
-                self.register(height, rng);
+                self.register(height, sources);
                 if may_disable {
-                    self.remove_random(rng);
+                    self.remove_random(height, sources.rng);
                 }
             }
             _ => {
-                let address = self.next_address();
-                self.update_random(rng, false, |entry, rng| revive(entry, address, rng));
+                if let Some(name) = self.choose(false, sources.rng) {
+                    self.revive(height, name, sources);
+                }
             }
         }
     }
 
-    fn register(&mut self, height: u32, rng: &mut fastrand::Rng) {
-        let service_address = self.next_address();
-        // Every third masternode is an EvoNode.
-        let mn_type = if self.registered % 3 == 2 {
-            EntryMasternodeType::HighPerformance {
-                platform_http_port: Some(PLATFORM_HTTP_PORT),
-                platform_node_id: PubkeyHash::from_byte_array(random::hash(rng)),
+    /// As mainnet's diffs over 12,000 blocks show it: one change in 35 blocks, of which one in eight is a masternode that
+    /// leaves with another one in its place, one in twelve a new operator, and the others are about the same hundred
+    /// masternodes, banned and revived.
+    fn change_little(&mut self, height: u32, sources: &mut Sources<'_>) {
+        let enabled = self.entries.values().filter(|leaf| leaf.entry.is_valid).count();
+        match sources.rng.u8(..24) {
+            0..3 => {
+                self.register(height, sources);
+                self.remove_random(height, sources.rng);
             }
-        } else {
-            EntryMasternodeType::Regular
+            3 if enabled > self.min_enabled => self.update_random(height, true, sources, replace_operator),
+            4 if enabled > self.min_enabled => {
+                self.update_random(height, true, sources, |entry, _| revoke(entry));
+            }
+            _ => {
+                if self.restless.is_empty() {
+                    let names: Vec<ProTxHash> = self.entries.keys().copied().collect();
+                    self.restless = sources.rng.choose_multiple(names, RESTLESS);
+                }
+                let name = sources.rng.choice(&self.restless).copied();
+                match name.and_then(|name| self.entries.get(&name)) {
+                    Some(leaf) if leaf.entry.is_valid => {
+                        let name = leaf.entry.pro_reg_tx_hash;
+                        self.update(height, name, |entry| entry.is_valid = false);
+                    }
+                    Some(leaf) => self.revive(height, leaf.entry.pro_reg_tx_hash, sources),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    /// A tenth has never announced an address, a sixth of the others is banned.
+    fn ban_as_many_as_on_mainnet(&mut self, height: u32, rng: &mut fastrand::Rng) {
+        let names: Vec<ProTxHash> = self.entries.keys().copied().collect();
+        for name in names {
+            match rng.u8(..100) {
+                0..11 => self.update(height, name, clear_service),
+                11..27 => self.update(height, name, |entry| entry.is_valid = false),
+                _ => {}
+            }
+        }
+    }
+
+    fn register(&mut self, height: u32, Sources { keys, rng }: &mut Sources<'_>) {
+        let service_address = self.next_address();
+        let one_in = match self.profile {
+            QuorumProfile::Small => 3,
+            QuorumProfile::Mainnet => 10,
         };
+        let is_evo = self.registered % one_in == 2;
         let entry = MasternodeListEntry {
             version: BASIC_BLS,
             pro_reg_tx_hash: ProTxHash::from_byte_array(random::hash(rng)),
             confirmed_hash: None,
             service_address,
-            operator_public_key: random::public_key(rng),
+            operator_public_key: keys.make(rng),
             key_id_voting: PubkeyHash::from_byte_array(random::hash(rng)),
             is_valid: true,
-            mn_type,
+            mn_type: if is_evo { evo_node(rng) } else { EntryMasternodeType::Regular },
         };
         self.unconfirmed.entry(height + CONFIRMED_AFTER).or_default().push(entry.pro_reg_tx_hash);
-        self.put(entry);
+        self.put(height, entry, is_evo);
+    }
+
+    fn revive(&mut self, height: u32, name: ProTxHash, Sources { keys, rng }: &mut Sources<'_>) {
+        let address = self.next_address();
+        let is_evo = self.entries.get(&name).is_some_and(|leaf| leaf.is_evo);
+        self.update(height, name, |entry| {
+            entry.version = BASIC_BLS;
+            entry.is_valid = true;
+            entry.service_address = address;
+            if entry.operator_public_key.is_zeroed() {
+                entry.operator_public_key = keys.make(rng);
+            }
+            if is_evo {
+                entry.mn_type = evo_node(rng);
+            }
+        });
     }
 
     fn next_address(&mut self) -> ServiceAddress {
@@ -163,50 +247,63 @@ impl Registry {
         ServiceAddress::Socket(SocketAddr::from((Ipv4Addr::new(10, high, middle, low), CORE_PORT)))
     }
 
-    fn put(&mut self, entry: MasternodeListEntry) {
-        let hash = entry.entry_hash();
-        self.entries.insert(entry.pro_reg_tx_hash, Leaf { entry: Arc::new(entry), hash });
+    fn put(&mut self, height: u32, entry: MasternodeListEntry, is_evo: bool) {
+        let (name, hash, entry) = (entry.pro_reg_tx_hash, entry.entry_hash(), Arc::new(entry));
+        self.history.set(height, name, Some(Arc::clone(&entry)));
+        self.entries.insert(name, Leaf { entry, hash, is_evo });
     }
 
     /// Changes a masternode, unless it has left.
-    fn update(&mut self, hash: ProTxHash, change: impl FnOnce(&mut MasternodeListEntry)) {
-        if let Some(leaf) = self.entries.get(&hash) {
-            let mut entry = (*leaf.entry).clone();
+    fn update(&mut self, height: u32, name: ProTxHash, change: impl FnOnce(&mut MasternodeListEntry)) {
+        if let Some(leaf) = self.entries.get(&name) {
+            let (mut entry, is_evo) = ((*leaf.entry).clone(), leaf.is_evo);
             change(&mut entry);
-            self.put(entry);
+            self.put(height, entry, is_evo);
         }
     }
 
     /// Changes one of the masternodes that are enabled, or one of those that are not.
     fn update_random(
         &mut self,
-        rng: &mut fastrand::Rng,
+        height: u32,
         enabled: bool,
-        change: impl FnOnce(&mut MasternodeListEntry, &mut fastrand::Rng),
+        sources: &mut Sources<'_>,
+        change: impl FnOnce(&mut MasternodeListEntry, &mut Sources<'_>),
     ) {
-        let candidates: Vec<ProTxHash> = self
-            .entries
-            .iter()
-            .filter(|(_, leaf)| leaf.entry.is_valid == enabled)
-            .map(|(hash, _)| *hash)
-            .collect();
-        if let Some(hash) = rng.choice(candidates) {
-            self.update(hash, |entry| change(entry, rng));
+        if let Some(name) = self.choose(enabled, sources.rng) {
+            self.update(height, name, |entry| change(entry, sources));
         }
     }
 
-    fn remove_random(&mut self, rng: &mut fastrand::Rng) {
+    fn choose(&self, enabled: bool, rng: &mut fastrand::Rng) -> Option<ProTxHash> {
+        let candidates = self.entries.iter().filter(|(_, leaf)| leaf.entry.is_valid == enabled);
+        rng.choice(candidates.map(|(name, _)| *name).collect::<Vec<_>>())
+    }
+
+    fn remove_random(&mut self, height: u32, rng: &mut fastrand::Rng) {
         let position = rng.usize(..self.entries.len());
-        let hash = *self.entries.keys().nth(position).expect("position is below the length");
-        self.entries.remove(&hash);
+        let name = *self.entries.keys().nth(position).expect("position is below the length");
+        self.entries.remove(&name);
+        self.history.set(height, name, None);
+    }
+}
+
+fn evo_node(rng: &mut fastrand::Rng) -> EntryMasternodeType {
+    EntryMasternodeType::HighPerformance {
+        platform_http_port: Some(PLATFORM_HTTP_PORT),
+        platform_node_id: PubkeyHash::from_byte_array(random::hash(rng)),
     }
 }
 
 /// A new operator key resets what the operator had set, and disables until the new operator announces itself.
-fn replace_operator(entry: &mut MasternodeListEntry, rng: &mut fastrand::Rng) {
-    entry.operator_public_key = random::public_key(rng);
-    entry.service_address = ServiceAddress::Socket(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
+fn replace_operator(entry: &mut MasternodeListEntry, Sources { keys, rng }: &mut Sources<'_>) {
+    clear_service(entry);
+    entry.operator_public_key = keys.make(rng);
+}
+
+fn clear_service(entry: &mut MasternodeListEntry) {
     entry.is_valid = false;
+    entry.service_address = ServiceAddress::Socket(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
     if let EntryMasternodeType::HighPerformance { platform_http_port, platform_node_id } = &mut entry.mn_type
     {
         *platform_http_port = Some(0);
@@ -214,17 +311,12 @@ fn replace_operator(entry: &mut MasternodeListEntry, rng: &mut fastrand::Rng) {
     }
 }
 
-fn revive(entry: &mut MasternodeListEntry, address: ServiceAddress, rng: &mut fastrand::Rng) {
-    entry.is_valid = true;
-    entry.service_address = address;
-    if entry.operator_public_key.is_zeroed() {
-        entry.operator_public_key = random::public_key(rng);
-    }
-    if let EntryMasternodeType::HighPerformance { platform_http_port, platform_node_id } = &mut entry.mn_type
-    {
-        *platform_http_port = Some(PLATFORM_HTTP_PORT);
-        *platform_node_id = PubkeyHash::from_byte_array(random::hash(rng));
-    }
+/// A revocation takes the entry back to its first version, which has neither key nor kind.
+fn revoke(entry: &mut MasternodeListEntry) {
+    clear_service(entry);
+    entry.version = LEGACY_BLS;
+    entry.operator_public_key = BLSPublicKey::default();
+    entry.mn_type = EntryMasternodeType::Regular;
 }
 
 const FIRST_REGISTRATION: u32 = 10;
@@ -234,6 +326,10 @@ const LAST_REGISTRATION: u32 = 90;
 const CONFIRMED_AFTER: u32 = 2;
 const FEWEST_ENABLED: usize = 4;
 const CHANGING_BLOCKS: usize = 3;
+const SMALL_CYCLE: u32 = 24;
+const BLOCKS_PER_CHANGE: u32 = 35;
+const RESTLESS: usize = 100;
+const LEGACY_BLS: u16 = 1;
 const BASIC_BLS: u16 = 2;
 const CORE_PORT: u16 = 19_899;
 const PLATFORM_HTTP_PORT: u16 = 22_200;

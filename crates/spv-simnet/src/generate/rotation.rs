@@ -1,14 +1,15 @@
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use bitcoin_hashes::{sha256, sha256d};
-use dashcore::consensus::Encodable;
 use dashcore::network::message_qrinfo::{MNSkipListMode, QuorumSnapshot};
-use dashcore::sml::llmq_type::{LLMQParams, LLMQType};
+use dashcore::sml::llmq_type::LLMQParams;
 use dashcore::sml::masternode_list_entry::MasternodeListEntry;
-use dashcore::{BitSet, BlockHash, ProTxHash, Transaction};
+use dashcore::{BitSet, ProTxHash};
 
-use crate::world::MasternodeList;
+use super::members::rank;
+
+/// Masternodes as the list had them from which they were chosen.
+type Members = Vec<Arc<MasternodeListEntry>>;
 
 /// Chooses the members of rotated quorums, a quarter of each per cycle (DIP24; Dash Core
 /// `BuildNewQuorumQuarterMembers`, llmq/utils.cpp).
@@ -17,7 +18,25 @@ pub(crate) struct Rotation {
     quorums: usize,
     quarter_size: usize,
     /// The quarters of the last three cycles, oldest first; in each cycle one per quorum.
-    quarters: VecDeque<Vec<Vec<ProTxHash>>>,
+    quarters: VecDeque<Vec<Members>>,
+}
+
+/// What dealing out the masternodes of a list came to.
+struct Dealt {
+    quarters: Vec<Members>,
+    /// The masternodes in the order in which they were dealt, as the list has them now.
+    circle: Members,
+    snapshot: QuorumSnapshot,
+    /// Positions in the circle that were passed over.
+    skipped: Vec<usize>,
+}
+
+/// What follows from a cycle's list.
+#[derive(Debug)]
+pub(crate) struct NewCycle {
+    pub(crate) snapshot: QuorumSnapshot,
+    /// All members of each quorum of the cycle, in order; `None` in the first cycles, whose quorums are not complete.
+    pub(crate) members: Option<Vec<Members>>,
 }
 
 impl Rotation {
@@ -29,85 +48,110 @@ impl Rotation {
         }
     }
 
-    /// Adds a cycle whose work block has this list and modifier. The snapshot of the cycle, and whether every quorum has
-    /// all its members; `None` when there are too few masternodes for a snapshot.
+    /// Adds a cycle whose work block has this list and modifier; `None` when there are too few masternodes for a snapshot.
     pub(crate) fn next_cycle(
         &mut self,
-        list: &MasternodeList,
+        list: &[Arc<MasternodeListEntry>],
         modifier: &[u8; 32],
-    ) -> Option<(QuorumSnapshot, bool)> {
-        let enabled = list.entries().iter().filter(|entry| entry.is_valid);
-        if enabled.clone().count() < self.quarter_size {
-            self.push(vec![Vec::new(); self.quorums]);
-            return None;
-        }
+    ) -> Option<NewCycle> {
+        let enabled = list.iter().filter(|entry| entry.is_valid);
         let enabled: BTreeSet<ProTxHash> = enabled.map(|entry| entry.pro_reg_tx_hash).collect();
-        let used_by: Vec<BTreeSet<ProTxHash>> = (0..self.quorums)
-            .map(|index| self.quarters.iter().flat_map(move |cycle| &cycle[index]))
-            .map(|members| members.copied().filter(|member| enabled.contains(member)).collect())
-            .collect();
-        let used: BTreeSet<ProTxHash> = used_by.iter().flatten().copied().collect();
-        let ranked = rank(list, modifier);
-        let (late, first): (Vec<ProTxHash>, Vec<ProTxHash>) =
-            ranked.iter().partition(|hash| used.contains(*hash));
-        let combined = [first, late].concat();
-        let (quarters, skip_list) = self.fill(&combined, used_by);
+        let dealt =
+            (enabled.len() >= self.quarter_size).then(|| self.deal(list, &enabled, modifier)).flatten();
+        let Some(Dealt { quarters, circle, snapshot, skipped }) = dealt else {
+            self.push(vec![Members::new(); self.quorums]);
+            return None;
+        };
+        let all = || self.quarters.iter().chain([&quarters]);
         let complete = self.quarters.len() == EARLIER_CYCLES
-            && self
-                .quarters
-                .iter()
-                .chain([&quarters])
-                .flatten()
-                .all(|members| members.len() == self.quarter_size);
-        self.push(quarters);
+            && all().flatten().all(|members| members.len() == self.quarter_size);
+        let members = complete.then(|| {
+            let of = |index: usize| all().flat_map(move |cycle| &cycle[index]).cloned().collect();
+            (0..self.quorums).map(of).collect()
+        });
+        self.push(self.remembered(&circle, &skipped));
+        Some(NewCycle { snapshot, members })
+    }
+
+    /// The quarters as later cycles will read them from the snapshot: with the entries of this list, and with hardly any
+    /// masternodes, the same ones come round again.
+    fn remembered(&self, circle: &[Arc<MasternodeListEntry>], skipped: &[usize]) -> Vec<Members> {
+        let mut skipped = skipped.iter().peekable();
+        let mut positions = (0..circle.len()).cycle();
+        let mut next = || positions.find(|position| skipped.next_if_eq(&position).is_none());
+        (0..self.quorums)
+            .map(|_| (0..self.quarter_size).map_while(|_| next().map(|at| Arc::clone(&circle[at]))).collect())
+            .collect()
+    }
+
+    fn deal(
+        &self,
+        list: &[Arc<MasternodeListEntry>],
+        enabled: &BTreeSet<ProTxHash>,
+        modifier: &[u8; 32],
+    ) -> Option<Dealt> {
+        // In the order in which Dash Core visits them; of a masternode that is met again, what it was at first counts,
+        // with the operator key that it had then.
+        let mut used: BTreeMap<ProTxHash, &Arc<MasternodeListEntry>> = BTreeMap::new();
+        let mut used_by = vec![BTreeSet::new(); self.quorums];
+        for (index, used_here) in used_by.iter_mut().enumerate() {
+            let members = self.quarters.iter().rev().flat_map(|cycle| &cycle[index]);
+            for member in members.filter(|member| enabled.contains(&member.pro_reg_tx_hash)) {
+                used.entry(member.pro_reg_tx_hash).or_insert(member);
+                used_here.insert(member.pro_reg_tx_hash);
+            }
+        }
+        let is_used = |entry: &Arc<MasternodeListEntry>| used.contains_key(&entry.pro_reg_tx_hash);
+        let ranked = rank(list.iter(), modifier);
+        let (late, first): (Members, Members) = ranked.iter().cloned().partition(is_used);
+        let circle = [first.clone(), late].concat();
+        let late_as_they_were = rank(used.values().copied(), modifier);
+        let (quarters, skipped) = self.fill(&[first, late_as_they_were].concat(), used_by)?;
+        let skip_list = skip_list(&skipped);
         // One bit per masternode of the list, though only those that can be chosen have a rank.
-        let bits = ranked.iter().map(|hash| used.contains(hash));
-        let padding = std::iter::repeat_n(false, list.entries().len() - ranked.len());
+        let padding = std::iter::repeat_n(false, list.len() - ranked.len());
         let snapshot = QuorumSnapshot {
             skip_list_mode: if skip_list.is_empty() {
                 MNSkipListMode::NoSkipping
             } else {
                 MNSkipListMode::SkipFirst
             },
-            active_quorum_members: bits.chain(padding).collect::<BitSet>(),
+            active_quorum_members: ranked.iter().map(is_used).chain(padding).collect::<BitSet>(),
             skip_list,
         };
-        Some((snapshot, complete))
+        Some(Dealt { quarters, circle, snapshot, skipped })
     }
 
-    /// The new quarter of each quorum and the positions that were passed over. All quorums take from the same circle of
-    /// masternodes, each where the one before it stopped.
+    /// The new quarter of each quorum and the positions that were passed over; `None` when a whole round finds nobody.
+    /// All quorums take from the same circle of masternodes, each where the one before it stopped.
     fn fill(
         &self,
-        combined: &[ProTxHash],
-        mut used_by: Vec<BTreeSet<ProTxHash>>,
-    ) -> (Vec<Vec<ProTxHash>>, Vec<i32>) {
-        let mut quarters = vec![Vec::new(); self.quorums];
-        let mut skips = SkipList::default();
+        circle: &[Arc<MasternodeListEntry>],
+        used_by: Vec<BTreeSet<ProTxHash>>,
+    ) -> Option<(Vec<Members>, Vec<usize>)> {
+        let mut quarters = vec![Members::new(); self.quorums];
+        let mut skipped = Vec::new();
         let mut position = 0;
-        for (quarter, used) in quarters.iter_mut().zip(&mut used_by) {
+        for (quarter, mut used) in quarters.iter_mut().zip(used_by) {
             let used_before = used.len();
-            let (mut start, mut progress) = (position, false);
-            while quarter.len() < self.quarter_size && used_before + quarter.len() < combined.len() {
-                if used.insert(combined[position]) {
-                    quarter.push(combined[position]);
+            let (start, mut progress) = (position, false);
+            while quarter.len() < self.quarter_size && used_before + quarter.len() < circle.len() {
+                if used.insert(circle[position].pro_reg_tx_hash) {
+                    quarter.push(Arc::clone(&circle[position]));
                     progress = true;
                 } else {
-                    skips.push(position);
+                    skipped.push(position);
                 }
-                position = (position + 1) % combined.len();
-                if position == start {
-                    if !progress {
-                        return (vec![Vec::new(); self.quorums], Vec::new());
-                    }
-                    (start, progress) = (position, false);
+                position = (position + 1) % circle.len();
+                if position == start && !std::mem::take(&mut progress) {
+                    return None;
                 }
             }
         }
-        (quarters, skips.entries)
+        Some((quarters, skipped))
     }
 
-    fn push(&mut self, quarters: Vec<Vec<ProTxHash>>) {
+    fn push(&mut self, quarters: Vec<Members>) {
         self.quarters.push_back(quarters);
         if self.quarters.len() > EARLIER_CYCLES {
             self.quarters.pop_front();
@@ -118,66 +162,18 @@ impl Rotation {
 const EARLIER_CYCLES: usize = 3;
 
 /// Positions relative to the first one that is not zero; those up to it are absolute.
-#[derive(Default)]
-struct SkipList {
-    entries: Vec<i32>,
-    first: usize,
-}
-
-impl SkipList {
-    fn push(&mut self, position: usize) {
+fn skip_list(positions: &[usize]) -> Vec<i32> {
+    let signed = |position: usize| i32::try_from(position).expect("lists have at most thousands of entries");
+    let mut first = 0;
+    let relative = |&position: &usize| {
         // An entry may be negative: positions wrap.
-        let signed =
-            |position: usize| i32::try_from(position).expect("lists have at most thousands of entries");
-        self.entries.push(signed(position) - signed(self.first));
-        if self.first == 0 {
-            self.first = position;
+        let entry = signed(position) - signed(first);
+        if first == 0 {
+            first = position;
         }
-    }
-}
-
-/// Masternodes that can be chosen, best score first.
-fn rank(list: &MasternodeList, modifier: &[u8; 32]) -> Vec<ProTxHash> {
-    let mut scored: Vec<([u8; 32], ProTxHash)> = list
-        .entries()
-        .iter()
-        .filter(|entry| entry.is_valid)
-        .filter_map(|entry| Some((score(entry, modifier)?, entry.pro_reg_tx_hash)))
-        .collect();
-    scored.sort_unstable_by(|a, b| b.cmp(a));
-    scored.into_iter().map(|(_, hash)| hash).collect()
-}
-
-/// Big-endian, so that bytes compare as the number does; `None` before the registration is confirmed.
-fn score(entry: &Arc<MasternodeListEntry>, modifier: &[u8; 32]) -> Option<[u8; 32]> {
-    let confirmed = entry.confirmed_hash?;
-    let identity = [*entry.pro_reg_tx_hash.as_byte_array(), *confirmed.as_byte_array()].concat();
-    let identity = sha256::hash(&identity).to_byte_array();
-    let mut score = sha256::hash(&[identity, *modifier].concat()).to_byte_array();
-    score.reverse();
-    Some(score)
-}
-
-/// What makes the ranking of a cycle unpredictable: the ChainLock that the work block's coinbase holds, or the block's
-/// hash without one.
-pub(crate) fn modifier(
-    llmq_type: LLMQType,
-    work_height: u32,
-    work_hash: BlockHash,
-    coinbase: &Transaction,
-) -> [u8; 32] {
-    let signature = coinbase.coinbase_payload().ok().flatten().and_then(|payload| payload.chain_lock);
-    let signature = signature.map(|lock| lock.best_cl_signature).filter(|signature| !signature.is_zeroed());
-    let mut seed = Vec::with_capacity(128);
-    llmq_type.consensus_encode(&mut seed);
-    match signature {
-        Some(signature) => {
-            work_height.consensus_encode(&mut seed);
-            signature.consensus_encode(&mut seed);
-        }
-        None => work_hash.consensus_encode(&mut seed),
-    }
-    sha256d::hash(&seed).to_byte_array()
+        entry
+    };
+    positions.iter().map(relative).collect()
 }
 
 #[cfg(test)]
@@ -185,6 +181,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::generate::members::WorkBlock;
     use crate::world::World;
 
     #[test]
@@ -200,11 +197,14 @@ mod tests {
         let mut rotation = Rotation::new(llmq);
         let mut reproduced = 0;
         for cycle in (llmq.dkg_interval..=world.tip()).step_by(llmq.dkg_interval as usize) {
-            let work_height = cycle - 8;
-            let block = world.block(work_height);
-            let hash = world.block_hash(work_height).unwrap();
-            let modifier = modifier(llmq.llmq_type, work_height, hash, &block.coinbase.transaction);
-            let snapshot = rotation.next_cycle(&block.masternodes, &modifier).map(|(snapshot, _)| snapshot);
+            let height = cycle - WorkBlock::DEPTH;
+            let payload = world.coinbases().get(height).unwrap().transaction.coinbase_payload().unwrap();
+            let chain_lock = payload.and_then(|payload| payload.chain_lock);
+            let chain_lock = chain_lock.map(|lock| lock.best_cl_signature).unwrap_or_default();
+            let work_block = WorkBlock { height, hash: world.hash_at(height), chain_lock };
+            let list = world.masternodes().at(height);
+            let snapshot = rotation.next_cycle(&list, &work_block.modifier(llmq.llmq_type));
+            let snapshot = snapshot.map(|cycle| cycle.snapshot);
             if let Some(served) = world.snapshot(cycle) {
                 assert_eq!(snapshot.as_ref(), Some(served), "cycle {cycle}");
                 reproduced += 1;

@@ -3,15 +3,25 @@ use std::num::ParseIntError;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// What kind of chain to generate. As text: `generated:masternodes=N,cycles=N,seed=N`; what is left out has its default.
+use dashcore::ChainParams;
+
+use super::profile::QuorumProfile;
+
+/// What kind of chain to generate. As text: `generated:masternodes=N,cycles=N,seed=N,quorums=small|mainnet,
+/// signatures=valid|none`; what is left out has its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GeneratedSpec {
-    /// Masternodes, about constant over the chain. Default 50, 4 to 5,000.
+    /// Masternodes, about constant over the chain. Default 50, 4 to 5,000; at least 1,000 for mainnet's quorums.
     pub masternodes: u32,
-    /// Quorum cycles of 24 blocks about which `getqrinfo` can be asked with extra share. Default 20, 1 to 1,000.
+    /// Cycles of the rotated quorums about which `getqrinfo` can be asked with extra share. Default 20, 1 to 1,000.
     pub cycles: u32,
     /// Equal seeds give equal chains. Default 1.
     pub seed: u64,
+    /// Which quorums form. `None` (default): mainnet's from 1,000 masternodes on, else the small ones.
+    pub quorums: Option<QuorumProfile>,
+    /// Whether keys are real and commitments and ChainLocks signed with them (default). Without, they are random bytes
+    /// of the right form, made in a fraction of the time.
+    pub signatures: bool,
 }
 
 impl GeneratedSpec {
@@ -24,20 +34,39 @@ impl GeneratedSpec {
     /// [`SpecError::OutOfRange`] for the first that is not.
     pub fn validate(&self) -> Result<(), SpecError> {
         check("masternodes", u64::from(self.masternodes), MASTERNODES)?;
+        if self.quorums == Some(QuorumProfile::Mainnet) {
+            check("masternodes", u64::from(self.masternodes), FOR_MAINNET..=*MASTERNODES.end())?;
+        }
         check("cycles", u64::from(self.cycles), CYCLES)
+    }
+
+    /// Which quorums form: those given, or the default for this many masternodes.
+    pub fn profile(&self) -> QuorumProfile {
+        let for_mainnet = u64::from(self.masternodes) >= FOR_MAINNET;
+        let by_size = if for_mainnet { QuorumProfile::Mainnet } else { QuorumProfile::Small };
+        self.quorums.unwrap_or(by_size)
+    }
+
+    /// Parameters of the network that the chain belongs to.
+    pub(crate) fn params(&self) -> ChainParams {
+        self.profile().params()
     }
 }
 
 impl Default for GeneratedSpec {
     fn default() -> Self {
-        Self { masternodes: 50, cycles: 20, seed: 1 }
+        Self { masternodes: 50, cycles: 20, seed: 1, quorums: None, signatures: true }
     }
 }
 
 impl fmt::Display for GeneratedSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { masternodes, cycles, seed } = self;
-        write!(f, "{}:masternodes={masternodes},cycles={cycles},seed={seed}", Self::SCHEME)
+        let Self { masternodes, cycles, seed, quorums, signatures } = self;
+        write!(f, "{}:masternodes={masternodes},cycles={cycles},seed={seed}", Self::SCHEME)?;
+        if let Some(profile) = quorums {
+            write!(f, ",quorums={profile}")?;
+        }
+        if *signatures { Ok(()) } else { f.write_str(",signatures=none") }
     }
 }
 
@@ -65,11 +94,30 @@ impl FromStr for GeneratedSpec {
                 "masternodes" => spec.masternodes = saturate(number(MASTERNODES, "masternodes")?),
                 "cycles" => spec.cycles = saturate(number(CYCLES, "cycles")?),
                 "seed" => spec.seed = number(0..=u64::MAX, "seed")?,
+                "quorums" => {
+                    spec.quorums = Some(match value {
+                        "small" => QuorumProfile::Small,
+                        "mainnet" => QuorumProfile::Mainnet,
+                        _ => return Err(unknown_value("quorums", value)),
+                    });
+                }
+                "signatures" => {
+                    spec.signatures = match value {
+                        "valid" => true,
+                        "none" => false,
+                        _ => return Err(unknown_value("signatures", value)),
+                    };
+                }
                 _ => return Err(SpecError::Key(key.to_owned())),
             }
         }
+        spec.validate()?;
         Ok(spec)
     }
+}
+
+fn unknown_value(key: &'static str, value: &str) -> SpecError {
+    SpecError::Value { key, value: value.to_owned() }
 }
 
 /// Why a text describes no chain that can be generated.
@@ -80,8 +128,18 @@ pub enum SpecError {
     #[error("{0:?} is no generated chain; use generated:masternodes=N,cycles=N,seed=N")]
     Scheme(String),
     /// A part is not one of the known settings.
-    #[error("unknown setting {0:?}; use masternodes=N, cycles=N or seed=N")]
+    #[error(
+        "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quorums=small|mainnet or signatures=valid|none"
+    )]
     Key(String),
+    /// A value is none of those that the setting can have.
+    #[error("{key}={value:?} is not possible; use quorums=small|mainnet, signatures=valid|none")]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        value: String,
+    },
     /// A value is no number.
     #[error("{key}={value:?} is no number")]
     Number {
@@ -119,7 +177,9 @@ fn saturate(number: u64) -> u32 {
 
 /// A rotated regtest quorum needs four members.
 const MASTERNODES: RangeInclusive<u64> = 4..=5_000;
-/// A thousand cycles are 24,000 blocks.
+/// Leaves a few more enabled than the largest quorums have members, and as many EvoNodes as Platform's need.
+const FOR_MAINNET: u64 = 1_000;
+/// A thousand cycles are 24,000 blocks, or 288,000 with mainnet's quorums.
 const CYCLES: RangeInclusive<u64> = 1..=1_000;
 
 #[cfg(test)]
@@ -128,11 +188,25 @@ mod tests {
 
     #[test]
     fn text_form_round_trips_and_parts_are_optional() {
-        let spec = GeneratedSpec { masternodes: 500, cycles: 120, seed: 7 };
+        let spec = GeneratedSpec { masternodes: 500, cycles: 120, seed: 7, ..GeneratedSpec::default() };
         assert_eq!(spec.to_string(), "generated:masternodes=500,cycles=120,seed=7");
         assert_eq!(spec.to_string().parse(), Ok(spec));
+        let spec = GeneratedSpec {
+            masternodes: 3_200,
+            quorums: Some(QuorumProfile::Mainnet),
+            signatures: false,
+            ..spec
+        };
+        let text = "generated:masternodes=3200,cycles=120,seed=7,quorums=mainnet,signatures=none";
+        assert_eq!((spec.to_string().as_str(), text.parse()), (text, Ok(spec)));
         assert_eq!("generated".parse(), Ok(GeneratedSpec::default()));
         assert_eq!("generated:seed=9".parse(), Ok(GeneratedSpec { seed: 9, ..GeneratedSpec::default() }));
+    }
+
+    #[test]
+    fn mainnet_s_quorums_are_for_worlds_of_its_size() {
+        let profile = |masternodes| GeneratedSpec { masternodes, ..GeneratedSpec::default() }.profile();
+        assert_eq!((profile(999), profile(1_000)), (QuorumProfile::Small, QuorumProfile::Mainnet));
     }
 
     #[test]
@@ -140,6 +214,12 @@ mod tests {
         let parse = |text: &str| text.parse::<GeneratedSpec>().unwrap_err().to_string();
         assert_eq!(parse("generated:masternodes=3"), "masternodes=3 is not within 4 to 5000");
         assert_eq!(parse("generated:cycles=1001"), "cycles=1001 is not within 1 to 1000");
+        assert_eq!(
+            parse("generated:masternodes=999,quorums=mainnet"),
+            "masternodes=999 is not within 1000 to 5000"
+        );
+        assert!(parse("generated:quorums=large").starts_with(r#"quorums="large" is not possible"#));
+        assert!(parse("generated:signatures=some").starts_with(r#"signatures="some" is not possible"#));
         assert_eq!(parse("generated:cycles=many"), r#"cycles="many" is no number"#);
         assert!(parse("generated:nodes=5").starts_with(r#"unknown setting "nodes""#));
         assert!(parse("generated:seed").starts_with(r#"unknown setting "seed""#));

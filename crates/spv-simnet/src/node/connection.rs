@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
@@ -15,6 +15,8 @@ use tokio_util::task::TaskTracker;
 use super::Node;
 use super::outbox::{Action, Outbox, Outgoing};
 use super::service::Request;
+use crate::chain::ActiveChain;
+use crate::stats::PeerStats;
 
 /// What connections tell the node's handler.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) enum Event {
     Closed { id: u64 },
     /// A sender that was full has room again.
     Drained,
+    /// The node has another chain than before.
+    NewTip { before: ActiveChain },
 }
 
 /// A message on its way to the handler.
@@ -62,7 +66,28 @@ impl Sender {
 #[derive(Debug, Default)]
 struct Load {
     queued_bytes: AtomicUsize,
-    in_flight: AtomicUsize,
+    /// Changed under the lock of the node's counters only, which count it too.
+    in_flight: AtomicU32,
+}
+
+impl Load {
+    /// How many are in flight on the connection now.
+    fn started(&self, stats: &mut PeerStats) -> u32 {
+        stats.in_flight += 1;
+        self.in_flight.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn ended(&self, stats: &mut PeerStats) {
+        // Nothing is left of them once the connection has ended.
+        if let Some(left) = self.in_flight.load(Ordering::Relaxed).checked_sub(1) {
+            self.in_flight.store(left, Ordering::Relaxed);
+            stats.in_flight -= 1;
+        }
+    }
+
+    fn ended_all(&self, stats: &mut PeerStats) {
+        stats.in_flight -= u64::from(self.in_flight.swap(0, Ordering::Relaxed));
+    }
 }
 
 /// Unprocessed input above which a node stops reading (Dash Core `DEFAULT_MAXRECEIVEBUFFER`, net.h).
@@ -115,7 +140,11 @@ impl Connection {
             () = stop.cancelled() => {}
         }
         stop.cancel();
-        self.node.stats.lock().open_connections -= 1;
+        {
+            let mut stats = self.node.stats.lock();
+            stats.open_connections -= 1;
+            load.ended_all(&mut stats);
+        }
         self.tell(Event::Closed { id: self.id });
     }
 
@@ -157,9 +186,8 @@ impl Connection {
                     if let Some(arrivals) = &self.node.arrivals {
                         arrivals.lock().push((now(), kind.name()));
                     }
-                    let in_flight = load.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-                    stats.max_in_flight =
-                        stats.max_in_flight.max(u32::try_from(in_flight).unwrap_or(u32::MAX));
+                    let in_flight = load.started(&mut stats);
+                    stats.max_in_flight = stats.max_in_flight.max(in_flight);
                 }
                 None if frame.command == command::PING => stats.pings += 1,
                 None => {}
@@ -239,7 +267,7 @@ impl<S: AsyncWrite> Writer<S> {
     async fn perform(&mut self, outgoing: Outgoing) -> bool {
         if outgoing.completes_request {
             // Before the write: the next request may come as soon as the answer is out.
-            self.load.in_flight.fetch_sub(1, Ordering::Relaxed);
+            self.load.ended(&mut self.node.stats.lock());
         }
         match outgoing.action {
             Action::Nothing => true,

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use super::inboxes::{Inboxes, Next};
 use super::outbox::{Action, Outgoing};
 use super::session::{Reply, Session};
 use super::uplink::Uplink;
+use crate::chain::ActiveChain;
 use crate::faults::FaultPlan;
 
 /// The node's only message handler: one message at a time, whatever connection it comes from.
@@ -31,7 +33,19 @@ struct Lane {
     sender: Sender,
     /// When the last of what has been sent in order is due.
     last_due: Option<Instant>,
+    held: Option<Held>,
 }
+
+/// An answer that is to come after the next one, and what belongs behind it.
+#[derive(Debug)]
+struct Held {
+    replies: Vec<Reply>,
+    /// It goes out then at the latest, or as soon as the handler is free.
+    until: Instant,
+}
+
+/// Longest that an answer waits for the next one. Far below every timeout, so that order is all that goes wrong.
+const MAX_HOLD: Duration = Duration::from_millis(300);
 
 impl Handler {
     pub(super) fn new(node: Arc<Node>) -> Self {
@@ -50,6 +64,7 @@ impl Handler {
                 while let Ok(event) = events.try_recv() {
                     self.take_in(event);
                 }
+                self.release_overdue(now());
                 match self.next(now()) {
                     Next::Handle(id, message) => self.handle(id, message).await,
                     Next::WaitUntil(time) => tokio::select! {
@@ -75,7 +90,7 @@ impl Handler {
         match event {
             Event::Opened { id, address, sender } => {
                 self.inboxes.open(id);
-                self.lanes.insert(id, Lane { session: Session::new(address), sender, last_due: None });
+                self.lanes.insert(id, Lane::new(address, sender));
             }
             Event::Received { id, due, message } => self.inboxes.push(id, due, message),
             Event::Closed { id } => {
@@ -84,6 +99,16 @@ impl Handler {
             }
             // Which connection it is shows when the next message is chosen.
             Event::Drained => {}
+            Event::NewTip { before } => self.announce(&before),
+        }
+    }
+
+    fn announce(&mut self, before: &ActiveChain) {
+        let now = now();
+        for lane in self.lanes.values_mut() {
+            if let Some(reply) = lane.session.announce(before, &self.node) {
+                lane.dispatch(reply, &mut self.uplink, self.node.one_way(), now);
+            }
         }
     }
 
@@ -91,7 +116,21 @@ impl Handler {
         if let Some(time) = self.uplink.accepts_at().filter(|&time| time > now) {
             return Next::WaitUntil(time);
         }
-        self.inboxes.next(now, |id| self.lanes.get(&id).is_none_or(|lane| lane.sender.is_full()))
+        let next = self.inboxes.next(now, |id| self.lanes.get(&id).is_none_or(|lane| lane.sender.is_full()));
+        let overdue = self.lanes.values().filter_map(|lane| Some(lane.held.as_ref()?.until)).min();
+        match (next, overdue) {
+            (Next::WaitUntil(time), Some(overdue)) => Next::WaitUntil(time.min(overdue)),
+            (Next::Idle, Some(overdue)) => Next::WaitUntil(overdue),
+            (next, _) => next,
+        }
+    }
+
+    fn release_overdue(&mut self, now: Instant) {
+        for lane in self.lanes.values_mut() {
+            if let Some(held) = lane.held.take_if(|held| held.until <= now) {
+                lane.release(held, &mut self.uplink, self.node.one_way(), now);
+            }
+        }
     }
 
     async fn handle(&mut self, id: u64, message: Message) {
@@ -102,26 +141,52 @@ impl Handler {
         let replies = lane.session.receive(&message.frame, &self.node, &mut self.faults);
         let now = now();
         for reply in replies {
-            lane.dispatch(reply, &mut self.uplink, self.node.one_way(), now);
+            lane.reply(reply, &mut self.uplink, self.node.one_way(), now);
         }
     }
 }
 
 impl Lane {
+    fn new(address: SocketAddr, sender: Sender) -> Self {
+        Self { session: Session::new(address), sender, last_due: None, held: None }
+    }
+
+    /// Dispatches a reply, or keeps it behind an answer that is held back.
+    fn reply(&mut self, reply: Reply, uplink: &mut Uplink, one_way: Duration, now: Instant) {
+        let ends_hold = reply.ends_request() || reply == Reply::Close;
+        match &mut self.held {
+            None if matches!(reply, Reply::HeldAnswer { .. }) => {
+                self.held = Some(Held { replies: vec![reply], until: now + MAX_HOLD });
+            }
+            Some(held) if !ends_hold => held.replies.push(reply),
+            _ => {
+                self.dispatch(reply, uplink, one_way, now);
+                if let Some(held) = self.held.take() {
+                    self.release(held, uplink, one_way, now);
+                }
+            }
+        }
+    }
+
+    fn release(&mut self, held: Held, uplink: &mut Uplink, one_way: Duration, now: Instant) {
+        for reply in held.replies {
+            self.dispatch(reply, uplink, one_way, now);
+        }
+    }
+
     /// Puts a reply on its way: first over the node's line, then half a round trip, and never before what was sent
     /// earlier on the connection.
     fn dispatch(&mut self, reply: Reply, uplink: &mut Uplink, one_way: Duration, now: Instant) {
-        let completes_request =
-            matches!(reply, Reply::Answer { .. } | Reply::LateAnswer { .. } | Reply::NoAnswer);
+        let completes_request = reply.ends_request();
         let (action, delay) = match reply {
             Reply::Send(frame) => (Action::Send(frame), Duration::ZERO),
             Reply::Answer { frame, delay } => (Action::Send(frame), delay),
+            Reply::HeldAnswer { frame } => (Action::Send(frame), Duration::ZERO),
             Reply::NoAnswer => (Action::Nothing, Duration::ZERO),
             Reply::Close => (Action::Close, Duration::ZERO),
-            Reply::LateAnswer { frame, by } => {
+            Reply::StrayAnswer { frame, by } => {
                 let due = uplink.send(frame.len(), now) + one_way + by;
-                self.sender.send(Outgoing { due, completes_request: false, action: Action::Send(frame) });
-                (Action::Nothing, Duration::ZERO)
+                return self.sender.send(Outgoing { due, completes_request, action: Action::Send(frame) });
             }
         };
         let left = match &action {

@@ -5,13 +5,14 @@ use bytes::Bytes;
 use dashcore::consensus::{Decodable, Reader, serialize};
 use dashcore::network::framing::{Command, Frame, HEADER_SIZE, encode_frame};
 use dashcore::network::message::{NetworkMessage, command};
+use dashcore::network::message_blockdata::{HeadersMessage, Inventory};
 use dashcore::network::message_network::{
     Address, MIN_PROTOCOL_VERSION, TimedAddress, VersionMessage, service_flags,
 };
 
 use super::Node;
 use super::service::{Answer, BadRequest, Request, RequestKind};
-use crate::chain::QRInfoConstruction;
+use crate::chain::{ActiveChain, QRInfoConstruction};
 use crate::faults::{Fault, FaultPlan};
 
 /// A node's view of one connection: how far the handshake is, what the other side has done wrong.
@@ -23,6 +24,8 @@ pub(super) struct Session {
     handshake_done: bool,
     misbehaviour: u32,
     addresses_sent: bool,
+    /// Whether the other side asked for new blocks to be announced by their headers.
+    prefers_headers: bool,
     /// Pings that will not be answered.
     stalled_pings: u32,
     closed: bool,
@@ -35,12 +38,22 @@ pub(super) enum Reply {
     Send(Bytes),
     /// Sends the answer to a data request, with all that follows so much later.
     Answer { frame: Bytes, delay: Duration },
-    /// Sends the answer to a data request so much later, and does not let others wait for it.
-    LateAnswer { frame: Bytes, by: Duration },
+    /// Sends the answer to a data request, with all that follows, when the next answer has been sent or none has come for a while.
+    HeldAnswer { frame: Bytes },
+    /// Sends an answer so much later, and does not let others wait for it; whether the request is still in flight is
+    /// another reply's matter.
+    StrayAnswer { frame: Bytes, by: Duration },
     /// Leaves a data request without an answer.
     NoAnswer,
     /// Closes the connection.
     Close,
+}
+
+impl Reply {
+    /// Whether a data request is no longer in flight from then on.
+    pub(super) fn ends_request(&self) -> bool {
+        matches!(self, Self::Answer { .. } | Self::HeldAnswer { .. } | Self::NoAnswer)
+    }
 }
 
 impl Session {
@@ -51,6 +64,7 @@ impl Session {
             handshake_done: false,
             misbehaviour: 0,
             addresses_sent: false,
+            prefers_headers: false,
             stalled_pings: 0,
             closed: false,
         }
@@ -73,6 +87,24 @@ impl Session {
         replies
     }
 
+    /// Tells of a new tip: by headers where that was asked for and they follow a block that the other side has heard of,
+    /// else by the tip's hash (Dash Core `SendMessages`, net_processing.cpp).
+    pub(super) fn announce(&self, before: &ActiveChain, node: &Node) -> Option<Reply> {
+        if !self.handshake_done || self.closed || node.config.faults.silent {
+            return None;
+        }
+        let chain = node.chain();
+        let new = chain.headers_beyond(before);
+        let message = match new.len() {
+            0 => return None,
+            1..=MAX_BLOCKS_TO_ANNOUNCE if self.prefers_headers => {
+                NetworkMessage::Headers(HeadersMessage(new.to_vec()))
+            }
+            _ => NetworkMessage::Inv(vec![Inventory::Block(chain.tip_hash())]),
+        };
+        Some(send(node, &message))
+    }
+
     /// Everything that is no data request.
     fn converse(&mut self, frame: &Frame, node: &Node, faults: &mut FaultPlan) -> Vec<Reply> {
         match (frame.command, self.common_version) {
@@ -92,6 +124,10 @@ impl Session {
             (SENDADDRV2, Some(_)) if self.handshake_done => vec![Reply::Close],
             _ if !self.handshake_done || faults.is_silent() => Vec::new(),
             (command::PING, _) => self.answer_ping(frame, node),
+            (command::SENDHEADERS, _) => {
+                self.prefers_headers = true;
+                Vec::new()
+            }
             (command::GETADDR, _) if !self.addresses_sent => {
                 self.addresses_sent = true;
                 vec![send(node, &NetworkMessage::Addr(neighbours(node)))]
@@ -131,7 +167,7 @@ impl Session {
             sender: Address { services: SERVICES, address: unknown },
             nonce,
             user_agent: concat!("/spv-simnet:", env!("CARGO_PKG_VERSION"), "/").to_owned(),
-            start_height: i32::try_from(node.chain.tip()).unwrap_or(i32::MAX),
+            start_height: i32::try_from(node.chain().tip()).unwrap_or(i32::MAX),
             relay: true,
             mn_auth_challenge: [0; 32],
             masternode_connection: false,
@@ -168,7 +204,7 @@ impl Session {
                 self.stalled_pings += 1;
                 return vec![Reply::NoAnswer];
             }
-            Some(Fault::Wrong) => match request.another(&node.chain, faults) {
+            Some(Fault::Wrong) => match request.another(&node.chain(), faults) {
                 Some(other) => request = other,
                 None => return vec![Reply::NoAnswer],
             },
@@ -176,7 +212,7 @@ impl Session {
         }
         let construction =
             QRInfoConstruction::for_version(self.common_version.unwrap_or(MIN_PROTOCOL_VERSION));
-        let answer = match request.answer(&node.chain, construction) {
+        let answer = match request.answer(&node.chain(), construction) {
             Ok(Some(answer)) => answer,
             Ok(None) => return vec![Reply::NoAnswer],
             Err(refusal) => {
@@ -185,7 +221,7 @@ impl Session {
             }
         };
         kind.count(&mut node.stats.lock().answered);
-        vec![deliver(node, answer, fault, faults)]
+        deliver(node, answer, fault, faults)
     }
 
     fn refuse(&mut self, kind: RequestKind, node: &Node) -> Vec<Reply> {
@@ -208,6 +244,9 @@ impl Session {
     }
 }
 
+/// More new blocks than these are announced by the tip's hash alone (Dash Core `MAX_BLOCKS_TO_ANNOUNCE`,
+/// net_processing.cpp).
+const MAX_BLOCKS_TO_ANNOUNCE: usize = 8;
 const SENDADDRV2: Command = Command::new("sendaddrv2");
 const MNAUTH: Command = Command::new("mnauth");
 const SERVICES: u64 = service_flags::NETWORK | service_flags::NETWORK_LIMITED;
@@ -215,7 +254,7 @@ const SERVICES: u64 = service_flags::NETWORK | service_flags::NETWORK_LIMITED;
 const DISCONNECT_SCORE: u32 = 100;
 
 /// Frames an answer and does to it what the fault says.
-fn deliver(node: &Node, answer: Answer, fault: Option<Fault>, random: &mut FaultPlan) -> Reply {
+fn deliver(node: &Node, answer: Answer, fault: Option<Fault>, random: &mut FaultPlan) -> Vec<Reply> {
     let Answer { command, mut payload } = answer;
     if fault == Some(Fault::Corrupt) && !payload.is_empty() {
         let position = random.below(payload.len());
@@ -228,10 +267,14 @@ fn deliver(node: &Node, answer: Answer, fault: Option<Fault>, random: &mut Fault
         frame[HEADER_SIZE - 1] ^= 1;
     }
     let frame = Bytes::from(frame);
+    let in_time = |frame| Reply::Answer { frame, delay: Duration::ZERO };
     match fault {
-        Some(Fault::Delay(delay)) => Reply::Answer { frame, delay },
-        Some(Fault::Late(by)) => Reply::LateAnswer { frame, by },
-        _ => Reply::Answer { frame, delay: Duration::ZERO },
+        Some(Fault::Delay(delay)) => vec![Reply::Answer { frame, delay }],
+        Some(Fault::Late(by)) => vec![Reply::StrayAnswer { frame, by }, Reply::NoAnswer],
+        Some(Fault::Duplicate(Duration::ZERO)) => vec![in_time(frame.clone()), Reply::Send(frame)],
+        Some(Fault::Duplicate(by)) => vec![in_time(frame.clone()), Reply::StrayAnswer { frame, by }],
+        Some(Fault::Reorder) => vec![Reply::HeldAnswer { frame }],
+        _ => vec![in_time(frame)],
     }
 }
 
@@ -246,7 +289,8 @@ const MAX_ADDRESSES: usize = 1_000;
 
 /// The only time that a simulated node knows.
 fn tip_time(node: &Node) -> u32 {
-    node.chain.world().header(node.chain.tip()).map_or(0, |header| header.time)
+    let chain = node.chain();
+    chain.world().header(chain.tip()).map_or(0, |header| header.time)
 }
 
 fn send(node: &Node, message: &NetworkMessage) -> Reply {

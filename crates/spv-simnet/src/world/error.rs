@@ -60,6 +60,30 @@ pub enum WorldError {
     },
 }
 
+/// Why a generated world could not be kept on disk.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CacheError {
+    /// The world's file could not be read.
+    #[error("cannot read the cached world {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The world's file could not be written.
+    #[error("cannot write the cached world {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
 /// How a record contradicts the rest of its world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,21 +1,18 @@
-use std::sync::Arc;
-
 use dashcore::blockdata::transaction::{OutPoint, TxIn, TxOut};
 use dashcore::{Transaction, Txid};
 
-use super::{BlockState, CoinbaseProof};
+use super::CoinbaseProof;
 
-/// The block that all Dash networks begin with, apart from time and difficulty: one plain coinbase, no masternodes.
-pub(crate) fn genesis_block() -> BlockState {
+/// The only transaction of the block that all Dash networks begin with, apart from time and difficulty.
+pub(crate) fn genesis_coinbase() -> CoinbaseProof {
     let transaction = coinbase();
     let txid = transaction.txid();
-    let coinbase = CoinbaseProof {
+    CoinbaseProof {
         transaction,
         total_transactions: 1,
         merkle_hashes: vec![txid.into()],
         merkle_flags: vec![1],
-    };
-    BlockState { masternodes: Arc::default(), quorums: Arc::default(), coinbase }
+    }
 }
 
 fn coinbase() -> Transaction {

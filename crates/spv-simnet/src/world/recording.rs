@@ -1,17 +1,16 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use dashcore::consensus::deserialize;
+use dashcore::consensus::{Encodable, deserialize};
 use dashcore::network::message_qrinfo::{QRInfo, QuorumSnapshot};
 use dashcore::network::message_sml::MnListDiff;
-use dashcore::sml::masternode_list_entry::MasternodeListEntry;
-use dashcore::{BlockHash, ChainParams, Header, ProTxHash};
+use dashcore::{BlockHash, ChainParams, Header};
 
 use super::manifest::Manifest;
 use super::{
-    BlockState, CoinbaseProof, Inconsistency, MasternodeList, QuorumSet, World, WorldError, genesis_block,
+    CoinbaseProof, Coinbases, History, Inconsistency, MasternodeHistory, QuorumHistory, World, WorldError,
+    genesis_coinbase,
 };
 
 pub(super) fn load(dir: &Path) -> Result<World, WorldError> {
@@ -23,9 +22,17 @@ pub(super) fn load(dir: &Path) -> Result<World, WorldError> {
     }
     let params = parsed.params();
     let (headers, hashes) = load_headers(&File::read(dir, "headers.bin")?, &parsed, &params)?;
-    let blocks = load_blocks(&File::read(dir, "mnlistdiff-from-genesis.bin")?, &hashes, &params)?;
-    let mut world = World::new(params, headers, hashes, blocks, BTreeMap::new());
-    world.snapshots = load_snapshots(&File::read(dir, "qrinfo-from-genesis.bin")?, &world)?;
+    let mut history = History {
+        params,
+        headers,
+        hashes,
+        masternodes: MasternodeHistory::default(),
+        quorums: QuorumHistory::default(),
+        snapshots: BTreeMap::new(),
+    };
+    let coinbases = load_blocks(&File::read(dir, "mnlistdiff-from-genesis.bin")?, &mut history)?;
+    let mut world = World::new(history, coinbases);
+    world.history.snapshots = load_snapshots(&File::read(dir, "qrinfo-from-genesis.bin")?, &world)?;
     Ok(world)
 }
 
@@ -63,68 +70,41 @@ fn load_headers(
     Ok((headers, hashes))
 }
 
-/// The state of each block, from its diff from genesis.
-fn load_blocks(
-    file: &File,
-    hashes: &[BlockHash],
-    params: &ChainParams,
-) -> Result<Vec<BlockState>, WorldError> {
-    let mut blocks = vec![genesis_block()];
+/// What each block changed, from its diff from genesis; returns the coinbases.
+fn load_blocks(file: &File, history: &mut History) -> Result<Coinbases, WorldError> {
+    let mut bytes = Vec::new();
+    genesis_coinbase().consensus_encode(&mut bytes);
+    let mut ends = vec![bytes.len() as u64];
     let mut records = file.records();
-    for (expected, hash) in (0..).zip(hashes).skip(1) {
+    for (expected, hash) in (0..).zip(&history.hashes).skip(1) {
         let record = records.next().ok_or_else(|| file.truncated(file.data.len()))??;
         let height = record.height;
         if height != expected {
             return Err(file.inconsistent(record.offset, Inconsistency::Height { expected, found: height }));
         }
         let diff: MnListDiff = record.decode(file)?;
-        let named = if height < params.activation.dip3 { BlockHash::all_zeros() } else { *hash };
-        if diff.block_hash != named || diff.base_block_hash != params.genesis_hash {
+        let named = if height < history.params.activation.dip3 { BlockHash::all_zeros() } else { *hash };
+        if diff.block_hash != named || diff.base_block_hash != history.params.genesis_hash {
             return Err(file.inconsistent(record.offset, Inconsistency::OtherBlock { height }));
         }
-        let state = state_after(diff, &blocks[blocks.len() - 1]);
-        blocks.push(state);
+        let coinbase = CoinbaseProof {
+            transaction: diff.coinbase_tx,
+            total_transactions: diff.total_transactions,
+            merkle_hashes: diff.merkle_hashes,
+            merkle_flags: diff.merkle_flags,
+        };
+        coinbase.consensus_encode(&mut bytes);
+        ends.push(bytes.len() as u64);
+        history.masternodes.follow(height, diff.new_masternodes);
+        history.quorums.follow(height, diff.new_quorums);
     }
     match records.next() {
-        None => Ok(blocks),
+        None => Ok(Coinbases::in_memory(bytes, ends)),
         Some(extra) => {
             let record = extra?;
             Err(file.inconsistent(record.offset, Inconsistency::NoSuchHeight { height: record.height }))
         }
     }
-}
-
-fn coinbase_proof(diff: &MnListDiff) -> CoinbaseProof {
-    CoinbaseProof {
-        transaction: diff.coinbase_tx.clone(),
-        total_transactions: diff.total_transactions,
-        merkle_hashes: diff.merkle_hashes.clone(),
-        merkle_flags: diff.merkle_flags.clone(),
-    }
-}
-
-/// Shares with the previous block what did not change.
-fn state_after(diff: MnListDiff, previous: &BlockState) -> BlockState {
-    let coinbase = coinbase_proof(&diff);
-    let known: HashMap<ProTxHash, &Arc<MasternodeListEntry>> =
-        previous.masternodes.entries().iter().map(|entry| (entry.pro_reg_tx_hash, entry)).collect();
-    let share = |entry: MasternodeListEntry| match known.get(&entry.pro_reg_tx_hash) {
-        Some(old) if ***old == entry => Arc::clone(old),
-        _ => Arc::new(entry),
-    };
-    let entries: Vec<_> = diff.new_masternodes.into_iter().map(share).collect();
-    let masternodes = if entries == previous.masternodes.entries() {
-        Arc::clone(&previous.masternodes)
-    } else {
-        Arc::new(MasternodeList::from_emitted(entries))
-    };
-    let commitments: Vec<_> = diff.new_quorums.into_iter().map(Arc::new).collect();
-    let quorums = if commitments == previous.quorums.commitments() {
-        Arc::clone(&previous.quorums)
-    } else {
-        Arc::new(QuorumSet::new(commitments))
-    };
-    BlockState { masternodes, quorums, coinbase }
 }
 
 fn load_snapshots(file: &File, world: &World) -> Result<BTreeMap<u32, QuorumSnapshot>, WorldError> {

@@ -154,6 +154,54 @@ async fn a_delayed_answer_holds_back_what_follows_and_a_late_one_does_not() {
 }
 
 #[tokio::test]
+async fn a_duplicated_answer_comes_twice_and_counts_once() {
+    let network = start_faulty("duplicate=first:1").await;
+    let mut client = Client::ready(network.addresses()[0]).await;
+    client.send_all(&[diff(0, 50), NetworkMessage::Ping(1)]).await;
+    assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
+    assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
+    client.expect_pong(1).await;
+    assert_eq!((network.stats()[0].answered.total(), network.stats()[0].in_flight), (1, 0));
+
+    let network = start_faulty("duplicate=first:1:50ms").await;
+    let mut client = Client::ready(network.addresses()[0]).await;
+    client.send_all(&[diff(0, 50), NetworkMessage::Ping(1), diff(0, 51)]).await;
+    assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
+    client.expect_pong(1).await;
+    assert_eq!(client.receive_message().await, honest(&diff(0, 51)));
+    assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
+}
+
+#[tokio::test]
+async fn a_reordered_answer_comes_with_its_pong_behind_the_next_answer() {
+    let network = start_faulty("reorder=first:1").await;
+    let mut client = Client::ready(network.addresses()[0]).await;
+    client.send_all(&[diff(0, 50), NetworkMessage::Ping(1), diff(0, 51), NetworkMessage::Ping(2)]).await;
+    assert_eq!(client.receive_message().await, honest(&diff(0, 51)));
+    assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
+    client.expect_pong(1).await;
+    client.expect_pong(2).await;
+    assert_eq!((network.stats()[0].max_in_flight, network.stats()[0].in_flight), (2, 0));
+}
+
+#[tokio::test]
+async fn a_reordered_answer_is_not_held_for_ever() {
+    let network = start_faulty("reorder=1").await;
+    let mut client = Client::ready(network.addresses()[0]).await;
+    client.send_all(&[diff(0, 50), NetworkMessage::Ping(1)]).await;
+    assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
+    client.expect_pong(1).await;
+    // A request that is not answered frees it too.
+    let network = start_faulty("reorder=first:1,disconnect=every:2").await;
+    let mut client = Client::ready(network.addresses()[0]).await;
+    client.send_all(&[diff(0, 50), NetworkMessage::Ping(1), diff(0, 51)]).await;
+    assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
+    client.expect_pong(1).await;
+    client.expect_end().await;
+    assert_eq!(network.stats()[0].in_flight, 0);
+}
+
+#[tokio::test]
 async fn equal_seeds_go_wrong_in_the_same_places() {
     let mut runs = Vec::new();
     for _ in 0..2 {

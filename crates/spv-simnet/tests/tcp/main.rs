@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod announcements;
 mod client;
 mod faults;
 mod protocol;
@@ -14,8 +15,14 @@ use dashcore::network::message_qrinfo::GetQRInfo;
 use dashcore::network::message_sml::GetMnListDiff;
 use spv_simnet::{GeneratedSpec, Network, NetworkConfig, PeerConfig, World};
 
-static WORLD: LazyLock<Arc<World>> =
-    LazyLock::new(|| Arc::new(World::generate(&GeneratedSpec { masternodes: 12, cycles: 6, seed: 3 })));
+static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| {
+    Arc::new(World::generate(&GeneratedSpec {
+        masternodes: 12,
+        cycles: 6,
+        seed: 3,
+        ..GeneratedSpec::default()
+    }))
+});
 
 /// A network of one peer.
 async fn start(peer: PeerConfig) -> Network {

@@ -29,11 +29,14 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   qrsync sync
   qrsync sync --network test --data-dir /var/lib/qrsync --json
+  qrsync sync --follow --metrics-listen 127.0.0.1:9499
   qrsync sync --network regtest --llmq-params 100=4:4 --activation dip3=2,v20=300 --peer 127.0.0.1:19899 --from 1")]
     Sync(SyncArgs),
     /// Serve a simulated network
     #[command(after_help = "Examples:
   qrsync simnet --world generated:masternodes=200,cycles=40,seed=1 --peers 5 --listen 127.0.0.1:19899
+  qrsync simnet --world generated --peers 5 --start-height 400 --block-interval 5
+  qrsync simnet --world generated:masternodes=3200,cycles=200,seed=7 --peers 8
   qrsync simnet --world DIR --peers 3 --faults '0:silent;1:refuse-all;2:corrupt=every:3'")]
     Simnet(SimnetArgs),
     /// Decode a recorded message and check what can be checked
@@ -42,10 +45,18 @@ pub(crate) enum Command {
     Status(DataArgs),
     /// The masternode list at a height
     Masternodes(QueryArgs),
+    /// One masternode
+    Masternode(MasternodeArgs),
     /// The active quorums at a height
     Quorums(QueryArgs),
-    /// One quorum
+    /// One active quorum with its members
     Quorum(QuorumArgs),
+    /// Which verified quorum signs a ChainLock, an InstantSend lock or a Platform proof
+    #[command(after_help = "Examples:
+  qrsync signer chainlock --height 2240504
+  qrsync signer instantsend --request-id ID --cycle-hash HASH
+  qrsync signer platform --quorum-hash HASH --height 2240504")]
+    Signer(SignerArgs),
     /// The configuration
     Config(ConfigArgs),
     /// Shell completions
@@ -88,6 +99,9 @@ pub(crate) struct NetworkArgs {
     /// Quorum parameters of a regtest or devnet, for example 100=4:4,106=4:4 (type=size:threshold)
     #[arg(long, value_name = "LIST", env = "QRSYNC_LLMQ_PARAMS")]
     llmq_params: Option<String>,
+    /// Quorum types with another role on a regtest or devnet, for example chain-locks=2,instant-send=5,platform=4
+    #[arg(long, value_name = "LIST", env = "QRSYNC_LLMQ_ROLES")]
+    llmq_roles: Option<String>,
     /// Activation heights of a regtest or devnet, for example dip3=2,v20=300,mn_rr=300
     #[arg(long, value_name = "LIST", env = "QRSYNC_ACTIVATION")]
     activation: Option<String>,
@@ -110,6 +124,7 @@ impl NetworkArgs {
         }
         set(&mut config.network, self.network.as_ref());
         set(&mut config.llmq_params, self.llmq_params.as_ref());
+        set(&mut config.llmq_roles, self.llmq_roles.as_ref());
         set(&mut config.activation, self.activation.as_ref());
         if self.data_dir.is_some() {
             config.data_dir.clone_from(&self.data_dir);
@@ -128,13 +143,16 @@ pub(crate) struct SyncArgs {
     /// Sync every cycle's list from this height on [default: what is needed at the tip]
     #[arg(long, value_name = "HEIGHT")]
     from: Option<u32>,
+    /// Stay at the tip, block by block, until interrupted
+    #[arg(long)]
+    pub(crate) follow: bool,
     /// Serve Prometheus metrics here
     #[arg(long, value_name = "ADDR", env = "QRSYNC_METRICS_LISTEN")]
     metrics_listen: Option<SocketAddr>,
-    /// Print one JSON object at the end
+    /// Print one JSON object at the end; with --follow, one for each tip, on a line of its own
     #[arg(long)]
     pub(crate) json: bool,
-    /// Do not check the signatures of quorums: those of a generated simnet never signed anything
+    /// Do not check the signatures of quorums: those of a simnet with signatures=none never signed anything
     #[arg(long)]
     skip_quorum_signatures: bool,
 }
@@ -154,9 +172,15 @@ impl SyncArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SimnetArgs {
-    /// A recorded chain's directory, or generated:masternodes=N,cycles=N,seed=N
+    /// A recorded chain's directory, or
+    /// generated:masternodes=N,cycles=N,seed=N[,quorums=small|mainnet][,signatures=valid|none]; mainnet's quorums are
+    /// the default from 1,000 masternodes on
     #[arg(long, value_name = "DIR|SPEC")]
     pub(crate) world: String,
+    /// Where a generated world with mainnet's quorums is kept, as making it takes a while [default: $SPV_SIMNET_CACHE, or
+    /// spv-simnet below the user's cache directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) world_cache: Option<PathBuf>,
     /// Nodes to simulate
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) peers: u16,
@@ -175,6 +199,12 @@ pub(crate) struct SimnetArgs {
     /// Faults of all nodes, or of single ones as INDEX:FAULTS separated by semicolons
     #[arg(long, value_name = "SPEC", default_value = "")]
     pub(crate) faults: String,
+    /// Height of the tip at the beginning; more blocks come with --block-interval [default: the whole chain]
+    #[arg(long, value_name = "HEIGHT")]
+    pub(crate) start_height: Option<u32>,
+    /// Seconds after which the nodes get another block, until the chain is at its end
+    #[arg(long, value_name = "SECONDS", requires = "start_height", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) block_interval: Option<u32>,
     /// Refuse getqrinfo for blocks below this height
     #[arg(long, value_name = "HEIGHT")]
     pub(crate) refuse_qrinfo_below: Option<u32>,
@@ -221,6 +251,75 @@ pub(crate) struct QueryArgs {
     /// Height of a stored list [default: the newest]
     #[arg(long)]
     pub(crate) height: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MasternodeArgs {
+    /// Hash of the transaction that registered it
+    pub(crate) pro_tx_hash: dashcore::ProTxHash,
+    #[command(flatten)]
+    pub(crate) query: QueryArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignerArgs {
+    #[command(subcommand)]
+    pub(crate) command: SignerCommand,
+}
+
+/// Request ids are 256-bit numbers in hexadecimal, as Dash Core's RPC prints them, which is how a transaction id is read.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SignerCommand {
+    /// The quorum that locks the block at a height
+    Chainlock {
+        /// Height of the block
+        #[arg(long)]
+        height: u32,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// The quorum that locks a transaction's inputs
+    Instantsend {
+        /// Id of the request
+        #[arg(long, value_name = "ID")]
+        request_id: dashcore::Txid,
+        #[command(flatten)]
+        at: InstantSendAt,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// The quorum that signs for Platform
+    Platform {
+        /// The proof's core chain locked height, or with --request-id the height at which it was asked for
+        #[arg(long)]
+        height: u32,
+        #[command(flatten)]
+        which: PlatformQuorum,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct InstantSendAt {
+    /// Height of the tip when it was asked for
+    #[arg(long)]
+    pub(crate) height: Option<u32>,
+    /// The lock's cycle hash; gives both quorums that nodes accept it from
+    #[arg(long, value_name = "HASH")]
+    pub(crate) cycle_hash: Option<dashcore::BlockHash>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct PlatformQuorum {
+    /// The quorum that the proof names
+    #[arg(long, value_name = "HASH")]
+    pub(crate) quorum_hash: Option<dashcore::QuorumHash>,
+    /// Id of the request
+    #[arg(long, value_name = "ID")]
+    pub(crate) request_id: Option<dashcore::Txid>,
 }
 
 #[derive(Debug, Args)]

@@ -36,8 +36,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
     }
 
     let contest = Contest { world: &world, args: &args, faults: &faults, cancel: &cancel };
-    // Quorums of generated worlds never signed anything.
-    let settings = Settings { verify_quorums: false, ..Settings::default() };
+    let settings = Settings::default();
     let (summary, stats) = contest.run(settings.clone()).await?;
     let mut one_at_a_time = Settings { window: 1, ..settings };
     one_at_a_time.executor.max_in_flight = NonZeroUsize::MIN;

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use spv_integration::ConfigError;
+use spv_integration::client::LookupError;
 use spv_integration::store::StoreError;
 use spv_integration::sync::{EndState, Summary, SyncError};
 use spv_simnet::{FaultsError, NetworkError, SpecError};
@@ -26,6 +27,11 @@ impl Exit {
                 SyncError::Interrupted => Self::Interrupted,
                 _ => Self::Failed,
             };
+        }
+        match error.downcast_ref() {
+            Some(LookupError::QuorumUnverified { .. }) => return Self::NotVerified,
+            Some(LookupError::UnknownType(_)) => return Self::Usage,
+            _ => {}
         }
         if error.is::<ConfigError>()
             || error.is::<SpecError>()

@@ -5,10 +5,14 @@ mod config;
 mod decode;
 mod demo;
 mod exit;
+mod masternodes;
+mod network_flags;
 mod output;
 mod progress;
 mod query;
+mod quorums;
 mod signals;
+mod signer;
 mod simnet;
 mod sync;
 mod telemetry;
@@ -40,10 +44,12 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Sync(args) => in_runtime(sync::run(args)),
         Command::Simnet(args) => in_runtime(simnet::run(args)),
         Command::Decode(args) => decode::run(&args),
-        Command::Status(args) => query::status(&args),
-        Command::Masternodes(args) => query::masternodes(&args),
-        Command::Quorums(args) => query::quorums(&args),
-        Command::Quorum(args) => query::quorum(&args),
+        Command::Status(args) => in_runtime(query::status(args)),
+        Command::Masternodes(args) => in_runtime(masternodes::masternodes(args)),
+        Command::Masternode(args) => in_runtime(masternodes::masternode(args)),
+        Command::Quorums(args) => in_runtime(quorums::quorums(args)),
+        Command::Quorum(args) => in_runtime(quorums::quorum(args)),
+        Command::Signer(args) => in_runtime(signer::run(args)),
         Command::Config(args) => config::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,4 +1,4 @@
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use spv_integration::sync::{Phase, Progress};
 
 /// Draws the progress of a sync on stderr until it is done; draws nothing when stderr is no terminal.
@@ -16,6 +16,8 @@ pub(crate) async fn draw(progress: &Progress) {
         headers.set_position(u64::from(state.header_height));
         lists.set_length(state.planned_lists);
         lists.set_position(state.proven_lists);
+        let left = state.lists_eta.filter(|left| state.phase == Phase::Lists && !left.is_zero());
+        lists.set_message(left.map(|left| format!("about {} left", HumanDuration(left))).unwrap_or_default());
         quorums.set_length(state.planned_quorums);
         quorums.set_position(state.judged_quorums);
         if state.phase == Phase::Done || watch.changed().await.is_err() {

@@ -4,41 +4,55 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
-use spv_simnet::{Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, World};
+use spv_simnet::{
+    ActiveChain, Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, QuorumProfile, World,
+};
 
 use crate::args::SimnetArgs;
 use crate::exit::{Exit, Usage};
+use crate::network_flags::network_flags;
 use crate::{output, signals};
 
 /// Prefix of a world that is generated instead of read.
 const GENERATED: &str = "generated:";
 
 pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
-    let world = load(&args.world)?;
+    let world = load(&args)?;
     let world = match args.refuse_qrinfo_below {
         Some(height) => world.with_qrinfo_refused_below(height),
         None => world,
     };
     let world = Arc::new(world);
+    let start = ActiveChain::new(world.clone(), args.start_height.unwrap_or_else(|| world.tip()));
     let config = NetworkConfig { peers: peers(&args)?, listen: args.listen };
     let cancel = signals::cancelled_by_signals()?;
     let network = Network::start(world.clone(), config).await?;
 
     let addresses = network.addresses();
-    let tip = json!({ "height": world.tip(), "hash": world.block_hash(world.tip()) });
+    let tip = json!({ "height": start.tip(), "hash": start.tip_hash() });
+    let flags = network_flags(world.params());
     if args.json {
-        output::json(&json!({ "peers": addresses, "tip": tip }))?;
+        output::json(&json!({ "peers": addresses, "tip": tip, "sync_flags": flags }))?;
     } else {
         output::text(&format!(
             "serving height {} on {} nodes; stop with Ctrl-C",
-            world.tip(),
+            start.tip(),
             addresses.len()
         ))?;
-        for address in addresses {
+        for address in &addresses {
             output::text(&format!("  {address}"))?;
         }
+        let peers: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        output::text(&format!(
+            "sync from them with\n  qrsync sync {} --from 1 --peer {}",
+            flags.join(" "),
+            peers.join(",")
+        ))?;
     }
-    cancel.cancelled().await;
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        () = grow(&network, start, args.block_interval) => unreachable!("it never ends"),
+    }
     let stats = network.shutdown().await;
     if args.json {
         output::json(&json!({ "stats": stats }))?;
@@ -57,10 +71,28 @@ pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn load(world: &str) -> anyhow::Result<World> {
+/// Gives the nodes one block after the other, up to the end of the chain.
+async fn grow(network: &Network, mut chain: ActiveChain, interval: Option<u32>) {
+    if let Some(seconds) = interval {
+        let world = chain.world().clone();
+        while chain.tip() < world.tip() {
+            tokio::time::sleep(Duration::from_secs(seconds.into())).await;
+            chain = ActiveChain::new(world.clone(), chain.tip() + 1);
+            network.activate(&chain);
+        }
+    }
+    std::future::pending().await
+}
+
+fn load(args: &SimnetArgs) -> anyhow::Result<World> {
+    let world = &args.world;
     if world.starts_with(GENERATED) {
         let spec: GeneratedSpec = world.parse()?;
-        return Ok(World::generate(&spec));
+        let cache = args.world_cache.clone().or_else(World::cache_directory);
+        return match cache.filter(|_| spec.profile() == QuorumProfile::Mainnet) {
+            Some(directory) => Ok(World::generate_cached(&spec, &directory)?),
+            None => Ok(World::generate(&spec)),
+        };
     }
     World::load(Path::new(world)).with_context(|| {
         format!("cannot load the world {world:?}; give a recorded chain's directory or {GENERATED}masternodes=N,cycles=N,seed=N")
@@ -72,6 +104,7 @@ fn peers(args: &SimnetArgs) -> anyhow::Result<Vec<PeerConfig>> {
         rtt: Duration::from_millis(args.rtt.into()),
         bandwidth: args.bandwidth,
         service_time: Duration::from_millis(args.service_time.into()),
+        tip: args.start_height,
         protocol_version: args.protocol_version.unwrap_or_else(|| PeerConfig::default().protocol_version),
         ..PeerConfig::default()
     };

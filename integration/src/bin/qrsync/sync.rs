@@ -1,8 +1,11 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use dashcore::ChainParams;
+use spv_integration::Config;
 use spv_integration::store::Store;
-use spv_integration::sync::{Progress, QuorumsOfType, Summary, TipLock, sync};
+use spv_integration::sync::{Io, Progress, QuorumsOfType, Step, Summary, TipLock, follow_with, sync};
+use tokio_util::sync::CancellationToken;
 
 use crate::args::SyncArgs;
 use crate::exit::Exit;
@@ -17,6 +20,9 @@ pub(crate) async fn run(args: SyncArgs) -> anyhow::Result<Exit> {
     let store = Arc::new(Store::create_or_open(&config.data_dir()?, &params.network)?);
     let cancel = signals::cancelled_by_signals()?;
     let state = Progress::default();
+    if args.follow {
+        return follow(&params, &config, store, &state, &cancel, args.json).await;
+    }
     let (summary, ()) = tokio::join!(sync(&params, &config, store, &state, &cancel), progress::draw(&state));
     let summary = summary?;
     if args.json {
@@ -25,6 +31,50 @@ pub(crate) async fn run(args: SyncArgs) -> anyhow::Result<Exit> {
         output::text(&describe(&summary))?;
     }
     Ok(Exit::from(&summary))
+}
+
+/// Prints what was reached for each tip, until interrupted; the last one decides how the process ends.
+async fn follow(
+    params: &ChainParams,
+    config: &Config,
+    store: Arc<Store>,
+    progress: &Progress,
+    cancel: &CancellationToken,
+    json: bool,
+) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Interrupted;
+    let mut printed = Ok(());
+    let on_step = |step: &Step| {
+        exit = Exit::from(&step.summary);
+        printed = if json { output::json(step) } else { output::text(&describe_step(step)) };
+        if printed.is_err() {
+            // Nobody reads any more.
+            cancel.cancel();
+        }
+    };
+    let io = Io::default();
+    let following = follow_with(&io, params, config, store, progress, on_step, cancel);
+    let (followed, ()) = tokio::join!(following, progress::draw(progress));
+    followed?;
+    printed?;
+    Ok(exit)
+}
+
+/// One line for a person.
+fn describe_step(step: &Step) -> String {
+    let Summary { state, tip, lists, quorums, seconds, .. } = &step.summary;
+    let rolled_back =
+        step.rolled_back_to.map(|height| format!(" (rolled back to {height})")).unwrap_or_default();
+    let reason = step.summary.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!(
+        "{}: height {} {}{rolled_back}, {} lists and {} quorums proven, {:.2} s{reason}",
+        state.as_str(),
+        tip.height,
+        tip.hash,
+        lists.verified,
+        quorums.verified,
+        seconds.total,
+    )
 }
 
 /// The summary for a person.

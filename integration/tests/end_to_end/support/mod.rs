@@ -1,6 +1,7 @@
 //! Simulated networks, syncs from them, and what is left in the store afterwards.
 
 pub(crate) mod final_state;
+pub(crate) mod flip;
 pub(crate) mod process;
 
 use std::path::{Path, PathBuf};
@@ -40,13 +41,6 @@ pub(crate) fn recorded_world() -> Option<Arc<World>> {
     WORLD.clone()
 }
 
-/// Only the quorums of a real chain signed anything.
-fn is_recorded(world: &World) -> bool {
-    world.tip() == RECORDED_TIP
-}
-
-const RECORDED_TIP: u32 = 862;
-
 /// A generated chain of 503 blocks.
 pub(crate) fn generated_world() -> Arc<World> {
     static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| generate(12, 3));
@@ -54,7 +48,13 @@ pub(crate) fn generated_world() -> Arc<World> {
 }
 
 pub(crate) fn generate(cycles: u32, seed: u64) -> Arc<World> {
-    Arc::new(World::generate(&GeneratedSpec { masternodes: 12, cycles, seed }))
+    Arc::new(World::generate(&GeneratedSpec { masternodes: 12, cycles, seed, ..GeneratedSpec::default() }))
+}
+
+/// A generated chain whose quorums never signed anything.
+pub(crate) fn unsigned_world() -> Arc<World> {
+    let spec = GeneratedSpec { masternodes: 12, cycles: 3, seed: 3, quorums: None, signatures: false };
+    Arc::new(World::generate(&spec))
 }
 
 /// As many honest peers, each with a seed of its own.
@@ -162,7 +162,7 @@ impl DataDir {
             network: "regtest".to_owned(),
             peers,
             from,
-            sync: Settings { verify_quorums: is_recorded(world), ..self.settings.clone() },
+            sync: self.settings.clone(),
             ..Config::default()
         };
         let params = world.params();

@@ -156,7 +156,6 @@ pub(crate) fn sync_command(peers: &[SocketAddr], data_dir: &Path) -> Command {
     let mut command = qrsync();
     command.args(["sync", "--network", "regtest", "--llmq-params", "100=4:4,104=4:4,106=4:4"]);
     command.args(["--activation", "dip3=2,v20=100,mn_rr=100", "--from", "1", "--json"]);
-    command.arg("--skip-quorum-signatures");
     for peer in peers {
         command.args(["--peer", &peer.to_string()]);
     }

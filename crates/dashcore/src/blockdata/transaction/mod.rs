@@ -94,6 +94,21 @@ pub struct OutPoint {
     pub vout: u32,
 }
 
+impl Encodable for OutPoint {
+    fn consensus_encode(&self, out: &mut Vec<u8>) {
+        self.txid.consensus_encode(out);
+        self.vout.consensus_encode(out);
+    }
+}
+
+impl Decodable for OutPoint {
+    const MIN_SIZE: usize = 36;
+
+    fn consensus_decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { txid: reader.read("prevout.hash")?, vout: reader.read("prevout.n")? })
+    }
+}
+
 /// Transaction input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TxIn {
@@ -107,8 +122,7 @@ pub struct TxIn {
 
 impl Encodable for TxIn {
     fn consensus_encode(&self, out: &mut Vec<u8>) {
-        self.previous_output.txid.consensus_encode(out);
-        self.previous_output.vout.consensus_encode(out);
+        self.previous_output.consensus_encode(out);
         encode_compact_size(self.script_sig.len(), out);
         out.extend_from_slice(&self.script_sig);
         self.sequence.consensus_encode(out);
@@ -120,10 +134,7 @@ impl Decodable for TxIn {
 
     fn consensus_decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
-            previous_output: OutPoint {
-                txid: reader.read("tx.vin.prevout.hash")?,
-                vout: reader.read("tx.vin.prevout.n")?,
-            },
+            previous_output: OutPoint::consensus_decode(reader)?,
             script_sig: reader.field("tx.vin.scriptSig").var_bytes()?.to_vec(),
             sequence: reader.read("tx.vin.sequence")?,
         })

@@ -1,0 +1,125 @@
+use dashcore::hash_types::{ConfirmedHash, PubkeyHash};
+use dashcore::sml::masternode_list_entry::MasternodeListEntry;
+use dashcore::{BlockHash, ProTxHash};
+use serde::Serialize;
+
+use crate::args::{MasternodeArgs, QueryArgs};
+use crate::exit::Exit;
+use crate::output;
+use crate::query::open;
+
+#[derive(Serialize)]
+struct Masternodes {
+    height: u32,
+    block_hash: BlockHash,
+    merkle_root: String,
+    count: usize,
+    valid: usize,
+    evo: usize,
+    masternodes: Vec<Masternode>,
+}
+
+#[derive(Serialize)]
+struct One {
+    height: u32,
+    block_hash: BlockHash,
+    masternode: Masternode,
+}
+
+#[derive(Serialize)]
+struct Masternode {
+    pro_tx_hash: ProTxHash,
+    confirmed_hash: Option<ConfirmedHash>,
+    service: String,
+    pub_key_operator: String,
+    key_id_voting: PubkeyHash,
+    valid: bool,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+impl Masternode {
+    fn new(entry: &MasternodeListEntry, is_evo: bool) -> Self {
+        Self {
+            pro_tx_hash: entry.pro_reg_tx_hash,
+            confirmed_hash: entry.confirmed_hash,
+            service: entry.service_address.to_string(),
+            pub_key_operator: entry.operator_public_key.to_string(),
+            key_id_voting: entry.key_id_voting,
+            valid: entry.is_valid,
+            kind: if is_evo { EVO } else { REGULAR },
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        if self.valid { "valid" } else { "banned" }
+    }
+}
+
+pub(crate) async fn masternodes(args: QueryArgs) -> anyhow::Result<Exit> {
+    let client = open(&args.data)?;
+    let state = client.state(args.at()).await?;
+    // A revoked EvoNode's entry does not say its type, but earlier lists did.
+    let known_evo = client.store().evo_nodes(state.height())?;
+    let list = state.masternodes();
+    let masternodes: Vec<Masternode> = list
+        .iter()
+        .map(|entry| Masternode::new(entry, entry.is_evo() || known_evo.contains(&entry.pro_reg_tx_hash)))
+        .collect();
+    let answer = Masternodes {
+        height: state.height(),
+        block_hash: state.block_hash(),
+        merkle_root: list.merkle_root().to_string(),
+        count: list.len(),
+        valid: list.valid_count(),
+        evo: masternodes.iter().filter(|masternode| masternode.kind == EVO).count(),
+        masternodes,
+    };
+    if args.data.json {
+        output::json(&answer)?;
+        return Ok(Exit::Ok);
+    }
+    let mut text = format!(
+        "{} masternodes at height {} ({}): {} valid, {} Evo; merkle root {}",
+        answer.count, answer.height, answer.block_hash, answer.valid, answer.evo, answer.merkle_root
+    );
+    for masternode in &answer.masternodes {
+        text.push_str(&format!(
+            "\n{}  {:6}  {:7}  {}",
+            masternode.pro_tx_hash,
+            masternode.state(),
+            masternode.kind,
+            masternode.service
+        ));
+    }
+    output::text(&text)?;
+    Ok(Exit::Ok)
+}
+
+pub(crate) async fn masternode(args: MasternodeArgs) -> anyhow::Result<Exit> {
+    let client = open(&args.query.data)?;
+    let found = client.masternode(args.pro_tx_hash, args.query.at()).await?;
+    let masternode = Masternode::new(&found.entry, found.is_evo);
+    if args.query.data.json {
+        let (height, block_hash) = (found.height, found.block_hash);
+        output::json(&One { height, block_hash, masternode })?;
+        return Ok(Exit::Ok);
+    }
+    let confirmed = masternode.confirmed_hash.map_or_else(|| "not yet".to_owned(), |hash| hash.to_string());
+    output::text(&format!(
+        "masternode    {}\nproven at     height {} ({})\nstate         {}\ntype          {}\nservice       {}\n\
+         operator key  {}\nvoting key    {}\nconfirmed at  {confirmed}",
+        masternode.pro_tx_hash,
+        found.height,
+        found.block_hash,
+        masternode.state(),
+        masternode.kind,
+        masternode.service,
+        masternode.pub_key_operator,
+        masternode.key_id_voting,
+    ))?;
+    Ok(Exit::Ok)
+}
+
+const EVO: &str = "Evo";
+const REGULAR: &str = "Regular";

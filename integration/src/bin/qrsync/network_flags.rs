@@ -1,0 +1,58 @@
+use dashcore::ChainParams;
+
+/// The flags of `qrsync sync` that describe a network, as far as it differs from what its name stands for.
+pub(crate) fn network_flags(params: &ChainParams) -> Vec<String> {
+    let usual = ChainParams::new(params.network.clone());
+    let llmqs = params.llmqs.iter().filter(|llmq| !usual.llmqs.contains(llmq));
+    let llmqs = llmqs.map(|llmq| format!("{}={}:{}", llmq.llmq_type, llmq.size, llmq.threshold));
+    let roles = [
+        ("chain-locks", params.chain_locks_llmq, usual.chain_locks_llmq),
+        ("instant-send", params.rotated_llmq, usual.rotated_llmq),
+        ("platform", params.platform_llmq, usual.platform_llmq),
+    ];
+    let roles = roles.into_iter().filter(|(_, one, usual)| one != usual);
+    let (here, usually) = (&params.activation, &usual.activation);
+    let heights = [
+        ("dip3", here.dip3, usually.dip3),
+        ("dip8", here.dip8, usually.dip8),
+        ("dip24", here.dip24, usually.dip24),
+        ("v19", here.v19, usually.v19),
+        ("v20", here.v20, usually.v20),
+        ("mn_rr", here.mn_rr, usually.mn_rr),
+        ("withdrawals", here.withdrawals, usually.withdrawals),
+    ];
+    let heights = heights.into_iter().filter(|(_, height, usual)| height != usual);
+    let flags = [
+        ("--network", params.network.to_string()),
+        ("--llmq-params", llmqs.collect::<Vec<_>>().join(",")),
+        ("--llmq-roles", roles.map(|(role, one, _)| format!("{role}={one}")).collect::<Vec<_>>().join(",")),
+        ("--activation", heights.map(|(name, at, _)| format!("{name}={at}")).collect::<Vec<_>>().join(",")),
+    ];
+    let given = flags.into_iter().filter(|(_, value)| !value.is_empty());
+    given.flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use spv_simnet::{GeneratedSpec, QuorumProfile, World};
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    #[test]
+    fn flags_lead_back_to_the_parameters() {
+        let small =
+            GeneratedSpec { masternodes: 8, cycles: 1, signatures: false, ..GeneratedSpec::default() };
+        let mainnet = GeneratedSpec { masternodes: 1_000, quorums: Some(QuorumProfile::Mainnet), ..small };
+        for spec in [small, mainnet] {
+            let world = World::generate(&spec);
+            let flags = network_flags(world.params());
+            let arguments = ["qrsync", "sync"].map(str::to_owned).into_iter().chain(flags);
+            let Command::Sync(args) = Cli::parse_from(arguments).command else {
+                panic!("sync was asked for")
+            };
+            assert_eq!(&args.config().unwrap().chain_params().unwrap(), world.params(), "{spec}");
+        }
+    }
+}

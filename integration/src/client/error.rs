@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use dashcore::sml::llmq_type::LLMQType;
+use dashcore::{BlockHash, ProTxHash, QuorumHash};
+use spv_masternodes::verification::SignatureError;
+
+use crate::config::ConfigError;
+use crate::store::{Finding, StoreError};
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a question has no answer. What the next thing to do is, the message says.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// No list is stored.
+    #[error("no list is stored yet; run a sync first (`qrsync sync`)")]
+    Empty,
+    /// The height is below all that is stored.
+    #[error(
+        "height {height} is below the lowest stored list, that of height {start}; sync further back \
+         (`qrsync sync --from {height}`)"
+    )]
+    BelowStart {
+        /// Height asked for.
+        height: u32,
+        /// Height of the lowest stored list.
+        start: u32,
+    },
+    /// The height is above the stored chain.
+    #[error("height {height} is above the stored tip at height {tip}; sync again (`qrsync sync`)")]
+    AboveTip {
+        /// Height asked for.
+        height: u32,
+        /// Height of the stored tip.
+        tip: u32,
+    },
+    /// There are lists below and above, but none for this height, and those that there are do not tell.
+    #[error(
+        "no list is stored for height {height}; the nearest one is for height {nearest} \
+         (`qrsync sync --from HEIGHT` brings those of all cycles)"
+    )]
+    NotStored {
+        /// Height asked for.
+        height: u32,
+        /// Height of the nearest stored list.
+        nearest: u32,
+    },
+    /// The list has no such masternode. The list is proven, so there is none.
+    #[error(
+        "no masternode {pro_tx_hash} at height {height}; `qrsync masternodes --height {height}` lists all"
+    )]
+    UnknownMasternode {
+        /// The masternode asked for.
+        pro_tx_hash: ProTxHash,
+        /// Height of the list.
+        height: u32,
+    },
+    /// No such quorum is active at this height, which is proven.
+    #[error(
+        "no active quorum of type {llmq_type} with hash {quorum_hash} at height {height}; \
+         `qrsync quorums` lists all at stored heights"
+    )]
+    UnknownQuorum {
+        /// Kind of quorum.
+        llmq_type: LLMQType,
+        /// The quorum asked for.
+        quorum_hash: QuorumHash,
+        /// Height at which it was looked for.
+        height: u32,
+    },
+    /// No quorum that could sign is active at this height, which is proven.
+    #[error("no quorum of type {llmq_type} that could sign this was active at height {height}")]
+    NoQuorum {
+        /// Kind of quorum.
+        llmq_type: LLMQType,
+        /// Height whose active quorums would sign.
+        height: u32,
+    },
+    /// The network has no such kind of quorum.
+    #[error("quorum type {0} does not exist on this network; `qrsync quorums` shows those that do")]
+    UnknownType(LLMQType),
+    /// The quorum is active, but its signatures do not both verify, so its key is not to be relied on.
+    #[error(
+        "quorum {quorum_hash} of type {llmq_type} is not verified ({}); {}",
+        finding_name(*finding), next_step(*finding)
+    )]
+    QuorumUnverified {
+        /// Kind of quorum.
+        llmq_type: LLMQType,
+        /// The quorum.
+        quorum_hash: QuorumHash,
+        /// What its check found; `None` when it was never checked.
+        finding: Option<Finding>,
+    },
+    /// The block that names a cycle is not in the stored chain.
+    #[error(
+        "block {cycle_hash} is not in the stored chain; sync again, or further back (`qrsync sync --from HEIGHT`)"
+    )]
+    UnknownCycle {
+        /// The block.
+        cycle_hash: BlockHash,
+    },
+    /// The block that is said to begin a cycle does not.
+    #[error("block {cycle_hash} at height {height} begins no cycle: those begin every {interval} blocks")]
+    NoCycle {
+        /// The block.
+        cycle_hash: BlockHash,
+        /// Its height.
+        height: u32,
+        /// Length of a cycle in blocks.
+        interval: u32,
+    },
+    /// Too many lookups are under way.
+    #[error("{limit} lookups are under way already; wait for some, or raise client.max_lookups")]
+    Busy {
+        /// The bound.
+        limit: usize,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+}
+
+impl From<StoreError> for LookupError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+/// Why a lock is not verified.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// It cannot be told: who would have to sign it is not known. That says nothing against the lock.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// The quorum that would have to sign it did not.
+    #[error("the lock is wrong: {0}")]
+    Signature(#[from] SignatureError),
+}
+
+fn finding_name(finding: Option<Finding>) -> &'static str {
+    finding.map_or("never checked", Finding::as_str)
+}
+
+fn next_step(finding: Option<Finding>) -> &'static str {
+    match finding {
+        None => "sync again, with the signatures of quorums (not --skip-quorum-signatures)",
+        Some(Finding::SignedByQuorum) => {
+            "its members are from below the stored headers: sync further back (--from)"
+        }
+        Some(finding) if finding.is_failure() => "sync again, with other peers",
+        Some(_) => "sync again, so that what is missing is asked for anew",
+    }
+}

@@ -1,0 +1,167 @@
+//! What a wallet asks: lists, masternodes, quorums, and who signs what.
+
+mod error;
+mod instant_lock;
+mod lists;
+mod lookups;
+mod quorum;
+mod settings;
+mod signers;
+
+use std::fmt;
+use std::sync::Arc;
+
+use dashcore::ChainParams;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+pub use error::{LockError, LookupError, OpenError};
+pub use lookups::{At, Masternode};
+pub use quorum::{Quorum, QuorumProof, Signer};
+pub use settings::ClientSettings;
+
+use crate::config::{Config, ConfigError};
+use crate::store::Store;
+use crate::sync::{Io, Progress, Step, Summary, SyncError, follow_with, sync_with};
+use lists::Lists;
+
+/// A handle on a store and the configuration to fill it: syncs, and answers from what is stored, also while a sync runs.
+/// Cheap to clone; clones share everything.
+///
+/// Whatever comes back says how far it is proven. Lists and masternodes are always proven by both merkle roots of a
+/// coinbase in the verified header chain. Quorums are proven to be active in the same way, and [`Quorum::proof`] says
+/// whether their signatures verify too. A [`Signer`] is only ever a quorum of which both signatures verify.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: Config,
+    params: ChainParams,
+    store: Arc<Store>,
+    lists: Lists,
+    syncing: Semaphore,
+}
+
+impl Client {
+    /// Opens the store in the configured data directory, creating it where there is none. Blocks for as long as that
+    /// takes.
+    ///
+    /// # Errors
+    /// When the configuration or the database cannot be used.
+    pub fn open(config: Config) -> Result<Self, OpenError> {
+        let params = config.chain_params()?;
+        let store = Store::create_or_open(&config.data_dir()?, &params.network)?;
+        Ok(Self::new(params, config, Arc::new(store))?)
+    }
+
+    /// A handle on a store that is open already. `params` are those of the store's network; the network that `config`
+    /// names is not looked at.
+    ///
+    /// # Errors
+    /// When a setting is out of range.
+    pub fn new(params: ChainParams, config: Config, store: Arc<Store>) -> Result<Self, ConfigError> {
+        let lists = Lists::new(&config.client, store.clone(), params.clone())?;
+        let syncing = Semaphore::new(1);
+        Ok(Self { shared: Arc::new(Shared { config, params, store, lists, syncing }) })
+    }
+
+    /// Brings the store to the state that the configuration asks for. A second sync waits for the first, and for
+    /// [`follow`](Self::follow) to end.
+    ///
+    /// # Errors
+    /// As for [`sync`](crate::sync::sync()).
+    ///
+    /// # Cancel safety
+    /// Everything stored so far stays; connections are dropped. Cancel through `cancel` to have them closed in order.
+    pub async fn sync(&self, progress: &Progress, cancel: &CancellationToken) -> Result<Summary, SyncError> {
+        self.sync_with(&Io::default(), progress, cancel).await
+    }
+
+    /// Like [`sync`](Self::sync), in surroundings of one's own.
+    ///
+    /// # Errors
+    /// As for [`sync`](crate::sync::sync()).
+    ///
+    /// # Cancel safety
+    /// As for [`sync`](Self::sync).
+    pub async fn sync_with(
+        &self,
+        io: &Io,
+        progress: &Progress,
+        cancel: &CancellationToken,
+    ) -> Result<Summary, SyncError> {
+        let Shared { config, params, store, syncing, .. } = &*self.shared;
+        let _alone = tokio::select! {
+            biased;
+            permit = syncing.acquire() => permit,
+            () = cancel.cancelled() => return Err(SyncError::Interrupted),
+        };
+        sync_with(io, params, config, store.clone(), progress, cancel).await
+    }
+
+    /// Syncs, and then stays at the tip until it is cancelled; `on_step` gets what was reached for each tip. Waits for a
+    /// sync that is running, and lets none begin.
+    ///
+    /// # Errors
+    /// As for [`follow_with`](crate::sync::follow_with).
+    ///
+    /// # Cancel safety
+    /// As for [`sync`](Self::sync).
+    pub async fn follow(
+        &self,
+        progress: &Progress,
+        on_step: impl FnMut(&Step),
+        cancel: &CancellationToken,
+    ) -> Result<(), SyncError> {
+        self.follow_with(&Io::default(), progress, on_step, cancel).await
+    }
+
+    /// Like [`follow`](Self::follow), in surroundings of one's own.
+    ///
+    /// # Errors
+    /// As for [`follow_with`](crate::sync::follow_with).
+    ///
+    /// # Cancel safety
+    /// As for [`sync`](Self::sync).
+    pub async fn follow_with(
+        &self,
+        io: &Io,
+        progress: &Progress,
+        on_step: impl FnMut(&Step),
+        cancel: &CancellationToken,
+    ) -> Result<(), SyncError> {
+        let Shared { config, params, store, syncing, .. } = &*self.shared;
+        let _alone = tokio::select! {
+            biased;
+            permit = syncing.acquire() => permit,
+            () = cancel.cancelled() => return Ok(()),
+        };
+        follow_with(io, params, config, store.clone(), progress, on_step, cancel).await
+    }
+
+    /// Parameters of the network.
+    pub fn params(&self) -> &ChainParams {
+        &self.shared.params
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.shared.store
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("store", &self.shared.store).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

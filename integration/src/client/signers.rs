@@ -1,0 +1,187 @@
+use std::sync::Arc;
+
+use dashcore::ephemerealdata::chain_lock::ChainLock;
+use dashcore::sml::llmq_type::{LLMQParams, LLMQType};
+use dashcore::{BlockHash, QuorumHash};
+use spv_masternodes::chain_lock::quorums_height;
+use spv_masternodes::signing::signing_quorum;
+use spv_masternodes::verification::BlsScheme;
+use spv_masternodes::{ActiveQuorum, ProvenState, QuorumSet};
+
+use super::Client;
+use super::error::{LockError, LookupError};
+use super::quorum::{Quorum, Signer};
+use crate::quorums::sessions_between;
+
+impl Client {
+    /// The quorum of this kind that nodes whose tip is at `height` ask to sign the request `request_id`: one of those
+    /// active 8 blocks further down.
+    ///
+    /// Where no list is stored for that height, the nearest ones are enough as long as they leave no doubt.
+    ///
+    /// # Errors
+    /// When that cannot be told from what is stored, or the quorum is not verified.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn signer(
+        &self,
+        llmq_type: LLMQType,
+        height: u32,
+        request_id: [u8; 32],
+    ) -> Result<Signer, LookupError> {
+        let scheme = BlsScheme::after(height, self.params());
+        self.selected(llmq_type, quorums_height(height), &request_id, scheme).await
+    }
+
+    /// The quorum that has to sign the ChainLock of a block at this height, in answer to the request
+    /// [`ChainLock::request_id`].
+    ///
+    /// # Errors
+    /// As for [`signer`](Self::signer).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn chain_lock_signer(&self, block_height: u32) -> Result<Signer, LookupError> {
+        let request_id = ChainLock::request_id(block_height);
+        self.signer(self.params().chain_locks_llmq, block_height, request_id).await
+    }
+
+    /// Checks a ChainLock; gives the quorum that signed it. A valid lock of another block than the stored one at its
+    /// height means that the stored chain is not the network's.
+    ///
+    /// # Errors
+    /// When the lock is wrong, or it cannot be told from what is stored who has to sign it.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn verify_chain_lock(&self, lock: &ChainLock) -> Result<Signer, LockError> {
+        let signer = self.chain_lock_signer(lock.block_height).await?;
+        let request_id = ChainLock::request_id(lock.block_height);
+        signer.verify(&request_id, lock.block_hash.as_byte_array(), &lock.signature)?;
+        Ok(signer)
+    }
+
+    /// The quorum that Platform names in a proof, which has to be active at the proof's core chain locked height.
+    ///
+    /// # Errors
+    /// When it was not active there, that cannot be told from what is stored, or the quorum is not verified.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn platform_signer(
+        &self,
+        quorum_hash: QuorumHash,
+        core_chain_locked_height: u32,
+    ) -> Result<Signer, LookupError> {
+        let (llmq_type, height) = (self.params().platform_llmq, core_chain_locked_height);
+        let llmq = self.llmq(llmq_type)?;
+        let pick = |quorums: &QuorumSet| quorums.get(llmq_type, quorum_hash).cloned();
+        let unknown = LookupError::UnknownQuorum { llmq_type, quorum_hash, height };
+        let (quorum, state) = self.active_at(llmq, height, pick).await?.ok_or(unknown)?;
+        self.usable(quorum, state, BlsScheme::after(height, self.params())).await
+    }
+
+    /// The quorum active at exactly this height that is selected for a request.
+    pub(super) async fn selected(
+        &self,
+        llmq_type: LLMQType,
+        height: u32,
+        request_id: &[u8; 32],
+        scheme: BlsScheme,
+    ) -> Result<Signer, LookupError> {
+        let llmq = self.llmq(llmq_type)?;
+        let pick = |quorums: &QuorumSet| signing_quorum(quorums, llmq, request_id).cloned();
+        let nobody = LookupError::NoQuorum { llmq_type, height };
+        let (quorum, state) = self.active_at(llmq, height, pick).await?.ok_or(nobody)?;
+        self.usable(quorum, state, scheme).await
+    }
+
+    fn llmq(&self, llmq_type: LLMQType) -> Result<&LLMQParams, LookupError> {
+        self.params().llmq(llmq_type).ok_or(LookupError::UnknownType(llmq_type))
+    }
+
+    async fn usable(
+        &self,
+        quorum: ActiveQuorum,
+        state: Arc<ProvenState>,
+        scheme: BlsScheme,
+    ) -> Result<Signer, LookupError> {
+        Signer::new(self.read(move |store| Quorum::read(store, &quorum, &state)).await?, scheme)
+    }
+
+    /// What `pick` finds among the quorums of a kind that are active at a height, and a list that shows it. `pick` takes
+    /// the one that comes first in some order, or the one with some name or index.
+    ///
+    /// Without a list for that very height, there are two ways to know all the same:
+    /// - between a stored list and the height no other commitment can have been mined that matters,
+    /// - the same is picked from the list below and from the one above. Then it is active all the while, and any that
+    ///   would come before it was too new to have left before the list above, so it would be picked from there.
+    async fn active_at(
+        &self,
+        llmq: &LLMQParams,
+        height: u32,
+        pick: impl Fn(&QuorumSet) -> Option<ActiveQuorum>,
+    ) -> Result<Option<(ActiveQuorum, Arc<ProvenState>)>, LookupError> {
+        if self.tip().await?.is_none_or(|(tip, _)| height > tip) {
+            return Err(self.missing(height).await?);
+        }
+        let mut below = None;
+        for neighbour in self.around(height).await? {
+            let Some(state) = self.list(neighbour).await? else { continue };
+            let picked = pick(state.quorums());
+            if self.is_unchanged(llmq, &state, height, picked.as_ref()).await? {
+                return Ok(picked.map(|quorum| (quorum, state)));
+            }
+            let Some(picked) = picked else { continue };
+            match below {
+                Some(below) if state.height() > height && below == picked.entry_hash => {
+                    return Ok(Some((picked, state)));
+                }
+                _ => below = (state.height() < height).then_some(picked.entry_hash),
+            }
+        }
+        Err(self.missing(height).await?)
+    }
+
+    /// Whether what is picked from the list of one height must be the same at another: every commitment that may have
+    /// been mined in between, of the index that matters, was there at the beginning, or was not even at the end.
+    async fn is_unchanged(
+        &self,
+        llmq: &LLMQParams,
+        state: &Arc<ProvenState>,
+        height: u32,
+        picked: Option<&ActiveQuorum>,
+    ) -> Result<bool, LookupError> {
+        let (after, until) = (state.height().min(height), state.height().max(height));
+        let sessions: Vec<u32> = sessions_between(llmq, after, until).collect();
+        if sessions.is_empty() {
+            return Ok(true);
+        }
+        // Without rotation there are no indices; with it, nobody picked has none.
+        let index = match picked.map(|quorum| quorum.entry.quorum_index) {
+            Some(Some(index)) if llmq.rotated => u32::try_from(index).ok(),
+            _ => (!llmq.rotated).then_some(0),
+        };
+        let Some(index) = index else { return Ok(false) };
+        let (llmq_type, state, was_there) = (llmq.llmq_type, state.clone(), state.height() == after);
+        self.read(move |store| {
+            for session in sessions {
+                let hash = store.block_hash(session + index)?;
+                let is_there = hash.map(|hash| state.quorums().get(llmq_type, hash.into()).is_some());
+                if is_there != Some(was_there) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn list(&self, block: Option<(u32, BlockHash)>) -> Result<Option<Arc<ProvenState>>, LookupError> {
+        match block {
+            Some((height, block_hash)) => self.shared.lists.get(height, block_hash).await,
+            None => Ok(None),
+        }
+    }
+}

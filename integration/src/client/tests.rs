@@ -1,0 +1,177 @@
+#![cfg(feature = "cli")]
+
+use std::sync::LazyLock;
+
+use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
+use dashcore::sml::llmq_type::LLMQType;
+use dashcore::{Network, ProTxHash, QuorumHash};
+use spv_masternodes::verification::BlsScheme;
+use spv_simnet::{GeneratedSpec, World};
+
+use super::*;
+use crate::headers::HeaderChain;
+use crate::store::{Finding, ListRow, QuorumRow};
+
+pub(super) static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));
+
+fn world(cycles: u32, seed: u64) -> Arc<World> {
+    Arc::new(World::generate(&GeneratedSpec { masternodes: 8, cycles, seed, ..GeneratedSpec::default() }))
+}
+
+fn diff(world: &Arc<World>, height: u32) -> MnListDiff {
+    let [base_block_hash, block_hash] = [0, height].map(|height| world.block_hash(height).unwrap());
+    world.active_chain().mn_list_diff(&GetMnListDiff { base_block_hash, block_hash }).unwrap()
+}
+
+fn chain(world: &World, tip: u32) -> HeaderChain {
+    let mut chain = HeaderChain::starting_at_or_below(world.params(), 0);
+    let headers = (1..=tip).map(|height| (*world.header(height).unwrap(), world.block_hash(height).unwrap()));
+    chain.restore(headers).unwrap();
+    chain
+}
+
+fn with_store(store: Store, settings: ClientSettings) -> Client {
+    let config = Config { client: settings, ..Config::default() };
+    Client::new(WORLD.params().clone(), config, Arc::new(store)).unwrap()
+}
+
+/// A client with lists at some heights.
+pub(super) fn filled() -> Client {
+    let store = Store::in_memory(&Network::Regtest).unwrap();
+    store.save_chain(&chain(&WORLD, WORLD.tip()), None).unwrap();
+    store
+        .save_lists(&[100, 150, 180, 200].map(|height| ListRow::whole(diff(&WORLD, height), height)))
+        .unwrap();
+    with_store(store, ClientSettings::default())
+}
+
+#[tokio::test]
+async fn a_list_is_found_by_its_height_or_the_next_one_below() {
+    let client = filled();
+    assert_eq!(client.stored_heights().await.unwrap(), [100, 150, 180, 200]);
+    assert_eq!(client.tip().await.unwrap().unwrap().0, WORLD.tip());
+    for (at, height) in [
+        (At::Newest, 200),
+        (At::default(), 200),
+        (At::AtOrBelow(u32::MAX), 200),
+        (At::AtOrBelow(199), 180),
+        (At::AtOrBelow(180), 180),
+        (At::from(150), 150),
+    ] {
+        let state = client.state(at).await.unwrap();
+        assert_eq!((state.height(), state.block_hash()), (height, WORLD.block_hash(height).unwrap()));
+        assert_eq!(state.masternodes().len(), diff(&WORLD, height).new_masternodes.len());
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_there_is_explained() {
+    let client = filled();
+    let error = async |at: At| client.state(at).await.unwrap_err();
+    for below in [At::Height(99), At::AtOrBelow(99)] {
+        assert!(matches!(error(below).await, LookupError::BelowStart { height: 99, start: 100 }));
+    }
+    let tip = WORLD.tip();
+    for (height, expected) in [(151, 150), (165, 150), (166, 180), (tip, 200)] {
+        match error(At::Height(height)).await {
+            LookupError::NotStored { nearest, .. } => assert_eq!(nearest, expected, "height {height}"),
+            other => panic!("{other}"),
+        }
+    }
+    let above = error(At::Height(tip + 1)).await;
+    assert!(matches!(above, LookupError::AboveTip { height, tip: at } if (height, at) == (tip + 1, tip)));
+
+    let empty = with_store(Store::in_memory(&Network::Regtest).unwrap(), ClientSettings::default());
+    for at in [At::Newest, At::AtOrBelow(7), At::Height(7)] {
+        assert!(matches!(empty.state(at).await.unwrap_err(), LookupError::Empty));
+    }
+    assert_eq!(empty.tip().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn masternodes_and_quorums_are_those_of_the_list() {
+    let client = filled();
+    let state = client.state(At::Newest).await.unwrap();
+    for entry in state.masternodes().iter() {
+        let found = client.masternode(entry.pro_reg_tx_hash, At::Newest).await.unwrap();
+        assert_eq!((&found.entry, found.is_evo), (entry, entry.is_evo()));
+        assert_eq!((found.height, found.block_hash), (200, state.block_hash()));
+    }
+    let nobody = ProTxHash::from_byte_array([9; 32]);
+    let error = client.masternode(nobody, 150).await.unwrap_err();
+    assert!(
+        matches!(error, LookupError::UnknownMasternode { pro_tx_hash, height: 150 } if pro_tx_hash == nobody)
+    );
+
+    let quorums = client.quorums(At::Newest).await.unwrap();
+    assert!(
+        quorums.iter().map(|quorum| &quorum.entry).eq(state.quorums().iter().map(|quorum| &quorum.entry))
+    );
+    for quorum in quorums {
+        let found =
+            client.quorum(quorum.entry.llmq_type, quorum.entry.quorum_hash, At::Newest).await.unwrap();
+        assert_eq!(found, quorum);
+        assert_eq!(WORLD.block_hash(found.base_height.unwrap()), Some(found.entry.quorum_hash.into()));
+    }
+    let hash = QuorumHash::from_byte_array([9; 32]);
+    let error = client.quorum(LLMQType(100), hash, At::Newest).await.unwrap_err();
+    assert!(matches!(error, LookupError::UnknownQuorum { height: 200, .. }));
+    let error = client.quorum(LLMQType(5), hash, At::Newest).await.unwrap_err();
+    assert!(matches!(error, LookupError::UnknownType(LLMQType(5))));
+}
+
+#[tokio::test]
+async fn only_a_verified_quorum_signs() {
+    let client = filled();
+    let quorum = client.quorums(At::Newest).await.unwrap().remove(0);
+    assert_eq!((quorum.finding, quorum.proof()), (None, QuorumProof::Active));
+    let members = vec![ProTxHash::from_byte_array([1; 32])];
+    for (finding, proof) in [
+        (Finding::Verified, QuorumProof::Verified),
+        (Finding::VerifiedBySigners, QuorumProof::Verified),
+        (Finding::SignedByQuorum, QuorumProof::SignedByQuorum),
+        (Finding::MissingList, QuorumProof::Active),
+        (Finding::MissingSnapshot, QuorumProof::Active),
+        (Finding::WrongMembers, QuorumProof::Active),
+        (Finding::WrongCommitment, QuorumProof::Active),
+        (Finding::WrongSignature, QuorumProof::Active),
+    ] {
+        let row = QuorumRow {
+            llmq_type: quorum.entry.llmq_type,
+            quorum_hash: quorum.entry.quorum_hash,
+            base_height: 1,
+            entry_hash: quorum.entry.entry_hash(),
+            finding,
+            members: if proof == QuorumProof::Verified { members.clone() } else { Vec::new() },
+        };
+        client.store().save_quorums(&[row]).unwrap();
+        let found = client.quorum(quorum.entry.llmq_type, quorum.entry.quorum_hash, 200).await.unwrap();
+        assert_eq!((found.finding, found.proof()), (Some(finding), proof));
+        match Signer::new(found, BlsScheme::Basic) {
+            Ok(signer) => {
+                assert_eq!(proof, QuorumProof::Verified, "{finding:?}");
+                assert_eq!(signer.members(), members);
+            }
+            Err(LookupError::QuorumUnverified { finding: why, .. }) => {
+                assert_eq!((why, proof == QuorumProof::Verified), (Some(finding), false));
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+/// What stands at one height before a reorganisation is not found there after it, cached or not.
+#[tokio::test]
+async fn a_list_whose_block_left_the_chain_is_gone() {
+    let client = filled();
+    let before = client.state(100).await.unwrap();
+    let other = world(1, 9);
+    client.store().save_chain(&chain(&other, other.tip()), Some(0)).unwrap();
+    assert!(matches!(client.state(100).await.unwrap_err(), LookupError::Empty));
+    client.store().save_lists(&[ListRow::whole(diff(&other, 100), 100)]).unwrap();
+    let after = client.state(100).await.unwrap();
+    assert_ne!(before.block_hash(), after.block_hash());
+    assert_eq!(after.block_hash(), other.block_hash(100).unwrap());
+    // Nobody who still has the old block's hash gets the other block's list for it.
+    assert!(client.shared.lists.get(200, WORLD.block_hash(200).unwrap()).await.unwrap().is_none());
+}

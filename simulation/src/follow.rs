@@ -1,0 +1,266 @@
+//! Days at the tip of a chain that grows, forks and is sometimes out of reach.
+
+mod chain;
+mod compare;
+mod miner;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use parking_lot::Mutex;
+use spv_integration::Config;
+use spv_integration::store::Store;
+use spv_integration::sync::{
+    Connector, EndState, Io, Progress, QuorumsOfType, Step, Summary, SyncError, Tip, Verification,
+    follow_with, sync_with,
+};
+use spv_simnet::{InMemoryNetwork, NetworkConfig, PeerConfig};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use chain::{Chains, START};
+use compare::compare;
+
+/// Between two comparisons with a fresh sync: a third of a day.
+const CHECKED_EVERY: u32 = 192;
+
+/// A new tip that is not synced after this long, with peers that can be reached, is a failure.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What following for a while came to.
+#[derive(Debug, Clone, Default)]
+pub struct Followed {
+    /// Blocks that were mined.
+    pub blocks: u32,
+    /// Tips whose lists and quorums were proven.
+    pub steps: u64,
+    /// Steps that ended otherwise; the network was away at times.
+    pub failed_steps: u64,
+    /// Blocks that each reorganisation replaced.
+    pub rolled_back: Vec<u32>,
+    /// Requests for lists and rotation info.
+    pub requests: u64,
+    /// What was seen at each height where the state was compared with a fresh sync's.
+    pub checks: Vec<Check>,
+}
+
+/// Held while the client follows, at one height.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Check {
+    /// Height of the tip.
+    pub height: u32,
+    /// From the tip's last block being mined to its lists being proven.
+    pub delay: Duration,
+    /// Lists that were compared.
+    pub compared: usize,
+    /// Lists in the store.
+    pub lists: usize,
+    /// Tasks that were alive, those of the simulated peers included.
+    pub tasks: usize,
+    /// Bytes allocated by everything, the simulated network included.
+    pub allocated: u64,
+}
+
+/// Why following counts as failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FollowFailure {
+    /// It ended by itself.
+    Ended(String),
+    /// A tip was not reached in time.
+    Behind {
+        /// The tip.
+        height: u32,
+        /// The last one that was.
+        reached: u32,
+    },
+    /// A fresh sync failed, so that there is nothing to compare with.
+    FreshSync {
+        /// At which tip.
+        height: u32,
+        /// How it ended.
+        state: String,
+    },
+    /// Not the same quorums are proven as a fresh sync proves.
+    OtherQuorums {
+        /// The tip.
+        height: u32,
+    },
+    /// A list is missing or not what a fresh sync finds.
+    Differs {
+        /// The tip.
+        tip: u32,
+        /// Height of the list.
+        height: u32,
+    },
+}
+
+/// Follows a chain for some days of virtual time, a block every two and a half minutes on average, with
+/// reorganisations, peers that come and go, and, from three days on, one day without any network. `allocated` tells how
+/// many bytes are allocated now.
+///
+/// # Errors
+/// The first thing that must not happen.
+///
+/// # Panics
+/// When no runtime can be made.
+pub fn follow(days: u32, seed: u64, allocated: fn() -> u64) -> Result<Followed, FollowFailure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime without I/O needs nothing from the system");
+    runtime.block_on(simulate(days, seed, allocated))
+}
+
+async fn simulate(days: u32, seed: u64, allocated: fn() -> u64) -> Result<Followed, FollowFailure> {
+    let mut rng = Rng::with_seed(seed);
+    let chains = Chains::new(days, seed);
+    let peers = (0..5).map(|_| PeerConfig {
+        rtt: Duration::from_millis(rng.u64(20..300)),
+        service_time: Duration::from_millis(rng.u64(1..20)),
+        seed: rng.u64(..),
+        tip: Some(START),
+        ..PeerConfig::default()
+    });
+    let config = NetworkConfig { peers: peers.collect(), ..NetworkConfig::default() };
+    let network = InMemoryNetwork::start(chains.main(), config).expect("the configuration is valid");
+    let subject = Subject::new(Arc::new(network), chains.params().clone(), rng.u64(..));
+    let log = Arc::new(Mutex::new(Log::default()));
+    let cancel = CancellationToken::new();
+    let following = subject.follow(&log, &cancel);
+    let mining = async {
+        let mined = miner::mine(days, &chains, &subject, &log, &mut rng, allocated).await;
+        cancel.cancel();
+        mined
+    };
+    let (followed, mined) = tokio::join!(following, mining);
+    followed.map_err(|error| FollowFailure::Ended(error.to_string()))?;
+    mined
+}
+
+/// What the client reported.
+#[derive(Debug, Default)]
+struct Log {
+    /// The last tip that was synced, and when.
+    reached: Option<Reached>,
+    steps: u64,
+    failed_steps: u64,
+    rolled_back: Vec<u32>,
+    requests: u64,
+    tip_before: u32,
+}
+
+impl Log {
+    fn add(&mut self, step: &Step) {
+        let tip = step.summary.tip;
+        if let Some(common) = step.rolled_back_to {
+            self.rolled_back.push(self.tip_before - common);
+        }
+        self.tip_before = tip.height;
+        self.requests = step.summary.requests.qrinfo + step.summary.requests.mnlistdiff;
+        if step.summary.state == EndState::Synced && step.summary.quorums.failed == 0 {
+            self.steps += 1;
+            let quorums = step.summary.quorums.by_type.clone();
+            self.reached = Some(Reached { tip, quorums, at: Instant::now() });
+        } else {
+            self.failed_steps += 1;
+        }
+    }
+}
+
+/// A tip that was synced.
+#[derive(Debug, Clone)]
+struct Reached {
+    tip: Tip,
+    /// What was found of its quorums, by type.
+    quorums: BTreeMap<u8, QuorumsOfType>,
+    at: Instant,
+}
+
+/// The client under test and the network that it lives in.
+struct Subject {
+    network: Arc<InMemoryNetwork>,
+    addresses: Vec<SocketAddr>,
+    params: dashcore::ChainParams,
+    store: Arc<Store>,
+    config: Config,
+    seed: u64,
+}
+
+impl Subject {
+    fn new(network: Arc<InMemoryNetwork>, params: dashcore::ChainParams, seed: u64) -> Self {
+        let addresses = network.addresses();
+        let config = Config {
+            network: "regtest".to_owned(),
+            peers: addresses.iter().map(ToString::to_string).collect(),
+            ..Config::default()
+        };
+        let store = Arc::new(Store::in_memory(&params.network).expect("memory can be written"));
+        Self { network, addresses, params, store, config, seed }
+    }
+
+    fn io(&self) -> Io {
+        let network = self.network.clone();
+        let connector = Connector::new(move |address| {
+            let network = network.clone();
+            async move { network.connect(address).await }
+        });
+        Io { connector, verification: Verification::Inline, seed: Some(self.seed) }
+    }
+
+    async fn follow(&self, log: &Arc<Mutex<Log>>, cancel: &CancellationToken) -> Result<(), SyncError> {
+        let progress = Progress::default();
+        let on_step = |step: &Step| log.lock().add(step);
+        let (io, store) = (self.io(), self.store.clone());
+        follow_with(&io, &self.params, &self.config, store, &progress, on_step, cancel).await
+    }
+
+    /// What somebody finds who starts now, from nothing.
+    async fn fresh_sync(&self) -> Result<(Arc<Store>, Summary), SyncError> {
+        let store = Arc::new(Store::in_memory(&self.params.network)?);
+        let (io, progress, cancel) = (self.io(), Progress::default(), CancellationToken::new());
+        let synced = sync_with(&io, &self.params, &self.config, store.clone(), &progress, &cancel);
+        Ok((store, synced.await?))
+    }
+
+    /// Compares the client's state with a fresh sync's once it has reached this tip, mined at `mined`.
+    async fn check(
+        &self,
+        tip: (u32, dashcore::BlockHash),
+        mined: Instant,
+        log: &Mutex<Log>,
+        allocated: fn() -> u64,
+    ) -> Result<Check, FollowFailure> {
+        let (height, hash) = tip;
+        let reached = loop {
+            let reached = log.lock().reached.clone();
+            match reached {
+                Some(reached) if reached.tip.hash == hash => break reached,
+                reached if mined.elapsed() > PATIENCE => {
+                    let reached = reached.map_or(0, |reached| reached.tip.height);
+                    return Err(FollowFailure::Behind { height, reached });
+                }
+                _ => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        };
+        // Before the fresh sync, which has tasks and memory of its own.
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let allocated = allocated();
+        let failed = |state: &dyn ToString| FollowFailure::FreshSync { height, state: state.to_string() };
+        let (fresh, summary) = self.fresh_sync().await.map_err(|error| failed(&error))?;
+        if summary.state != EndState::Synced {
+            return Err(failed(&format!("{:?}", summary.state)));
+        }
+        if summary.quorums.by_type != reached.quorums {
+            return Err(FollowFailure::OtherQuorums { height });
+        }
+        let compared = compare(&self.store, &fresh, &self.params)
+            .map_err(|differs| FollowFailure::Differs { tip: height, height: differs })?;
+        let lists = self.store.lists().map_or(0, |lists| lists.len());
+        Ok(Check { height, delay: reached.at - mined, compared, lists, tasks, allocated })
+    }
+}

@@ -1,0 +1,36 @@
+//! A day and a half at the tip; `cargo xtask sim --follow-days 7` follows for a week.
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+use std::alloc::System;
+use std::time::Duration;
+
+use simulation::follow;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn allocated() -> u64 {
+    let stats = ALLOCATOR.stats();
+    (stats.bytes_allocated - stats.bytes_deallocated) as u64
+}
+
+#[test]
+fn a_day_at_the_tip_leaves_what_a_fresh_sync_finds_and_nothing_else() {
+    let followed = follow(1, 1, allocated).unwrap();
+    assert_eq!((followed.checks.len(), followed.failed_steps), (3, 0));
+    assert_eq!(followed.rolled_back, [1, 5, 2, 6, 3, 7]);
+    for check in &followed.checks {
+        assert!(check.compared > 5);
+        assert!(check.delay < Duration::from_secs(5), "{check:?}");
+        // Work blocks' lists, those of the last 64 blocks, and the tip's.
+        assert!(check.lists < check.height as usize / 24 + 68, "{check:?}");
+        // Five nodes with three tasks per connection, and the client's two per peer.
+        assert!(check.tasks <= 5 + 5 * 3 + 5 * 2, "{check:?}");
+    }
+    let [first, .., last] = &followed.checks[..] else { panic!("three checks") };
+    // Headers, lists and what the simulated nodes note of each request.
+    let grown = last.allocated.saturating_sub(first.allocated) / u64::from(last.height - first.height);
+    assert!(grown < 3_000, "{grown} bytes per block");
+    assert!(followed.requests < 2 * u64::from(followed.blocks));
+}
