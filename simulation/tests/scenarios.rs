@@ -118,6 +118,18 @@ fn no_run_beats_the_lower_bound() {
     }
 }
 
+/// Where nothing goes wrong, nothing is wasted and little time lost. A client that falls back from request to request would
+/// get everything too, in the end.
+#[test]
+fn equal_nodes_are_used_well() {
+    let mut report = Report::default();
+    (0..3).for_each(|seed| report.add(run(scenario("equal").unwrap(), seed).unwrap()));
+    let figures = report.figures("equal");
+    assert!(figures.makespan_over_lower_bound.unwrap().p95 < 1.5, "{figures:?}");
+    assert!(figures.requests_per_list.unwrap() < 0.6, "{figures:?}");
+    assert_eq!(figures.wasted_bytes, Some(0.0));
+}
+
 #[test]
 fn a_refusal_is_known_after_one_round_trip_and_the_nodes_own_time() {
     let run = run(scenario("refuser").unwrap(), 1).unwrap();

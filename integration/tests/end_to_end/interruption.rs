@@ -15,7 +15,8 @@ async fn a_low_range_after_a_high_one() {
     let from = world.tip() - 100;
     assert_eq!(data.sync(&world, honest(3), from).await.summary.state.as_str(), "Synced");
     let high = data.final_state(&world);
-    assert!(high.heights().iter().all(|&height| height >= from));
+    // A few more lie below: members of the range's quorums follow from them.
+    assert!(high.heights().iter().all(|&height| height + 8 * 24 >= from), "{:?}", high.heights());
     high.assert_part_of(&expected, &world);
 
     let ended = data.sync(&world, honest(3), 1).await;
@@ -54,7 +55,7 @@ async fn a_sync_that_is_done_asks_for_headers_only() {
     let before = data.final_state(&world);
     let ended = data.sync(&world, honest(2), 1).await;
     assert_eq!(ended.summary.state.as_str(), "Synced");
-    assert_eq!(ended.summary.lists.verified, before.states.len() as u64);
+    assert_eq!(ended.summary.lists.for_members, 0);
     for peer in &ended.stats {
         assert_eq!((peer.requests.getqrinfo, peer.requests.getmnlistd), (0, 0));
     }
