@@ -94,7 +94,7 @@ fn the_time_left_is_about_right_on_a_long_chain() {
     let mut report = Report::default();
     (0..LONG_SEEDS).for_each(|seed| report.add(run(scenario("long").unwrap(), seed).unwrap()));
     let error = report.figures("long").eta_error.unwrap();
-    assert!(error.median <= 0.08, "{error:?}");
+    assert!(error.median <= 0.1, "{error:?}");
 }
 
 /// What takes the place of a refused request is opened beyond the window. When that had no bound, answers that waited
