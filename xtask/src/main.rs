@@ -22,7 +22,8 @@ enum Task {
     Ci,
     /// Put known faults into a copy of the sources and see that each is caught by its test
     SeededFaults(seeded_faults::Args),
-    /// Simulate the client against hostile networks: [--seeds N] [--seed S] [--scenario NAME] [--json FILE]
+    /// Simulate the client against hostile networks: [--seeds N] [--seed S] [--scenario NAME] [--json FILE], or days at
+    /// the tip: [--follow-days N]
     Sim {
         /// Handed to the simulator
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
