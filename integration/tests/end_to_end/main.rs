@@ -15,4 +15,6 @@ mod faults;
 mod interruption;
 mod quorums;
 mod recorded;
+mod schemas;
+mod service;
 mod support;
