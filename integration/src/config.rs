@@ -19,6 +19,7 @@ use spv_executor::Depth;
 use crate::client::ClientSettings;
 use crate::operation::{LogSettings, listen_address};
 use crate::peer::ConnectionConfig;
+use crate::sync::REPLACEMENTS;
 
 /// Everything that can be configured. Keys of the file are the names of the fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,7 +89,7 @@ pub struct Settings {
     /// time it takes for an answer, see `executor.adaptive_depth`.
     pub depth: Depth,
     /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 64; at least
-    /// 1. Bounds memory to as many answers.
+    /// 1. Bounds memory to as many answers, and 16 more while refused requests are replaced by smaller ones.
     pub window: usize,
     /// Limit for connecting, handshake and first pong together. Default 5 s. A node that has greeted is asked for headers
     /// before its first pong, but for nothing else.
@@ -326,8 +327,8 @@ impl Settings {
         if self.window == 0 {
             return out_of_range("window", "must be at least 1");
         }
-        if self.window >= self.scheduler.capacity {
-            return out_of_range("window", "must be below scheduler.capacity");
+        if self.window.saturating_add(REPLACEMENTS) > self.scheduler.capacity {
+            return out_of_range("window", "must be at least 16 below scheduler.capacity");
         }
         if self.handshake_timeout.is_zero()
             || self.ping_interval.is_zero()
@@ -501,7 +502,11 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_are_refused() {
-        let settings = Settings { window: 0, ..Settings::default() };
-        assert!(matches!(settings.validate(), Err(ConfigError::Setting { field: "window", .. })));
+        let capacity = Settings::default().scheduler.capacity;
+        for window in [0, capacity - 15, usize::MAX] {
+            let settings = Settings { window, ..Settings::default() };
+            assert!(matches!(settings.validate(), Err(ConfigError::Setting { field: "window", .. })));
+        }
+        Settings { window: capacity - 16, ..Settings::default() }.validate().unwrap();
     }
 }

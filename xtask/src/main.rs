@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who started it")]
 
 mod ci;
+mod seeded_faults;
 mod sim;
 mod tidy;
 mod workspace;
@@ -19,7 +20,9 @@ use xshell::Shell;
 enum Task {
     /// Run everything that a change must pass, in order, up to the first failure
     Ci,
-    /// Simulate the client against hostile networks: [--seeds N] [--seed S] [--scenario NAME]
+    /// Put known faults into a copy of the sources and see that each is caught by its test
+    SeededFaults(seeded_faults::Args),
+    /// Simulate the client against hostile networks: [--seeds N] [--seed S] [--scenario NAME] [--json FILE]
     Sim {
         /// Handed to the simulator
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -46,6 +49,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
     sh.change_dir(root);
     match task {
         Task::Ci => ci::run(&sh),
+        Task::SeededFaults(args) => seeded_faults::run(&sh, args),
         Task::Sim { arguments } => sim::run(&sh, arguments),
         Task::Tidy => tidy::run(&sh),
     }

@@ -18,6 +18,7 @@ mod tips;
 
 pub use crate::peer::{Connector, Stream};
 pub use crate::stages::StageTotal;
+pub(crate) use download::REPLACEMENTS;
 pub use failure::DownloadFailure;
 pub use follow::{Step, follow_with};
 pub use io::{Io, Verification};
