@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use spv_executor::Depth;
 
 use crate::client::ClientSettings;
+use crate::operation::{LogSettings, listen_address};
 use crate::peer::ConnectionConfig;
 use crate::sync::REPLACEMENTS;
 
@@ -33,8 +34,17 @@ pub struct Config {
     pub from: Option<u32>,
     /// Where data is kept. Unset (default): a directory per network below the user's data directory.
     pub data_dir: Option<PathBuf>,
-    /// Where Prometheus may scrape metrics. Unset (default): nowhere.
+    /// Where metrics, health and status are served over HTTP, as `ADDRESS:PORT`; a port alone is of the loopback
+    /// interface. Unset (default): nowhere.
+    #[serde(deserialize_with = "listen_address")]
     pub metrics_listen: Option<SocketAddr>,
+    /// Whether `metrics_listen` may be other than loopback. Default false: what is served names peers, and nobody is
+    /// asked who they are.
+    pub metrics_allow_remote: bool,
+    /// Following: a tip whose block is older than this is stale, and the service not ready. Unset (default): 1 h on the
+    /// public networks, no limit on others, where blocks come when somebody wants them.
+    #[serde(with = "humantime_serde")]
+    pub max_tip_age: Option<Duration>,
     /// Quorum parameters that differ from the network's, as `TYPE=SIZE:THRESHOLD` separated by commas. Names also types
     /// that the network does not have otherwise.
     pub llmq_params: String,
@@ -47,6 +57,8 @@ pub struct Config {
     pub sync: Settings,
     /// Bounds of lookups.
     pub client: ClientSettings,
+    /// Logs of the `qrsync` command; a library logs as its caller likes.
+    pub log: LogSettings,
 }
 
 impl Default for Config {
@@ -57,11 +69,14 @@ impl Default for Config {
             from: None,
             data_dir: None,
             metrics_listen: None,
+            metrics_allow_remote: false,
+            max_tip_age: None,
             llmq_params: String::new(),
             llmq_roles: String::new(),
             activation: String::new(),
             sync: Settings::default(),
             client: ClientSettings::default(),
+            log: LogSettings::default(),
         }
     }
 }

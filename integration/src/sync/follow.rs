@@ -39,6 +39,9 @@ pub struct Step {
     /// Height of the last block that the chain before shares with this one; absent when no blocks were replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rolled_back_to: Option<u32>,
+    /// When the tip's block was made, as its header says, in seconds since 1970; absent when there is no chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tip_time: Option<u32>,
 }
 
 /// Syncs as [`sync_with`](super::sync_with) does, and then stays at the tip, block by block, through reorganisations and
@@ -68,6 +71,7 @@ pub async fn follow_with(
     let (announcements, news) = peer::announcements();
     let (peers, keep_up) =
         Peers::start(params, &addresses, start_height, &config.sync, io, Some(announcements))?;
+    progress.show(&peers);
     let session = Session {
         config,
         params: params.clone(),
@@ -173,6 +177,8 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         let synced = summary.state == EndState::Synced;
         self.failures = if synced { 0 } else { self.failures + 1 };
         self.retry_after = summary.next_retry_seconds.map_or(Duration::ZERO, Duration::from_secs_f64);
+        let tip = chain.as_ref().and_then(|chain| chain.header(chain.tip_height()));
+        let tip_time = tip.map(|header| header.time);
         let reported = std::mem::replace(&mut self.reported, chain.clone());
         let rolled_back_to = reported.zip(chain).and_then(|(before, chain)| {
             chain.last_common(&before).filter(|&common| common < before.tip_height())
@@ -180,7 +186,7 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         if synced {
             self.prune(summary.tip.height).await?;
         }
-        (self.on_step)(&Step { summary, rolled_back_to });
+        (self.on_step)(&Step { summary, rolled_back_to, tip_time });
         Ok(())
     }
 

@@ -101,6 +101,7 @@ pub async fn sync_with(
     let addresses = addresses(config, params).await?;
     let start_height = store.tip()?.map_or(0, |(height, _)| height);
     let (peers, keep_up) = Peers::start(params, &addresses, start_height, &config.sync, io, None)?;
+    progress.show(&peers);
     let session = Session {
         config,
         params: params.clone(),

@@ -16,4 +16,6 @@ mod follow;
 mod interruption;
 mod quorums;
 mod recorded;
+mod schemas;
+mod service;
 mod support;
