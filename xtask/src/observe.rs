@@ -94,7 +94,7 @@ fn in_time_lapse(text: &str) -> String {
     let mut previous = ' ';
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
-        let ends = characters.peek().is_none_or(|next| !next.is_alphanumeric());
+        let ends = characters.peek().is_none_or(|next| !next.is_alphanumeric() && *next != '_');
         let is_minute = character == 'm' && previous.is_ascii_digit() && ends;
         result.push(if is_minute { 's' } else { character });
         previous = character;

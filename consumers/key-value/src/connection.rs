@@ -3,7 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 
-use spv_correlation::{Config, ConfigError, CorrelationError, Correlator, Expectation, RegisterError};
+use spv_correlation::{
+    Config, ConfigError, CorrelationError, Correlator, Delivery, Expectation, FenceVerdict, RegisterError,
+};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -30,13 +32,16 @@ pub enum GetError {
 
 impl Connection {
     pub async fn open(address: SocketAddr, seed: u64) -> Result<Self, GetError> {
-        let (reader, writer) = TcpStream::connect(address).await?.into_split();
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (reader, writer) = stream.into_split();
         let correlator = Correlator::new(&Config::default(), seed)?;
         tokio::spawn(read(reader, correlator.clone()));
         Ok(Self { correlator, writer: Mutex::new(writer) })
     }
 
-    pub async fn get(&self, key: String) -> Result<String, GetError> {
+    /// The value, or `None` if the server does not have the key.
+    pub async fn get(&self, key: String) -> Result<Option<String>, GetError> {
         let ticket = {
             // Registered and written under one lock, so that both have the same order.
             let mut writer = self.writer.lock().await;
@@ -44,7 +49,11 @@ impl Connection {
             writer.write_all(format!("GET {key}\nPING {fence}\n").as_bytes()).await?;
             ticket
         };
-        Ok(ticket.await?.response.value)
+        match ticket.await {
+            Ok(answer) => Ok(Some(answer.response.value)),
+            Err(CorrelationError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -55,11 +64,16 @@ async fn read(reader: OwnedReadHalf, correlator: Correlator<Get>) {
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {
             ["VALUE", key, value] => {
-                correlator.on_response(Value { key: key.to_owned(), value: value.to_owned() });
+                let value = Value { key: key.to_owned(), value: value.to_owned() };
+                if let Delivery::Undelivered { response, verdict } = correlator.on_response(value) {
+                    eprintln!("{} was {}", response.key, verdict.kind());
+                }
             }
             ["PONG", nonce] => {
                 let Ok(nonce) = nonce.parse() else { break };
-                correlator.on_fence(nonce);
+                if correlator.on_fence(nonce) == FenceVerdict::Unknown {
+                    break; // Nobody sent that ping.
+                }
             }
             _ => break,
         }

@@ -19,6 +19,7 @@ pub async fn start(has: impl Fn(&str) -> bool + Copy + Send + Sync + 'static) ->
 }
 
 async fn serve(stream: TcpStream, has: impl Fn(&str) -> bool) -> io::Result<()> {
+    stream.set_nodelay(true)?;
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();
     while let Some(line) = lines.next_line().await? {

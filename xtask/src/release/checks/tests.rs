@@ -72,11 +72,8 @@ fn every_broken_precondition_is_named() {
 
     clone.replace("CHANGELOG.md", "- A thing.\n", "");
     clone.replace("deny.toml", "    \"MIT\",\n", "");
-    clone.replace(
-        "Cargo.toml",
-        "crates/spv-netmon\", version = \"",
-        "crates/spv-netmon\", package = \"spv-netmon",
-    );
+    let versioned = format!("crates/spv-netmon\", version = \"{current}\"");
+    clone.replace("Cargo.toml", &versioned, "crates/spv-netmon\"");
     commit();
     let reasons = clone.reasons(&current);
     let [news, path, licences] = &reasons[..] else { panic!("{reasons:?}") };
