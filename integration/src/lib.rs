@@ -5,13 +5,13 @@ mod clock;
 mod config;
 mod metrics;
 mod peer;
-mod plan;
 mod quorums;
-mod verify;
 
 pub mod headers;
+pub mod plan;
 pub mod store;
 pub mod sync;
+pub mod verify;
 
 pub use config::{Config, ConfigError, Settings};
 pub use metrics::describe_metrics;

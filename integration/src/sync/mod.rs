@@ -9,6 +9,7 @@ mod progress;
 mod quorums;
 mod recovering;
 mod run;
+mod session;
 mod summary;
 
 pub use crate::peer::{Connector, Stream};
@@ -18,6 +19,7 @@ pub(crate) use peer_report::Outcome;
 pub(crate) use peers::Peers;
 pub use progress::{Phase, Progress, Snapshot};
 pub use run::{SyncError, sync, sync_with};
+pub use session::{Download, Session};
 pub use summary::{
     Bytes, EndState, Lists, Peer, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip,
     TipLock,

@@ -32,7 +32,7 @@ const TIP_CYCLES: u32 = 5;
 const HEADER_MARGIN_CYCLES: u32 = 8;
 
 /// Answers that may be in verification beyond the window: copies of work that is done meanwhile.
-const VERIFIER_MARGIN: usize = 16;
+pub(super) const VERIFIER_MARGIN: usize = 16;
 
 /// Why a sync could not be carried out; how an attempted one ended is its [`Summary`].
 #[derive(Debug, thiserror::Error)]

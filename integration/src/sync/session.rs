@@ -1,0 +1,124 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashcore::ChainParams;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::download::{Downloaded, ListDownload};
+use super::io::Io;
+use super::peers::Peers;
+use super::progress::Progress;
+use super::run::{SyncError, VERIFIER_MARGIN};
+use super::summary::EndState;
+use crate::config::Settings;
+use crate::plan::Plan;
+use crate::store::{Store, StoreError};
+use crate::verify::Verifier;
+
+/// The engine of a sync without what comes before and after: connections that stay, over which lists of plans that were
+/// made elsewhere are downloaded, proven and stored. For measuring it, and for programs that follow headers themselves.
+#[derive(Debug)]
+pub struct Session {
+    settings: Settings,
+    peers: Arc<Peers>,
+    verifier: Arc<Verifier>,
+    store_failed: Option<oneshot::Receiver<StoreError>>,
+    follower: JoinHandle<()>,
+}
+
+/// What a download came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Download {
+    /// How it ended.
+    pub state: EndState,
+    /// Lists proven and stored.
+    pub lists: u64,
+    /// Attempts that were made again after a failure.
+    pub retried: u64,
+    /// Answers that came after their soft timeout.
+    pub late: u64,
+    /// Copies that were sent to a second peer, since the session was opened.
+    pub hedged: u64,
+    /// Longest time from a request to knowing that it was refused, since the session was opened.
+    pub slowest_refusal: Option<Duration>,
+}
+
+impl Session {
+    /// Connects to all addresses, and waits until one can be asked and the others had their chance.
+    ///
+    /// # Errors
+    /// When a setting is out of range.
+    ///
+    /// # Cancel safety
+    /// Connections are dropped.
+    pub async fn open(
+        io: &Io,
+        params: &ChainParams,
+        addresses: &[SocketAddr],
+        store: Arc<Store>,
+        settings: Settings,
+    ) -> Result<Self, SyncError> {
+        settings.validate()?;
+        let (peers, follow) = Peers::start(params, addresses, 0, &settings, io)?;
+        let capacity = settings.window + VERIFIER_MARGIN;
+        let (verifier, store_failed) = Verifier::start(params, store, capacity, io.verification);
+        let session = Self {
+            settings,
+            peers,
+            verifier: Arc::new(verifier),
+            store_failed: Some(store_failed),
+            follower: tokio::spawn(follow),
+        };
+        // Without anybody to ask, the first download says so.
+        session.peers.ready().await;
+        Ok(session)
+    }
+
+    /// Downloads the lists of a plan.
+    ///
+    /// # Errors
+    /// When the store fails. Failures of peers are no errors of this kind: they end in the download's state.
+    ///
+    /// # Cancel safety
+    /// Lists that were stored stay; all else is lost.
+    pub async fn download(&mut self, plan: Plan, progress: &Progress) -> Result<Download, SyncError> {
+        let download =
+            ListDownload::new(self.peers.clone(), &self.verifier, plan, &self.settings, progress)?;
+        let failed = async {
+            match &mut self.store_failed {
+                Some(failed) => failed.await.ok(),
+                None => None,
+            }
+        };
+        let Downloaded { tally, state, .. } = tokio::select! {
+            biased;
+            downloaded = download.run() => downloaded,
+            Some(error) = failed => {
+                self.store_failed = None;
+                return Err(error.into());
+            }
+        };
+        Ok(Download {
+            state,
+            lists: tally.lists,
+            retried: tally.retried,
+            late: tally.late,
+            hedged: self.peers.hedged(),
+            slowest_refusal: self.peers.reports().values().filter_map(|report| report.slowest_refusal).max(),
+        })
+    }
+
+    /// Ends all connections and waits until every task has ended.
+    ///
+    /// # Cancel safety
+    /// Closing goes on when the future is dropped.
+    pub async fn close(self) {
+        self.peers.stop().await;
+        self.follower.abort();
+        if let Some(verifier) = Arc::into_inner(self.verifier) {
+            verifier.stop().await;
+        }
+    }
+}
