@@ -7,8 +7,10 @@ use crate::workload::{FRAME_HEADER, Item, Workload};
 /// What nobody can beat, and what somebody with full knowledge can reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
-    /// No client is faster.
+    /// No client is faster that has at most [`PER_PEER`] requests at each node.
     pub(crate) lower: Duration,
+    /// No client is faster at all.
+    pub(crate) unlimited: Duration,
     /// A list schedule, longest request first, made with full knowledge of what takes how long and fails. No more than
     /// this is possible to reach; between the two lies how loose the lower bound is.
     pub(crate) oracle: Duration,
@@ -34,15 +36,21 @@ pub(crate) fn bounds(workload: Workload, instance: &Instance) -> Bounds {
                 items.iter().map(|item| of(std::slice::from_ref(item), instance)).collect();
             let count = u32::try_from(each.len()).unwrap_or(u32::MAX);
             let mean = |of: fn(&Bounds) -> Duration| each.iter().map(of).sum::<Duration>() / count;
-            Bounds { lower: mean(|bounds| bounds.lower), oracle: mean(|bounds| bounds.oracle) }
+            Bounds {
+                lower: mean(|bounds| bounds.lower),
+                unlimited: mean(|bounds| bounds.unlimited),
+                oracle: mean(|bounds| bounds.oracle),
+            }
         }
         None => {
             let calm = of(items, instance);
             match instance.outage {
                 // Whatever was going on is lost, and nothing goes on meanwhile.
-                Some((start, length)) if calm.lower > start => {
-                    Bounds { lower: calm.lower + length, oracle: calm.oracle + length }
-                }
+                Some((start, length)) if calm.unlimited > start => Bounds {
+                    lower: calm.lower + length,
+                    unlimited: calm.unlimited + length,
+                    oracle: calm.oracle + length,
+                },
                 _ => calm,
             }
         }
@@ -52,9 +60,12 @@ pub(crate) fn bounds(workload: Workload, instance: &Instance) -> Bounds {
 fn of(items: &[Item], instance: &Instance) -> Bounds {
     let single = critical_path(items, instance);
     let line = client_line(items, instance);
-    let capacity = capacity(items, instance);
-    let lower = single.max(line).max(capacity);
-    Bounds { lower, oracle: longest_first(items, instance).max(line) }
+    let others = single.max(line);
+    Bounds {
+        lower: others.max(capacity(items, instance, PER_PEER)),
+        unlimited: others.max(capacity(items, instance, usize::MAX)),
+        oracle: longest_first(items, instance).max(line),
+    }
 }
 
 /// The slowest request, each at the node that is best for it.
@@ -79,14 +90,14 @@ fn client_line(items: &[Item], instance: &Instance) -> Duration {
 
 /// The time by which all nodes together can have answered as many requests as there are, each node the ones that are
 /// cheapest for it.
-fn capacity(items: &[Item], instance: &Instance) -> Duration {
+fn capacity(items: &[Item], instance: &Instance, depth: usize) -> Duration {
     let lanes = (0..instance.peers.len()).map(|peer| {
         let jobs: Vec<Job> = items.iter().filter_map(|item| best_attempt(item, instance, peer)).collect();
         let mut services: Vec<Duration> = jobs.iter().map(|job| job.service).collect();
         let mut bytes: Vec<usize> = jobs.iter().map(|job| job.bytes).collect();
         services.sort_unstable();
         bytes.sort_unstable();
-        let mut lane = Lane::new(&instance.peers[peer]);
+        let mut lane = Lane::new(&instance.peers[peer], depth);
         services.into_iter().zip(bytes).map(|(service, bytes)| lane.serve(Job { service, bytes })).collect()
     });
     let mut arrivals: Vec<Duration> = lanes.flat_map(|lane: Vec<Duration>| lane).collect();
@@ -96,7 +107,7 @@ fn capacity(items: &[Item], instance: &Instance) -> Duration {
 
 /// Longest request first, each to the node where it would be done first.
 fn longest_first(items: &[Item], instance: &Instance) -> Duration {
-    let mut lanes: Vec<Lane<'_>> = instance.peers.iter().map(Lane::new).collect();
+    let mut lanes: Vec<Lane<'_>> = instance.peers.iter().map(|peer| Lane::new(peer, PER_PEER)).collect();
     let at = |item: &Item, peer: usize| {
         let config = &instance.peers[peer];
         let fate = config.fate(&item.request, 0);
@@ -157,21 +168,22 @@ fn transfer(config: &spv_simnet::PeerConfig, bytes: usize) -> Duration {
 #[derive(Debug, Clone)]
 struct Lane<'a> {
     config: &'a spv_simnet::PeerConfig,
+    depth: usize,
     built: Duration,
     sent: Duration,
     arrivals: Vec<Duration>,
 }
 
 impl<'a> Lane<'a> {
-    fn new(config: &'a spv_simnet::PeerConfig) -> Self {
-        Self { config, built: Duration::ZERO, sent: Duration::ZERO, arrivals: Vec::new() }
+    fn new(config: &'a spv_simnet::PeerConfig, depth: usize) -> Self {
+        Self { config, depth, built: Duration::ZERO, sent: Duration::ZERO, arrivals: Vec::new() }
     }
 
     /// When the next answer arrives.
     fn serve(&mut self, job: Job) -> Duration {
         let half = self.config.rtt / 2;
         let asked =
-            self.arrivals.len().checked_sub(PER_PEER).map_or(Duration::ZERO, |index| self.arrivals[index]);
+            self.arrivals.len().checked_sub(self.depth).map_or(Duration::ZERO, |index| self.arrivals[index]);
         self.built = self.built.max(asked + half) + job.service;
         self.sent = self.sent.max(self.built) + transfer(self.config, job.bytes);
         let arrival = self.sent + half;

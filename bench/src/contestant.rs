@@ -66,7 +66,9 @@ pub(crate) fn ablations() -> Vec<Contestant> {
         ours("H-pipelining", "ours with one request per peer", |settings| {
             settings.depth = spv_executor::Depth::ONE;
         }),
-        ours("H-window", "ours with eight requests open at most", |settings| settings.window = 8),
+        ours("H-window8", "ours with eight requests open at most", |settings| settings.window = 8),
+        ours("H-w128", "", |settings| settings.window = 128),
+        ours("H-w512", "", |settings| settings.window = 512),
     ]
 }
 

@@ -1,51 +1,86 @@
-//! Runs the benchmark.
-#![allow(clippy::print_stdout, reason = "what it prints is its result")]
+#![doc = include_str!("../README.md")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is its result")]
 
 mod bound;
 mod client;
 mod contestant;
+mod executor_load;
 mod line;
 mod network;
+mod planning;
+mod real_time;
+mod report;
 mod rival;
 mod run;
 mod stats;
+mod suite;
 mod tuning;
+mod virtual_time;
 mod workload;
 
-use bound::bounds;
-use contestant::contestants;
-use network::Net;
-use run::{LONGEST, Spec, run};
-use stats::quantile;
-use tuning::Tuned;
-use workload::Workload;
+#[cfg(test)]
+mod self_checks;
 
+use std::alloc::System;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+use report::{Report, compare};
+
+/// Counts what the executor allocates.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Measures the client beside its rivals.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    virtual_time: virtual_time::Args,
+    /// Compare two reports instead of running anything
+    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"])]
+    compare: Option<Vec<PathBuf>>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Choose the numbers that rivals leave open, on training seeds, and print the grid
+    Tune,
+    /// Ours beside sequential, over loopback TCP in real time
+    Real(real_time::Args),
+    /// Many trivial requests through the executor: time and memory
+    Executor,
+    /// How many requests and bytes a plan needs
+    Planning,
+}
 
 fn main() -> anyhow::Result<()> {
-    let tuned = Tuned::frozen()?;
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let seeds: u64 = args[0].parse()?;
-    for workload in Workload::ALL.into_iter().filter(|w| args[1..].iter().any(|a| a == w.name())) {
-        for net in Net::ALL.into_iter().filter(|w| args[1..].iter().any(|a| a == w.name())) {
-            for contestant in contestants(&tuned) {
-                let started = std::time::SystemTime::now();
-                let (mut over, mut req, mut waste, mut unf, mut inflight, mut times) = (vec![], 0, 0, 0, 0, vec![]);
-                for seed in 0..seeds {
-                    let spec = Spec { contestant: &contestant, workload, net, peers: 5, seed };
-                    let outcome = run(&spec);
-                    let bounds = bounds(workload, &spec.instance());
-                    let time = outcome.makespan.unwrap_or(LONGEST);
-                    unf += usize::from(outcome.makespan.is_none());
-                    times.push(time.as_secs_f64());
-                    over.push(time.as_secs_f64() / bounds.lower.as_secs_f64());
-                    req += outcome.requests; waste += outcome.wasted_bytes() * 100 / outcome.useful_bytes;
-                    inflight = inflight.max(outcome.max_in_flight);
-                    assert!(!outcome.wrong);
-                }
-                println!("{} {} {:<3} t={:.3} /LB={:.3} p95={:.3} req={} waste={}% unf={} inflight={} real={:?}", workload.name(), net.name(), contestant.name, quantile(&times, 0.5),
-                    quantile(&over, 0.5), quantile(&over, 0.95), req / seeds, waste / seeds, unf, inflight, started.elapsed()? / seeds as u32);
-            }
+    let args = Args::parse();
+    if let Some([before, after]) = args.compare.as_deref() {
+        println!("{}", compare(&read(before)?, &read(after)?));
+        return Ok(());
+    }
+    match args.command {
+        None => virtual_time::run(&args.virtual_time),
+        Some(Command::Tune) => {
+            println!("{}", tuning::tune()?);
+            Ok(())
+        }
+        Some(Command::Real(args)) => real_time::run(&args),
+        Some(Command::Executor) => executor_load::run(ALLOCATOR),
+        Some(Command::Planning) => {
+            println!("{}", planning::table());
+            Ok(())
         }
     }
-    Ok(())
+}
+
+fn read(path: &PathBuf) -> anyhow::Result<Report> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
 }

@@ -113,8 +113,8 @@ impl Net {
         let mut peers: Vec<PeerConfig> = (0..count)
             .map(|_| PeerConfig {
                 rtt,
-                service_time: service / 2,
-                service_jitter: service,
+                service_time: service.mul_f64(0.8),
+                service_jitter: service.mul_f64(0.4),
                 bandwidth: NonZeroU64::new(PEER_BANDWIDTH),
                 seed: rng.u64(..),
                 luck: Luck::ByRequest,
