@@ -29,6 +29,9 @@ const OUTGOING_CAPACITY: usize = 16;
 /// Bytes asked of the socket at a time.
 const READ_CHUNK: usize = 64 * 1024;
 
+/// A request without answer or pong for this long is followed by another ping, and again each time it has passed.
+const PROBE_AFTER: Duration = Duration::from_millis(500);
+
 /// What connections need to know.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionConfig {
@@ -334,8 +337,10 @@ impl Shared {
         let mut ping = tokio::time::interval(self.config.ping_interval);
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut out = Vec::new();
+        let mut probed = Instant::now();
         loop {
             let expiry = self.correlator.next_expiry();
+            let probe = self.correlator.waiting_since().map(|since| since.max(probed) + PROBE_AFTER);
             tokio::select! {
                 biased;
                 outgoing = requests.recv() => match outgoing {
@@ -352,6 +357,14 @@ impl Shared {
                     if expiry.is_some() =>
                 {
                     self.correlator.expire();
+                }
+                () = async { tokio::time::sleep_until(probe.unwrap_or_else(Instant::now)).await },
+                    if probe.is_some() =>
+                {
+                    probed = Instant::now();
+                    if let Some(nonce) = self.correlator.probe() {
+                        NetworkMessage::Ping(nonce).encode_framed(self.magic, &mut out);
+                    }
                 }
             }
             if let Err(error) = stream.write_all(&out).await {
