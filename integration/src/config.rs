@@ -62,8 +62,9 @@ pub struct Settings {
     /// Most requests in flight per peer, 1 to 3. Default 3; how many it really gets follows from its round trip and the
     /// time it takes for an answer, see `executor.adaptive_depth`.
     pub depth: Depth,
-    /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 32; at least
-    /// 1. Bounds memory to as many answers.
+    /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 256; at least
+    /// 1. Bounds memory to as many answers, and to `executor.max_bytes` of them. Lower, and quick peers wait for the
+    /// slowest, which may hold the lowest list.
     pub window: usize,
     /// Limit for connecting, handshake and first pong together. Default 5 s.
     #[serde(with = "humantime_serde")]
@@ -106,7 +107,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             depth: Depth::THREE,
-            window: 32,
+            window: 256,
             handshake_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(20),
