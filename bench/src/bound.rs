@@ -132,7 +132,8 @@ fn longest_first(items: &[Item], instance: &Instance) -> Duration {
             }
             // Nobody answers it the first time: then the second.
             None => {
-                let again = (0..lanes.len()).filter_map(|peer| Some((peer, best_attempt(item, instance, peer)?)));
+                let again =
+                    (0..lanes.len()).filter_map(|peer| Some((peer, best_attempt(item, instance, peer)?)));
                 let again = again.map(|(peer, job)| (lanes[peer].clone().serve(job), peer, job));
                 if let Some((arrival, peer, job)) = again.min_by_key(|(arrival, peer, _)| (*arrival, *peer)) {
                     lanes[peer].serve(job);

@@ -51,7 +51,12 @@ pub(crate) enum AskError {
 
 impl Client {
     /// Connects to all nodes, and again whenever a connection ends.
-    pub(crate) fn start(params: &ChainParams, connector: &Connect, addresses: &[SocketAddr], seed: u64) -> Arc<Self> {
+    pub(crate) fn start(
+        params: &ChainParams,
+        connector: &Connect,
+        addresses: &[SocketAddr],
+        seed: u64,
+    ) -> Arc<Self> {
         let peer = || Peer { outgoing: watch::Sender::new(None), waiting: Mutex::default() };
         let client = Arc::new(Self {
             peers: addresses.iter().map(|_| peer()).collect(),
@@ -119,7 +124,12 @@ impl Client {
     ///
     /// # Errors
     /// When the connection ends or time is up.
-    pub(crate) async fn ask_within(&self, peer: usize, work: &Arc<Work>, limit: Duration) -> Result<Bytes, AskError> {
+    pub(crate) async fn ask_within(
+        &self,
+        peer: usize,
+        work: &Arc<Work>,
+        limit: Duration,
+    ) -> Result<Bytes, AskError> {
         match tokio::time::timeout(limit, self.ask(peer, work)).await {
             Ok(result) => result,
             Err(_) => Err(AskError::TimedOut),
@@ -255,7 +265,10 @@ impl Peer {
 
 /// Opens the stream to a node, given with its index.
 pub(crate) type Connect = Arc<
-    dyn Fn(SocketAddr, usize) -> futures::future::BoxFuture<'static, io::Result<Box<dyn spv_integration::sync::Stream>>>
+    dyn Fn(
+            SocketAddr,
+            usize,
+        ) -> futures::future::BoxFuture<'static, io::Result<Box<dyn spv_integration::sync::Stream>>>
         + Send
         + Sync,
 >;

@@ -67,8 +67,6 @@ pub(crate) fn ablations() -> Vec<Contestant> {
             settings.depth = spv_executor::Depth::ONE;
         }),
         ours("H-window8", "ours with eight requests open at most", |settings| settings.window = 8),
-        ours("H-w128", "", |settings| settings.window = 128),
-        ours("H-w512", "", |settings| settings.window = 512),
     ]
 }
 

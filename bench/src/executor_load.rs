@@ -27,7 +27,9 @@ const PEERS: u32 = 64;
 
 pub(crate) fn run(allocator: &'static StatsAlloc<System>) -> anyhow::Result<()> {
     println!("{} peers, three requests each; {}\n", PEERS, crate::virtual_time::machine());
-    println!("| requests | µs per request | allocations per request | bytes allocated per request | most bytes held |");
+    println!(
+        "| requests | µs per request | allocations per request | bytes allocated per request | most bytes held |"
+    );
     println!("|---|---|---|---|---|");
     for count in [100_u64, 1_000, 10_000, 100_000] {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;

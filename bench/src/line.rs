@@ -149,11 +149,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for OverLine<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for OverLine<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = ready!(Pin::new(&mut this.inner).poll_write(context, bytes))?;
         this.line.see(this.peer, this.sent.feed(&bytes[..written]).into_iter());

@@ -57,17 +57,8 @@ pub(crate) struct Event {
 
 impl Net {
     /// All of them.
-    pub(crate) const ALL: [Self; 9] = [
-        Self::N1,
-        Self::N2,
-        Self::N3,
-        Self::N4a,
-        Self::N4b,
-        Self::N5,
-        Self::N6,
-        Self::N7,
-        Self::N8,
-    ];
+    pub(crate) const ALL: [Self; 9] =
+        [Self::N1, Self::N2, Self::N3, Self::N4a, Self::N4b, Self::N5, Self::N6, Self::N7, Self::N8];
 
     /// Name on the command line and in reports.
     pub(crate) const fn name(self) -> &'static str {
@@ -122,7 +113,8 @@ impl Net {
             })
             .collect();
         let special = rng.usize(..count);
-        let mut instance = Instance { peers: Vec::new(), client_line: None, events: Vec::new(), outage: None };
+        let mut instance =
+            Instance { peers: Vec::new(), client_line: None, events: Vec::new(), outage: None };
         match self {
             Self::N1 => {}
             Self::N2 => {

@@ -20,7 +20,8 @@ pub(crate) fn table() -> String {
         "| lists wanted | our requests | lists they bring | one getmnlistd per quorum's list | saved | one per distinct \
          height | saved | our bytes | bytes from genesis | saved |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    let history = |cycles: u32| Plan::new(params, chain, tip.saturating_sub(cycles * CYCLE), &BTreeSet::new());
+    let history =
+        |cycles: u32| Plan::new(params, chain, tip.saturating_sub(cycles * CYCLE), &BTreeSet::new());
     let tip_only = history(5).with_lists_for_tip(params, chain, &BTreeSet::new());
     let ranges = [("tip (5 cycles and what its quorums need)", tip_only, true)]
         .into_iter()
@@ -59,7 +60,8 @@ fn lists_of_quorums(from: u32) -> Vec<u32> {
     for height in from..=tip {
         let Some(block_hash) = world().block_hash(height) else { continue };
         let base = if height == from { None } else { world().block_hash(height - 1) };
-        let request = GetMnListDiff { base_block_hash: base.unwrap_or_else(BlockHash::all_zeros), block_hash };
+        let request =
+            GetMnListDiff { base_block_hash: base.unwrap_or_else(BlockHash::all_zeros), block_hash };
         let Ok(diff) = active.mn_list_diff(&request) else { continue };
         for quorum in &diff.new_quorums {
             let rotated = quorum.llmq_type == params.rotated_llmq;
@@ -67,7 +69,11 @@ fn lists_of_quorums(from: u32) -> Vec<u32> {
             if !seen.insert((quorum.llmq_type, quorum.quorum_hash, index)) {
                 continue;
             }
-            let Some(quorum_height) = world().height(&BlockHash::from_byte_array(quorum.quorum_hash.to_byte_array())) else { continue };
+            let Some(quorum_height) =
+                world().height(&BlockHash::from_byte_array(quorum.quorum_hash.to_byte_array()))
+            else {
+                continue;
+            };
             let cycle_base = quorum_height - quorum_height % CYCLE;
             let ages = if rotated { 0..4 } else { 0..1 };
             heights.extend(ages.filter_map(|age| cycle_base.checked_sub(WORK_BLOCK_DEPTH + age * CYCLE)));

@@ -107,8 +107,7 @@ async fn download(
     let params = world.params();
     let store = Arc::new(Store::in_memory(&params.network)?);
     store.save_chain(chain, None)?;
-    let mut session =
-        Session::open(&Io::default(), params, addresses, store, settings.clone()).await?;
+    let mut session = Session::open(&Io::default(), params, addresses, store, settings.clone()).await?;
     let started = now();
     let download = session.download(plan.clone(), &Progress::default()).await?;
     let seconds = started.elapsed().as_secs_f64();

@@ -160,12 +160,7 @@ fn connect(network: &Arc<InMemoryNetwork>, line: &ClientLine) -> Connect {
     })
 }
 
-async fn start(
-    spec: &Spec<'_>,
-    connect: &Connect,
-    addresses: &[SocketAddr],
-    store: &Arc<Store>,
-) -> Running {
+async fn start(spec: &Spec<'_>, connect: &Connect, addresses: &[SocketAddr], store: &Arc<Store>) -> Running {
     let params = world().params();
     match &spec.contestant.kind {
         Kind::Ours(settings) => {

@@ -78,13 +78,8 @@ fn one_at_a_time_takes_the_sum_of_its_parts() {
 #[test]
 fn the_order_of_contestants_changes_nothing() {
     let suite = |contestants: &[Contestant]| {
-        let suite = Suite {
-            contestants,
-            workloads: vec![Workload::W2],
-            nets: vec![Net::N4b],
-            peers: 5,
-            seeds: 0..1,
-        };
+        let suite =
+            Suite { contestants, workloads: vec![Workload::W2], nets: vec![Net::N4b], peers: 5, seeds: 0..1 };
         let mut cells = suite.run(|_, _| {});
         cells.sort_by(|a, b| a.contestant.cmp(&b.contestant));
         cells

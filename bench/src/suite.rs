@@ -99,12 +99,14 @@ impl Suite<'_> {
             for &net in &self.nets {
                 let runs: Vec<&Vec<(Bounds, Outcome)>> =
                     self.seeds.clone().filter_map(|seed| results.get(&(workload, net, seed))).collect();
-                let seconds = |index: usize| -> Vec<f64> { runs.iter().map(|run| time(&run[index].1)).collect() };
+                let seconds =
+                    |index: usize| -> Vec<f64> { runs.iter().map(|run| time(&run[index].1)).collect() };
                 for (index, contestant) in self.contestants.iter().enumerate() {
                     let own = runs.iter().map(|run| (&run[index].0, &run[index].1)).collect::<Vec<_>>();
                     let mut cell = cell(workload, net, contestant, self.peers, &own);
                     cell.saved = sequential.map(|other| {
-                        let saved = cell.seconds.iter().zip(seconds(other)).map(|(own, other)| 1.0 - own / other);
+                        let saved =
+                            cell.seconds.iter().zip(seconds(other)).map(|(own, other)| 1.0 - own / other);
                         estimate(&saved.collect::<Vec<_>>(), 0.5)
                     });
                     cell.beyond_ours = ours.map(|other| {
@@ -139,7 +141,8 @@ fn cell(
     let over_bound = over(|bounds| bounds.lower);
     let units = workload.items().len() as f64;
     let finished = || runs.iter().map(|(_, outcome)| outcome);
-    let each = |of: &dyn Fn(&Outcome) -> f64| mean(&finished().map(|outcome| of(outcome)).collect::<Vec<_>>());
+    let each =
+        |of: &dyn Fn(&Outcome) -> f64| mean(&finished().map(|outcome| of(outcome)).collect::<Vec<_>>());
     let is_ours = matches!(contestant.kind, crate::contestant::Kind::Ours(_));
     let refusals = finished().filter_map(|outcome| outcome.report.slowest_refusal);
     let beats = |(bounds, outcome): &&(&Bounds, &Outcome)| {

@@ -56,9 +56,16 @@ pub(crate) fn tune() -> anyhow::Result<String> {
         ("brief", timeouts.map(|timeout| Rival::Brief { timeout }).to_vec()),
         (
             "tower",
-            [(1.0, None), (1.0, Some(0.9)), (2.0, Some(0.9)), (2.0, Some(0.95)), (4.0, Some(0.9)), (4.0, Some(0.95))]
-                .map(|(timeout, hedge)| Rival::TowerStack { timeout, hedge })
-                .to_vec(),
+            [
+                (1.0, None),
+                (1.0, Some(0.9)),
+                (2.0, Some(0.9)),
+                (2.0, Some(0.95)),
+                (4.0, Some(0.9)),
+                (4.0, Some(0.95)),
+            ]
+            .map(|(timeout, hedge)| Rival::TowerStack { timeout, hedge })
+            .to_vec(),
         ),
         (
             "work_manager",
@@ -93,8 +100,7 @@ pub(crate) fn tune() -> anyhow::Result<String> {
 
 /// Mean of ln(time / lower bound) over the training runs.
 fn score(rival: &Rival) -> f64 {
-    let contestant =
-        Contestant { name: "tuned".to_owned(), about: "", kind: Kind::Rival(rival.clone()) };
+    let contestant = Contestant { name: "tuned".to_owned(), about: "", kind: Kind::Rival(rival.clone()) };
     let mut jobs = Vec::new();
     for workload in [Workload::W1, Workload::W2, Workload::W3] {
         for net in Net::ALL {

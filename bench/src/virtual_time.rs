@@ -54,7 +54,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let workloads = chosen(&args.only, &Workload::ALL, |workload| workload.name());
     let nets = chosen(&args.only, &Net::ALL, |net| net.name());
-    let named: Vec<Contestant> = everybody.iter().filter(|one| args.only.contains(&one.name)).cloned().collect();
+    let named: Vec<Contestant> =
+        everybody.iter().filter(|one| args.only.contains(&one.name)).cloned().collect();
     let known = |name: &String| {
         everybody.iter().any(|one| one.name == *name)
             || Workload::ALL.iter().any(|one| one.name() == name)
@@ -96,7 +97,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn chosen<T: Copy>(only: &[String], all: &[T], name: impl Fn(&T) -> &'static str) -> Vec<T> {
-    let named: Vec<T> = all.iter().copied().filter(|one| only.iter().any(|wanted| wanted == name(one))).collect();
+    let named: Vec<T> =
+        all.iter().copied().filter(|one| only.iter().any(|wanted| wanted == name(one))).collect();
     if named.is_empty() { all.to_vec() } else { named }
 }
 
@@ -108,7 +110,8 @@ fn shown(suite: &Suite<'_>, contestants: &[Contestant]) -> Vec<(String, Outcome)
     drawn
         .map(|contestant| {
             let spec = Spec { contestant, workload, net, peers: suite.peers, seed: suite.seeds.start };
-            let name = format!("{}, {} in {}, seed {}", contestant.name, workload.name(), net.name(), spec.seed);
+            let name =
+                format!("{}, {} in {}, seed {}", contestant.name, workload.name(), net.name(), spec.seed);
             (name, run_one(&spec))
         })
         .collect()

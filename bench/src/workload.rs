@@ -93,7 +93,8 @@ impl Workload {
     pub(crate) fn base(self) -> &'static Item {
         static BASES: OnceLock<Vec<Item>> = OnceLock::new();
         let bases = BASES.get_or_init(|| {
-            let base = |workload: &Self| item(Work::list(world().params(), chain(), 0, workload.base_height()));
+            let base =
+                |workload: &Self| item(Work::list(world().params(), chain(), 0, workload.base_height()));
             Self::ALL.iter().map(base).collect()
         });
         &bases[self as usize]
@@ -145,8 +146,8 @@ pub(crate) fn chain() -> &'static HeaderChain {
     CHAIN.get_or_init(|| {
         let world = world();
         let mut chain = HeaderChain::starting_at_or_below(world.params(), 0);
-        let headers = (1..=world.tip())
-            .filter_map(|height| Some((*world.header(height)?, world.block_hash(height)?)));
+        let headers =
+            (1..=world.tip()).filter_map(|height| Some((*world.header(height)?, world.block_hash(height)?)));
         chain.restore(headers).expect("the world's headers link");
         chain
     })
@@ -175,7 +176,9 @@ mod tests {
 
     #[test]
     fn every_workload_has_its_requests_each_once() {
-        for (workload, count) in [(Workload::W1, 60), (Workload::W2, 49), (Workload::W3, 600), (Workload::W4, 96)] {
+        for (workload, count) in
+            [(Workload::W1, 60), (Workload::W2, 49), (Workload::W3, 600), (Workload::W4, 96)]
+        {
             let items = workload.items();
             assert_eq!(items.len(), count);
             let distinct: std::collections::BTreeSet<_> = items.iter().map(|item| &item.request).collect();

@@ -8,8 +8,8 @@ use dashcore::network::message_qrinfo::GetQRInfo;
 use dashcore::network::message_sml::GetMnListDiff;
 use dashcore::sml::llmq_type::LLMQParams;
 use dashcore::{BlockHash, ChainParams, Header};
-use spv_masternodes::chain_lock::quorums_height;
 use spv_correlation::Expectation;
+use spv_masternodes::chain_lock::quorums_height;
 use spv_masternodes::members::Needs;
 
 use crate::headers::HeaderChain;
@@ -83,11 +83,8 @@ impl Work {
 
     /// Whether a message is an answer to this request, by what it says of itself.
     pub fn is_answered_by(&self, frame: &Frame) -> bool {
-        let answer = |kind| Answer {
-            kind,
-            payload: frame.payload.clone(),
-            checksum_valid: frame.checksum_valid,
-        };
+        let answer =
+            |kind| Answer { kind, payload: frame.payload.clone(), checksum_valid: frame.checksum_valid };
         RequestKind::answered_by(frame.command).is_some_and(|kind| self.request.accepts(&answer(kind)))
     }
 

@@ -16,7 +16,8 @@ pub(crate) fn compare(before: &Report, after: &Report) -> String {
         });
         let Some(old) = same else { continue };
         let (ratio, worst) = if before.seeds == after.seeds {
-            let ratios: Vec<f64> = cell.seconds.iter().zip(&old.seconds).map(|(new, old)| new / old).collect();
+            let ratios: Vec<f64> =
+                cell.seconds.iter().zip(&old.seconds).map(|(new, old)| new / old).collect();
             (quantile(&ratios, 0.5), quantile(&ratios, 1.0))
         } else {
             (cell.median.value / old.median.value, f64::NAN)

@@ -32,13 +32,23 @@ pub(crate) fn page(report: &Report, sweep: &Sweep, shown: &[(String, Outcome)]) 
     workloads.dedup();
     for workload in workloads {
         let cells: Vec<&Cell> = report.cells.iter().filter(|cell| cell.workload == workload).collect();
-        section(&mut body, &format!("Time over the lower bound: {workload}"), DISTRIBUTION, &distributions(&cells));
+        section(
+            &mut body,
+            &format!("Time over the lower bound: {workload}"),
+            DISTRIBUTION,
+            &distributions(&cells),
+        );
     }
     for (name, outcome) in shown {
         section(&mut body, &format!("One run, by peer: {name}"), WATERFALL, &waterfall(&outcome.seen));
     }
     if let Some((name, outcome)) = shown.iter().find(|(_, outcome)| !outcome.progress.is_empty()) {
-        section(&mut body, &format!("Progress shown against the truth: {name}"), PROGRESS, &progress(outcome));
+        section(
+            &mut body,
+            &format!("Progress shown against the truth: {name}"),
+            PROGRESS,
+            &progress(outcome),
+        );
     }
     let _ = write!(body, "<h2>Numbers</h2><pre>{}</pre>", super::table(report));
     format!(
@@ -84,9 +94,14 @@ fn speed_ups(sweep: &Sweep) -> String {
             .zip(values)
             .map(|(&peers, &value)| (x.at(number(peers)), y.at(value)))
             .collect();
-        let class = if index + 1 == sweep.speed_ups.len() { "dashed".to_owned() } else { format!("c{index}") };
+        let class =
+            if index + 1 == sweep.speed_ups.len() { "dashed".to_owned() } else { format!("c{index}") };
         svg.path(&points, &class);
-        svg.line((width - 110.0, 20.0 + 18.0 * number(index)), (width - 90.0, 20.0 + 18.0 * number(index)), &format!("line {class}"));
+        svg.line(
+            (width - 110.0, 20.0 + 18.0 * number(index)),
+            (width - 90.0, 20.0 + 18.0 * number(index)),
+            &format!("line {class}"),
+        );
         svg.text((width - 84.0, 24.0 + 18.0 * number(index)), "start", name);
     }
     svg.finish()
@@ -141,14 +156,20 @@ fn waterfall(seen: &[Seen]) -> String {
         let top = 10.0 + 40.0 * number(peer);
         svg.text((6.0, top + 18.0), "start", &format!("peer {peer}"));
         // A node answers in the order of requests, so the first answer belongs to the first request.
-        let of_peer = |answers: bool| seen.iter().filter(move |seen| seen.peer == peer && seen.is_answer == answers);
+        let of_peer =
+            |answers: bool| seen.iter().filter(move |seen| seen.peer == peer && seen.is_answer == answers);
         let mut lanes = [f64::MIN; LANES];
         for (sent, answered) in of_peer(false).zip(of_peer(true)) {
             let (from, to) = (sent.at.as_secs_f64(), answered.at.as_secs_f64());
             let free = lanes.iter().position(|until| *until <= from + 1e-9).unwrap_or(LANES - 1);
             lanes[free] = to;
             let title = format!("{from:.3} s to {to:.3} s, {} bytes", answered.bytes);
-            svg.rect((x.at(from), top + lane * number(free)), (x.at(to) - x.at(from), lane - 2.0), "ours", &title);
+            svg.rect(
+                (x.at(from), top + lane * number(free)),
+                (x.at(to) - x.at(from), lane - 2.0),
+                "ours",
+                &title,
+            );
         }
     }
     for tick in 0..=5 {
@@ -174,11 +195,8 @@ fn progress(outcome: &Outcome) -> String {
         svg.text((x.at(share), side + 28.0), "middle", &format!("{:.0} %", share * 100.0));
     }
     svg.path(&[(x.at(0.0), y.at(0.0)), (x.at(1.0), y.at(1.0))], "dashed");
-    let points: Vec<(f64, f64)> = outcome
-        .progress
-        .iter()
-        .map(|(at, share)| (x.at(at.as_secs_f64() / end), y.at(*share)))
-        .collect();
+    let points: Vec<(f64, f64)> =
+        outcome.progress.iter().map(|(at, share)| (x.at(at.as_secs_f64() / end), y.at(*share))).collect();
     svg.path(&points, "c0");
     svg.finish()
 }

@@ -11,7 +11,14 @@ pub(crate) fn table(report: &Report) -> String {
         if heading != Some((&cell.workload, &cell.net)) {
             heading = Some((&cell.workload, &cell.net));
             // Writing to a string cannot fail, here and below.
-            let _ = writeln!(out, "\n{} in {}, {} peers, {} seeds\n", cell.workload, cell.net, cell.peers, cell.seconds.len());
+            let _ = writeln!(
+                out,
+                "\n{} in {}, {} peers, {} seeds\n",
+                cell.workload,
+                cell.net,
+                cell.peers,
+                cell.seconds.len()
+            );
             let _ = writeln!(out, "{HEADER}\n{RULE}");
         }
         let _ = writeln!(out, "{}", line(cell));

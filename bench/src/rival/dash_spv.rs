@@ -84,8 +84,7 @@ impl DashSpv {
                     in_flight.remove(&index);
                     queue.retain(|queued| *queued != index);
                     let (surroundings, work) = (&surroundings, works[index]);
-                    let prove =
-                        async move { Event::Proven(index, surroundings.proves(work, payload).await) };
+                    let prove = async move { Event::Proven(index, surroundings.proves(work, payload).await) };
                     events.push(prove.boxed());
                 }
                 Event::Answered(..) | Event::Lost => {}

@@ -53,13 +53,13 @@ impl TowerStack {
         let balance = Balance::from_rng(Box::pin(discover(discovered)), rng);
         let buffer = Buffer::new(balance, client.peers() * PER_PEER);
         let (ttl, min_per_second, share) = RETRY_BUDGET;
-        let policy = Attempts { left: MAX_ATTEMPTS, budget: Arc::new(TpsBudget::new(ttl, min_per_second, share)) };
+        let policy =
+            Attempts { left: MAX_ATTEMPTS, budget: Arc::new(TpsBudget::new(ttl, min_per_second, share)) };
         let retry = Retry::new(policy, buffer);
         let service = match hedge {
             Some(percentile) => {
-                let hedge = move || {
-                    Hedge::new(retry.clone(), Always, MIN_HEDGE_SAMPLES, percentile, HEDGE_PERIOD)
-                };
+                let hedge =
+                    move || Hedge::new(retry.clone(), Always, MIN_HEDGE_SAMPLES, percentile, HEDGE_PERIOD);
                 // A hedge shares its measurements between requests but cannot be cloned, so one worker owns it.
                 BoxCloneSyncService::new(Buffer::new(hedge(), client.peers() * PER_PEER))
             }
@@ -153,11 +153,7 @@ struct Attempts {
 impl tower::retry::Policy<Arc<Work>, Bytes, BoxError> for Attempts {
     type Future = BoxFuture<'static, ()>;
 
-    fn retry(
-        &mut self,
-        _: &mut Arc<Work>,
-        result: &mut Result<Bytes, BoxError>,
-    ) -> Option<Self::Future> {
+    fn retry(&mut self, _: &mut Arc<Work>, result: &mut Result<Bytes, BoxError>) -> Option<Self::Future> {
         if result.is_ok() {
             self.budget.deposit();
             return None;

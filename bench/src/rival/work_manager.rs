@@ -68,7 +68,8 @@ impl WorkManager {
             }
             let connected = async {
                 let from_none = (0..client.peers()).filter(|&peer| !client.is_connected(peer));
-                let waits: Vec<_> = from_none.map(|peer| client.until_connected(peer, true).boxed()).collect();
+                let waits: Vec<_> =
+                    from_none.map(|peer| client.until_connected(peer, true).boxed()).collect();
                 match waits.is_empty() {
                     true => std::future::pending().await,
                     false => futures::future::select_all(waits).await.0,

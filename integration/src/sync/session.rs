@@ -84,8 +84,7 @@ impl Session {
     /// # Cancel safety
     /// Lists that were stored stay; all else is lost.
     pub async fn download(&mut self, plan: Plan, progress: &Progress) -> Result<Download, SyncError> {
-        let download =
-            ListDownload::new(self.peers.clone(), &self.verifier, plan, &self.settings, progress)?;
+        let download = ListDownload::new(self.peers.clone(), &self.verifier, plan, &self.settings, progress)?;
         let failed = async {
             match &mut self.store_failed {
                 Some(failed) => failed.await.ok(),

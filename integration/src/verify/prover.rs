@@ -30,12 +30,7 @@ pub enum Unproven {
 
 impl Prover {
     /// Stores into `store`. At most `capacity` answers are held at a time, those that wait for their base included.
-    pub fn new(
-        params: &ChainParams,
-        store: Arc<Store>,
-        capacity: usize,
-        verification: Verification,
-    ) -> Self {
+    pub fn new(params: &ChainParams, store: Arc<Store>, capacity: usize, verification: Verification) -> Self {
         // That the store failed shows in what `prove` returns.
         let (verifier, _) = Verifier::start(params, store, capacity, verification);
         Self { verifier }
