@@ -90,11 +90,6 @@ impl Net {
         }
     }
 
-    /// Whether every answer of every node is right and in time.
-    pub(crate) const fn is_faultless(self) -> bool {
-        matches!(self, Self::N1 | Self::N2)
-    }
-
     /// The network of this seed, with so many nodes.
     pub(crate) fn instance(self, workload: Workload, count: usize, seed: u64) -> Instance {
         // Networks of one seed are different, workloads in one network are not.

@@ -25,4 +25,6 @@ pub(crate) struct Report {
     /// First seed and the one after the last.
     pub(crate) seeds: (u64, u64),
     pub(crate) cells: Vec<Cell>,
+    /// What the names stand for.
+    pub(crate) legend: Vec<(String, String)>,
 }

@@ -45,6 +45,8 @@ pub(crate) struct Cell {
     pub(crate) saved: Option<Estimate>,
     /// Median over seeds of the time beyond ours, in seconds; negative is faster than ours.
     pub(crate) beyond_ours: Option<Estimate>,
+    /// 95th percentile over all requests of all runs of the seconds from each to its proof, where they come one by one.
+    pub(crate) latency_p95: Option<f64>,
     /// Requests sent per request needed.
     pub(crate) requests_per_unit: f64,
     /// Copies sent to a second peer per request needed, where the contestant tells.
@@ -143,6 +145,11 @@ fn cell(
     let finished = || runs.iter().map(|(_, outcome)| outcome);
     let each =
         |of: &dyn Fn(&Outcome) -> f64| mean(&finished().map(|outcome| of(outcome)).collect::<Vec<_>>());
+    let latencies: Vec<f64> = runs
+        .iter()
+        .flat_map(|(_, outcome)| &outcome.latencies)
+        .map(std::time::Duration::as_secs_f64)
+        .collect();
     let is_ours = matches!(contestant.kind, crate::contestant::Kind::Ours(_));
     let refusals = finished().filter_map(|outcome| outcome.report.slowest_refusal);
     let beats = |(bounds, outcome): &&(&Bounds, &Outcome)| {
@@ -163,6 +170,7 @@ fn cell(
         over_bound,
         saved: None,
         beyond_ours: None,
+        latency_p95: (!latencies.is_empty()).then(|| quantile(&latencies, 0.95)),
         requests_per_unit: each(&|outcome| outcome.requests as f64 / units),
         hedged_per_unit: is_ours.then(|| each(&|outcome| outcome.report.hedged as f64 / units)),
         wasted: each(&|outcome| outcome.wasted_bytes() as f64 / outcome.useful_bytes as f64),

@@ -50,28 +50,16 @@ const TRAINING: std::ops::Range<u64> = 1_000_000..1_000_003;
 /// # Errors
 /// Never, but for a point that cannot be written as TOML.
 pub(crate) fn tune() -> anyhow::Result<String> {
-    let timeouts = [0.5, 1.0, 2.0, 4.0, 8.0, 15.0];
+    let tower =
+        [(0.3, Some(0.9)), (0.5, None), (0.5, Some(0.9)), (1.0, None), (1.0, Some(0.9)), (2.0, Some(0.95))];
+    let managers = [(1, 0.5), (1, 1.0), (3, 0.25), (3, 0.5), (3, 1.0), (3, 2.0)];
     let grids: [(&str, Vec<Rival>); 4] = [
-        ("unordered", timeouts.map(|timeout| Rival::Unordered { timeout }).to_vec()),
-        ("brief", timeouts.map(|timeout| Rival::Brief { timeout }).to_vec()),
-        (
-            "tower",
-            [
-                (1.0, None),
-                (1.0, Some(0.9)),
-                (2.0, Some(0.9)),
-                (2.0, Some(0.95)),
-                (4.0, Some(0.9)),
-                (4.0, Some(0.95)),
-            ]
-            .map(|(timeout, hedge)| Rival::TowerStack { timeout, hedge })
-            .to_vec(),
-        ),
+        ("unordered", [0.2, 0.35, 0.5, 1.0, 2.0, 4.0].map(|timeout| Rival::Unordered { timeout }).to_vec()),
+        ("brief", [0.5, 1.0, 2.0, 3.0, 4.0, 8.0].map(|timeout| Rival::Brief { timeout }).to_vec()),
+        ("tower", tower.map(|(timeout, hedge)| Rival::TowerStack { timeout, hedge }).to_vec()),
         (
             "work_manager",
-            [(1, 1.0), (1, 2.0), (1, 4.0), (3, 1.0), (3, 2.0), (3, 4.0)]
-                .map(|(per_peer, timeout)| Rival::WorkManager { per_peer, timeout })
-                .to_vec(),
+            managers.map(|(per_peer, timeout)| Rival::WorkManager { per_peer, timeout }).to_vec(),
         ),
     ];
     let mut out = format!(

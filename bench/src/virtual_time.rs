@@ -79,7 +79,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     });
     let beaten = cells.iter().filter(|cell| cell.beaten_bounds > 0).count();
+    let legend = (suite.workloads.iter().map(|one| (one.name(), one.about())))
+        .chain(suite.nets.iter().map(|one| (one.name(), one.about())))
+        .chain(contestants.iter().map(|one| (one.name.as_str(), one.about)))
+        .map(|(name, about)| (name.to_owned(), about.to_owned()))
+        .collect();
     let report = Report {
+        legend,
         command: command_line(),
         commit: output("git", &["rev-parse", "--short", "HEAD"]),
         machine: machine(),

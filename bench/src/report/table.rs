@@ -6,11 +6,14 @@ use crate::suite::Cell;
 /// The numbers for a terminal, and for Markdown.
 pub(crate) fn table(report: &Report) -> String {
     let mut out = String::new();
+    for (name, about) in &report.legend {
+        // Writing to a string cannot fail, here and below.
+        let _ = writeln!(out, "{name:<20} {about}");
+    }
     let mut heading = None;
     for cell in &report.cells {
         if heading != Some((&cell.workload, &cell.net)) {
             heading = Some((&cell.workload, &cell.net));
-            // Writing to a string cannot fail, here and below.
             let _ = writeln!(
                 out,
                 "\n{} in {}, {} peers, {} seeds\n",
