@@ -56,7 +56,7 @@ enum Command {
     /// Many trivial requests through the executor: time and memory
     Executor,
     /// How many requests and bytes a plan needs
-    Planning,
+    Planning(planning::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -73,10 +73,7 @@ fn main() -> anyhow::Result<()> {
         }
         Some(Command::Real(args)) => real_time::run(&args),
         Some(Command::Executor) => executor_load::run(ALLOCATOR),
-        Some(Command::Planning) => {
-            println!("{}", planning::table());
-            Ok(())
-        }
+        Some(Command::Planning(args)) => planning::run(&args),
     }
 }
 

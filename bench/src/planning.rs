@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use dashcore::BlockHash;
 use dashcore::consensus::serialize;
@@ -10,11 +11,29 @@ use dashcore::network::message_sml::GetMnListDiff;
 use spv_integration::plan::{Plan, Work};
 use spv_simnet::{ActiveChain, QRInfoConstruction};
 
-use crate::workload::{chain, world};
+use spv_integration::headers::HeaderChain;
+use spv_simnet::{GeneratedSpec, World};
+
+use crate::workload::headers_of;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Masternodes of the generated chain
+    #[arg(long, default_value_t = 1_000)]
+    masternodes: u32,
+}
 
 /// One line per range: what our plan asks, and what others would.
-pub(crate) fn table() -> String {
-    let (params, chain) = (world().params(), chain());
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let spec = GeneratedSpec { masternodes: args.masternodes, cycles: 70, seed: 5 };
+    spec.validate()?;
+    let world = Arc::new(World::generate(&spec));
+    println!("{} masternodes\n\n{}", args.masternodes, table(&world, &headers_of(&world)));
+    Ok(())
+}
+
+fn table(world: &Arc<World>, chain: &HeaderChain) -> String {
+    let params = world.params();
     let tip = chain.tip_height();
     let mut out = String::from(
         "| lists wanted | our requests | lists they bring | one getmnlistd per quorum's list | saved | one per distinct \
@@ -28,10 +47,10 @@ pub(crate) fn table() -> String {
         .chain([(20, "20 cycles"), (60, "60 cycles")].map(|(cycles, name)| (name, history(cycles), false)));
     for (name, plan, only_tip) in ranges {
         let lowest = plan.works().iter().flat_map(Work::heights).min().unwrap_or(0);
-        let per_quorum = lists_of_quorums(if only_tip { tip } else { lowest });
+        let per_quorum = lists_of_quorums(world, if only_tip { tip } else { lowest });
         let distinct: BTreeSet<u32> = per_quorum.iter().copied().collect();
         let requests = plan.works().len();
-        let active = world().active_chain();
+        let active = world.active_chain();
         let ours: usize = plan.works().iter().map(|work| answer_size(&active, &work.message())).sum();
         let from_genesis: usize = distinct.iter().map(|&height| full_size(&active, height)).sum();
         // Writing to a string cannot fail.
@@ -51,15 +70,15 @@ pub(crate) fn table() -> String {
 
 /// Heights of the lists that members of quorums follow from, once for each quorum that is active at `from` or mined
 /// after: a rotated quorum needs those of four cycles, any other the one of its work block.
-fn lists_of_quorums(from: u32) -> Vec<u32> {
-    let active = world().active_chain();
-    let tip = world().tip();
-    let params = world().params();
+fn lists_of_quorums(world: &Arc<World>, from: u32) -> Vec<u32> {
+    let active = world.active_chain();
+    let tip = world.tip();
+    let params = world.params();
     let mut seen = BTreeSet::new();
     let mut heights = Vec::new();
     for height in from..=tip {
-        let Some(block_hash) = world().block_hash(height) else { continue };
-        let base = if height == from { None } else { world().block_hash(height - 1) };
+        let Some(block_hash) = world.block_hash(height) else { continue };
+        let base = if height == from { None } else { world.block_hash(height - 1) };
         let request =
             GetMnListDiff { base_block_hash: base.unwrap_or_else(BlockHash::all_zeros), block_hash };
         let Ok(diff) = active.mn_list_diff(&request) else { continue };
@@ -70,7 +89,7 @@ fn lists_of_quorums(from: u32) -> Vec<u32> {
                 continue;
             }
             let Some(quorum_height) =
-                world().height(&BlockHash::from_byte_array(quorum.quorum_hash.to_byte_array()))
+                world.height(&BlockHash::from_byte_array(quorum.quorum_hash.to_byte_array()))
             else {
                 continue;
             };
@@ -95,7 +114,7 @@ fn answer_size(active: &ActiveChain, message: &NetworkMessage) -> usize {
 }
 
 fn full_size(active: &ActiveChain, height: u32) -> usize {
-    let block_hash = world().block_hash(height).unwrap_or_default();
+    let block_hash = active.world().block_hash(height).unwrap_or_default();
     let request = GetMnListDiff { base_block_hash: BlockHash::all_zeros(), block_hash };
     active.mn_list_diff(&request).map_or(0, |answer| serialize(&answer).len())
 }

@@ -15,6 +15,7 @@ use spv_integration::sync::{EndState, Io, Progress, Session};
 use spv_simnet::{GeneratedSpec, Network, NetworkConfig, PeerConfig, World};
 
 use crate::stats::{estimate, quantile};
+use crate::workload::headers_of;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -47,10 +48,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 async fn pairs(args: &Args, world: &Arc<World>) -> anyhow::Result<()> {
-    let mut chain = HeaderChain::starting_at_or_below(world.params(), 0);
-    let headers =
-        (1..=world.tip()).filter_map(|height| Some((*world.header(height)?, world.block_hash(height)?)));
-    chain.restore(headers)?;
+    let chain = headers_of(world);
     let plan = Plan::new(world.params(), &chain, 1, &BTreeSet::new());
     let lists = plan.works().iter().flat_map(Work::heights).count();
     let peer = PeerConfig {

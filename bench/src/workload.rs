@@ -143,14 +143,16 @@ pub(crate) fn world() -> &'static Arc<World> {
 /// Its headers, as a client holds them.
 pub(crate) fn chain() -> &'static HeaderChain {
     static CHAIN: OnceLock<HeaderChain> = OnceLock::new();
-    CHAIN.get_or_init(|| {
-        let world = world();
-        let mut chain = HeaderChain::starting_at_or_below(world.params(), 0);
-        let headers =
-            (1..=world.tip()).filter_map(|height| Some((*world.header(height)?, world.block_hash(height)?)));
-        chain.restore(headers).expect("the world's headers link");
-        chain
-    })
+    CHAIN.get_or_init(|| headers_of(world()))
+}
+
+/// The headers of a chain, as a client holds them.
+pub(crate) fn headers_of(world: &World) -> HeaderChain {
+    let mut chain = HeaderChain::starting_at_or_below(world.params(), 0);
+    let headers =
+        (1..=world.tip()).filter_map(|height| Some((*world.header(height)?, world.block_hash(height)?)));
+    chain.restore(headers).expect("the world's headers link");
+    chain
 }
 
 fn item(work: Option<Work>) -> Item {

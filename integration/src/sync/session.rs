@@ -3,8 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::ChainParams;
+use futures::FutureExt;
+use futures::future::Fuse;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::download::{Downloaded, ListDownload};
 use super::io::Io;
@@ -24,8 +26,8 @@ pub struct Session {
     settings: Settings,
     peers: Arc<Peers>,
     verifier: Arc<Verifier>,
-    store_failed: Option<oneshot::Receiver<StoreError>>,
-    follower: JoinHandle<()>,
+    store_failed: Fuse<oneshot::Receiver<StoreError>>,
+    follower: AbortOnDropHandle<()>,
 }
 
 /// What a download came to.
@@ -68,8 +70,8 @@ impl Session {
             settings,
             peers,
             verifier: Arc::new(verifier),
-            store_failed: Some(store_failed),
-            follower: tokio::spawn(follow),
+            store_failed: store_failed.fuse(),
+            follower: AbortOnDropHandle::new(tokio::spawn(follow)),
         };
         // Without anybody to ask, the first download says so.
         session.peers.ready().await;
@@ -85,19 +87,10 @@ impl Session {
     /// Lists that were stored stay; all else is lost.
     pub async fn download(&mut self, plan: Plan, progress: &Progress) -> Result<Download, SyncError> {
         let download = ListDownload::new(self.peers.clone(), &self.verifier, plan, &self.settings, progress)?;
-        let failed = async {
-            match &mut self.store_failed {
-                Some(failed) => failed.await.ok(),
-                None => None,
-            }
-        };
         let Downloaded { tally, state, .. } = tokio::select! {
             biased;
             downloaded = download.run() => downloaded,
-            Some(error) = failed => {
-                self.store_failed = None;
-                return Err(error.into());
-            }
+            Ok(error) = &mut self.store_failed => return Err(error.into()),
         };
         Ok(Download {
             state,
@@ -115,7 +108,7 @@ impl Session {
     /// Closing goes on when the future is dropped.
     pub async fn close(self) {
         self.peers.stop().await;
-        self.follower.abort();
+        drop(self.follower);
         if let Some(verifier) = Arc::into_inner(self.verifier) {
             verifier.stop().await;
         }

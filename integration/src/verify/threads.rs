@@ -164,7 +164,9 @@ impl Inline {
         };
         let checked = Checked { work, contents, tag: reply };
         let applied = apply_batch(&mut self.application, [checked].into_iter(), &self.params, &self.store);
-        if let (Err(error), Some(failure)) = (applied, self.failure.take()) {
+        if let Err(error) = applied
+            && let Some(failure) = self.failure.take()
+        {
             failure.send(error).ok();
         }
     }
