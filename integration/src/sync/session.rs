@@ -86,6 +86,7 @@ impl Session {
     /// # Cancel safety
     /// Lists that were stored stay; all else is lost.
     pub async fn download(&mut self, plan: Plan, progress: &Progress) -> Result<Download, SyncError> {
+        progress.planned(plan.heights.len() as u64, 0);
         let download = ListDownload::new(self.peers.clone(), &self.verifier, plan, &self.settings, progress)?;
         let Downloaded { tally, state, .. } = tokio::select! {
             biased;
