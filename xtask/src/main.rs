@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who started it")]
 
+mod bench;
 mod ci;
 mod consumer;
 mod dist;
@@ -23,6 +24,13 @@ use xshell::Shell;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", about = "Development tasks of this workspace")]
 enum Task {
+    /// Measure the client beside its rivals: [--quick] [--seeds N] [--only W1,N1,H] [tune | real | executor | planning]
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Handed to the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run everything that a change must pass, in order, up to the first failure
     Ci,
     /// Build and run programs outside the workspace against the packages of the mechanism crates
@@ -74,6 +82,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     sh.change_dir(root);
     match task {
+        Task::Bench { arguments } => bench::run(&sh, arguments),
         Task::Ci => ci::run(&sh),
         Task::Consumer => consumer::run(&sh),
         Task::Dist => dist::run(&sh),
