@@ -8,28 +8,26 @@ use crate::args::{PeersArgs, PeersCommand};
 use crate::exit::Exit;
 use crate::{output, query};
 
-pub(crate) fn run(args: PeersArgs) -> anyhow::Result<Exit> {
-    match args.command {
+pub(crate) fn run(args: &PeersArgs) -> anyhow::Result<Exit> {
+    let client = query::open(args.data())?;
+    let (store, as_json) = (client.store(), args.data().json);
+    match &args.command {
         None => {
-            let peers = known_peers(query::open(&args.data)?.store())?;
-            if args.data.json {
-                output::json(&json!({ "peers": peers }))?
-            } else {
-                output::text(&table(&peers))?
-            }
+            let peers = known_peers(store)?;
+            if as_json { output::json(&json!({ "peers": peers }))? } else { output::text(&table(&peers))? }
         }
-        Some(PeersCommand::Ban { address, hours, data }) => {
-            let length = Duration::from_secs(u64::from(hours) * 3_600);
-            ban(query::open(&data)?.store(), address, length)?;
-            if data.json {
+        Some(PeersCommand::Ban { address, hours, .. }) => {
+            let length = Duration::from_secs(u64::from(*hours) * 3_600);
+            ban(store, *address, length)?;
+            if as_json {
                 output::json(&json!({ "address": address, "ban_seconds": length.as_secs() }))?;
             } else {
                 output::text(&format!("{address} is banned for {hours} hours"))?;
             }
         }
-        Some(PeersCommand::Unban { address, data }) => {
-            let was_banned = unban(query::open(&data)?.store(), address)?;
-            if data.json {
+        Some(PeersCommand::Unban { address, .. }) => {
+            let was_banned = unban(store, *address)?;
+            if as_json {
                 output::json(&json!({ "address": address, "was_banned": was_banned }))?;
             } else {
                 let what = if was_banned { "is banned no more" } else { "was not banned" };
