@@ -13,7 +13,7 @@ use spv_recovery::Backoff;
 use spv_scheduler::TokenBuckets;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, ConnectionSetup, DisconnectReason};
@@ -151,6 +151,11 @@ impl Pool {
     pub(crate) fn bytes_received(&self) -> u64 {
         let live: u64 = self.connections.iter().map(|entry| entry.value().bytes_received()).sum();
         live + self.bytes_of_closed.load(Ordering::Relaxed)
+    }
+
+    /// Closes all connections when the guard is dropped.
+    pub(crate) fn stop_on_drop(&self) -> DropGuard {
+        self.stopping.clone().drop_guard()
     }
 
     /// Closes all connections and waits until every task has ended.

@@ -1,3 +1,5 @@
+mod standing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use spv_recovery::{Classify, FailureKind};
 use spv_scheduler::{Conditions, TokenBuckets};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
 
 use super::contacts::Contacts;
 use super::io::Io;
@@ -20,7 +23,6 @@ use super::peer_report::{Outcome, PeerReport};
 use super::recovering::Recovering;
 use super::summary::Peer;
 use crate::config::Settings;
-use crate::discovery::{Deed, Discovery};
 use crate::peer::{
     Announcement, Answer, ConnectError, ConnectionSetup, DisconnectReason, Pool, PoolConfig, PoolEvent,
     PoolTransport, Request, RequestError, RequestKind,
@@ -32,19 +34,13 @@ const HOPELESS_AFTER: u32 = 3;
 /// Once the first peer has greeted, the others get this long at least before a sync may end without having heard them.
 const MIN_GRACE: Duration = Duration::from_millis(20);
 
-/// A node that has refused as often, and served nothing, is of no use. It is asked less and less, so there is no waiting
-/// for more.
-const REFUSES_ALL_AFTER: u64 = 2;
-
-/// Reports that are kept of nodes that come and go.
-const MAX_REPORTS: usize = 128;
-
 /// Messages with addresses that may wait to be read.
 const GOSSIP_CAPACITY: usize = 16;
 
 /// The peers of a sync: connections, slots, measurements, and what each of them did.
 #[derive(Debug)]
 pub(crate) struct Peers {
+    _stop_on_drop: DropGuard,
     executor: Executor<PoolTransport>,
     pool: Arc<Pool>,
     recovery: Mutex<Recovering>,
@@ -130,6 +126,7 @@ impl Peers {
         let recovery = Recovering::new(settings.recovery.clone(), rng.u64(..))?;
         let reports = fixed.into_iter().map(|address| (address, PeerReport::default())).collect();
         let peers = Arc::new(Self {
+            _stop_on_drop: pool.stop_on_drop(),
             executor,
             pool,
             recovery: Mutex::new(recovery),
@@ -331,41 +328,7 @@ impl Peers {
         if outcome == Outcome::AcceptedHeaders {
             self.recovery.lock().on_success(&peer, now());
         }
-        if let Some(discovery) = self.pool.discovery() {
-            self.remember(discovery, peer, outcome);
-        }
-    }
-
-    /// Puts an outcome on the record that outlasts this sync.
-    fn remember(&self, discovery: &Discovery, peer: SocketAddr, outcome: Outcome) {
-        let deed = match outcome {
-            Outcome::Accepted | Outcome::AcceptedHeaders => Deed::Served,
-            Outcome::Failed(FailureKind::Refused) => Deed::Refused,
-            Outcome::Failed(FailureKind::Timeout | FailureKind::Invalid) | Outcome::Invalid => Deed::Failed,
-            Outcome::Refuted => Deed::Lied,
-            // Not about what the node does, or known already.
-            Outcome::Redundant | Outcome::Failed(_) => return,
-        };
-        discovery.record(&peer, deed);
-        let refuses_all = deed == Deed::Refused
-            && self
-                .reports
-                .lock()
-                .get(&peer)
-                .is_some_and(|report| report.accepted == 0 && report.refused >= REFUSES_ALL_AFTER);
-        if refuses_all && discovery.refuses(&peer) {
-            tracing::info!(%peer, "disconnecting: refuses everything");
-            self.disconnect(peer);
-        }
-    }
-
-    /// A chain of this height was verified. Ends connections to nodes that are far behind it, where others can be had.
-    pub(crate) fn verified_height(&self, height: u32) {
-        let behind = self.pool.discovery().map(|discovery| discovery.verified(height)).unwrap_or_default();
-        for peer in behind {
-            tracing::info!(%peer, "disconnecting: far behind");
-            self.disconnect(peer);
-        }
+        self.remember(peer, outcome);
     }
 
     /// The recovery policy.
@@ -398,15 +361,6 @@ impl Peers {
         let connected = self.connected();
         let recovery = self.recovery.lock();
         !connected.is_empty() && connected.iter().all(|peer| recovery.exhausted(peer))
-    }
-
-    /// Closes the connection to a peer that sent something wrong. One that is configured is connected anew after a while,
-    /// others are avoided for much longer.
-    pub(crate) fn ban(&self, peer: SocketAddr) {
-        if let Some(discovery) = self.pool.discovery() {
-            discovery.lied(&peer);
-        }
-        self.disconnect(peer);
     }
 
     /// Leaves a peer whose credit with us is spent, if it has served something: on a new connection both sides count
@@ -526,22 +480,6 @@ impl Peers {
         self.with_report(address, |report| {
             report.connect_failures += 1;
             report.trouble = Some(error.to_string());
-        });
-    }
-
-    /// Drops reports of nodes that were found and could not be used, and of others where there are too many: any number
-    /// may come and go, and what they did is on record elsewhere.
-    fn forget_passers_by(&self) {
-        let Some(discovery) = self.pool.discovery() else { return };
-        let present: BTreeSet<SocketAddr> = self.greeted().into_iter().collect();
-        let mut reports = self.reports.lock();
-        let mut surplus = reports.len().saturating_sub(MAX_REPORTS);
-        reports.retain(|address, report| {
-            let is_kept = discovery.is_fixed(address) || present.contains(address);
-            let is_empty = report.requests == 0 && report.connect_failures > 0;
-            let is_surplus = !is_kept && surplus > 0;
-            surplus -= usize::from(is_surplus);
-            is_kept || !is_empty && !is_surplus
         });
     }
 
