@@ -88,8 +88,9 @@ pub struct Settings {
     /// Most requests in flight per peer, 1 to 3. Default 3; how many it really gets follows from its round trip and the
     /// time it takes for an answer, see `executor.adaptive_depth`.
     pub depth: Depth,
-    /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 64; at least
-    /// 1. Bounds memory to as many answers, and 16 more while refused requests are replaced by smaller ones.
+    /// Requests between the lowest list that is not proven yet and the highest that is asked for. At least 1, default
+    /// 256. Bounds memory to as many answers, and to `executor.max_bytes` of them, and 16 more while refused requests are
+    /// replaced by smaller ones. Lower, and quick peers wait for the slowest, which may hold the lowest list.
     pub window: usize,
     /// Limit for connecting, handshake and first pong together. Default 5 s. A node that has greeted is asked for headers
     /// before its first pong, but for nothing else.
@@ -136,7 +137,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             depth: Depth::THREE,
-            window: 64,
+            window: 256,
             handshake_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(20),

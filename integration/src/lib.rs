@@ -6,16 +6,16 @@ mod config;
 mod metrics;
 mod operation;
 mod peer;
-mod plan;
 mod quorums;
 mod stages;
 mod trace;
-mod verify;
 
 pub mod client;
 pub mod headers;
+pub mod plan;
 pub mod store;
 pub mod sync;
+pub mod verify;
 
 pub use client::Client;
 pub use config::{Config, ConfigError, Settings};

@@ -1,5 +1,6 @@
 //! The gate. What passes here may be merged; a build server runs nothing else.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -9,6 +10,7 @@ use crate::tidy;
 use crate::workspace::{self, MECHANISM_CRATES};
 
 pub(crate) fn run(sh: &Shell) -> Result<()> {
+    let commit = clean_commit(sh);
     let mut times = Vec::new();
     for (name, step) in STEPS {
         eprintln!("\n==> {name}");
@@ -21,7 +23,32 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
         result.with_context(|| format!("`{name}` failed"))?;
     }
     print_times(&times);
+    if commit.is_some() && commit == clean_commit(sh) {
+        remember_that_it_passed(sh)?;
+    }
     Ok(())
+}
+
+/// Whether the gate has passed, in this clone, for the commit that is checked out.
+pub(crate) fn has_passed(sh: &Shell) -> Result<bool> {
+    let passed = sh.read_file(memory(sh)?).unwrap_or_default();
+    Ok(clean_commit(sh).is_some_and(|commit| commit == passed))
+}
+
+pub(crate) fn remember_that_it_passed(sh: &Shell) -> Result<()> {
+    Ok(sh.write_file(memory(sh)?, clean_commit(sh).unwrap_or_default())?)
+}
+
+/// Beside git's own files, so that it is no part of what it is about.
+fn memory(sh: &Shell) -> Result<PathBuf> {
+    Ok(sh.current_dir().join(cmd!(sh, "git rev-parse --git-path xtask-ci-passed").quiet().read()?))
+}
+
+/// The commit that the files are of; none where something is not committed, or there is no repository.
+fn clean_commit(sh: &Shell) -> Option<String> {
+    let changes = cmd!(sh, "git status --porcelain").quiet().ignore_stderr().read().ok()?;
+    let commit = cmd!(sh, "git rev-parse HEAD").quiet().ignore_stderr().read().ok()?;
+    changes.is_empty().then_some(commit)
 }
 
 type Step = fn(&Shell) -> Result<()>;

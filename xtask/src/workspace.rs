@@ -1,6 +1,6 @@
 //! What cargo knows about the workspace.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -21,11 +21,34 @@ pub(crate) struct Package {
     /// Names of all direct dependencies, those for tests and build scripts included.
     pub(crate) dependencies: Vec<String>,
     pub(crate) examples: Vec<String>,
+    pub(crate) version: String,
+    pub(crate) features: Vec<String>,
+    /// Whether it may go to a registry.
+    pub(crate) is_published: bool,
+    /// Direct dependencies that a registry would not accept: from git, or by a path alone. Those for tests may be.
+    pub(crate) unpublishable: Vec<String>,
 }
 
 pub(crate) fn packages(sh: &Shell) -> Result<Vec<Package>> {
     let json = cmd!(sh, "cargo metadata --locked --no-deps --format-version 1").quiet().read()?;
     parse(&json).context("cargo metadata printed something unexpected")
+}
+
+/// Where cargo builds.
+pub(crate) fn target_directory(sh: &Shell) -> Result<PathBuf> {
+    let json = cmd!(sh, "cargo metadata --locked --no-deps --format-version 1").quiet().read()?;
+    let metadata: Value = serde_json::from_str(&json)?;
+    Ok(metadata["target_directory"].as_str().context("no target_directory")?.into())
+}
+
+/// All crates have one version.
+pub(crate) fn version(sh: &Shell) -> Result<String> {
+    let packages = packages(sh)?;
+    packages
+        .into_iter()
+        .find(|package| package.is_published)
+        .map(|package| package.version)
+        .context("no crate is published")
 }
 
 fn parse(json: &str) -> Result<Vec<Package>> {
@@ -44,7 +67,23 @@ fn parse_package(package: &Value, root: &Path) -> Result<Package> {
         has_license: package["license"].is_string() || package["license_file"].is_string(),
         dependencies: names(array(&package["dependencies"])),
         examples: names(examples),
+        version: package["version"].as_str().context("no version")?.to_owned(),
+        features: package["features"]
+            .as_object()
+            .into_iter()
+            .flat_map(|features| features.keys().cloned())
+            .collect(),
+        is_published: package["publish"].is_null(),
+        unpublishable: names(
+            array(&package["dependencies"]).filter(|dependency| is_unpublishable(dependency)),
+        ),
     })
+}
+
+fn is_unpublishable(dependency: &Value) -> bool {
+    let from_git = dependency["source"].as_str().is_some_and(|source| source.starts_with("git+"));
+    let path_alone = dependency["path"].is_string() && dependency["req"] == "*";
+    dependency["kind"] != "dev" && (from_git || path_alone)
 }
 
 fn array(value: &Value) -> impl Iterator<Item = &Value> {
@@ -64,17 +103,33 @@ mod tests {
         let packages = parse(
             r#"{"workspace_root": "/w", "packages": [{
                 "name": "a", "manifest_path": "/w/crates/a/Cargo.toml", "description": null, "license": "MIT",
-                "dependencies": [{"name": "x", "kind": null, "rename": "y"}, {"name": "z", "kind": "dev"}],
+                "version": "1.2.3", "publish": null, "features": {"cli": [], "default": []},
+                "dependencies": [{"name": "x", "kind": null, "rename": "y", "req": "^1"}, {"name": "z", "kind": "dev"}],
                 "targets": [{"kind": ["lib"], "name": "a"}, {"kind": ["example"], "name": "shown"}]
             }]}"#,
         )
         .unwrap();
         let [a] = &packages[..] else { panic!("{packages:?}") };
         assert_eq!((a.name.as_str(), a.manifest.as_str()), ("a", "crates/a/Cargo.toml"));
+        assert_eq!((a.version.as_str(), a.is_published), ("1.2.3", true));
+        assert_eq!(a.features, ["cli", "default"]);
         assert_eq!((a.has_description, a.has_license), (false, true));
         assert_eq!(
             (&a.dependencies[..], &a.examples[..]),
             (&["x".into(), "z".into()][..], &["shown".into()][..])
         );
+    }
+
+    #[test]
+    fn a_registry_wants_versions_and_no_git() {
+        for (dependency, found) in [
+            (r#"{"source": "registry+x", "req": "^1", "kind": null, "path": null}"#, false),
+            (r#"{"source": null, "req": "^0.1", "kind": null, "path": "/w/crates/b"}"#, false),
+            (r#"{"source": null, "req": "*", "kind": null, "path": "/w/crates/b"}"#, true),
+            (r#"{"source": null, "req": "*", "kind": "dev", "path": "/w/crates/b"}"#, false),
+            (r#"{"source": "git+https://x", "req": "*", "kind": "build", "path": null}"#, true),
+        ] {
+            assert_eq!(is_unpublishable(&serde_json::from_str(dependency).unwrap()), found, "{dependency}");
+        }
     }
 }

@@ -357,6 +357,7 @@ impl<'a> ListDownload<'a> {
             self.queue.cancel(ticket);
         }
         task.stage = Stage::Verifying;
+        self.peers.recovery().on_answer(now());
         let (work, verifier) = (task.work.clone(), self.verifier.clone());
         let headers_stored = self.headers_stored.clone();
         self.running.spawn(async move {
@@ -436,10 +437,14 @@ impl<'a> ListDownload<'a> {
         if let Stage::InFlight(ticket) = task.stage {
             self.queue.finish(ticket);
         }
+        let peer = attempt.peer;
         task.history.record(attempt);
         let height = task.work.wanted.first().map_or(0, |block| block.height);
         let connected = self.peers.connected();
         let decision = self.peers.recovery().on_failure(&task.history, &connected, now());
+        if let Some(peer) = peer {
+            self.peers.renew_credit(peer);
+        }
         tracing::debug!(height, strategy = decision.strategy, attempt = decision.attempt, "recovering");
         if task.strategies.last() != Some(&decision.strategy) {
             task.strategies.push(decision.strategy);

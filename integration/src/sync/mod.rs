@@ -1,5 +1,6 @@
 //! A sync from start to end.
 
+mod connected;
 mod download;
 mod failure;
 mod follow;
@@ -28,6 +29,7 @@ pub(crate) use peers::Peers;
 pub use progress::{Phase, Progress, Snapshot};
 pub(crate) use run::blocking;
 pub use run::{SyncError, sync, sync_with};
+pub use session::{Download, Session};
 pub use summary::{
     Bytes, EndState, Lists, Peer, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip,
     TipLock,

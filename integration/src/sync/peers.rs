@@ -339,6 +339,16 @@ impl Peers {
         !connected.is_empty() && connected.iter().all(|peer| recovery.exhausted(peer))
     }
 
+    /// Leaves a peer whose credit with us is spent, if it has served something: on a new connection both sides count
+    /// from zero. Who only refuses is not asked again.
+    pub(crate) fn renew_credit(&self, peer: SocketAddr) {
+        let useful = self.reports.lock().get(&peer).is_some_and(|report| report.accepted > 0);
+        if useful && self.recovery.lock().exhausted(&peer) {
+            tracing::info!(%peer, "connecting anew: it has refused as often as it may on one connection");
+            self.disconnect(peer);
+        }
+    }
+
     /// Closes the connection to a peer; it is connected anew after a while.
     pub(crate) fn disconnect(&self, peer: SocketAddr) {
         if let Some(connection) = self.pool.connection(&peer) {

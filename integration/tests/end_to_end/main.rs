@@ -12,6 +12,7 @@ mod command_line;
 mod decode;
 mod end_states;
 mod faults;
+mod follow;
 mod interruption;
 mod quorums;
 mod recorded;

@@ -82,7 +82,7 @@ mod tests {
             has_description: true,
             has_license: true,
             dependencies: dependencies.iter().map(|&name| name.to_owned()).collect(),
-            examples: Vec::new(),
+            ..Package::default()
         }
     }
 

@@ -1,0 +1,45 @@
+//! A process that does not outlive the task that started it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{self, ChildStdout, Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+pub(super) struct Child {
+    process: process::Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Child {
+    pub(super) fn start<'a>(program: &Path, arguments: impl Iterator<Item = &'a str>) -> Result<Self> {
+        let arguments: Vec<_> = arguments.collect();
+        eprintln!("$ {} {}", program.display(), arguments.join(" "));
+        let mut process = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let output = process.stdout.take().context("stdout is a pipe")?;
+        Ok(Self { process, output: BufReader::new(output) })
+    }
+
+    pub(super) fn line_that_starts_with(&mut self, start: &str) -> Result<String> {
+        for line in (&mut self.output).lines() {
+            let line = line?;
+            if line.starts_with(start) {
+                return Ok(line);
+            }
+        }
+        bail!("it ended without a line `{start}…`")
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
