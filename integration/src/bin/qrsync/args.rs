@@ -38,9 +38,12 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   qrsync sync
   qrsync sync --network test --data-dir /var/lib/qrsync --json
-  qrsync sync --follow --metrics-listen 9499
+  qrsync sync --follow --metrics-listen 9184
   qrsync sync --from 2200000 --trace sync.json
-  qrsync sync --network regtest --llmq-params 100=4:4 --activation dip3=2,v20=300 --peer 127.0.0.1:19899 --from 1")]
+  qrsync sync --network regtest --llmq-params 100=4:4 --activation dip3=2,v20=300 --peer 127.0.0.1:19899 --from 1
+
+Every key of the configuration has an environment variable, as QRSYNC_NETWORK, QRSYNC_PEERS or
+QRSYNC_SYNC_WINDOW; a flag goes before it. `qrsync config show` lists them all.")]
     Sync(SyncArgs),
     /// Serve a simulated network
     #[command(after_help = "Examples:
