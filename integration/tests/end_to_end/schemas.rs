@@ -139,8 +139,8 @@ impl Place<'_> {
     }
 
     fn referred<T>(self, reference: &Value, then: impl FnOnce(Place<'_>) -> T) -> T {
-        let (file, pointer) =
-            reference.as_str().unwrap().split_once('#').unwrap_or((reference.as_str().unwrap(), ""));
+        let reference = reference.as_str().unwrap();
+        let (file, pointer) = reference.split_once('#').unwrap_or((reference, ""));
         let file = if file.is_empty() { self.file } else { file };
         let whole = read(file);
         let schema =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::Serialize;
 use spv_integration::Config;
-use spv_integration::sync::{EndState, LivePeer, Phase, Progress, Step, Summary, Tip};
+use spv_integration::sync::{EndState, LivePeer, Phase, Progress, Step, Tip};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -149,16 +149,13 @@ impl Live {
 
     /// Notes what was reached for a tip.
     pub(crate) fn reached(&self, step: &Step) {
-        self.note(&step.summary, step.tip_time);
-    }
-
-    fn note(&self, summary: &Summary, tip_time: Option<u32>) {
+        let Step { summary, tip_time, .. } = step;
         *self.reached.lock() = Some(Reached {
             state: summary.state.clone(),
             reason: summary.reason.clone(),
             wrong_quorum: summary.quorums.fails_at_tip(),
             tip: summary.tip,
-            tip_time,
+            tip_time: *tip_time,
         });
     }
 
