@@ -10,7 +10,7 @@ use spv_integration::sync::{EndState, LivePeer, Phase, Progress, Step, Tip};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::service_manager;
+use crate::systemd;
 
 /// Age from which a tip of a public network is stale, where nothing else is configured: 24 blocks.
 const MAX_TIP_AGE: Duration = Duration::from_secs(3600);
@@ -143,7 +143,7 @@ impl Live {
         loop {
             let now = beats.tick().await;
             self.feel(now);
-            service_manager::alive(&self.describe());
+            systemd::alive(&self.describe());
         }
     }
 
