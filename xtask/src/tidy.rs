@@ -2,6 +2,8 @@
 
 mod crates;
 mod finding;
+mod interface;
+mod mentions;
 mod metric_names;
 mod sources;
 mod texts;
@@ -14,6 +16,7 @@ use xshell::Shell;
 
 use crate::workspace;
 use finding::Finding;
+use interface::Interface;
 
 pub(crate) fn run(sh: &Shell) -> Result<()> {
     let root = sh.current_dir();
@@ -22,7 +25,9 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
 
     let mut findings = crates::check(&workspace::packages(sh)?, &files);
     findings.extend(metric_names::check(&files));
+    let interface = Interface::read(&files);
     for file in &files {
+        findings.extend(mentions::check(file, &interface));
         findings.extend(sources::check(file));
         findings.extend(texts::check(file, |path| root.join(path).exists()));
     }
@@ -64,13 +69,18 @@ fn read(root: &Path, folder: &str, files: &mut Vec<TextFile>) -> Result<()> {
             if name != "target" && !name.starts_with('.') {
                 read(root, &path, files)?;
             }
-        } else if name.ends_with(".rs") || name.ends_with(".md") || name == "Cargo.toml" {
+        } else if is_read(&path, &name) {
             let text =
                 fs::read_to_string(entry.path()).with_context(|| format!("{path} is no readable text"))?;
             files.push(TextFile { path, text });
         }
     }
     Ok(())
+}
+
+fn is_read(path: &str, name: &str) -> bool {
+    let watches = path.starts_with("observability/") && (name.ends_with(".yml") || name.ends_with(".json"));
+    name.ends_with(".rs") || name.ends_with(".md") || name == "Cargo.toml" || watches
 }
 
 #[cfg(test)]
