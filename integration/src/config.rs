@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use spv_executor::Depth;
 
 use crate::client::ClientSettings;
+use crate::operation::{LogSettings, listen_address};
 use crate::peer::ConnectionConfig;
+use crate::sync::REPLACEMENTS;
 
 /// Everything that can be configured. Keys of the file are the names of the fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,8 +34,17 @@ pub struct Config {
     pub from: Option<u32>,
     /// Where data is kept. Unset (default): a directory per network below the user's data directory.
     pub data_dir: Option<PathBuf>,
-    /// Where Prometheus may scrape metrics. Unset (default): nowhere.
+    /// Where metrics, health and status are served over HTTP, as `ADDRESS:PORT`; a port alone is of the loopback
+    /// interface. Unset (default): nowhere.
+    #[serde(deserialize_with = "listen_address")]
     pub metrics_listen: Option<SocketAddr>,
+    /// Whether `metrics_listen` may be other than loopback. Default false: what is served names peers, and nobody is
+    /// asked who they are.
+    pub metrics_allow_remote: bool,
+    /// Following: a tip whose block is older than this is stale, and the service not ready. Unset (default): 1 h on the
+    /// public networks, no limit on others, where blocks come when somebody wants them.
+    #[serde(with = "humantime_serde")]
+    pub max_tip_age: Option<Duration>,
     /// Quorum parameters that differ from the network's, as `TYPE=SIZE:THRESHOLD` separated by commas. Names also types
     /// that the network does not have otherwise.
     pub llmq_params: String,
@@ -46,6 +57,8 @@ pub struct Config {
     pub sync: Settings,
     /// Bounds of lookups.
     pub client: ClientSettings,
+    /// Logs of the `qrsync` command; a library logs as its caller likes.
+    pub log: LogSettings,
 }
 
 impl Default for Config {
@@ -56,11 +69,14 @@ impl Default for Config {
             from: None,
             data_dir: None,
             metrics_listen: None,
+            metrics_allow_remote: false,
+            max_tip_age: None,
             llmq_params: String::new(),
             llmq_roles: String::new(),
             activation: String::new(),
             sync: Settings::default(),
             client: ClientSettings::default(),
+            log: LogSettings::default(),
         }
     }
 }
@@ -72,8 +88,9 @@ pub struct Settings {
     /// Most requests in flight per peer, 1 to 3. Default 3; how many it really gets follows from its round trip and the
     /// time it takes for an answer, see `executor.adaptive_depth`.
     pub depth: Depth,
-    /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 64; at least
-    /// 1. Bounds memory to as many answers.
+    /// Requests between the lowest list that is not proven yet and the highest that is asked for. At least 1, default
+    /// 256. Bounds memory to as many answers, and to `executor.max_bytes` of them, and 16 more while refused requests are
+    /// replaced by smaller ones. Lower, and quick peers wait for the slowest, which may hold the lowest list.
     pub window: usize,
     /// Limit for connecting, handshake and first pong together. Default 5 s. A node that has greeted is asked for headers
     /// before its first pong, but for nothing else.
@@ -120,7 +137,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             depth: Depth::THREE,
-            window: 64,
+            window: 256,
             handshake_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(20),
@@ -311,8 +328,8 @@ impl Settings {
         if self.window == 0 {
             return out_of_range("window", "must be at least 1");
         }
-        if self.window >= self.scheduler.capacity {
-            return out_of_range("window", "must be below scheduler.capacity");
+        if self.window.saturating_add(REPLACEMENTS) > self.scheduler.capacity {
+            return out_of_range("window", "must be at least 16 below scheduler.capacity");
         }
         if self.handshake_timeout.is_zero()
             || self.ping_interval.is_zero()
@@ -486,7 +503,11 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_are_refused() {
-        let settings = Settings { window: 0, ..Settings::default() };
-        assert!(matches!(settings.validate(), Err(ConfigError::Setting { field: "window", .. })));
+        let capacity = Settings::default().scheduler.capacity;
+        for window in [0, capacity - 15, usize::MAX] {
+            let settings = Settings { window, ..Settings::default() };
+            assert!(matches!(settings.validate(), Err(ConfigError::Setting { field: "window", .. })));
+        }
+        Settings { window: capacity - 16, ..Settings::default() }.validate().unwrap();
     }
 }

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use dashcore::network::framing::Frame;
+use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_qrinfo::GetQRInfo;
 use dashcore::network::message_sml::GetMnListDiff;
 use dashcore::sml::llmq_type::LLMQParams;
 use dashcore::{BlockHash, ChainParams, Header};
+use spv_correlation::Expectation;
 use spv_masternodes::chain_lock::quorums_height;
 use spv_masternodes::members::Needs;
 
 use crate::headers::HeaderChain;
-use crate::peer::{Request, RequestKind};
+use crate::peer::{Answer, Request, RequestKind};
 
 /// A cycle's list is that of the block this far below its base (Dash Core `WORK_DIFF_DEPTH`, llmq/utils.h).
 pub(crate) const WORK_BLOCK_OFFSET: u32 = 8;
@@ -38,7 +41,7 @@ pub(crate) struct Block {
 
 /// One request and the lists that it is meant to bring. Its answer can be applied once the list at `base` is proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Work {
+pub struct Work {
     /// Block whose list the first wanted one is based on; genesis stands for the empty list.
     pub(crate) base: Block,
     /// Blocks whose lists are wanted, ascending.
@@ -50,6 +53,41 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    /// The list of the block at `height`, as a diff from the list at `base`; 0 stands for the empty list. `None` where
+    /// the chain lacks a block.
+    pub fn list(params: &ChainParams, chain: &HeaderChain, base: u32, height: u32) -> Option<Self> {
+        let planner = Planner { params, chain, rotated: params.rotated() };
+        let base = if base == 0 { planner.genesis() } else { planner.block(base)? };
+        Some(list_diff(base, planner.block(height)?))
+    }
+
+    /// The lists of up to four consecutive cycles, whose work blocks are at these ascending heights, by one `qrinfo`.
+    /// `None` where the chain lacks a block or no node could serve it.
+    pub fn cycles(params: &ChainParams, chain: &HeaderChain, base: u32, work_blocks: &[u32]) -> Option<Self> {
+        let planner = Planner { params, chain, rotated: params.rotated() };
+        let blocks: Vec<Block> =
+            work_blocks.iter().map(|&height| planner.block(height)).collect::<Option<_>>()?;
+        let base = if base == 0 { planner.genesis() } else { planner.block(base)? };
+        planner.qrinfo(base, &blocks, *blocks.last()?)
+    }
+
+    /// Heights of the lists that it brings, ascending.
+    pub fn heights(&self) -> impl Iterator<Item = u32> {
+        self.wanted.iter().map(|block| block.height)
+    }
+
+    /// What to send to a node.
+    pub fn message(&self) -> NetworkMessage {
+        self.request.to_message()
+    }
+
+    /// Whether a message is an answer to this request, by what it says of itself.
+    pub fn is_answered_by(&self, frame: &Frame) -> bool {
+        let answer =
+            |kind| Answer { kind, payload: frame.payload.clone(), checksum_valid: frame.checksum_valid };
+        RequestKind::answered_by(frame.command).is_some_and(|kind| self.request.accepts(&answer(kind)))
+    }
+
     /// Height of the lowest wanted list; work is applied in this order.
     pub(crate) fn order(&self) -> u64 {
         self.wanted.first().map_or(0, |block| u64::from(block.height))
@@ -71,7 +109,7 @@ pub(crate) fn is_work_block(params: &ChainParams, height: u32) -> bool {
 
 /// All work that is needed, in order of application, and what it amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// Work in order of application.
     pub(crate) works: Vec<Work>,
     /// Heights of all lists in the range, those already proven included.
@@ -79,10 +117,21 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// A plan of one's own: `works` in an order in which every base is there before it is needed.
+    pub fn of(works: Vec<Work>) -> Self {
+        let heights = works.iter().flat_map(Work::heights).collect();
+        Self { works, heights }
+    }
+
+    /// All requests, in the order in which their answers are applied.
+    pub fn works(&self) -> &[Work] {
+        &self.works
+    }
+
     /// Plans the lists of every cycle's work block from `from` on and of the chain's tip.
     ///
     /// `proven` are the heights whose lists are already held for blocks of this chain.
-    pub(crate) fn new(params: &ChainParams, chain: &HeaderChain, from: u32, proven: &BTreeSet<u32>) -> Self {
+    pub fn new(params: &ChainParams, chain: &HeaderChain, from: u32, proven: &BTreeSet<u32>) -> Self {
         Planner { params, chain, rotated: params.rotated() }.plan(from, proven)
     }
 
@@ -101,7 +150,8 @@ impl Plan {
     /// Adds the lists that quorums active at the tip follow from, judging by the heights at which DKG sessions start, so
     /// that they come in the same round trip. A session that failed costs a list that nobody needs; one that is needed
     /// in its place is asked for when the tip's list is there.
-    pub(crate) fn with_lists_for_tip(
+    #[must_use]
+    pub fn with_lists_for_tip(
         mut self,
         params: &ChainParams,
         chain: &HeaderChain,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::metrics;
+use crate::{metrics, trace};
 
 /// A stage of verification, of lists first, then of quorums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,7 @@ impl Stages {
         let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         total.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
         metrics::stage(stage, count, elapsed);
+        trace::stage(stage, count, elapsed);
     }
 
     /// All stages by name.

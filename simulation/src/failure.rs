@@ -44,8 +44,8 @@ pub enum Failure {
         /// For how long.
         idle_for: Duration,
     },
-    /// Lists were missing and a node was connected, but nothing was in flight, in verification or waiting for its time:
-    /// nothing would ever have happened again but by chance.
+    /// Lists were missing and a node was connected, but nothing was in flight or waiting for its time: nothing would ever
+    /// have happened again but by chance.
     Forgotten {
         /// When, from the start of the run.
         at: Duration,

@@ -5,6 +5,7 @@ mod compare;
 mod miner;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,23 @@ pub struct Followed {
     pub requests: u64,
     /// What was seen at each height where the state was compared with a fresh sync's.
     pub checks: Vec<Check>,
+}
+
+impl fmt::Display for Followed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { blocks, steps, failed_steps, rolled_back, requests, checks } = self;
+        writeln!(
+            f,
+            "{blocks} blocks, {steps} tips synced, {failed_steps} not, {requests} requests for lists"
+        )?;
+        writeln!(f, "blocks replaced by each reorganisation: {rolled_back:?}")?;
+        write!(f, "height   behind  compared  lists  tasks  allocated")?;
+        for Check { height, delay, compared, lists, tasks, allocated } in checks {
+            let (delay, kib) = (delay.as_secs_f64(), allocated / 1024);
+            write!(f, "\n{height:>6}  {delay:>6.2}s  {compared:>8}  {lists:>5}  {tasks:>5}  {kib:>6} KiB")?;
+        }
+        Ok(())
+    }
 }
 
 /// Held while the client follows, at one height.

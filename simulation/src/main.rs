@@ -1,5 +1,6 @@
 //! Runs scenarios over many seeds on all cores and prints what they came to.
 
+use std::alloc::System;
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -9,7 +10,8 @@ use std::thread;
 
 use anyhow::Context;
 use clap::Parser;
-use simulation::{Figures, Report, SCENARIOS, Scenario, run, scenario};
+use simulation::{Figures, Report, SCENARIOS, Scenario, follow, run, scenario};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 /// Simulates the client against hostile networks in virtual time.
 #[derive(Debug, Parser)]
@@ -23,6 +25,9 @@ struct Args {
     /// Run this scenario only
     #[arg(long)]
     scenario: Option<String>,
+    /// Stay at the tip of a growing chain for so many days instead; the fourth has no network
+    #[arg(long, value_name = "DAYS", conflicts_with_all = ["seeds", "scenario", "json"])]
+    follow_days: Option<u32>,
     /// Write the figures of all scenarios to this file as JSON too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -52,6 +57,9 @@ fn simulate(args: &Args) -> anyhow::Result<ExitCode> {
         None => SCENARIOS.iter().collect(),
     };
     let mut out = io::stdout().lock();
+    if let Some(days) = args.follow_days {
+        return follow_for(days, args.seed.unwrap_or(1), &mut out);
+    }
     if let Some(seed) = args.seed {
         let mut failed = false;
         for scenario in chosen {
@@ -80,6 +88,27 @@ fn simulate(args: &Args) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+fn follow_for(days: u32, seed: u64, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    match follow(days, seed, allocated) {
+        Ok(followed) => {
+            writeln!(out, "{followed}")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(failure) => {
+            writeln!(out, "{failure:?}; repeat: cargo xtask sim --follow-days {days} --seed {seed}")?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn allocated() -> u64 {
+    let stats = ALLOCATOR.stats();
+    (stats.bytes_allocated - stats.bytes_deallocated) as u64
 }
 
 /// Runs the seeds on all cores; gives the failures as the commands that repeat them.

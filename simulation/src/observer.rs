@@ -156,16 +156,16 @@ impl Observer<'_> {
         let at_nodes: u64 = stats.iter().map(|peer| peer.in_flight).sum();
         let in_flight = at_nodes + self.gauges.count("spv_executor_in_flight_requests");
         let reachable = self.honest.iter().any(|&address| self.network.is_up(address));
-        let working = !matches!(state.phase, Phase::Done);
-        if arrivals > marks.arrivals || !reachable || !working {
-            (marks.arrivals, marks.last_arrival) = (arrivals, now);
+        if arrivals > marks.arrivals || !reachable {
+            (marks.arrivals, marks.last_arrival, marks.last_in_flight) = (arrivals, now, now);
         }
-        if in_flight > 0 || arrivals > marks.arrivals || !reachable || !working {
+        if in_flight > 0 {
             marks.last_in_flight = now;
         }
+        // Answers in verification do not count: here they are verified at once, so those that are left wait for another
+        // list, and nothing but a request brings that.
         let armed = self.gauges.count("spv_executor_waiting_requests")
-            + self.gauges.count("spv_scheduler_queue_length")
-            + self.gauges.count("qrsync_verifying_answers");
+            + self.gauges.count("spv_scheduler_queue_length");
         let connected = self.gauges.count("qrsync_connections") > 0;
         let done = state.planned_lists > 0 && state.proven_lists == state.planned_lists;
         if in_flight + armed > 0 || !connected || state.phase != Phase::Lists || done {

@@ -94,7 +94,7 @@ fn the_time_left_is_about_right_on_a_long_chain() {
     let mut report = Report::default();
     (0..LONG_SEEDS).for_each(|seed| report.add(run(scenario("long").unwrap(), seed).unwrap()));
     let error = report.figures("long").eta_error.unwrap();
-    assert!(error.median <= 0.08, "{error:?}");
+    assert!(error.median <= 0.1, "{error:?}");
 }
 
 /// What takes the place of a refused request is opened beyond the window. When that had no bound, answers that waited
@@ -116,6 +116,18 @@ fn no_run_beats_the_lower_bound() {
             assert!(makespan >= bound.unwrap(), "{name} {seed}");
         }
     }
+}
+
+/// Where nothing goes wrong, nothing is wasted and little time lost. A client that falls back from request to request would
+/// get everything too, in the end.
+#[test]
+fn equal_nodes_are_used_well() {
+    let mut report = Report::default();
+    (0..3).for_each(|seed| report.add(run(scenario("equal").unwrap(), seed).unwrap()));
+    let figures = report.figures("equal");
+    assert!(figures.makespan_over_lower_bound.unwrap().p95 < 1.5, "{figures:?}");
+    assert!(figures.requests_per_list.unwrap() < 0.6, "{figures:?}");
+    assert_eq!(figures.wasted_bytes, Some(0.0));
 }
 
 #[test]

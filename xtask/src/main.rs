@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who started it")]
 
+mod bench;
 mod ci;
 mod consumer;
 mod dist;
 mod features;
 mod observe;
 mod release;
+mod seeded_faults;
 mod sim;
 mod tidy;
 mod workspace;
@@ -22,6 +24,13 @@ use xshell::Shell;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", about = "Development tasks of this workspace")]
 enum Task {
+    /// Measure the client beside its rivals: [--quick] [--seeds N] [--only W1,N1,H] [tune | real | executor | planning]
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Handed to the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run everything that a change must pass, in order, up to the first failure
     Ci,
     /// Build and run programs outside the workspace against the packages of the mechanism crates
@@ -44,7 +53,10 @@ enum Task {
         /// Such as 0.2.0
         version: String,
     },
-    /// Simulate the client against hostile networks: [--seeds N] [--seed S] [--scenario NAME]
+    /// Put known faults into a copy of the sources and see that each is caught by its test
+    SeededFaults(seeded_faults::Args),
+    /// Simulate the client against hostile networks: [--seeds N] [--seed S] [--scenario NAME] [--json FILE], or days at
+    /// the tip: [--follow-days N]
     Sim {
         /// Handed to the simulator
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -70,12 +82,14 @@ fn run(task: &Task) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     sh.change_dir(root);
     match task {
+        Task::Bench { arguments } => bench::run(&sh, arguments),
         Task::Ci => ci::run(&sh),
         Task::Consumer => consumer::run(&sh),
         Task::Dist => dist::run(&sh),
         Task::Features => features::run(&sh),
         Task::Observe { install } => observe::run(&sh, *install),
         Task::Release { dry_run, version } => release::run(&sh, version, *dry_run),
+        Task::SeededFaults(args) => seeded_faults::run(&sh, args),
         Task::Sim { arguments } => sim::run(&sh, arguments),
         Task::Tidy => tidy::run(&sh),
     }

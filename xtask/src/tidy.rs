@@ -5,6 +5,7 @@ mod finding;
 mod interface;
 mod mentions;
 mod metric_names;
+mod seeded_faults;
 mod sources;
 mod texts;
 
@@ -14,7 +15,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use xshell::Shell;
 
-use crate::workspace;
+use crate::{seeded_faults as faults, workspace};
 use finding::Finding;
 use interface::Interface;
 
@@ -23,7 +24,11 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     let mut files = Vec::new();
     read(&root, "", &mut files)?;
 
-    let mut findings = crates::check(&workspace::packages(sh)?, &files);
+    let packages = workspace::packages(sh)?;
+    let mut findings = crates::check(&packages, &files);
+    let list = fs::read_to_string(root.join(faults::LIST))
+        .with_context(|| format!("cannot read {}", faults::LIST))?;
+    findings.extend(seeded_faults::check(&faults::parse(&list)?, &packages, &files));
     findings.extend(metric_names::check(&files));
     let interface = Interface::read(&files);
     for file in &files {

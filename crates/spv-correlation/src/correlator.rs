@@ -82,10 +82,26 @@ where
         Delivery::Undelivered { response, verdict }
     }
 
-    /// Reports a pong. A request that it proves refused ends.
+    /// The nonce of a further ping to write at once, behind all requests; see [`PendingTable::probe`].
+    #[must_use]
+    pub fn probe(&self) -> Option<u64> {
+        self.shared.state.lock().table.probe()
+    }
+
+    /// When the oldest request was registered for which nothing has come yet.
+    #[must_use]
+    pub fn waiting_since(&self) -> Option<tokio::time::Instant> {
+        self.shared.state.lock().table.waiting_since().map(tokio::time::Instant::from_std)
+    }
+
+    /// Reports a pong. Requests that it proves refused or lost end.
     pub fn on_fence(&self, nonce: u64) -> FenceVerdict {
         let now = now();
         let mut state = self.shared.state.lock();
+        for id in state.table.lost_before(nonce) {
+            // Who refuses still answers pings, so this was no refusal.
+            state.fail_after(id, now, |after| CorrelationError::Expired { after });
+        }
         let verdict = state.observe_order(|table| table.on_fence(nonce, now));
         match verdict {
             FenceVerdict::Answered { elapsed, .. } => metrics::record_fence(elapsed),

@@ -14,7 +14,8 @@ pub(crate) struct Ended<E> {
     pub(crate) id: RequestId,
     pub(crate) expectation: E,
     pub(crate) registered_at: Instant,
-    /// Nonce that has not come back yet. Only requests of an unfenced peer end before their fence.
+    /// Nonce that has not come back yet. Requests end before their fence where the peer is
+    /// unfenced or a later fence came first.
     pub(crate) fence: Option<u64>,
     pub(crate) answered: bool,
 }

@@ -19,8 +19,8 @@ use crate::{
 /// responses and fences in the order in which they arrive.
 ///
 /// A peer starts *fenced*: position in the stream decides, content has to agree. It becomes *unfenced*,
-/// for good, when it answers behind a fence, answers out of order, returns fences out of order, or leaves
-/// an answered request's fence out. Then content alone decides and only time proves a refusal.
+/// for good, when it answers behind a fence, answers or returns fences out of order, or leaves an answered
+/// request's fence out. Then content alone decides and only time proves a refusal.
 #[derive(Debug)]
 pub struct PendingTable<E> {
     /// In stream order. While the peer is fenced, the first entry is the one being answered.
@@ -30,6 +30,8 @@ pub struct PendingTable<E> {
     closed: bool,
     next_id: u64,
     nonces: fastrand::Rng,
+    /// A fence of its own, and the last request that was written before it.
+    probe: Option<(u64, RequestId)>,
     max_pending: usize,
     expire_after: Duration,
 }
@@ -50,6 +52,7 @@ impl<E: Expectation> PendingTable<E> {
             closed: false,
             next_id: 0,
             nonces: fastrand::Rng::with_seed(seed),
+            probe: None,
             max_pending: config.max_pending,
             expire_after: config.expire_after,
         })
@@ -111,7 +114,8 @@ impl<E: Expectation> PendingTable<E> {
             return self.match_by_content(response);
         }
         let fence_limit = now + self.expire_after;
-        if let Some(mut front) = self.entries.first_entry()
+        if self.is_first_reply()
+            && let Some(mut front) = self.entries.first_entry()
             && front.get().expectation.accepts(response)
         {
             let id = *front.key();
@@ -119,6 +123,11 @@ impl<E: Expectation> PendingTable<E> {
         }
         if E::may_come_unasked(response) {
             return Verdict::Unsolicited;
+        }
+        if let Some(id) = self.overtaking(response)
+            && let Some(entry) = self.entries.get_mut(&id)
+        {
+            return entry.reply_rightly(id, fence_limit);
         }
         if self.entries.values().any(|entry| entry.is_owed(response)) {
             self.unfence();
@@ -142,10 +151,60 @@ impl<E: Expectation> PendingTable<E> {
         }
     }
 
+    /// A further fence behind everything registered so far, to be written as soon as it is made: for when requests have
+    /// been out for long, because a peer that swallowed a request may have swallowed its fence too. Replaces an earlier
+    /// one. `None` when nothing is owed, or fences prove nothing.
+    pub fn probe(&mut self) -> Option<u64> {
+        let last = *self.entries.last_key_value()?.0;
+        if !self.fenced || self.closed || self.in_flight() == 0 {
+            return None;
+        }
+        let nonce = self.fresh_nonce();
+        self.probe = Some((nonce, last));
+        Some(nonce)
+    }
+
+    /// To be asked before [`on_fence`](Self::on_fence): the requests whose own fence this one overtakes although
+    /// nothing came in their place, oldest first. In an ordered stream those fences will not come any more, so the
+    /// requests are lost, and end here. One that comes all the same unfences the peer.
+    #[must_use = "whoever waits for these requests must be told"]
+    pub fn lost_before(&mut self, nonce: u64) -> Vec<RequestId> {
+        let own = self.entries.iter().find(|(_, entry)| entry.fence == Some(nonce)).map(|(&id, _)| id);
+        let probed = self.probe.filter(|(probe, _)| *probe == nonce).map(|(_, last)| last);
+        let overtaken =
+            |id: &RequestId| own.is_some_and(|own| *id < own) || probed.is_some_and(|last| *id <= last);
+        let before: Vec<RequestId> = self.entries.keys().copied().filter(overtaken).collect();
+        if probed.is_some() {
+            self.probe = None;
+        }
+        let nothing_came =
+            |id: &RequestId| self.entries.get(id).is_some_and(|entry| entry.reply == Reply::None);
+        if !self.fenced || !before.iter().all(nothing_came) {
+            return Vec::new();
+        }
+        let mut lost = Vec::new();
+        for id in before {
+            if let Some(entry) = self.entries.remove(&id) {
+                lost.extend(entry.waited_for.then_some(id));
+                self.history.push(entry.end(id));
+            }
+        }
+        lost
+    }
+
+    /// When the oldest request was registered for which nothing has come yet.
+    #[must_use]
+    pub fn waiting_since(&self) -> Option<Instant> {
+        let owed =
+            self.entries.values().filter(|entry| entry.reply == Reply::None && entry.deadline.is_some());
+        owed.map(|entry| entry.registered_at).min()
+    }
+
     /// Decides what a fence that came back says about its request.
     pub fn on_fence(&mut self, nonce: u64, now: Instant) -> FenceVerdict {
         if self.fenced {
-            if let Some(front) = self.entries.first_entry()
+            if self.is_first_reply()
+                && let Some(front) = self.entries.first_entry()
                 && front.get().fence == Some(nonce)
             {
                 let (id, entry) = front.remove_entry();
@@ -158,7 +217,8 @@ impl<E: Expectation> PendingTable<E> {
                     FenceVerdict::Refused(id)
                 };
             }
-            if !self.entries.values().any(|entry| entry.fence == Some(nonce)) {
+            let expected = self.entries.values().any(|entry| entry.fence == Some(nonce));
+            if !expected && !self.history.expects_fence(nonce) {
                 return FenceVerdict::Unknown;
             }
             // A fence overtook another one.
@@ -225,6 +285,21 @@ impl<E: Expectation> PendingTable<E> {
     #[must_use]
     pub const fn is_fenced(&self) -> bool {
         self.fenced
+    }
+
+    /// Whether nothing has come yet for any request but the first. Else the first one's answer and fence were overtaken,
+    /// and coming now they would show that this peer keeps no order.
+    fn is_first_reply(&self) -> bool {
+        self.entries.values().skip(1).all(|entry| entry.reply == Reply::None)
+    }
+
+    /// The request that this answers, when it is not the first one but nothing has come for any before it: the peer may
+    /// have swallowed those with their fences. The fence behind this answer will tell.
+    fn overtaking(&self, response: &E::Response) -> Option<RequestId> {
+        let first_reply = self.entries.values().all(|entry| entry.reply == Reply::None);
+        let owed = |(_, entry): &(&RequestId, &Entry<E>)| entry.is_owed(response);
+        let mut owed = self.entries.iter().filter(owed).map(|(&id, _)| id);
+        owed.next().filter(|_| first_reply && owed.next().is_none())
     }
 
     fn match_by_content(&mut self, response: &E::Response) -> Verdict {

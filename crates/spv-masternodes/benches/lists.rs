@@ -33,6 +33,7 @@ fn main() {
     whole_list(&mut comparisons, &input);
     following_diff(&mut comparisons, &input);
     roots(&mut comparisons, &input);
+    changed_roots(&mut comparisons, &input);
     comparisons.finish();
 }
 
@@ -112,6 +113,38 @@ fn roots(comparisons: &mut Comparisons, Input { genesis, whole, .. }: &Input) {
         ("straightforward", || straightforward::merkle_root(quorums.clone())),
         ("ours", || merkle_root(quorums.clone()).unwrap()),
     );
+}
+
+/// Both roots after a small change: by hashing whole trees from leaves that are there, and by what the change touches.
+fn changed_roots(comparisons: &mut Comparisons, input: &Input) {
+    let mut state = input.whole.advance(&input.genesis);
+    let (mut changes, mut moves) = (Vec::new(), Vec::new());
+    for answer in &input.next {
+        let checked = answer.check().unwrap();
+        let next = state.advance(&checked).unwrap();
+        let (before, after) = (state.masternodes(), next.masternodes());
+        if before.len() != after.len() {
+            moves.push((state.clone(), checked));
+        } else if before.merkle_root() != after.merkle_root() {
+            changes.push((state.clone(), checked));
+        }
+        state = next;
+    }
+    let leaves: Vec<_> = state.masternodes().iter().map(MasternodeListEntry::entry_hash).collect();
+    let quorums: Vec<_> = state.quorums().iter().map(|quorum| quorum.entry_hash).collect();
+    let whole = || (merkle_root(leaves.clone()), merkle_root(quorums.clone()));
+    let kinds = [("both roots, some masternodes change", changes), ("both roots, some come or go", moves)];
+    for (name, steps) in kinds {
+        comparisons.compare(
+            name,
+            steps.len(),
+            ("whole trees", || steps.iter().map(|_| whole()).collect::<Vec<_>>()),
+            ("apply", || {
+                let advance = |(state, checked): &(ProvenState, _)| state.advance(checked).unwrap();
+                steps.iter().map(advance).collect::<Vec<_>>()
+            }),
+        );
+    }
 }
 
 fn same(ours: &ProvenState, (_, list, quorums): &(straightforward::State, [u8; 32], [u8; 32])) {

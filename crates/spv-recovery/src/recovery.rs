@@ -88,6 +88,13 @@ impl<P: Ord + Clone> Recovery<P> {
         self.pool.on_success(now);
     }
 
+    /// An answer came that cannot be verified yet, because it builds on others that are missing. It is to no peer's
+    /// credit, but the network is not dead: the pool's breaker counts it, so that losses, which are known at once, do not
+    /// open it while answers wait. Verified later, it counts again.
+    pub fn on_answer(&mut self, now: Instant) {
+        self.pool.on_success(now);
+    }
+
     /// Like [`on_success`](Self::on_success), for work with failures behind it: now that a true copy is known by its
     /// digest, the earlier ones are judged by it. Returns the peers that had sent other bytes which failed
     /// verification, in order; their breakers are open now, as far as the ceiling allows. A peer that had sent the

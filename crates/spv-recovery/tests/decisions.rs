@@ -83,8 +83,17 @@ fn the_last_peer_in_the_world_is_asked_again_after_a_wait() {
     let (mut recovery, mut history) = (recovery(), History::new());
     history.record(Attempt::new(1, &Invalid, start()));
     let decision = recovery.on_failure(&history, &[1], start());
-    let Action::Retry { avoid, .. } = decision.action else { panic!("retry") };
+    let Action::Retry { avoid, after, .. } = decision.action else { panic!("retry") };
     assert_eq!((avoid, decision.strategy), (vec![], "exponential_backoff"));
+    assert!(!after.is_zero());
+    let mut longest = after;
+    for _ in 0..3 {
+        history.record(Attempt::new(1, &Invalid, start()));
+        let decision = recovery.on_failure(&history, &[1], start());
+        let Action::Retry { after, .. } = decision.action else { panic!("retry") };
+        longest = longest.max(after);
+    }
+    assert!(longest > Duration::from_millis(500), "it waits longer and longer: {longest:?}");
 }
 
 #[test]

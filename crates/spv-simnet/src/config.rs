@@ -6,6 +6,7 @@ use dashcore::network::message_network::PROTOCOL_VERSION;
 use serde::{Deserialize, Serialize};
 
 use crate::faults::Faults;
+use crate::luck::Luck;
 
 /// A simulated network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub struct PeerConfig {
     /// Time that the node's only message handler spends on each data request. Default 0, at most 1 h.
     #[serde(with = "humantime_serde")]
     pub service_time: Duration,
+    /// At random, up to so much is added to the service time of each request. Default 0, at most 1 h.
+    #[serde(with = "humantime_serde")]
+    pub service_jitter: Duration,
     /// Protocol version that the node speaks. Below 70236 it builds `qrinfo` with independent bases, from there on
     /// with chained ones. Default 70240; at least 70230, the oldest version with today's layout.
     pub protocol_version: i32,
@@ -45,6 +49,8 @@ pub struct PeerConfig {
     pub tip: Option<u32>,
     /// Seed of the node's faults and nonces. Default 0; equal seeds make nodes fail in the same places.
     pub seed: u64,
+    /// What faults and service times are drawn by. Default: the order of requests.
+    pub luck: Luck,
 }
 
 impl Default for PeerConfig {
@@ -53,10 +59,12 @@ impl Default for PeerConfig {
             rtt: Duration::ZERO,
             bandwidth: None,
             service_time: Duration::ZERO,
+            service_jitter: Duration::ZERO,
             protocol_version: PROTOCOL_VERSION,
             faults: Faults::default(),
             tip: None,
             seed: 0,
+            luck: Luck::ByOrder,
         }
     }
 }

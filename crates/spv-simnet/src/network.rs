@@ -118,6 +118,7 @@ pub(crate) fn validate(world: &World, config: &NetworkConfig) -> Result<(), Netw
         for (field, time) in [
             ("rtt", peer.rtt),
             ("service_time", peer.service_time),
+            ("service_jitter", peer.service_jitter),
             ("faults.delay", delay_by),
             ("faults.late", late_by),
             ("faults.duplicate", duplicate_after),

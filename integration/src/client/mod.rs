@@ -105,7 +105,7 @@ impl Client {
     /// sync that is running, and lets none begin.
     ///
     /// # Errors
-    /// As for [`follow_with`](crate::sync::follow_with).
+    /// As for [`sync::follow_with`](crate::sync::follow_with).
     ///
     /// # Cancel safety
     /// As for [`sync`](Self::sync).
@@ -121,7 +121,7 @@ impl Client {
     /// Like [`follow`](Self::follow), in surroundings of one's own.
     ///
     /// # Errors
-    /// As for [`follow_with`](crate::sync::follow_with).
+    /// As for [`sync::follow_with`](crate::sync::follow_with).
     ///
     /// # Cancel safety
     /// As for [`sync`](Self::sync).

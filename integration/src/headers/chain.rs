@@ -1,9 +1,8 @@
-use std::collections::HashMap;
-
 use dash_num::{Arith256, CompactTarget};
 use dash_types::Numeric;
 use dashcore::{BlockHash, ChainParams, Checkpoint, Header};
 
+use super::blocks::Blocks;
 use super::difficulty::{DGW_PAST_BLOCKS, required_bits};
 
 /// Headers whose median time a new block must exceed (Dash Core `nMedianTimeSpan`, chain.h).
@@ -15,14 +14,13 @@ const MAX_FUTURE_BLOCK_TIME: u32 = 2 * 60 * 60;
 /// Most hashes that a locator carries beyond its dense start.
 const LOCATOR_DENSE: u32 = 10;
 
-/// A validated chain of headers, from genesis or a checkpoint to a tip. About 150 bytes per header.
+/// A validated chain of headers, from genesis or a checkpoint to a tip. About 160 bytes per header; copies share
+/// what they have in common.
 #[derive(Debug, Clone)]
 pub struct HeaderChain {
     params: ChainParams,
     start_height: u32,
-    headers: Vec<Header>,
-    hashes: Vec<BlockHash>,
-    heights: HashMap<BlockHash, u32>,
+    blocks: Blocks,
     /// Total work up to the tip, counted from the start block's own total.
     work: Arith256,
 }
@@ -48,20 +46,15 @@ impl HeaderChain {
         hash: BlockHash,
         work: Arith256,
     ) -> Self {
-        Self {
-            params: params.clone(),
-            start_height: height,
-            headers: vec![header],
-            hashes: vec![hash],
-            heights: HashMap::from([(hash, height)]),
-            work,
-        }
+        let mut blocks = Blocks::default();
+        blocks.push(header, hash);
+        Self { params: params.clone(), start_height: height, blocks, work }
     }
 
     /// A chain that begins with this one's tip, to be extended on its own and appended later.
     pub(crate) fn starting_at_tip(&self) -> Self {
-        let (height, tip) = (self.tip_height(), self.headers[self.headers.len() - 1]);
-        Self::from_block(&self.params, height, tip, self.tip_hash(), self.work)
+        let (tip, hash) = *self.tip();
+        Self::from_block(&self.params, self.tip_height(), tip, hash, self.work)
     }
 
     /// Height of the first header held.
@@ -72,12 +65,16 @@ impl HeaderChain {
     /// Height of the tip.
     pub fn tip_height(&self) -> u32 {
         // A chain never holds 2^32 headers: heights come from `start_height` by adding one.
-        self.start_height + u32::try_from(self.headers.len() - 1).unwrap_or(u32::MAX)
+        self.start_height + u32::try_from(self.blocks.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// Hash of the tip.
     pub fn tip_hash(&self) -> BlockHash {
-        self.hashes[self.hashes.len() - 1]
+        self.tip().1
+    }
+
+    fn tip(&self) -> &(Header, BlockHash) {
+        self.blocks.get(self.blocks.len() - 1).expect("a chain holds its start at least")
     }
 
     /// Total work up to the tip.
@@ -87,17 +84,18 @@ impl HeaderChain {
 
     /// The header at `height`, if it is held.
     pub fn header(&self, height: u32) -> Option<&Header> {
-        self.headers.get(self.index(height)?)
+        self.blocks.get(self.index(height)?).map(|(header, _)| header)
     }
 
     /// The hash at `height`, if it is held.
     pub fn hash(&self, height: u32) -> Option<BlockHash> {
-        self.hashes.get(self.index(height)?).copied()
+        self.blocks.get(self.index(height)?).map(|&(_, hash)| hash)
     }
 
     /// The height of a block of this chain.
     pub fn height_of(&self, hash: &BlockHash) -> Option<u32> {
-        self.heights.get(hash).copied()
+        let above_start = u32::try_from(self.blocks.position(hash)?).ok()?;
+        self.start_height.checked_add(above_start)
     }
 
     /// Height of the last block that both chains have; `None` when they hold no block at the same height.
@@ -142,10 +140,11 @@ impl HeaderChain {
     /// When the chains do not meet, or a header breaks a rule that could not be checked before.
     pub fn append(&mut self, segment: &Self, now: u32) -> Result<(), HeaderError> {
         // The segment's first block is our tip, so its second has to link to it.
-        let recheck = segment.headers.len().min(DGW_PAST_BLOCKS + 1);
-        self.extend(&segment.headers[1..recheck], &segment.hashes[1..recheck], now)?;
-        let rest = segment.headers[recheck..].iter().zip(&segment.hashes[recheck..]);
-        self.restore(rest.map(|(header, hash)| (*header, *hash)))
+        let recheck = segment.blocks.len().min(DGW_PAST_BLOCKS + 1);
+        let (headers, hashes): (Vec<_>, Vec<_>) =
+            segment.blocks.iter().take(recheck).skip(1).copied().unzip();
+        self.extend(&headers, &hashes, now)?;
+        self.restore(segment.blocks.iter().skip(recheck).copied())
     }
 
     /// Appends headers that were validated before they were stored.
@@ -167,18 +166,15 @@ impl HeaderChain {
     pub fn truncated(&self, height: u32) -> Option<Self> {
         let keep = self.index(height)? + 1;
         let mut chain = self.clone();
-        for (header, hash) in chain.headers.drain(keep..).zip(chain.hashes.drain(keep..)) {
+        for header in chain.blocks.truncate(keep) {
             chain.work = chain.work.wrapping_sub(CompactTarget::new(header.bits).block_proof());
-            chain.heights.remove(&hash);
         }
         Some(chain)
     }
 
     fn push(&mut self, header: Header, hash: BlockHash) {
         self.work = self.work.wrapping_add(CompactTarget::new(header.bits).block_proof());
-        self.headers.push(header);
-        self.hashes.push(hash);
-        self.heights.insert(hash, self.tip_height());
+        self.blocks.push(header, hash);
     }
 
     fn check(&self, header: &Header, hash: BlockHash, now: u32) -> Result<(), HeaderError> {
@@ -189,9 +185,9 @@ impl HeaderChain {
         if !within_limit || !header.meets_target(hash) {
             return Err(HeaderError::InsufficientWork { height, hash, bits: header.bits });
         }
-        let past = &self.headers[self.headers.len().saturating_sub(DGW_PAST_BLOCKS)..];
+        let past = self.blocks.newest(DGW_PAST_BLOCKS);
         let required =
-            required_bits(self.params.retargeting, self.params.pow_limit, past, height, header.time);
+            required_bits(self.params.retargeting, self.params.pow_limit, &past, height, header.time);
         if let Some(expected) = required.filter(|&expected| expected != header.bits) {
             return Err(HeaderError::WrongBits { height, expected, got: header.bits });
         }
@@ -223,12 +219,11 @@ impl HeaderChain {
     /// Median time of the last eleven headers; of fewer only when the chain is held from genesis, because after a
     /// checkpoint the missing ones could change it.
     fn median_time(&self) -> Option<u32> {
-        let count = self.headers.len().min(MEDIAN_TIME_SPAN);
+        let count = self.blocks.len().min(MEDIAN_TIME_SPAN);
         if count < MEDIAN_TIME_SPAN && self.start_height > 0 {
             return None;
         }
-        let mut times: Vec<u32> =
-            self.headers[self.headers.len() - count..].iter().map(|header| header.time).collect();
+        let mut times: Vec<u32> = self.blocks.newest(count).iter().map(|header| header.time).collect();
         times.sort_unstable();
         times.get(count / 2).copied()
     }

@@ -1,5 +1,6 @@
 //! Header chain: downloading, validating and holding it.
 
+mod blocks;
 mod chain;
 mod difficulty;
 mod download;

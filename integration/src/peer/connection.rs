@@ -31,6 +31,9 @@ const OUTGOING_CAPACITY: usize = 16;
 /// Bytes asked of the socket at a time.
 const READ_CHUNK: usize = 64 * 1024;
 
+/// A request without answer or pong for this long is followed by another ping, and again each time it has passed.
+const PROBE_AFTER: Duration = Duration::from_millis(500);
+
 /// What connections need to know.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionConfig {
@@ -388,12 +391,14 @@ impl Shared {
         // Before any request, so that its pong measures the way alone.
         ping.tick().await;
         self.encode_idle_ping(&mut out);
+        let mut probed = Instant::now();
         loop {
             if let Err(error) = stream.write_all(&out).await {
                 return DisconnectReason::Io(error.kind());
             }
             out.clear();
             let expiry = self.correlator.next_expiry();
+            let probe = self.correlator.waiting_since().map(|since| since.max(probed) + PROBE_AFTER);
             tokio::select! {
                 biased;
                 outgoing = requests.recv() => match outgoing {
@@ -410,6 +415,14 @@ impl Shared {
                     if expiry.is_some() =>
                 {
                     self.correlator.expire();
+                }
+                () = async { tokio::time::sleep_until(probe.unwrap_or_else(Instant::now)).await },
+                    if probe.is_some() =>
+                {
+                    probed = Instant::now();
+                    if let Some(nonce) = self.correlator.probe() {
+                        NetworkMessage::Ping(nonce).encode_framed(self.magic, &mut out);
+                    }
                 }
             }
         }

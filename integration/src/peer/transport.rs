@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::pool::Pool;
 use super::request::{Answer, Request, RequestKind};
 use crate::blame::network_group;
+use crate::trace::RequestTrace;
 
 /// Why a request brought no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +25,19 @@ pub(crate) enum RequestError {
     /// The peer refused, or answered something else.
     #[error("{0}")]
     Correlation(#[from] CorrelationError),
+}
+
+impl RequestError {
+    /// Name in a trace.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Disconnected | Self::Correlation(CorrelationError::Disconnected) => "disconnected",
+            Self::Register(_) => "not_sent",
+            Self::Correlation(CorrelationError::Refused { .. }) => "refused",
+            Self::Correlation(CorrelationError::Expired { .. }) => "expired",
+            Self::Correlation(_) => "mismatched",
+        }
+    }
 }
 
 impl Classify for RequestError {
@@ -93,7 +107,12 @@ impl Transport for PoolTransport {
         let kind = request.kind();
         let connection = self.pool.connection(peer).ok_or(RequestError::Disconnected)?;
         self.pool.turn(peer).await;
+        let trace = RequestTrace::start(*peer, kind);
         let result = connection.request(request).await;
+        match &result {
+            Ok(answer) => trace.end("answered", answer.payload.len()),
+            Err(error) => trace.end(error.kind(), 0),
+        }
         let now = Instant::now().into_std();
         match &result {
             Ok(_) => {}

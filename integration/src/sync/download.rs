@@ -90,6 +90,8 @@ pub(crate) struct ListDownload<'a> {
     avoid: BTreeSet<SocketAddr>,
     tally: Tally,
     snapshots_from: BTreeMap<u32, SocketAddr>,
+    /// Heights of lists to the senders of answers that did not verify, where other requests take the place of theirs.
+    doubtful: BTreeMap<u32, Vec<SocketAddr>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -171,6 +173,7 @@ impl<'a> ListDownload<'a> {
             avoid: BTreeSet::new(),
             tally: Tally::default(),
             snapshots_from: BTreeMap::new(),
+            doubtful: BTreeMap::new(),
         })
     }
 
@@ -354,6 +357,7 @@ impl<'a> ListDownload<'a> {
             self.queue.cancel(ticket);
         }
         task.stage = Stage::Verifying;
+        self.peers.recovery().on_answer(now());
         let (work, verifier) = (task.work.clone(), self.verifier.clone());
         let headers_stored = self.headers_stored.clone();
         self.running.spawn(async move {
@@ -383,7 +387,7 @@ impl<'a> ListDownload<'a> {
                 self.snapshots_from.extend(cycles.map(|cycle_base| (cycle_base, answer.peer)));
                 self.tally.recovered += u64::from(!task.strategies.is_empty());
                 self.tally.recovered_by_first_strategy += u64::from(task.strategies.len() == 1);
-                self.refute(&task.history, &answer.digest);
+                self.refute(&task, &answer.digest);
                 let connected = self.peers.connected();
                 let liars = self.peers.recovery().on_verified(
                     &task.history,
@@ -412,11 +416,12 @@ impl<'a> ListDownload<'a> {
     }
 
     /// Now that a true copy is known, puts earlier answers that were wrong on the record of those who sent them.
-    fn refute(&self, history: &History<SocketAddr>, true_copy: &[u8; 32]) {
-        let wrong = history.tries().filter(|attempt| {
-            attempt.kind == FailureKind::Invalid && attempt.digest.as_ref() != Some(true_copy)
-        });
-        for peer in wrong.filter_map(|attempt| attempt.peer) {
+    fn refute(&mut self, task: &Task, true_copy: &[u8; 32]) {
+        let wanted = &task.work.wanted;
+        let doubtful = wanted.iter().filter_map(|block| self.doubtful.remove(&block.height)).flatten();
+        let senders: Vec<SocketAddr> =
+            doubtful.chain(wrong_answers(&task.history, Some(true_copy))).collect();
+        for peer in senders {
             self.peers.record(peer, Outcome::Refuted);
         }
     }
@@ -432,10 +437,14 @@ impl<'a> ListDownload<'a> {
         if let Stage::InFlight(ticket) = task.stage {
             self.queue.finish(ticket);
         }
+        let peer = attempt.peer;
         task.history.record(attempt);
         let height = task.work.wanted.first().map_or(0, |block| block.height);
         let connected = self.peers.connected();
         let decision = self.peers.recovery().on_failure(&task.history, &connected, now());
+        if let Some(peer) = peer {
+            self.peers.renew_credit(peer);
+        }
         tracing::debug!(height, strategy = decision.strategy, attempt = decision.attempt, "recovering");
         if task.strategies.last() != Some(&decision.strategy) {
             task.strategies.push(decision.strategy);
@@ -452,6 +461,10 @@ impl<'a> ListDownload<'a> {
                 Ok(())
             }
             Action::Alternative => {
+                if let Some(lowest) = task.work.wanted.first() {
+                    let senders = wrong_answers(&task.history, None);
+                    self.doubtful.entry(lowest.height).or_default().extend(senders);
+                }
                 for work in task.work.alternative().into_iter().flatten() {
                     self.backlog.insert((work.order(), WorkId(self.next_id)), work);
                     self.next_id += 1;
@@ -471,6 +484,17 @@ impl<'a> ListDownload<'a> {
             }),
         }
     }
+}
+
+/// Senders of answers that were malformed or did not verify, but for those who sent the true copy.
+fn wrong_answers(
+    history: &History<SocketAddr>,
+    true_copy: Option<&[u8; 32]>,
+) -> impl Iterator<Item = SocketAddr> {
+    let wrong = history.tries().filter(move |attempt| {
+        attempt.kind == FailureKind::Invalid && (true_copy.is_none() || attempt.digest.as_ref() != true_copy)
+    });
+    wrong.filter_map(|attempt| attempt.peer)
 }
 
 fn now() -> std::time::Instant {

@@ -7,11 +7,11 @@ use spv_recovery::Backoff;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::connected::Connected;
 use super::io::Io;
 use super::peers::Peers;
 use super::progress::{Phase, Progress};
 use super::run::{SyncError, addresses, blocking};
-use super::session::Session;
 use super::summary::{EndState, Summary};
 use super::tips::Tips;
 use crate::config::Config;
@@ -39,6 +39,9 @@ pub struct Step {
     /// Height of the last block that the chain before shares with this one; absent when no blocks were replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rolled_back_to: Option<u32>,
+    /// When the tip's block was made, as its header says, in seconds since 1970; absent when there is no chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tip_time: Option<u32>,
 }
 
 /// Syncs as [`sync_with`](super::sync_with) does, and then stays at the tip, block by block, through reorganisations and
@@ -68,7 +71,8 @@ pub async fn follow_with(
     let (announcements, news) = peer::announcements();
     let (peers, keep_up) =
         Peers::start(params, &addresses, start_height, &config.sync, io, Some(announcements))?;
-    let session = Session {
+    progress.show(&peers);
+    let connected = Connected {
         config,
         params: params.clone(),
         store,
@@ -77,7 +81,7 @@ pub async fn follow_with(
         verification: io.verification,
     };
     let mut follower = Follower {
-        session,
+        connected,
         on_step,
         cancel,
         rng: io.rng(),
@@ -99,7 +103,7 @@ pub async fn follow_with(
 }
 
 struct Follower<'a, F> {
-    session: Session<'a>,
+    connected: Connected<'a>,
     on_step: F,
     cancel: &'a CancellationToken,
     rng: fastrand::Rng,
@@ -120,8 +124,8 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         tips.publish(&start);
         // Whatever is known is to be worked on at once.
         tips.settle(Ok(()));
-        let download = HeaderDownload::new(&self.session.params, self.session.peers.clone());
-        let (progress, poll) = (self.session.progress, self.session.config.sync.poll_interval);
+        let download = HeaderDownload::new(&self.connected.params, self.connected.peers.clone());
+        let (progress, poll) = (self.connected.progress, self.connected.config.sync.poll_interval);
         let on_progress = |height| progress.header_height(height);
         tokio::select! {
             biased;
@@ -135,10 +139,10 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
     /// Syncs until there is a chain to follow, however that ends otherwise.
     async fn catch_up(&mut self) -> Result<Arc<HeaderChain>, SyncError> {
         loop {
-            let summary = self.session.run(async |run| run.run().await, self.cancel).await?;
-            let session = &self.session;
+            let summary = self.connected.run(async |run| run.run().await, self.cancel).await?;
+            let connected = &self.connected;
             let stored =
-                blocking(&session.store, &session.params, |store, params| store.chain(params)).await?;
+                blocking(&connected.store, &connected.params, |store, params| store.chain(params)).await?;
             let has_begun = summary.state != EndState::NoCapablePeer;
             let chain = stored.map(Arc::new).filter(|_| has_begun);
             self.ended(summary, chain.clone()).await?;
@@ -152,7 +156,7 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
     /// Brings lists and quorums to each tip that comes after `stored`.
     async fn follow_tips(&mut self, mut stored: Arc<HeaderChain>, tips: &Tips) -> Result<(), SyncError> {
         loop {
-            self.session.progress.enter(Phase::Following);
+            self.connected.progress.enter(Phase::Following);
             let failed = self.failures > 0;
             tokio::select! {
                 biased;
@@ -161,7 +165,7 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
                 waited = self.wait_to_retry(), if failed => waited?,
             }
             let before = stored.clone();
-            let step = self.session.run(async |run| run.to_tip(before, tips).await, self.cancel);
+            let step = self.connected.run(async |run| run.to_tip(before, tips).await, self.cancel);
             let (summary, chain) = step.await?;
             stored = chain.clone();
             self.ended(summary, Some(chain)).await?;
@@ -173,6 +177,8 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         let synced = summary.state == EndState::Synced;
         self.failures = if synced { 0 } else { self.failures + 1 };
         self.retry_after = summary.next_retry_seconds.map_or(Duration::ZERO, Duration::from_secs_f64);
+        let tip = chain.as_ref().and_then(|chain| chain.header(chain.tip_height()));
+        let tip_time = tip.map(|header| header.time);
         let reported = std::mem::replace(&mut self.reported, chain.clone());
         let rolled_back_to = reported.zip(chain).and_then(|(before, chain)| {
             chain.last_common(&before).filter(|&common| common < before.tip_height())
@@ -180,16 +186,16 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         if synced {
             self.prune(summary.tip.height).await?;
         }
-        (self.on_step)(&Step { summary, rolled_back_to });
+        (self.on_step)(&Step { summary, rolled_back_to, tip_time });
         Ok(())
     }
 
     /// Forgets lists that nothing will be based on.
     async fn prune(&mut self, tip: u32) -> Result<(), SyncError> {
-        let session = &self.session;
+        let connected = &self.connected;
         let heights = self.pruned_to..tip.saturating_sub(RECENT_BLOCKS);
         self.pruned_to = heights.end;
-        let pruned = blocking(&session.store, &session.params, move |store, params| {
+        let pruned = blocking(&connected.store, &connected.params, move |store, params| {
             let lists = store.lists()?.into_iter().map(|(height, _)| height);
             let passed = lists.filter(|height| heights.contains(height) && !is_work_block(params, *height));
             store.drop_lists(&passed.collect())
@@ -201,7 +207,7 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
     async fn wait_to_retry(&mut self) -> Result<(), SyncError> {
         let backoff = Backoff::new(RETRY_BASE, RETRY_CAP).delay(self.failures, &mut self.rng);
         let wait = backoff.max(self.retry_after);
-        let mut usable = self.session.peers.changes();
+        let mut usable = self.connected.peers.changes();
         let deserted = *usable.borrow_and_update() == 0;
         let somebody = async {
             if !deserted || usable.wait_for(|&usable| usable > 0).await.is_err() {

@@ -14,8 +14,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::io::Io;
+use super::live_peer::{LivePeer, PeerState};
 use super::peer_report::{Outcome, PeerReport};
 use super::recovering::Recovering;
+use super::summary::Peer;
 use crate::config::Settings;
 use crate::peer::{
     Announcement, Answer, ConnectError, ConnectionSetup, DisconnectReason, Pool, PoolConfig, PoolEvent,
@@ -337,6 +339,16 @@ impl Peers {
         !connected.is_empty() && connected.iter().all(|peer| recovery.exhausted(peer))
     }
 
+    /// Leaves a peer whose credit with us is spent, if it has served something: on a new connection both sides count
+    /// from zero. Who only refuses is not asked again.
+    pub(crate) fn renew_credit(&self, peer: SocketAddr) {
+        let useful = self.reports.lock().get(&peer).is_some_and(|report| report.accepted > 0);
+        if useful && self.recovery.lock().exhausted(&peer) {
+            tracing::info!(%peer, "connecting anew: it has refused as often as it may on one connection");
+            self.disconnect(peer);
+        }
+    }
+
     /// Closes the connection to a peer; it is connected anew after a while.
     pub(crate) fn disconnect(&self, peer: SocketAddr) {
         if let Some(connection) = self.pool.connection(&peer) {
@@ -362,6 +374,31 @@ impl Peers {
             report.rtt = self.pool.monitor().health(address).and_then(|health| health.srtt);
         }
         reports
+    }
+
+    /// What every peer did, and what it is doing now.
+    pub(crate) fn live(&self) -> Vec<LivePeer> {
+        let loads: BTreeMap<_, _> = self.executor.peers().into_iter().map(|load| (load.peer, load)).collect();
+        let proven = self.proven.lock().clone();
+        let live = |(address, report): (&SocketAddr, &PeerReport)| {
+            let load = loads.get(address);
+            let connection = load.and_then(|_| self.pool.connection(address));
+            let health = self.pool.monitor().health(address);
+            LivePeer {
+                peer: Peer::new(*address, report),
+                state: match load {
+                    None => PeerState::Connecting,
+                    Some(_) if proven.contains(address) => PeerState::Ready,
+                    Some(_) => PeerState::Greeted,
+                },
+                in_flight: load.map_or(0, |load| load.in_flight),
+                slots: load.map_or(0, |load| load.adapted_depth.get()),
+                bytes_per_second: health.and_then(|health| health.throughput),
+                claimed_height: connection.as_ref().map(|connection| connection.info().start_height),
+                user_agent: connection.map(|connection| connection.info().user_agent.clone()),
+            }
+        };
+        self.reports().iter().map(live).collect()
     }
 
     /// Ends all requests and connections and waits until they have ended.

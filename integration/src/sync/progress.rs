@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -6,7 +6,9 @@ use spv_executor::CompletionRate;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::metrics;
+use super::live_peer::LivePeer;
+use super::peers::Peers;
+use crate::{metrics, trace};
 
 /// What a sync is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,6 +72,7 @@ pub struct Snapshot {
 pub struct Progress {
     state: watch::Sender<Snapshot>,
     pace: Arc<Mutex<CompletionRate>>,
+    peers: Arc<Mutex<Weak<Peers>>>,
 }
 
 impl Progress {
@@ -78,8 +81,28 @@ impl Progress {
         self.state.subscribe()
     }
 
+    /// The peers of the running sync in order of address; none while there is no sync.
+    pub fn peers(&self) -> Vec<LivePeer> {
+        self.of_peers().map(|peers| peers.live()).unwrap_or_default()
+    }
+
+    /// Bytes that the running sync has received over all connections; 0 while there is no sync.
+    pub fn bytes_received(&self) -> u64 {
+        self.of_peers().map_or(0, |peers| peers.bytes_received())
+    }
+
+    fn of_peers(&self) -> Option<Arc<Peers>> {
+        self.peers.lock().upgrade()
+    }
+
+    /// Shows these peers for as long as they are there.
+    pub(super) fn show(&self, peers: &Arc<Peers>) {
+        *self.peers.lock() = Arc::downgrade(peers);
+    }
+
     pub(crate) fn enter(&self, phase: Phase) {
         metrics::phase(phase);
+        trace::phase(phase);
         self.state.send_modify(|state| state.phase = phase);
     }
 

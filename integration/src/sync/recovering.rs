@@ -35,6 +35,12 @@ impl Recovering {
         decision
     }
 
+    /// An answer came that is still to be verified.
+    pub(crate) fn on_answer(&mut self, now: Instant) {
+        self.recovery.on_answer(now);
+        self.observe(now);
+    }
+
     pub(crate) fn on_success(&mut self, peer: &SocketAddr, now: Instant) {
         self.recovery.on_success(peer, now);
         self.observe(now);

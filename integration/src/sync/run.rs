@@ -8,13 +8,13 @@ use dashcore::{ChainParams, Network};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::connected::Connected;
 use super::download::Tally;
 use super::io::{Io, Verification};
 use super::peer_report::PeerReport;
 use super::peers::Peers;
 use super::progress::{Phase, Progress};
 use super::quorums::ProvenQuorums;
-use super::session::Session;
 use super::summary::{
     Bytes, EndState, Lists, Peer, Quorums, RecoverySummary, Requests, Seconds, Summary, Tip,
 };
@@ -101,7 +101,8 @@ pub async fn sync_with(
     let addresses = addresses(config, params).await?;
     let start_height = store.tip()?.map_or(0, |(height, _)| height);
     let (peers, keep_up) = Peers::start(params, &addresses, start_height, &config.sync, io, None)?;
-    let session = Session {
+    progress.show(&peers);
+    let connected = Connected {
         config,
         params: params.clone(),
         store,
@@ -111,7 +112,7 @@ pub async fn sync_with(
     };
     let summary = tokio::select! {
         biased;
-        summary = session.run(async |run| run.run().await, cancel) => summary,
+        summary = connected.run(async |run| run.run().await, cancel) => summary,
         () = keep_up => unreachable!("the pool outlives the sync"),
     };
     peers.stop().await;

@@ -15,7 +15,7 @@ use crate::stages::{Stage, Stages};
 /// Why an answer does not prove what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum AnswerError {
+pub enum AnswerError {
     /// It cannot be decoded.
     #[error("undecodable: {0}")]
     Decode(#[from] DecodeError),

@@ -2,7 +2,9 @@
 
 mod apply;
 mod check;
+mod prover;
 mod threads;
 
-pub(crate) use check::AnswerError;
+pub use check::AnswerError;
+pub use prover::{Prover, Unproven};
 pub(crate) use threads::{Verdict, Verifier};

@@ -13,7 +13,7 @@ use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{QuorumHash, Txid};
 use spv_integration::client::{At, LockError, LookupError, QuorumProof};
 use spv_integration::store::Store;
-use spv_integration::sync::Progress;
+use spv_integration::sync::{Progress, Step};
 use spv_integration::{Client, Config};
 use spv_masternodes::chain_lock::{BestLock, quorums_height};
 use spv_masternodes::signing::signing_quorum;
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::quorums::expected_quorums;
 use crate::support::process::run;
-use crate::support::{DataDir, honest, recorded_world, start};
+use crate::support::{DataDir, generated_world, honest, recorded_world, start};
 
 const INSTANT_SEND: LLMQType = LLMQType(103);
 const PLATFORM: LLMQType = LLMQType(106);
@@ -53,6 +53,34 @@ async fn synced(world: &Arc<World>) -> Client {
     assert_eq!((first.state.as_str(), second.state.as_str()), ("Synced", "Synced"));
     assert_eq!((first.quorums.checked, second.quorums.checked), (61, 0));
     client
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_follows_knows_the_tip() {
+    let world = generated_world();
+    let network = start(&world, honest(2)).await;
+    let config = Config {
+        network: "regtest".to_owned(),
+        peers: network.addresses().iter().map(ToString::to_string).collect(),
+        ..Config::default()
+    };
+    let store = Arc::new(Store::in_memory(&world.params().network).unwrap());
+    let client = Client::new(world.params().clone(), config, store).unwrap();
+    let (progress, cancel) = (Progress::default(), CancellationToken::new());
+    let mut reached = None;
+    let on_step = |step: &Step| {
+        reached = Some(step.summary.tip.height);
+        cancel.cancel();
+    };
+    client.follow(&progress, on_step, &cancel).await.unwrap();
+    assert_eq!(reached, Some(world.tip()));
+    let state = client.state(At::Newest).await.unwrap();
+    assert_eq!((state.height(), Some(state.block_hash())), (world.tip(), world.block_hash(world.tip())));
+    for quorum in client.quorums(At::Newest).await.unwrap() {
+        assert_eq!(quorum.proof(), QuorumProof::Verified);
+    }
+    // Cancelled before it begins, it does not begin.
+    client.follow(&progress, |_| panic!("nothing is reached"), &cancel).await.unwrap();
 }
 
 /// The ChainLock in the coinbase of a block, which the node put there.

@@ -15,7 +15,9 @@ use tempfile::TempDir;
 use crate::support::process::{
     Running, closed_port, qrsync, run, scrape, sync_command, wait_until, write_config,
 };
-use crate::support::{DataDir, all_faulty, faulty, generated_world, honest, impatient, start};
+use crate::support::{
+    DataDir, all_faulty, faulty, generated_world, honest, impatient, start, unsigned_world,
+};
 
 /// A data directory with the generated world, for one test alone: only one process can have it open.
 fn synced() -> TempDir {
@@ -72,8 +74,8 @@ async fn sync_prints_one_object_with_all_that_happened() {
     let stages = summary["verification"].as_object().unwrap();
     assert_eq!(stages.len(), 9);
     for (stage, total) in stages {
-        let of_quorums = ["survey", "members", "signatures", "quorum_signature", "chain_lock"];
-        assert_eq!(total["count"] == 0, of_quorums.contains(&stage.as_str()), "{stage}: {total}");
+        // Headers are there from the first block on, so all members can be computed.
+        assert_eq!(total["count"] == 0, stage == "quorum_signature", "{stage}: {total}");
         assert_eq!(total["seconds"] == 0.0, total["count"] == 0, "{stage}: {total}");
     }
     let peers = summary["peers"].as_array().unwrap();
@@ -151,8 +153,8 @@ fn masternodes_prints_the_list_at_a_height() {
     let name = masternodes[3]["pro_tx_hash"].as_str().unwrap();
     let one = query("masternode", &data, &[name, "--height", "400", "--json"]).json();
     assert_eq!((&one["masternode"], &one["block_hash"]), (&masternodes[3], &list["block_hash"]));
-    let text = query("masternode", &data, &[name]);
-    for word in [name, "height 503", masternodes[3]["service"].as_str().unwrap()] {
+    let text = query("masternode", &data, &[name, "--height", "400"]);
+    for word in [name, "height 400", masternodes[3]["service"].as_str().unwrap()] {
         assert!(text.ok().contains(word), "{word:?} is not in {}", text.stdout());
     }
     let nobody = "07".repeat(32);
@@ -197,26 +199,47 @@ fn what_is_not_stored_is_explained() {
     query("quorum", &data, &["5", &hash]).fails(2, &["type 5", "this network"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quorum_that_is_not_verified_is_no_signer() {
+    let world = unsigned_world();
+    let id = "ab".repeat(32);
+    for (verify_quorums, why) in [(false, "never checked"), (true, "wrong_")] {
+        let mut data = DataDir::new();
+        data.settings.verify_quorums = verify_quorums;
+        data.sync(&world, honest(1), 1).await;
+        for about in [
+            &["chainlock", "--height", "264"][..],
+            &["instantsend", "--height", "264", "--request-id", &id],
+            &["platform", "--height", "264", "--request-id", &id],
+        ] {
+            let signer = run([&["signer"], about, &["--data-dir", text(data.path())]].concat());
+            signer.fails(4, &["not verified", why, "sync again"]);
+        }
+    }
+}
+
 #[test]
-fn who_signs_is_answered_with_verified_quorums_alone() {
+fn who_signs_is_answered_or_the_question_explained() {
     let data = synced();
     let signer = |more: &[&str]| run([&["signer"], more, &["--data-dir", text(data.path())]].concat());
     let id = "ab".repeat(32);
-    // Those of a generated chain never signed anything.
     for about in [
         &["chainlock", "--height", "408"][..],
         &["instantsend", "--height", "408", "--request-id", &id],
         &["platform", "--height", "408", "--request-id", &id],
     ] {
-        signer(about).fails(4, &["not verified", "never checked", "sync again"]);
+        assert!(signer(about).ok().contains("verified"));
     }
-    // In between a quorum was mined, nobody knows in which block.
-    let ask =
-        |id: u8| signer(&["platform", "--height", "404", "--request-id", &format!("{id:02x}").repeat(32)]);
-    let unknown = (0..16).map(ask).find(|finished| finished.code() == Some(1));
-    unknown.unwrap().fails(1, &["height 396", "height 400", "--from"]);
+    // Where one is mined between two lists, nobody knows in which block.
+    let ask = |height: u32| {
+        let id = format!("{height:x}").repeat(32)[..64].to_owned();
+        signer(&["platform", "--height", &height.to_string(), "--request-id", &id])
+    };
+    let unknown = (402..424).map(ask).find(|finished| finished.code() == Some(1));
+    unknown.unwrap().fails(1, &["no list is stored for height", "the nearest one is for height 4", "--from"]);
     signer(&["chainlock", "--height", "5000"]).fails(1, &["4992", "503", "sync again"]);
-    signer(&["chainlock", "--height", "12"]).fails(1, &["height 4", "height 16", "--from"]);
+    signer(&["chainlock", "--height", "12"]).fails(1, &["no quorum of type 100", "height 4"]);
+    query("masternodes", &data, &["--height", "12"]).fails(1, &["height 12", "height 16", "--from 12"]);
     signer(&["chainlock"]).is_usage_error(&["--height"]);
     signer(&["instantsend", "--request-id", &id]).is_usage_error(&["--height", "--cycle-hash"]);
     signer(&["instantsend", "--height", "408"]).is_usage_error(&["--request-id"]);
@@ -247,7 +270,8 @@ fn mistakes_in_the_network_parameters_are_usage_errors() {
     sync(&["--network", "regtest", "--activation", "v99=3"]).fails(2, &["activation", "v99=3", "mn_rr"]);
     sync(&["--llmq-params", "100=4:4"]).fails(2, &["llmq-params", "regtest", "main"]);
     sync(&["-1"]).is_usage_error(&["-1"]);
-    sync(&["--metrics-listen", "nowhere"]).is_usage_error(&["--metrics-listen", "nowhere"]);
+    sync(&["--metrics-listen", "nowhere"]).fails(2, &["--metrics-listen", "nowhere", "PORT"]);
+    sync(&["--metrics-listen", "0.0.0.0:0"]).fails(2, &["0.0.0.0:0", "127.0.0.1", "--metrics-allow-remote"]);
     run(["sync", "--no-such-flag"]).is_usage_error(&["--no-such-flag"]);
     run(["no-such-command"]).is_usage_error(&["no-such-command"]);
     run([] as [&str; 0]).is_usage_error(&["Usage"]);
@@ -385,19 +409,111 @@ fn the_configuration_that_is_shown_can_be_read_back() {
     let path = directory.path().join("qrsync.toml");
     fs::write(&path, shown.ok()).unwrap();
     let again = run(["config", "show", "--config", text(&path)]);
-    assert_eq!(again.ok(), shown.ok());
+    let without_origins = |shown: &str| -> Vec<String> {
+        shown.lines().map(|line| line.split("  # ").next().unwrap().trim_end().to_owned()).collect()
+    };
+    assert_eq!(without_origins(again.ok()), without_origins(shown.ok()));
     for word in ["devnet:name", "101=12:10", "v20=300", "[::1]:2", "from = 7", "127.0.0.1:3", "/somewhere"] {
         assert!(shown.stdout().contains(word), "{word} is not in {}", shown.stdout());
     }
-    // A flag goes before the environment, and that before the file.
-    let shown = |args: &[&str]| {
+    for line in shown.stdout().lines().skip(1).filter(|line| !line.is_empty() && !line.starts_with('[')) {
+        assert!(line.contains("  # "), "{line} does not say where it comes from");
+    }
+}
+
+#[test]
+fn the_origin_of_every_value_is_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("qrsync.toml");
+    fs::write(&path, "network = \"test\"\nfrom = 3\n[sync]\nwindow = 9\n").unwrap();
+    let mut command = qrsync();
+    command.args(["config", "show", "--config", text(&path), "--peer", "127.0.0.1:1", "--log-level", "info"]);
+    command.env("QRSYNC_FROM", "5").env("QRSYNC_SYNC_PEER_PATIENCE", "7s").env("RUST_LOG", "trace");
+    let shown = Running::start(&mut command).finish();
+    let line = |start: &str| {
+        let line = shown.ok().lines().find(|line| line.starts_with(start));
+        line.unwrap_or_else(|| panic!("{start} is not in {}", shown.stdout()))
+    };
+    for (start, end) in [
+        ("network = \"test\"", format!("# file {}:1", path.display())),
+        ("from = 5", "# environment QRSYNC_FROM".to_owned()),
+        ("peers = [\"127.0.0.1:1\"]", "# flag --peer".to_owned()),
+        ("window = 9", format!("# file {}:4", path.display())),
+        ("peer_patience = \"7s\"", "# environment QRSYNC_SYNC_PEER_PATIENCE".to_owned()),
+        ("level = \"info\"", "# flag --log-level".to_owned()),
+        ("# data_dir =", "# default: not set".to_owned()),
+        ("ping_interval = \"10s\"", "# default".to_owned()),
+    ] {
+        assert!(line(start).ends_with(&end), "{}", line(start));
+    }
+    let shown = Running::start(command.arg("--json")).finish().json();
+    assert_eq!(shown["from"]["value"], 5);
+    assert_eq!(
+        (&shown["from"]["origin"], &shown["from"]["source"]),
+        (&"environment".into(), &"QRSYNC_FROM".into())
+    );
+    assert_eq!(shown["data_dir"]["value"], Value::Null);
+    assert_eq!(shown["sync.executor.hedge_budget"]["origin"], "default");
+    assert_eq!(shown["sync.window"]["variable"], "QRSYNC_SYNC_WINDOW");
+    // A flag goes before the environment.
+    let network = |args: &[&str]| {
         let mut command = qrsync();
         command.args(["config", "show", "--config", text(&path), "--json"]).args(args);
-        let output = command.env("QRSYNC_NETWORK", "devnet:environment").output().unwrap();
-        serde_json::from_slice::<Value>(&output.stdout).unwrap()["network"].clone()
+        let shown = Running::start(command.env("QRSYNC_NETWORK", "devnet:environment")).finish();
+        shown.json()["network"]["value"].clone()
     };
-    assert_eq!(shown(&[]), "devnet:environment");
-    assert_eq!(shown(&["--network", "devnet:flag"]), "devnet:flag");
+    assert_eq!(network(&[]), "devnet:environment");
+    assert_eq!(network(&["--network", "devnet:flag"]), "devnet:flag");
+}
+
+#[test]
+fn mistakes_in_the_environment_are_explained() {
+    let show =
+        |name: &str, value: &str| Running::start(qrsync().args(["config", "show"]).env(name, value)).finish();
+    show("QRSYNC_SYNC_DEPTH", "4").fails(2, &["QRSYNC_SYNC_DEPTH", "4", "config show"]);
+    show("QRSYNC_LOG_LEVEL", "a=b=c").fails(2, &["log level", "a=b=c", "warn"]);
+    let misspelt = show("QRSYNC_NETWROK", "test");
+    assert_eq!(misspelt.code(), Some(0));
+    assert_eq!(misspelt.stderr().lines().count(), 1, "{}", misspelt.stderr());
+    assert!(misspelt.stderr().contains("QRSYNC_NETWROK") && misspelt.stderr().contains("WARN"));
+}
+
+#[test]
+fn logs_are_for_people_or_for_machines() {
+    let log = |more: &[&str]| {
+        let mut command = qrsync();
+        let command = command.args(["config", "show"]).args(more).env("QRSYNC_NETWROK", "x");
+        Running::start(command).finish().stderr().to_owned()
+    };
+    assert!(log(&[]).contains("WARN") && !log(&[]).contains('\u{1b}'));
+    let line: Value = serde_json::from_str(log(&["--log-format", "json"]).trim()).unwrap();
+    assert_eq!((&line["level"], &line["fields"]["name"]), (&"WARN".into(), &"QRSYNC_NETWROK".into()));
+    assert_eq!(log(&["--log-level", "error"]), "");
+    run(["status", "--log-format", "xml"]).is_usage_error(&["--log-format", "xml", "json"]);
+}
+
+#[test]
+fn a_manual_page_is_written_for_every_command() {
+    let directory = tempfile::tempdir().unwrap();
+    run(["man", text(directory.path())]).ok();
+    for page in ["qrsync.1", "qrsync-sync.1", "qrsync-config-show.1", "qrsync-signer-chainlock.1"] {
+        let page = fs::read_to_string(directory.path().join(page)).unwrap_or_else(|_| panic!("{page}"));
+        assert!(page.contains(".SH NAME"), "{page}");
+    }
+    run(["man", "/proc/nothing"]).fails(1, &["cannot create", "/proc/nothing"]);
+}
+
+#[test]
+fn every_command_shows_examples() {
+    let commands = ["demo", "sync", "simnet", "decode", "status", "masternodes", "masternode", "quorums"];
+    let more = ["quorum", "signer", "completions", "man"];
+    for command in commands.into_iter().chain(more) {
+        let help = run([command, "--help"]);
+        let example = format!("qrsync {command} ");
+        let ends_with_example = help.ok().contains(&example) || help.ok().contains(example.trim_end());
+        assert!(help.stdout().contains("Example") && ends_with_example, "{command}");
+    }
+    assert!(run(["config", "show", "--help"]).ok().contains("Examples:"));
 }
 
 #[test]

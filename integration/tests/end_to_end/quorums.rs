@@ -5,13 +5,16 @@ use std::fs;
 use std::sync::Arc;
 
 use dashcore::consensus::{deserialize, serialize};
+use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::network::message_qrinfo::{QRInfo, QuorumSnapshot};
-use dashcore::network::message_sml::MnListDiff;
+use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
 use dashcore::sml::llmq_type::LLMQType;
-use dashcore::{ProTxHash, QuorumHash};
+use dashcore::{BitSet, ProTxHash, QuorumHash};
 use serde_json::Value;
 use spv_integration::store::{Finding, QuorumRow, Store};
 use spv_integration::sync::Progress;
+use spv_masternodes::chain_lock::{BestLock, quorums_height, verify_chain_lock};
+use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 use spv_simnet::{GeneratedSpec, World};
 
 use crate::support::process::{Running, qrsync, run};
@@ -49,7 +52,7 @@ fn found(data: &DataDir, world: &World) -> BTreeMap<Name, QuorumRow> {
     found
 }
 
-fn data_states(store: &Store, world: &World) -> Vec<Arc<spv_masternodes::ProvenState>> {
+fn data_states(store: &Store, world: &World) -> Vec<Arc<ProvenState>> {
     let heights = store.lists().unwrap().into_iter();
     heights.map(|(height, _)| store.state(world.params(), height).unwrap().unwrap()).collect()
 }
@@ -246,6 +249,58 @@ async fn every_quorum_of_a_generated_chain_is_verified() {
         // From the first block on, snapshots follow from the lists, and nobody's word is needed.
         assert!(found(&data, &world).values().all(|row| row.finding == Finding::Verified), "{spec}");
     }
+}
+
+/// All types, sizes and intervals of mainnet, with members that did not sign.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_quorum_of_mainnet_s_types_is_verified() {
+    let spec = GeneratedSpec { masternodes: 1_000, cycles: 1, seed: 5, ..GeneratedSpec::default() };
+    let world = Arc::new(World::generate(&spec));
+    let data = DataDir::new();
+    let summary = data.sync(&world, honest(5), 1).await.summary;
+    let quorums = &summary.quorums;
+    assert_eq!(summary.state.as_str(), "Synced");
+    assert!(quorums.failed == 0 && quorums.not_verified.is_empty(), "{quorums:?}");
+    assert!(quorums.by_type.values().all(|of_type| of_type.verified == of_type.proven), "{quorums:?}");
+    // Sessions of type 1 are over by now. Each cycle of type 5 has 32 quorums, of which one may have failed.
+    let active = |llmq_type| quorums.by_type[&llmq_type].proven;
+    assert!(active(1) >= 22 && active(5) >= 31, "{quorums:?}");
+    assert_eq!((active(2), active(3), active(4)), (4, 2, 24), "{quorums:?}");
+    let lock = summary.chain_lock.unwrap();
+    assert!(lock.verified && lock.height + 10 > world.tip(), "{lock:?}");
+    let state = data.open().state(world.params(), world.tip()).unwrap().unwrap();
+    let signed_by_all = |signers: &BitSet| signers.count_ones() == signers.len();
+    let by_all = state.quorums().iter().filter(|quorum| signed_by_all(&quorum.entry.signers)).count();
+    assert!((5..80).contains(&by_all), "{by_all} quorums have no member that did not sign");
+}
+
+/// Not the tip's alone: members follow from the ChainLocks of all work blocks.
+#[test]
+fn every_chain_lock_in_a_generated_coinbase_is_signed_by_the_quorum_that_had_to() {
+    let chain = generated_world().active_chain();
+    let (world, params) = (chain.world(), chain.world().params());
+    let mut states = BTreeMap::from([(0, ProvenState::genesis(params.genesis_hash))]);
+    let mut locks = 0;
+    for height in params.activation.dip3..=chain.tip() {
+        let (base_height, base) = states.last_key_value().unwrap();
+        let (base_block_hash, hash) =
+            (world.block_hash(*base_height).unwrap(), world.block_hash(height).unwrap());
+        let diff = chain.mn_list_diff(&GetMnListDiff { base_block_hash, block_hash: hash }).unwrap();
+        let block = BlockRef { hash, header: world.header(height).unwrap(), height };
+        let state = base.advance(&CheckedDiff::check(diff, block).unwrap()).unwrap();
+        if let Some(best) = BestLock::of_coinbase(state.coinbase().unwrap()).unwrap() {
+            let lock = ChainLock {
+                block_height: best.block_height,
+                block_hash: world.block_hash(best.block_height).unwrap(),
+                signature: best.signature,
+            };
+            let quorums = states[&quorums_height(lock.block_height)].quorums();
+            verify_chain_lock(&lock, quorums, params).unwrap_or_else(|error| panic!("{height}: {error}"));
+            locks += 1;
+        }
+        states.insert(height, state);
+    }
+    assert!(locks > 300, "{locks} coinbases have one");
 }
 
 /// Further up, the generated snapshots themselves are needed.

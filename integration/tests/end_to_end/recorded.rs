@@ -85,8 +85,10 @@ async fn requests_are_counted_as_the_peers_count_them() {
     let sum = |count: fn(&spv_simnet::PeerStats) -> u64| ended.stats.iter().map(count).sum::<u64>();
     let requests = &ended.summary.requests;
     assert_eq!(requests.getheaders, sum(|peer| peer.requests.getheaders));
-    assert_eq!(requests.qrinfo, sum(|peer| peer.requests.getqrinfo));
-    assert_eq!(requests.mnlistdiff, sum(|peer| peer.requests.getmnlistd));
+    // On a busy machine a request may be slow enough to be sent to a second peer, which is counted apart.
+    let for_lists = sum(|peer| peer.requests.getqrinfo + peer.requests.getmnlistd);
+    assert_eq!(requests.qrinfo + requests.mnlistdiff + requests.hedged, for_lists);
+    assert!(requests.qrinfo <= sum(|peer| peer.requests.getqrinfo));
     assert_eq!(requests.refused, sum(|peer| peer.refused.total()));
     assert_eq!(ended.summary.bytes.received > 0, sum(|peer| peer.bytes_sent) > 0);
     assert!(ended.summary.bytes.received <= sum(|peer| peer.bytes_sent));

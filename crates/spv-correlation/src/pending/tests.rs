@@ -231,13 +231,23 @@ fn abandoned_requests_expire_without_being_reported() {
 #[test]
 fn each_breach_of_order_makes_the_peer_unfenced() {
     type Breach = fn(&mut PendingTable<Ask>, [Registration; 2], Instant);
-    let breaches: [(&str, Breach); 4] = [
+    let breaches: [(&str, Breach); 6] = [
         ("answer behind its fence", |table, [one, _], now| {
             assert_eq!(table.on_fence(one.fence, now), FenceVerdict::Refused(one.id));
             assert_eq!(table.on_response(&Say::Echo(1), now), Verdict::Late(one.id));
         }),
-        ("answer out of order", |table, [_, two], now| {
+        ("answer out of order", |table, [one, two], now| {
             assert_eq!(table.on_response(&Say::Echo(2), now), Verdict::Matched(two.id));
+            assert_eq!(table.on_response(&Say::Echo(1), now), Verdict::Matched(one.id));
+        }),
+        ("fence behind a later answer", |table, [one, two], now| {
+            assert_eq!(table.on_response(&Say::Echo(2), now), Verdict::Matched(two.id));
+            assert_eq!(table.on_fence(one.fence, now), FenceVerdict::Inconclusive(one.id));
+        }),
+        ("fence that was taken for lost", |table, [one, two], now| {
+            assert_eq!(table.lost_before(two.fence), [one.id]);
+            assert_eq!(table.on_fence(two.fence, now), FenceVerdict::Refused(two.id));
+            assert_eq!(table.on_fence(one.fence, now), FenceVerdict::Inconclusive(one.id));
         }),
         ("fence out of order", |table, [_, two], now| {
             assert_eq!(table.on_fence(two.fence, now), FenceVerdict::Inconclusive(two.id));
@@ -256,6 +266,34 @@ fn each_breach_of_order_makes_the_peer_unfenced() {
         breach(&mut table, registrations, now);
         assert!(!table.is_fenced(), "{name}");
     }
+}
+
+#[test]
+fn a_request_swallowed_with_its_fence_is_lost_alone() {
+    let (mut table, now) = (table(), base());
+    let [one, two, three] = ask(&mut table, [1, 2, 3], now);
+    assert_eq!(table.on_response(&Say::Echo(2), now), Verdict::Matched(two.id));
+    assert_eq!(table.lost_before(two.fence), [one.id]);
+    assert!(matches!(table.on_fence(two.fence, now), FenceVerdict::Answered { .. }));
+    assert_eq!(table.lost_before(three.fence), []);
+    assert_eq!(table.on_fence(three.fence, now), FenceVerdict::Refused(three.id));
+    assert!(table.is_fenced());
+    assert_eq!(table.in_flight(), 0);
+}
+
+#[test]
+fn a_probe_finds_what_was_swallowed_last() {
+    let (mut table, now) = (table(), base());
+    assert_eq!(table.probe(), None, "nothing is owed");
+    let [one] = ask(&mut table, [1], now);
+    assert_eq!(table.waiting_since(), Some(now));
+    let probe = table.probe().unwrap();
+    let [two] = ask(&mut table, [2], now);
+    assert_eq!(table.lost_before(probe), [one.id], "what came behind the probe is not touched");
+    assert_eq!(table.on_fence(probe, now), FenceVerdict::Unknown);
+    assert_eq!(table.lost_before(probe), []);
+    assert_eq!(table.on_fence(two.fence, now), FenceVerdict::Refused(two.id));
+    assert!(table.is_fenced());
 }
 
 #[test]

@@ -15,6 +15,16 @@ impl FaultPlan {
         Self { faults, rng: fastrand::Rng::with_seed(seed), requests: 0 }
     }
 
+    /// Draws from another seed from now on.
+    pub(crate) fn reseed(&mut self, seed: u64) {
+        self.rng = fastrand::Rng::with_seed(seed);
+    }
+
+    /// A random time below `limit`; without one, nothing is drawn.
+    pub(crate) fn time_below(&mut self, limit: Duration) -> Duration {
+        if limit.is_zero() { Duration::ZERO } else { limit.mul_f64(self.rng.f64()) }
+    }
+
     /// Whether nothing is answered after the handshake.
     pub(crate) fn is_silent(&self) -> bool {
         self.faults.silent

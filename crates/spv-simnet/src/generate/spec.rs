@@ -177,7 +177,7 @@ fn saturate(number: u64) -> u32 {
 
 /// A rotated regtest quorum needs four members.
 const MASTERNODES: RangeInclusive<u64> = 4..=5_000;
-/// Leaves a few more enabled than the largest quorums have members, and as many EvoNodes as Platform's need.
+/// Leaves more enabled than the largest quorums have members, and as many EvoNodes as Platform's need at least.
 const FOR_MAINNET: u64 = 1_000;
 /// A thousand cycles are 24,000 blocks, or 288,000 with mainnet's quorums.
 const CYCLES: RangeInclusive<u64> = 1..=1_000;

@@ -15,11 +15,13 @@ use super::session::{Reply, Session};
 use super::uplink::Uplink;
 use crate::chain::ActiveChain;
 use crate::faults::FaultPlan;
+use crate::luck::{Attempts, Luck};
 
 /// The node's only message handler: one message at a time, whatever connection it comes from.
 #[derive(Debug)]
 pub(super) struct Handler {
     faults: FaultPlan,
+    attempts: Attempts,
     uplink: Uplink,
     inboxes: Inboxes<Message>,
     lanes: BTreeMap<u64, Lane>,
@@ -51,6 +53,7 @@ impl Handler {
     pub(super) fn new(node: Arc<Node>) -> Self {
         Self {
             faults: FaultPlan::new(node.config.faults.clone(), node.config.seed),
+            attempts: Attempts::default(),
             uplink: Uplink::new(node.config.bandwidth),
             inboxes: Inboxes::new(),
             lanes: BTreeMap::new(),
@@ -135,8 +138,15 @@ impl Handler {
 
     async fn handle(&mut self, id: u64, message: Message) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
-        if lane.session.is_served(message.frame.command) && !self.node.config.service_time.is_zero() {
-            sleep(self.node.config.service_time).await;
+        if lane.session.is_served(message.frame.command) {
+            let config = &self.node.config;
+            if config.luck == Luck::ByRequest {
+                self.faults.reseed(self.attempts.next_seed(config.seed, &message.frame.payload));
+            }
+            let service_time = config.service_time + self.faults.time_below(config.service_jitter);
+            if !service_time.is_zero() {
+                sleep(service_time).await;
+            }
         }
         let replies = lane.session.receive(&message.frame, &self.node, &mut self.faults);
         let now = now();

@@ -1,10 +1,17 @@
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use spv_integration::{Config, ConfigError};
+use spv_integration::{Config, LogSettings};
 
-const EXIT_CODES: &str = "Exit codes:
+use crate::config::{self, Flag, Layers};
+
+const HELP: &str = "Examples:
+  qrsync demo
+  qrsync sync
+  qrsync masternodes --json
+
+Exit codes:
   0    done
   1    failed
   2    wrong usage or configuration
@@ -14,8 +21,10 @@ const EXIT_CODES: &str = "Exit codes:
 
 /// Parallel, verified synchronisation of Dash masternode lists and quorums.
 #[derive(Debug, Parser)]
-#[command(name = "qrsync", version, after_help = EXIT_CODES)]
+#[command(name = "qrsync", version, after_help = HELP)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -29,7 +38,8 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   qrsync sync
   qrsync sync --network test --data-dir /var/lib/qrsync --json
-  qrsync sync --follow --metrics-listen 127.0.0.1:9499
+  qrsync sync --follow --metrics-listen 9499
+  qrsync sync --from 2200000 --trace sync.json
   qrsync sync --network regtest --llmq-params 100=4:4 --activation dip3=2,v20=300 --peer 127.0.0.1:19899 --from 1")]
     Sync(SyncArgs),
     /// Serve a simulated network
@@ -40,16 +50,30 @@ pub(crate) enum Command {
   qrsync simnet --world DIR --peers 3 --faults '0:silent;1:refuse-all;2:corrupt=every:3'")]
     Simnet(SimnetArgs),
     /// Decode a recorded message and check what can be checked
+    #[command(after_help = "Examples:
+  qrsync decode qrinfo qrinfo.bin
+  qrsync decode mnlistdiff diff.bin --json")]
     Decode(DecodeArgs),
     /// What is stored
+    #[command(after_help = "Examples:
+  qrsync status
+  qrsync status --data-dir /var/lib/qrsync --json")]
     Status(DataArgs),
     /// The masternode list at a height
+    #[command(after_help = "Examples:
+  qrsync masternodes --json
+  qrsync masternodes --height 2240504")]
     Masternodes(QueryArgs),
     /// One masternode
+    #[command(after_help = "Example: qrsync masternode PROTXHASH --height 2240504")]
     Masternode(MasternodeArgs),
     /// The active quorums at a height
+    #[command(after_help = "Examples:
+  qrsync quorums
+  qrsync quorums --height 2240504 --json")]
     Quorums(QueryArgs),
     /// One active quorum with its members
+    #[command(after_help = "Example: qrsync quorum 2 HASH --json")]
     Quorum(QuorumArgs),
     /// Which verified quorum signs a ChainLock, an InstantSend lock or a Platform proof
     #[command(after_help = "Examples:
@@ -60,9 +84,18 @@ pub(crate) enum Command {
     /// The configuration
     Config(ConfigArgs),
     /// Shell completions
+    #[command(
+        after_help = "Example: qrsync completions bash > ~/.local/share/bash-completion/completions/qrsync"
+    )]
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
+    },
+    /// Manual pages, one for each command
+    #[command(after_help = "Example: qrsync man ~/.local/share/man/man1")]
+    Man {
+        /// Directory to write them to; it is made where it is missing
+        directory: PathBuf,
     },
 }
 
@@ -91,45 +124,109 @@ pub(crate) struct DemoArgs {
     pub(crate) json: bool,
 }
 
+/// Logs of every command.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// error, warn, info, debug or trace, or levels by target as in info,spv_integration=debug [default: warn]
+    #[arg(long, value_name = "LEVEL", global = true)]
+    log_level: Option<String>,
+    /// Form of log lines on stderr [default: human]
+    #[arg(long, value_name = "FORMAT", global = true, value_parser = ["human", "json"])]
+    log_format: Option<String>,
+}
+
+impl LogArgs {
+    fn flags(&self) -> impl Iterator<Item = Flag> {
+        let level = Flag::new("--log-level", "log.level", self.log_level.clone());
+        let format = Flag::new("--log-format", "log.format", self.log_format.clone());
+        [level, format].into_iter().flatten()
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArgs {
     /// main, test, regtest or devnet:NAME [default: main]
-    #[arg(long, env = "QRSYNC_NETWORK")]
+    #[arg(long)]
     network: Option<String>,
     /// Quorum parameters of a regtest or devnet, for example 100=4:4,106=4:4 (type=size:threshold)
-    #[arg(long, value_name = "LIST", env = "QRSYNC_LLMQ_PARAMS")]
+    #[arg(long, value_name = "LIST")]
     llmq_params: Option<String>,
     /// Quorum types with another role on a regtest or devnet, for example chain-locks=2,instant-send=5,platform=4
-    #[arg(long, value_name = "LIST", env = "QRSYNC_LLMQ_ROLES")]
+    #[arg(long, value_name = "LIST")]
     llmq_roles: Option<String>,
     /// Activation heights of a regtest or devnet, for example dip3=2,v20=300,mn_rr=300
-    #[arg(long, value_name = "LIST", env = "QRSYNC_ACTIVATION")]
+    #[arg(long, value_name = "LIST")]
     activation: Option<String>,
     /// Where data is kept [default: below the user's data directory]
-    #[arg(long, value_name = "DIR", env = "QRSYNC_DATA_DIR")]
-    data_dir: Option<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
     /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE", env = "QRSYNC_CONFIG")]
+    #[arg(long, value_name = "FILE", env = config::FILE_VARIABLE)]
     config: Option<PathBuf>,
 }
 
 impl NetworkArgs {
     /// File, then environment and flags.
-    pub(crate) fn config(&self) -> Result<Config, ConfigError> {
-        let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
-        fn set<T: Clone>(value: &mut T, given: Option<&T>) {
-            if let Some(given) = given {
-                *value = given.clone();
+    pub(crate) fn config(&self) -> anyhow::Result<Config> {
+        Ok(self.layers(self.flags())?.config)
+    }
+
+    fn layers(&self, flags: impl IntoIterator<Item = Flag>) -> anyhow::Result<Layers> {
+        Layers::merge(self.config.as_deref(), variable, flags)
+    }
+
+    fn flags(&self) -> impl Iterator<Item = Flag> {
+        let text = |name, key, value: &Option<String>| Flag::new(name, key, value.clone());
+        let flags = [
+            text("--network", "network", &self.network),
+            text("--llmq-params", "llmq_params", &self.llmq_params),
+            text("--llmq-roles", "llmq_roles", &self.llmq_roles),
+            text("--activation", "activation", &self.activation),
+            text("--data-dir", "data_dir", &self.data_dir),
+        ];
+        flags.into_iter().flatten()
+    }
+}
+
+/// What is no text can be no setting.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+impl Command {
+    /// What is logged, and how.
+    pub(crate) fn log_settings(&self, log: &LogArgs) -> anyhow::Result<LogSettings> {
+        let layers = match self.network() {
+            Some(network) => network.layers(log.flags())?,
+            None => Layers::merge(None, variable, log.flags())?,
+        };
+        Ok(layers.config.log)
+    }
+
+    /// Where a trace is wanted.
+    pub(crate) fn trace(&self) -> Option<&Path> {
+        match self {
+            Self::Sync(args) => args.trace.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn network(&self) -> Option<&NetworkArgs> {
+        match self {
+            Self::Sync(args) | Self::Config(ConfigArgs { command: ConfigCommand::Show(args) }) => {
+                Some(&args.network)
             }
+            Self::Status(data) => Some(&data.network),
+            Self::Masternodes(query) | Self::Quorums(query) => Some(&query.data.network),
+            Self::Masternode(args) => Some(&args.query.data.network),
+            Self::Quorum(args) => Some(&args.query.data.network),
+            Self::Signer(args) => Some(&args.command.data().network),
+            Self::Demo(_)
+            | Self::Simnet(_)
+            | Self::Decode(_)
+            | Self::Completions { .. }
+            | Self::Man { .. } => None,
         }
-        set(&mut config.network, self.network.as_ref());
-        set(&mut config.llmq_params, self.llmq_params.as_ref());
-        set(&mut config.llmq_roles, self.llmq_roles.as_ref());
-        set(&mut config.activation, self.activation.as_ref());
-        if self.data_dir.is_some() {
-            config.data_dir.clone_from(&self.data_dir);
-        }
-        Ok(config)
     }
 }
 
@@ -138,7 +235,7 @@ pub(crate) struct SyncArgs {
     #[command(flatten)]
     network: NetworkArgs,
     /// Node to ask; repeat for several [default: the network's DNS seeds]
-    #[arg(long = "peer", value_name = "HOST:PORT", env = "QRSYNC_PEERS", value_delimiter = ',')]
+    #[arg(long = "peer", value_name = "HOST:PORT", value_delimiter = ',')]
     peers: Vec<String>,
     /// Sync every cycle's list from this height on [default: what is needed at the tip]
     #[arg(long, value_name = "HEIGHT")]
@@ -146,27 +243,46 @@ pub(crate) struct SyncArgs {
     /// Stay at the tip, block by block, until interrupted
     #[arg(long)]
     pub(crate) follow: bool,
-    /// Serve Prometheus metrics here
-    #[arg(long, value_name = "ADDR", env = "QRSYNC_METRICS_LISTEN")]
-    metrics_listen: Option<SocketAddr>,
+    /// Serve metrics, health, status and a live page over HTTP here; a port alone is of the loopback interface
+    #[arg(long, value_name = "[ADDR:]PORT")]
+    metrics_listen: Option<String>,
+    /// Let --metrics-listen be an address that other machines can reach
+    #[arg(long)]
+    metrics_allow_remote: bool,
     /// Print one JSON object at the end; with --follow, one for each tip, on a line of its own
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write what is done when into this file, for Perfetto (ui.perfetto.dev)
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Draw a line for each peer, where there is a terminal
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
     /// Do not check the signatures of quorums: those of a simnet with signatures=none never signed anything
     #[arg(long)]
     skip_quorum_signatures: bool,
 }
 
 impl SyncArgs {
-    pub(crate) fn config(&self) -> Result<Config, ConfigError> {
-        let mut config = self.network.config()?;
-        if !self.peers.is_empty() {
-            config.peers.clone_from(&self.peers);
-        }
-        config.from = self.from.or(config.from);
-        config.metrics_listen = self.metrics_listen.or(config.metrics_listen);
-        config.sync.verify_quorums &= !self.skip_quorum_signatures;
-        Ok(config)
+    /// File, then environment and flags.
+    pub(crate) fn layers(&self, log: &LogArgs) -> anyhow::Result<Layers> {
+        let peers = (!self.peers.is_empty()).then(|| self.peers.clone());
+        let flags = [
+            Flag::new("--peer", "peers", peers),
+            Flag::new("--from", "from", self.from),
+            Flag::new("--metrics-listen", "metrics_listen", self.metrics_listen.clone()),
+            Flag::new(
+                "--metrics-allow-remote",
+                "metrics_allow_remote",
+                self.metrics_allow_remote.then_some(true),
+            ),
+            Flag::new(
+                "--skip-quorum-signatures",
+                "sync.verify_quorums",
+                self.skip_quorum_signatures.then_some(false),
+            ),
+        ];
+        self.network.layers(self.network.flags().chain(flags.into_iter().flatten()).chain(log.flags()))
     }
 }
 
@@ -341,6 +457,9 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print the merged configuration as a file that can be read back
+    /// Print every key with its value and where that comes from, as a file that can be read back
+    #[command(after_help = "Examples:
+  qrsync config show > qrsync.toml
+  qrsync config show --config qrsync.toml --json")]
     Show(SyncArgs),
 }

@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::DemoArgs;
 use crate::exit::{Exit, Usage};
+use crate::progress::{Details, Display};
 use crate::sync::describe;
-use crate::{output, progress, signals};
+use crate::{output, signals};
 
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
     let spec =
@@ -111,8 +112,9 @@ impl Contest<'_> {
     async fn sync(&self, params: &ChainParams, config: &Config, directory: &Path) -> anyhow::Result<Summary> {
         let store = Arc::new(Store::create_or_open(directory, &params.network)?);
         let state = Progress::default();
+        let display = Display::new(Details::Summary);
         let (summary, ()) =
-            tokio::join!(sync(params, config, store, &state, self.cancel), progress::draw(&state));
+            tokio::join!(sync(params, config, store, &state, self.cancel), display.draw(&state));
         Ok(summary?)
     }
 }

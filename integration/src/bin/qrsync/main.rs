@@ -5,29 +5,34 @@ mod config;
 mod decode;
 mod demo;
 mod exit;
+mod live;
+mod manual;
 mod masternodes;
 mod network_flags;
 mod output;
 mod progress;
 mod query;
 mod quorums;
+mod serve;
+mod service_manager;
 mod signals;
 mod signer;
 mod simnet;
 mod sync;
 mod telemetry;
+mod trace_file;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Cli, Command};
+use args::{Cli, Command, LogArgs};
 use exit::Exit;
+use telemetry::Telemetry;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    telemetry::log_to_stderr();
-    match run(cli.command) {
+    let Cli { log, command } = Cli::parse();
+    match start(command, &log) {
         Ok(exit) => exit.into(),
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -38,10 +43,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<Exit> {
+fn start(command: Command, log: &LogArgs) -> anyhow::Result<Exit> {
+    let telemetry = Telemetry::start(&command.log_settings(log)?, command.trace())?;
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in config::unknown_variables(names) {
+        tracing::warn!(
+            name,
+            "no key of the configuration has this variable; `qrsync config show` says how they are named"
+        );
+    }
+    let result = run(command, log, &telemetry);
+    let finished = telemetry.finish();
+    let exit = result?;
+    finished?;
+    Ok(exit)
+}
+
+fn run(command: Command, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result<Exit> {
     match command {
         Command::Demo(args) => in_runtime(demo::run(args)),
-        Command::Sync(args) => in_runtime(sync::run(args)),
+        Command::Sync(args) => in_runtime(sync::run(args, log, telemetry)),
         Command::Simnet(args) => in_runtime(simnet::run(args)),
         Command::Decode(args) => decode::run(&args),
         Command::Status(args) => in_runtime(query::status(args)),
@@ -50,13 +71,14 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Quorums(args) => in_runtime(quorums::quorums(args)),
         Command::Quorum(args) => in_runtime(quorums::quorum(args)),
         Command::Signer(args) => in_runtime(signer::run(args)),
-        Command::Config(args) => config::run(args),
+        Command::Config(args) => config::run(args, log),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "qrsync", &mut script);
             output::text(String::from_utf8_lossy(&script).trim_end())?;
             Ok(Exit::Ok)
         }
+        Command::Man { directory } => manual::write(Cli::command(), &directory),
     }
 }
 

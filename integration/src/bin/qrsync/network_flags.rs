@@ -49,10 +49,11 @@ mod tests {
             let world = World::generate(&spec);
             let flags = network_flags(world.params());
             let arguments = ["qrsync", "sync"].map(str::to_owned).into_iter().chain(flags);
-            let Command::Sync(args) = Cli::parse_from(arguments).command else {
+            let Cli { command: Command::Sync(args), log } = Cli::parse_from(arguments) else {
                 panic!("sync was asked for")
             };
-            assert_eq!(&args.config().unwrap().chain_params().unwrap(), world.params(), "{spec}");
+            let config = args.layers(&log).unwrap().config;
+            assert_eq!(&config.chain_params().unwrap(), world.params(), "{spec}");
         }
     }
 }

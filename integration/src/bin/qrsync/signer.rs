@@ -80,7 +80,7 @@ async fn signers(client: &Client, command: &SignerCommand) -> Result<Vec<Signer>
 }
 
 impl SignerCommand {
-    fn data(&self) -> &DataArgs {
+    pub(crate) fn data(&self) -> &DataArgs {
         match self {
             Self::Chainlock { data, .. } | Self::Instantsend { data, .. } | Self::Platform { data, .. } => {
                 data

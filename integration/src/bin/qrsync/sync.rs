@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -6,39 +7,96 @@ use spv_integration::Config;
 use spv_integration::store::Store;
 use spv_integration::sync::{Io, Progress, QuorumsOfType, Step, Summary, TipLock, follow_with, sync};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::args::SyncArgs;
+use crate::args::{LogArgs, SyncArgs};
+use crate::config::Layers;
 use crate::exit::Exit;
-use crate::{output, progress, signals, telemetry};
+use crate::live::Live;
+use crate::progress::{Details, Display};
+use crate::serve::Endpoint;
+use crate::telemetry::Telemetry;
+use crate::{output, service_manager, signals};
 
-pub(crate) async fn run(args: SyncArgs) -> anyhow::Result<Exit> {
-    let config = args.config()?;
+pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result<Exit> {
+    let layers = args.layers(log)?;
+    let config = &layers.config;
     let params = config.chain_params()?;
-    if let Some(address) = config.metrics_listen {
-        telemetry::serve_metrics(address)?;
-    }
+    let endpoint = Endpoint::bind(config).await?;
     let store = Arc::new(Store::create_or_open(&config.data_dir()?, &params.network)?);
     let cancel = signals::cancelled_by_signals()?;
     let state = Progress::default();
-    if args.follow {
-        return follow(&params, &config, store, &state, &cancel, args.json).await;
+    let live = Arc::new(Live::new(config, state.clone(), cancel.clone()));
+    let serving = endpoint.map(|endpoint| AbortOnDropHandle::new(tokio::spawn(endpoint.serve(live.clone()))));
+    let details = if args.verbose { Details::EachPeer } else { Details::Summary };
+    let display = Display::new(details);
+    let work = async {
+        if args.follow {
+            return follow(&params, config, store, &state, &live, &display, &cancel, args.json).await;
+        }
+        let (summary, ()) = tokio::join!(sync(&params, config, store, &state, &cancel), display.draw(&state));
+        let summary = summary?;
+        if args.json {
+            output::json(&summary)?;
+        } else {
+            output::text(&describe(&summary))?;
+        }
+        Ok(Exit::from(&summary))
+    };
+    let exit = tokio::select! {
+        exit = work => exit,
+        never = live.beat() => match never {},
+        never = reload(&args, log, &layers, telemetry) => never.map(|never| match never {}),
+    };
+    service_manager::stopping();
+    drop(serving);
+    exit
+}
+
+/// Takes up what can be changed while it runs, on every SIGHUP. That is for a service; a single sync ends with its
+/// terminal.
+async fn reload(
+    args: &SyncArgs,
+    log: &LogArgs,
+    running: &Layers,
+    telemetry: &Telemetry,
+) -> anyhow::Result<Infallible> {
+    if !args.follow {
+        std::future::pending::<()>().await;
     }
-    let (summary, ()) = tokio::join!(sync(&params, &config, store, &state, &cancel), progress::draw(&state));
-    let summary = summary?;
-    if args.json {
-        output::json(&summary)?;
-    } else {
-        output::text(&describe(&summary))?;
+    let mut reloads = signals::reloads()?;
+    loop {
+        if reloads.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+        let taken = args.layers(log).and_then(|layers| {
+            telemetry.reload(&layers.config.log)?;
+            Ok(layers)
+        });
+        match taken {
+            Ok(layers) => {
+                tracing::info!(level = layers.config.log.level, "configuration reloaded");
+                let for_restart = running.differences(&layers).into_iter().filter(|key| key != "log.level");
+                for key in for_restart {
+                    tracing::warn!(key, "changed in the configuration; takes effect after a restart");
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the configuration stays as it was");
+            }
+        }
     }
-    Ok(Exit::from(&summary))
 }
 
 /// Prints what was reached for each tip, until interrupted; the last one decides how the process ends.
+#[expect(clippy::too_many_arguments, reason = "one call, which would only be wrapped")]
 async fn follow(
     params: &ChainParams,
     config: &Config,
     store: Arc<Store>,
     progress: &Progress,
+    live: &Live,
+    display: &Display,
     cancel: &CancellationToken,
     json: bool,
 ) -> anyhow::Result<Exit> {
@@ -46,7 +104,9 @@ async fn follow(
     let mut printed = Ok(());
     let on_step = |step: &Step| {
         exit = Exit::from(&step.summary);
-        printed = if json { output::json(step) } else { output::text(&describe_step(step)) };
+        live.reached(step);
+        printed =
+            display.suspend(|| if json { output::json(step) } else { output::text(&describe_step(step)) });
         if printed.is_err() {
             // Nobody reads any more.
             cancel.cancel();
@@ -54,7 +114,8 @@ async fn follow(
     };
     let io = Io::default();
     let following = follow_with(&io, params, config, store, progress, on_step, cancel);
-    let (followed, ()) = tokio::join!(following, progress::draw(progress));
+    service_manager::ready();
+    let (followed, ()) = tokio::join!(following, display.draw(progress));
     followed?;
     printed?;
     Ok(exit)

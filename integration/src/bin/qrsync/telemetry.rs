@@ -1,31 +1,76 @@
 use std::io::{self, IsTerminal};
-use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
-use metrics_exporter_prometheus::PrometheusBuilder;
-use tracing_subscriber::EnvFilter;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use spv_integration::{LogFormat, LogSettings, TRACE_TARGET};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+
+use crate::exit::Usage;
+use crate::trace_file::{TraceFile, Waterfall};
 
 /// Upper bounds of histogram buckets, in seconds.
 const SECONDS_BUCKETS: [f64; 14] =
     [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 20.0, 60.0];
 
-/// Logs go to stderr; `RUST_LOG` says which.
-pub(crate) fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+/// Logs and traces of this process.
+pub(crate) struct Telemetry {
+    filter: reload::Handle<EnvFilter, Registry>,
+    trace: Option<Arc<TraceFile>>,
 }
 
-/// Serves `GET /metrics` on `address` for as long as the process lives. Must run before anything is measured.
-pub(crate) fn serve_metrics(address: SocketAddr) -> anyhow::Result<()> {
-    PrometheusBuilder::new()
-        .with_http_listener(address)
+impl Telemetry {
+    /// Starts logging to stderr, and writing a trace where one is wanted.
+    ///
+    /// # Errors
+    /// When the level is none, or the file of the trace cannot be created.
+    pub(crate) fn start(log: &LogSettings, trace: Option<&Path>) -> anyhow::Result<Self> {
+        let (filter, handle) = reload::Layer::new(level(log)?);
+        let colours =
+            io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        let lines = match log.format {
+            LogFormat::Human => fmt::layer().with_writer(io::stderr).with_ansi(colours).boxed(),
+            LogFormat::Json => fmt::layer().json().with_writer(io::stderr).boxed(),
+        };
+        let trace = trace.map(TraceFile::create).transpose()?.map(Arc::new);
+        let waterfall = trace.clone().map(|file| {
+            Waterfall::new(file).with_filter(filter_fn(|metadata| metadata.target() == TRACE_TARGET))
+        });
+        tracing_subscriber::registry().with(lines.with_filter(filter)).with(waterfall).init();
+        Ok(Self { filter: handle, trace })
+    }
+
+    /// Takes up another level; the form of lines stays.
+    pub(crate) fn reload(&self, log: &LogSettings) -> anyhow::Result<()> {
+        Ok(self.filter.reload(level(log)?)?)
+    }
+
+    /// Ends the trace.
+    pub(crate) fn finish(&self) -> anyhow::Result<()> {
+        self.trace.as_ref().map_or(Ok(()), |trace| trace.finish())
+    }
+}
+
+fn level(log: &LogSettings) -> anyhow::Result<EnvFilter> {
+    EnvFilter::builder().parse(&log.level).map_err(|error| {
+        let level = &log.level;
+        Usage(format!(
+            "log level {level:?}: {error}; give error, warn, info, debug or trace, or levels by target as in info,spv_integration=debug"
+        ))
+        .into()
+    })
+}
+
+/// Collects metrics from here on. Must run before anything is measured.
+pub(crate) fn collect_metrics() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
         .set_buckets(&SECONDS_BUCKETS)
-        .context("setting histogram buckets")?
-        .install()
-        .with_context(|| {
-            format!("cannot serve metrics on {address}; choose another with --metrics-listen")
-        })?;
+        .and_then(PrometheusBuilder::install_recorder)
+        .context("cannot collect metrics")?;
     spv_integration::describe_metrics();
-    Ok(())
+    Ok(handle)
 }

@@ -124,6 +124,11 @@ impl DataDir {
         Self { settings: impatient(), ..Self::new() }
     }
 
+    /// For syncs that end with the lists.
+    pub(crate) fn lists_only() -> Self {
+        Self { settings: Settings { verify_quorums: false, ..Settings::default() }, ..Self::new() }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
@@ -182,7 +187,15 @@ impl DataDir {
 
 /// What a sync of the whole world from one honest peer leaves behind.
 pub(crate) async fn reference(world: &Arc<World>) -> FinalState {
-    let data = DataDir::new();
+    synced_by(DataDir::new(), world).await
+}
+
+/// The same without the quorum phase, which brings further lists, depending on the tip.
+pub(crate) async fn reference_of_lists(world: &Arc<World>) -> FinalState {
+    synced_by(DataDir::lists_only(), world).await
+}
+
+async fn synced_by(data: DataDir, world: &Arc<World>) -> FinalState {
     let ended = data.sync(world, honest(1), 1).await;
     assert_eq!(ended.summary.state.as_str(), "Synced");
     data.final_state(world)

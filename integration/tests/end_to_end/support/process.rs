@@ -97,8 +97,13 @@ impl Running {
     }
 
     pub(crate) fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    /// Sends a signal by its name with a dash.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
@@ -176,11 +181,34 @@ pub(crate) fn closed_port() -> SocketAddr {
 
 /// The body of `GET /metrics`; `None` while nobody serves it.
 pub(crate) fn scrape(address: SocketAddr) -> Option<String> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
-    let mut response = String::new();
-    stream.read_to_string(&mut response).ok()?;
-    let (head, body) = response.split_once("\r\n\r\n")?;
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    Some(body.to_owned())
+    let response = Response::to(address, &get("/metrics"))?;
+    assert_eq!(response.status, 200, "{}", response.head);
+    Some(response.body)
+}
+
+/// The head of a request for this path.
+pub(crate) fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+}
+
+/// An answer over HTTP.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// In small letters.
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Response {
+    /// The answer to these bytes; `None` while nobody serves any.
+    pub(crate) fn to(address: SocketAddr, request: &str) -> Option<Self> {
+        let mut stream = TcpStream::connect(address).ok()?;
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut response = String::new();
+        stream.read_to_string(&mut response).ok()?;
+        let (head, body) = response.split_once("\r\n\r\n")?;
+        let status = head.split_whitespace().nth(1)?.parse().ok()?;
+        Some(Self { status, head: head.to_lowercase(), body: body.to_owned() })
+    }
 }

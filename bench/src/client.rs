@@ -1,0 +1,321 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use dashcore::ChainParams;
+use dashcore::network::framing::{Frame, FrameDecoder};
+use dashcore::network::message::{NetworkMessage, command};
+use dashcore::network::message_network::{Address, PROTOCOL_VERSION, VersionMessage};
+use parking_lot::Mutex;
+use spv_integration::plan::Work;
+use spv_integration::sync::Connector;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What all rivals share: connections that are kept up, and answers that find their request by what they say. Who is
+/// asked what, when and how long is left to the rival's policy.
+#[derive(Debug)]
+pub(crate) struct Client {
+    peers: Vec<Peer>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Peer {
+    /// Towards the connection; `None` while there is none.
+    outgoing: watch::Sender<Option<mpsc::UnboundedSender<Vec<u8>>>>,
+    waiting: Mutex<Vec<Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    work: Arc<Work>,
+    answer: oneshot::Sender<Bytes>,
+}
+
+/// Why a request brought nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AskError {
+    /// There is no connection, or it ended.
+    #[error("not connected")]
+    Disconnected,
+    /// The policy's time was up.
+    #[error("timed out")]
+    TimedOut,
+}
+
+impl Client {
+    /// Connects to all nodes, and again whenever a connection ends.
+    pub(crate) fn start(
+        params: &ChainParams,
+        connector: &Connect,
+        addresses: &[SocketAddr],
+        seed: u64,
+    ) -> Arc<Self> {
+        let peer = || Peer { outgoing: watch::Sender::new(None), waiting: Mutex::default() };
+        let client = Arc::new(Self {
+            peers: addresses.iter().map(|_| peer()).collect(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        for (index, &address) in addresses.iter().enumerate() {
+            let (client_of_task, connect, params) = (client.clone(), connector.clone(), params.clone());
+            let rng = fastrand::Rng::with_seed(seed.wrapping_add(index as u64));
+            client.tasks.spawn(async move {
+                let stop = client_of_task.stop.clone();
+                let keep = client_of_task.keep(index, address, &connect, &params, rng);
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {}
+                    () = keep => {}
+                }
+            });
+        }
+        client
+    }
+
+    /// How many nodes there are; they are numbered from 0.
+    pub(crate) fn peers(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Whether a node is connected.
+    pub(crate) fn is_connected(&self, peer: usize) -> bool {
+        self.peers[peer].outgoing.borrow().is_some()
+    }
+
+    /// Waits until a node is connected, or is not.
+    pub(crate) async fn until_connected(&self, peer: usize, connected: bool) {
+        let mut outgoing = self.peers[peer].outgoing.subscribe();
+        // Cannot fail: the sender is a field of `self`.
+        outgoing.wait_for(|outgoing| outgoing.is_some() == connected).await.ok();
+    }
+
+    /// The next connected node from `from` on, in turn; waits where there is none.
+    pub(crate) async fn next_connected(&self, from: usize) -> usize {
+        loop {
+            let turn = (0..self.peers()).map(|step| (from + step) % self.peers());
+            if let Some(peer) = turn.into_iter().find(|&peer| self.is_connected(peer)) {
+                return peer;
+            }
+            let any = (0..self.peers()).map(|peer| Box::pin(self.until_connected(peer, true)));
+            futures::future::select_all(any).await;
+        }
+    }
+
+    /// Asks a node and waits for an answer that says it is one to this request.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    ///
+    /// # Cancel safety
+    /// Dropped, the answer is thrown away when it comes.
+    pub(crate) async fn ask(&self, peer: usize, work: &Arc<Work>) -> Result<Bytes, AskError> {
+        let received = self.send(peer, work)?;
+        received.await.map_err(|_| AskError::Disconnected)
+    }
+
+    /// The same with a limit.
+    ///
+    /// # Errors
+    /// When the connection ends or time is up.
+    pub(crate) async fn ask_within(
+        &self,
+        peer: usize,
+        work: &Arc<Work>,
+        limit: Duration,
+    ) -> Result<Bytes, AskError> {
+        match tokio::time::timeout(limit, self.ask(peer, work)).await {
+            Ok(result) => result,
+            Err(_) => Err(AskError::TimedOut),
+        }
+    }
+
+    /// Asks a node; the answer comes through the receiver however late.
+    ///
+    /// # Errors
+    /// Without a connection.
+    pub(crate) fn send(&self, peer: usize, work: &Arc<Work>) -> Result<oneshot::Receiver<Bytes>, AskError> {
+        let peer = &self.peers[peer];
+        let (answer, received) = oneshot::channel();
+        let outgoing = peer.outgoing.borrow().clone().ok_or(AskError::Disconnected)?;
+        peer.waiting.lock().push(Waiting { work: work.clone(), answer });
+        let mut frame = Vec::new();
+        work.message().encode_framed(self.magic(), &mut frame);
+        outgoing.send(frame).map_err(|_| AskError::Disconnected)?;
+        Ok(received)
+    }
+
+    /// Ends all connections and waits until every task has ended.
+    pub(crate) async fn close(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn magic(&self) -> [u8; 4] {
+        crate::workload::world().params().magic
+    }
+
+    async fn keep(
+        &self,
+        index: usize,
+        address: SocketAddr,
+        connect: &Connect,
+        params: &ChainParams,
+        mut rng: fastrand::Rng,
+    ) {
+        // As the default settings of our client have it, so that nobody comes back sooner than others.
+        let mut wait = RECONNECT_BASE;
+        loop {
+            let connected = self.converse(index, address, connect, params, &mut rng).await;
+            if connected {
+                wait = RECONNECT_BASE;
+            }
+            tokio::time::sleep(wait.mul_f64(rng.f64())).await;
+            wait = (wait * 2).min(RECONNECT_CAP);
+        }
+    }
+
+    /// Holds one connection to its end; whether there was one.
+    async fn converse(
+        &self,
+        index: usize,
+        address: SocketAddr,
+        connect: &Connect,
+        params: &ChainParams,
+        rng: &mut fastrand::Rng,
+    ) -> bool {
+        let Ok(mut stream) = connect(address, index).await else { return false };
+        let mut hello = Vec::new();
+        NetworkMessage::Version(version(address, rng.u64(1..))).encode_framed(params.magic, &mut hello);
+        if stream.write_all(&hello).await.is_err() {
+            return false;
+        }
+        let decoder = FrameDecoder::new(params.magic, MAX_PAYLOAD);
+        let (mut read, mut write) = tokio::io::split(stream);
+        let (outgoing, mut to_write) = mpsc::unbounded_channel::<Vec<u8>>();
+        let peer = &self.peers[index];
+        let mut greeted = false;
+        let writing = async {
+            while let Some(frame) = to_write.recv().await {
+                if write.write_all(&frame).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let reading = async {
+            let mut buffer = BytesMut::new();
+            while let Ok(frame) = next_frame(&mut read, &decoder, &mut buffer).await {
+                let reply = match frame.command {
+                    command::VERSION => Some(NetworkMessage::Verack),
+                    command::VERACK => {
+                        greeted = true;
+                        peer.outgoing.send_replace(Some(outgoing.clone()));
+                        None
+                    }
+                    command::PING => match NetworkMessage::decode(frame.command, &frame.payload) {
+                        Ok(Some(NetworkMessage::Ping(nonce))) => Some(NetworkMessage::Pong(nonce)),
+                        _ => None,
+                    },
+                    _ => {
+                        peer.take(&frame);
+                        None
+                    }
+                };
+                if let Some(reply) = reply {
+                    let mut frame = Vec::new();
+                    reply.encode_framed(params.magic, &mut frame);
+                    // The writing half ends with this one.
+                    outgoing.send(frame).ok();
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = reading => {}
+            () = writing => {}
+        }
+        peer.outgoing.send_replace(None);
+        peer.waiting.lock().clear();
+        greeted
+    }
+}
+
+impl Peer {
+    /// Gives an answer to the first that it fits.
+    fn take(&self, frame: &Frame) {
+        if !matches!(frame.command, command::QRINFO | command::MNLISTDIFF) {
+            return;
+        }
+        let mut waiting = self.waiting.lock();
+        // Who has stopped waiting leaves its answer to whoever asked the same again.
+        waiting.retain(|waiting| !waiting.answer.is_closed());
+        if let Some(found) = waiting.iter().position(|waiting| waiting.work.is_answered_by(frame)) {
+            // Cannot fail: the receiver was there a moment ago.
+            waiting.remove(found).answer.send(frame.payload.clone()).ok();
+        }
+    }
+}
+
+/// Opens the stream to a node, given with its index.
+pub(crate) type Connect = Arc<
+    dyn Fn(
+            SocketAddr,
+            usize,
+        ) -> futures::future::BoxFuture<'static, io::Result<Box<dyn spv_integration::sync::Stream>>>
+        + Send
+        + Sync,
+>;
+
+/// The same for our client, which knows of no index.
+pub(crate) fn connector(connect: &Connect, addresses: &[SocketAddr]) -> Connector {
+    let (connect, addresses) = (connect.clone(), addresses.to_vec());
+    Connector::new(move |address| {
+        let index = addresses.iter().position(|known| *known == address).unwrap_or(0);
+        connect(address, index)
+    })
+}
+
+async fn next_frame<R: tokio::io::AsyncRead + Unpin>(
+    stream: &mut R,
+    decoder: &FrameDecoder,
+    buffer: &mut BytesMut,
+) -> io::Result<Frame> {
+    loop {
+        match decoder.decode(buffer) {
+            Ok(Some(frame)) => return Ok(frame),
+            Ok(None) => {}
+            Err(_) => return Err(io::ErrorKind::InvalidData.into()),
+        }
+        if stream.read_buf(buffer).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+fn version(receiver: SocketAddr, nonce: u64) -> VersionMessage {
+    let unset = SocketAddr::from(([0, 0, 0, 0], 0));
+    VersionMessage {
+        version: PROTOCOL_VERSION,
+        services: 0,
+        timestamp: 0,
+        receiver: Address { services: 0, address: receiver },
+        sender: Address { services: 0, address: unset },
+        nonce,
+        user_agent: "/bench/".to_owned(),
+        start_height: 0,
+        relay: false,
+        mn_auth_challenge: [0; 32],
+        masternode_connection: false,
+    }
+}
+
+const RECONNECT_BASE: Duration = Duration::from_millis(500);
+const RECONNECT_CAP: Duration = Duration::from_secs(30);
+const MAX_PAYLOAD: usize = 32 * 1024 * 1024;

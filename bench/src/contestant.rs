@@ -1,0 +1,93 @@
+use spv_integration::Settings;
+use spv_integration::sync::{Download, Session};
+
+use crate::rival::Rival;
+
+/// Who takes part.
+#[derive(Debug, Clone)]
+pub(crate) struct Contestant {
+    /// Name in reports.
+    pub(crate) name: String,
+    /// What it does.
+    pub(crate) about: &'static str,
+    /// How.
+    pub(crate) kind: Kind,
+}
+
+/// How a contestant works.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    /// Our engine.
+    Ours(Box<Settings>),
+    /// Another policy over the shared client.
+    Rival(Rival),
+}
+
+impl Contestant {
+    fn rival(name: &str, about: &'static str, rival: Rival) -> Self {
+        Self { name: name.to_owned(), about, kind: Kind::Rival(rival) }
+    }
+
+    fn ours<F: FnOnce(&mut Settings)>(name: &str, about: &'static str, change: F) -> Self {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        Self { name: name.to_owned(), about, kind: Kind::Ours(Box::new(settings)) }
+    }
+}
+
+/// All contestants, with the numbers that were found on training seeds and then frozen.
+pub(crate) fn contestants(tuned: &crate::tuning::Tuned) -> Vec<Contestant> {
+    let rival = Contestant::rival;
+    vec![
+        rival("A", "sequential, one peer, 10/30/60 s", Rival::Sequential),
+        rival("B", "sequential, next peer each time", Rival::SequentialRotating),
+        rival("C", "buffer_unordered, round robin, timeout, retries", tuned.unordered.clone()),
+        rival("D", "semaphore and JoinSet, rounds of retries", tuned.brief.clone()),
+        rival("E", "tower: limits, peak EWMA, retry budget, hedge", tuned.tower.clone()),
+        rival("F", "neutrino-like work manager", tuned.work_manager.clone()),
+        rival("G", "dash-spv of May 2026", Rival::DashSpv),
+        Contestant::ours("H", "ours", |_| {}),
+    ]
+}
+
+/// Ours with one feature off each.
+pub(crate) fn ablations() -> Vec<Contestant> {
+    let ours = Contestant::ours::<fn(&mut Settings)>;
+    vec![
+        ours("H-hedging", "ours without copies to a second peer", |settings| {
+            settings.executor.hedge_budget = 0;
+        }),
+        ours("H-adaptive-depth", "ours with three requests per peer, always", |settings| {
+            settings.executor.adaptive_depth = false;
+        }),
+        ours("H-adaptive-timeouts", "ours with fixed timeouts", |settings| {
+            settings.executor.adaptive_timeouts = false;
+        }),
+        ours("H-pipelining", "ours with one request per peer", |settings| {
+            settings.depth = spv_executor::Depth::ONE;
+        }),
+        ours("H-window8", "ours with eight requests open at most", |settings| settings.window = 8),
+    ]
+}
+
+/// What our engine said of itself, over all downloads of a run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SelfReport {
+    /// Copies sent to a second peer.
+    pub(crate) hedged: u64,
+    /// Longest time from a request to knowing that it was refused.
+    pub(crate) slowest_refusal: Option<std::time::Duration>,
+}
+
+impl SelfReport {
+    pub(crate) fn add(&mut self, download: &Download) {
+        self.hedged = self.hedged.max(download.hedged);
+        self.slowest_refusal = self.slowest_refusal.max(download.slowest_refusal);
+    }
+}
+
+/// A contestant that is connected.
+pub(crate) enum Running {
+    Ours(Box<Session>),
+    Rival(Box<dyn crate::rival::Policy>, std::sync::Arc<crate::client::Client>),
+}

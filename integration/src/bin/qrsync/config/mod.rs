@@ -1,0 +1,22 @@
+//! The configuration: defaults, then the file, then the environment, then flags.
+
+mod layers;
+mod show;
+
+pub(crate) use layers::{FILE_VARIABLE, Flag, Layers, unknown_variables};
+
+use crate::args::{ConfigArgs, ConfigCommand, LogArgs};
+use crate::exit::Exit;
+use crate::output;
+
+pub(crate) fn run(args: ConfigArgs, log: &LogArgs) -> anyhow::Result<Exit> {
+    let ConfigCommand::Show(args) = args.command;
+    let layers = args.layers(log)?;
+    layers.config.chain_params()?;
+    if args.json {
+        output::json(&show::json(&layers))?;
+    } else {
+        output::text(show::toml(&layers)?.trim_end())?;
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,56 @@
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::layers::{Layers, Origin, keys, variable};
+
+/// Column at which the comments begin, where the value leaves room.
+const COMMENT_COLUMN: usize = 40;
+
+/// A file that can be read back, with the origin of each value beside it.
+pub(super) fn toml(layers: &Layers) -> anyhow::Result<String> {
+    let mut text =
+        "# QRSYNC_ and a key's path in capitals, as in QRSYNC_SYNC_WINDOW, set it too.\n".to_owned();
+    section(&mut text, layers, "", &layers.tree)?;
+    Ok(text)
+}
+
+/// Every key by its path.
+pub(super) fn json(layers: &Layers) -> Value {
+    let entry = |key: String| {
+        let origin = layers.origin(&key);
+        let value = layers.tree.pointer(&format!("/{}", key.replace('.', "/")));
+        let mut entry = json!({ "value": value, "origin": origin.kind() });
+        if let Some(source) = origin.source() {
+            entry["source"] = source.into();
+        }
+        entry["variable"] = variable(&key).into();
+        (key, entry)
+    };
+    keys(&layers.tree).into_iter().map(entry).collect::<Map<_, _>>().into()
+}
+
+fn section(text: &mut String, layers: &Layers, path: &str, tree: &Value) -> anyhow::Result<()> {
+    let Value::Object(object) = tree else { return Ok(()) };
+    let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
+    let (sections, values): (Vec<_>, Vec<_>) = object.iter().partition(|(_, value)| value.is_object());
+    for (name, value) in values {
+        let origin = layers.origin(&format!("{prefix}{name}"));
+        let (line, origin) = match value {
+            // Nothing can be said in TOML about what is not set.
+            Value::Null => (format!("# {name} ="), unset(&origin)),
+            value => (format!("{name} = {}", toml::Value::try_from(value)?), origin.to_string()),
+        };
+        writeln!(text, "{line:<COMMENT_COLUMN$}  # {origin}")?;
+    }
+    for (name, below) in sections {
+        let path = format!("{prefix}{name}");
+        writeln!(text, "\n[{path}]")?;
+        section(text, layers, &path, below)?;
+    }
+    Ok(())
+}
+
+fn unset(origin: &Origin) -> String {
+    format!("{origin}: not set")
+}

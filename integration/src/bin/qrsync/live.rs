@@ -1,0 +1,377 @@
+//! What a running sync says about itself: health, readiness, status.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use spv_integration::Config;
+use spv_integration::sync::{EndState, LivePeer, Phase, Progress, Step, Summary, Tip};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::service_manager;
+
+/// Age from which a tip of a public network is stale, where nothing else is configured: 24 blocks.
+const MAX_TIP_AGE: Duration = Duration::from_secs(3600);
+
+/// What may be missing for this long without the service being taken for unready: a peer, or lists for new headers.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Time between two beats.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// Without a beat for this long the loop of the sync hangs.
+const HUNG_AFTER: Duration = Duration::from_secs(10);
+
+/// Beats that rates are computed over.
+const RATE_BEATS: usize = 10;
+
+/// A sync as it is now, to be looked at from anywhere.
+#[derive(Debug)]
+pub(crate) struct Live {
+    network: String,
+    max_tip_age: Option<Duration>,
+    progress: Progress,
+    cancel: CancellationToken,
+    started: Instant,
+    pulse: Mutex<Pulse>,
+    reached: Mutex<Option<Reached>>,
+}
+
+/// Why the service is not ready.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotReady {
+    #[error("stopping")]
+    Stopping,
+    #[error("the sync has ended")]
+    Ended,
+    #[error("no tip was reached yet; the phase is {0}")]
+    NoTip(&'static str),
+    #[error("{state}: {reason}")]
+    NotSynced { state: &'static str, reason: String },
+    #[error("a quorum at the tip is wrong")]
+    WrongQuorum,
+    #[error("no peer can be asked, for {} s", .0.as_secs())]
+    NoPeer(Duration),
+    #[error("lists are behind the headers, for {} s", .0.as_secs())]
+    Behind(Duration),
+    #[error("the tip is stale: its block was made {} s ago, at most {} s are expected", age.as_secs(), limit.as_secs())]
+    Stale { age: Duration, limit: Duration },
+}
+
+/// What `GET /status` answers.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    version: &'static str,
+    network: String,
+    uptime_seconds: f64,
+    phase: &'static str,
+    ready: bool,
+    not_ready: Option<String>,
+    /// How the last attempt ended; `null` before the first.
+    state: Option<&'static str>,
+    reason: Option<String>,
+    tip: Option<Tip>,
+    tip_age_seconds: Option<u64>,
+    plan: Extent,
+    progress: Extent,
+    lists_eta_seconds: Option<f64>,
+    received_bytes: u64,
+    received_bytes_per_second: f64,
+    lists_per_second: f64,
+    in_flight: usize,
+    peers: Vec<LivePeer>,
+}
+
+/// How much of everything.
+#[derive(Debug, Serialize)]
+struct Extent {
+    /// Height of the header chain: what peers claim, and what is verified.
+    headers: u32,
+    lists: u64,
+    quorums: u64,
+}
+
+/// How the last attempt ended.
+#[derive(Debug)]
+struct Reached {
+    state: EndState,
+    reason: Option<String>,
+    wrong_quorum: bool,
+    tip: Tip,
+    tip_time: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Pulse {
+    last: Instant,
+    samples: VecDeque<Sample>,
+    /// Since when there is nobody to ask.
+    deserted: Option<Instant>,
+    /// Since when there are headers without their lists.
+    behind: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    at: Instant,
+    bytes: u64,
+    lists: u64,
+}
+
+impl Live {
+    pub(crate) fn new(config: &Config, progress: Progress, cancel: CancellationToken) -> Self {
+        let is_public = ["main", "test"].contains(&config.network.as_str());
+        let now = Instant::now();
+        Self {
+            network: config.network.clone(),
+            max_tip_age: config.max_tip_age.or_else(|| is_public.then_some(MAX_TIP_AGE)),
+            progress,
+            cancel,
+            started: now,
+            pulse: Mutex::new(Pulse { last: now, samples: VecDeque::new(), deserted: None, behind: None }),
+            reached: Mutex::new(None),
+        }
+    }
+
+    /// Beats for as long as it is polled, which has to be in the task of the sync: a sync that hangs stops it. The service
+    /// manager feels every beat.
+    pub(crate) async fn beat(&self) -> std::convert::Infallible {
+        let mut beats = tokio::time::interval(BEAT);
+        beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let now = beats.tick().await;
+            self.feel(now);
+            service_manager::alive(&self.describe());
+        }
+    }
+
+    /// Notes what was reached for a tip.
+    pub(crate) fn reached(&self, step: &Step) {
+        self.note(&step.summary, step.tip_time);
+    }
+
+    fn note(&self, summary: &Summary, tip_time: Option<u32>) {
+        *self.reached.lock() = Some(Reached {
+            state: summary.state.clone(),
+            reason: summary.reason.clone(),
+            wrong_quorum: summary.quorums.fails_at_tip(),
+            tip: summary.tip,
+            tip_time,
+        });
+    }
+
+    /// Whether the sync's loop runs.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.pulse.lock().last.elapsed() < HUNG_AFTER
+    }
+
+    /// Whether a tip was reached that can be relied on.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn readiness(&self) -> Result<(), NotReady> {
+        if self.cancel.is_cancelled() {
+            return Err(NotReady::Stopping);
+        }
+        let phase = self.progress.watch().borrow().phase;
+        if phase == Phase::Done {
+            return Err(NotReady::Ended);
+        }
+        let reached = self.reached.lock();
+        let Some(Reached { state, reason, wrong_quorum, tip_time, .. }) = &*reached else {
+            return Err(NotReady::NoTip(phase.as_str()));
+        };
+        if *state != EndState::Synced {
+            let reason = reason.clone().unwrap_or_default();
+            return Err(NotReady::NotSynced { state: state.as_str(), reason });
+        }
+        if *wrong_quorum {
+            return Err(NotReady::WrongQuorum);
+        }
+        let pulse = self.pulse.lock();
+        let too_long =
+            |since: Option<Instant>| since.map(|since| since.elapsed()).filter(|&time| time > GRACE);
+        if let Some(time) = too_long(pulse.deserted) {
+            return Err(NotReady::NoPeer(time));
+        }
+        if let Some(time) = too_long(pulse.behind) {
+            return Err(NotReady::Behind(time));
+        }
+        match (self.max_tip_age, tip_time.map(age)) {
+            (Some(limit), Some(age)) if age > limit => Err(NotReady::Stale { age, limit }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let state = *self.progress.watch().borrow();
+        let not_ready = self.readiness().err().map(|reason| reason.to_string());
+        let peers = self.progress.peers();
+        let (received_bytes_per_second, lists_per_second) = self.pulse.lock().rates();
+        let reached = self.reached.lock();
+        let reached = reached.as_ref();
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            network: self.network.clone(),
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            phase: state.phase.as_str(),
+            ready: not_ready.is_none(),
+            not_ready,
+            state: reached.map(|reached| reached.state.as_str()),
+            reason: reached.and_then(|reached| reached.reason.clone()),
+            tip: reached.map(|reached| reached.tip),
+            tip_age_seconds: reached.and_then(|reached| reached.tip_time).map(|time| age(time).as_secs()),
+            plan: Extent {
+                headers: state.claimed_height.max(state.header_height),
+                lists: state.planned_lists,
+                quorums: state.planned_quorums,
+            },
+            progress: Extent {
+                headers: state.header_height,
+                lists: state.proven_lists,
+                quorums: state.judged_quorums,
+            },
+            lists_eta_seconds: state.lists_eta.map(|left| left.as_secs_f64()),
+            received_bytes: self.progress.bytes_received(),
+            received_bytes_per_second,
+            lists_per_second,
+            in_flight: peers.iter().map(|peer| peer.in_flight).sum(),
+            peers,
+        }
+    }
+
+    fn feel(&self, now: Instant) {
+        let state = *self.progress.watch().borrow();
+        let deserted = !self.progress.peers().iter().any(|peer| peer.slots > 0);
+        let reached = self.reached.lock().as_ref().map(|reached| reached.tip.height);
+        let behind = reached.is_some_and(|height| state.header_height > height);
+        let sample = Sample { at: now, bytes: self.progress.bytes_received(), lists: state.proven_lists };
+        self.pulse.lock().feel(sample, deserted, behind);
+    }
+
+    /// A line for the service manager.
+    fn describe(&self) -> String {
+        let phase = self.progress.watch().borrow().phase.as_str();
+        let tip = self.reached.lock().as_ref().map(|reached| (reached.state.as_str(), reached.tip.height));
+        tip.map_or_else(|| phase.to_owned(), |(state, height)| format!("{phase}; {state} at height {height}"))
+    }
+}
+
+impl Pulse {
+    fn feel(&mut self, sample: Sample, deserted: bool, behind: bool) {
+        self.last = sample.at;
+        let since = |before: Option<Instant>, now: bool| now.then(|| before.unwrap_or(sample.at));
+        self.deserted = since(self.deserted, deserted);
+        self.behind = since(self.behind, behind);
+        if self.samples.len() > RATE_BEATS {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(sample);
+    }
+
+    /// Bytes and lists per second over the latest beats.
+    #[expect(clippy::cast_precision_loss, reason = "rates are rough")]
+    fn rates(&self) -> (f64, f64) {
+        let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else {
+            return (0.0, 0.0);
+        };
+        let seconds = (last.at - first.at).as_secs_f64();
+        // A sync that begins anew counts from zero.
+        let rate = |before: u64, now: u64| now.saturating_sub(before) as f64 / seconds;
+        if seconds > 0.0 {
+            (rate(first.bytes, last.bytes), rate(first.lists, last.lists))
+        } else {
+            (0.0, 0.0)
+        }
+    }
+}
+
+/// Time since a block was made; none where its clock is ahead of ours.
+#[expect(clippy::disallowed_methods, reason = "blocks are dated by the wall clock")]
+fn age(time: u32) -> Duration {
+    let made = std::time::UNIX_EPOCH + Duration::from_secs(time.into());
+    std::time::SystemTime::now().duration_since(made).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(config: &Config) -> Live {
+        Live::new(config, Progress::default(), CancellationToken::new())
+    }
+
+    fn reach(live: &Live, state: EndState, tip_time: u32) {
+        let tip = Tip { height: 7, hash: "00".repeat(32).parse().unwrap() };
+        let reason = state.explanation();
+        let reached = Reached { state, reason, wrong_quorum: false, tip, tip_time: Some(tip_time) };
+        *live.reached.lock() = Some(reached);
+    }
+
+    fn regtest() -> Config {
+        Config { network: "regtest".into(), ..Config::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ready_is_a_synced_tip_that_is_not_stale() {
+        let live = live(&regtest());
+        assert_eq!(live.readiness(), Err(NotReady::NoTip("connecting")));
+        reach(&live, EndState::NoCapablePeer, 1);
+        assert!(matches!(live.readiness(), Err(NotReady::NotSynced { state: "NoCapablePeer", .. })));
+        reach(&live, EndState::Synced, 1);
+        assert_eq!(live.readiness(), Ok(()), "regtest's blocks come when somebody wants them");
+        live.cancel.cancel();
+        assert_eq!(live.readiness(), Err(NotReady::Stopping));
+
+        for config in [Config::default(), Config { max_tip_age: Some(Duration::from_secs(9)), ..regtest() }] {
+            let live = Live::new(&config, Progress::default(), CancellationToken::new());
+            reach(&live, EndState::Synced, 1);
+            assert!(matches!(live.readiness(), Err(NotReady::Stale { .. })));
+            reach(&live, EndState::Synced, u32::MAX);
+            assert_eq!(live.readiness(), Ok(()));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn being_without_peers_or_behind_for_long_is_not_ready() {
+        let live = live(&regtest());
+        reach(&live, EndState::Synced, 1);
+        let feel = |deserted, behind| {
+            let sample = Sample { at: Instant::now(), bytes: 0, lists: 0 };
+            live.pulse.lock().feel(sample, deserted, behind);
+        };
+        feel(true, false);
+        assert_eq!(live.readiness(), Ok(()));
+        tokio::time::advance(GRACE + BEAT).await;
+        feel(true, false);
+        assert_eq!(live.readiness(), Err(NotReady::NoPeer(GRACE + BEAT)));
+        feel(false, true);
+        assert_eq!(live.readiness(), Ok(()));
+        tokio::time::advance(GRACE + BEAT).await;
+        assert_eq!(live.readiness(), Err(NotReady::Behind(GRACE + BEAT)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sync_whose_loop_hangs_is_not_healthy() {
+        let live = live(&regtest());
+        tokio::time::timeout(Duration::from_secs(60), live.beat()).await.unwrap_err();
+        assert!(live.is_healthy());
+        tokio::time::advance(HUNG_AFTER).await;
+        assert!(!live.is_healthy());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rates_are_those_of_the_latest_beats() {
+        let live = live(&regtest());
+        assert_eq!(live.pulse.lock().rates(), (0.0, 0.0));
+        for beat in 0..100 {
+            let sample = Sample { at: Instant::now(), bytes: beat * 500, lists: beat * 2 };
+            live.pulse.lock().feel(sample, false, false);
+            tokio::time::advance(BEAT).await;
+        }
+        assert_eq!(live.pulse.lock().rates(), (500.0, 2.0));
+        assert_eq!(live.pulse.lock().samples.len(), RATE_BEATS + 1);
+    }
+}

@@ -1,0 +1,6 @@
+//! What is served over HTTP while a sync runs.
+
+mod endpoint;
+mod routes;
+
+pub(crate) use endpoint::Endpoint;
