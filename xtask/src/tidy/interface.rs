@@ -13,8 +13,9 @@ pub(super) struct Interface {
     pub(super) tasks: BTreeSet<String>,
     /// Flags of any program here: tasks hand arguments on.
     pub(super) task_flags: BTreeSet<String>,
+    /// Environment variables with a name of their own; others are named after a key of the configuration.
     pub(super) variables: BTreeSet<String>,
-    /// Fields of public structs, and names in the JSON of commands: keys of the configuration and of outputs.
+    /// Fields of structs, and names in the JSON of commands: keys of the configuration and of outputs.
     pub(super) fields: BTreeSet<String>,
 }
 
@@ -34,10 +35,17 @@ impl Interface {
             }
             interface.task_flags.extend(flags);
             if file.path.contains("src/") {
-                interface.fields.extend(public_fields(&file.text));
+                interface.fields.extend(fields(&file.text));
             }
         }
         interface
+    }
+
+    /// Whether an environment variable is read. `QRSYNC_SYNC_WINDOW` sets `sync.window`.
+    pub(super) fn has_variable(&self, name: &str) -> bool {
+        let path = name.trim_start_matches("QRSYNC_").to_lowercase();
+        let mut ends = path.match_indices('_').map(|(at, _)| &path[at + 1..]).chain([path.as_str()]);
+        self.variables.contains(name) || ends.any(|end| self.fields.contains(end))
     }
 }
 
@@ -83,8 +91,8 @@ fn flags(text: &str) -> Vec<String> {
     names
 }
 
-fn public_fields(text: &str) -> impl Iterator<Item = String> {
-    text.lines().map(str::trim).filter(|line| line.starts_with("pub ")).filter_map(field).map(str::to_owned)
+fn fields(text: &str) -> impl Iterator<Item = String> {
+    text.lines().map(str::trim).filter(|line| line.ends_with(',')).filter_map(field).map(str::to_owned)
 }
 
 /// The name in `name: Type` or `pub name: Type`.
@@ -151,17 +159,26 @@ struct SyncArgs {
     file: PathBuf,
 }
 "#;
-        let library = "pub struct Summary {\n    pub max_in_flight: usize,\n    private: u8,\n}\n";
+        let library = "pub struct Summary {\n    pub max_in_flight: usize,\n    window: u8,\n}\n";
         let files = [
             file("integration/src/bin/qrsync/args.rs", source),
             file("integration/src/summary.rs", library),
             file("xtask/src/main.rs", "#[derive(Parser)]\nenum Task {\n    Ci,\n}\n"),
         ];
-        let Interface { commands, flags, tasks, task_flags, variables, fields } = Interface::read(&files);
+        let interface = Interface::read(&files);
         let names = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(" ");
-        assert_eq!(names(&commands), "config dry-run sync");
-        assert_eq!((names(&flags), names(&task_flags)), ("data-dir peer".into(), "data-dir peer".into()));
-        assert_eq!((names(&tasks), names(&variables)), ("ci".into(), "QRSYNC_PEERS".into()));
-        assert!(fields.contains("max_in_flight") && !fields.contains("private"), "{fields:?}");
+        assert_eq!(names(&interface.commands), "config dry-run sync");
+        assert_eq!(names(&interface.flags), "data-dir peer");
+        assert_eq!(names(&interface.task_flags), "data-dir peer");
+        assert_eq!(names(&interface.tasks), "ci");
+        assert!(interface.fields.contains("max_in_flight") && !interface.fields.contains("along"));
+        for (name, is_read) in [
+            ("QRSYNC_PEERS", true),
+            ("QRSYNC_WINDOW", true),
+            ("QRSYNC_SYNC_WINDOW", true),
+            ("QRSYNC_SYNC_WINDOWS", false),
+        ] {
+            assert_eq!(interface.has_variable(name), is_read, "{name}");
+        }
     }
 }

@@ -36,10 +36,10 @@ fn unknown_in(code: &str, interface: &Interface) -> Vec<String> {
         return if known { Vec::new() } else { vec![format!("flag --{flag}")] };
     }
     if is_variable(code) {
-        let known = interface.variables.contains(code);
+        let known = interface.has_variable(code);
         return if known { Vec::new() } else { vec![format!("environment variable {code}")] };
     }
-    if code.starts_with("sync.") || code.starts_with("client.") {
+    if (code.starts_with("sync.") || code.starts_with("client.")) && !code.ends_with(".rs") {
         return unknown_fields(code.split('.').skip(1), interface);
     }
     if let Some((field, _)) = code.strip_prefix('"').and_then(|rest| rest.split_once('"')) {
@@ -125,7 +125,7 @@ mod tests {
     fn what_exists_may_be_mentioned() {
         for text in [
             "`qrsync sync --json --peer HOST:PORT`, `qrsync sync`, and `qrsync --help`",
-            "`cargo xtask sim --seeds 1000`; `--peer`, `--help`; `QRSYNC_PEERS`; `sync.window`; `\"verified\": true`",
+            "`cargo xtask sim --seeds 1000`; `--peer`, `--help`; `QRSYNC_PEERS`; `sync.window`; `client.rs`; `\"verified\": true`",
             "`cargo test --workspace`, `git tag -d v1`, and qrsync gone without backticks",
             "```console\n$ qrsync masternodes --json | jq .count\n$ qrsync sync   # mainnet, or --whatever\n```",
         ] {
