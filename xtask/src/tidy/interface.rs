@@ -171,7 +171,7 @@ struct SyncArgs {
         assert_eq!(names(&interface.flags), "data-dir peer");
         assert_eq!(names(&interface.task_flags), "data-dir peer");
         assert_eq!(names(&interface.tasks), "ci");
-        assert!(interface.fields.contains("max_in_flight") && !interface.fields.contains("along"));
+        assert!(interface.fields.contains("max_in_flight") && !interface.fields.contains("gone"));
         for (name, is_read) in [
             ("QRSYNC_PEERS", true),
             ("QRSYNC_WINDOW", true),
