@@ -37,8 +37,8 @@ fn correlation(criterion: &mut Criterion) {
             let registered: Vec<_> =
                 (0..3).map(|echo| table.register(Ask(echo), now).expect("there is room for three")).collect();
             for (echo, registration) in (0..3).zip(registered) {
-                black_box(table.on_response(&echo, now));
-                black_box(table.on_fence(registration.fence, now));
+                let _ = black_box(table.on_response(&echo, now));
+                let _ = black_box(table.on_fence(registration.fence, now));
             }
         });
     });
@@ -74,7 +74,7 @@ fn scheduling(criterion: &mut Criterion) {
             full,
             |mut scheduler| {
                 while let Next::Run(job) = scheduler.poll(now) {
-                    black_box(scheduler.finish(job.ticket));
+                    let _ = black_box(scheduler.finish(job.ticket));
                 }
                 scheduler
             },

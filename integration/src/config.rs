@@ -62,8 +62,8 @@ pub struct Settings {
     /// Most requests in flight per peer, 1 to 3. Default 3; how many it really gets follows from its round trip and the
     /// time it takes for an answer, see `executor.adaptive_depth`.
     pub depth: Depth,
-    /// Requests between the lowest list that is not proven yet and the highest that is asked for. Default 256; at least
-    /// 1. Bounds memory to as many answers, and to `executor.max_bytes` of them. Lower, and quick peers wait for the
+    /// Requests between the lowest list that is not proven yet and the highest that is asked for; at least 1. Default
+    /// 256. Bounds memory to as many answers, and to `executor.max_bytes` of them. Lower, and quick peers wait for the
     /// slowest, which may hold the lowest list.
     pub window: usize,
     /// Limit for connecting, handshake and first pong together. Default 5 s.
