@@ -79,7 +79,8 @@ fn every_broken_precondition_is_named() {
     let [news, path, licences] = &reasons[..] else { panic!("{reasons:?}") };
     assert!(news.contains("no entries under [Unreleased]"), "{news}");
     assert!(path.contains("spv-integration on spv-netmon"), "{path}");
-    assert!(licences.contains("tokio is under MIT"), "{licences}");
+    // Who of the two has looked depends on what is installed.
+    assert!(licences.contains("tokio is under MIT") || licences.contains("cargo-deny objects"), "{licences}");
 
     assert!(Plan::new(sh, "v1").is_err());
 }
