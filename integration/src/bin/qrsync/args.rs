@@ -162,9 +162,8 @@ impl Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct SimnetArgs {
-    /// A recorded chain's directory, or
-    /// generated:masternodes=N,cycles=N,seed=N[,quorums=small|mainnet][,signatures=valid|none]; mainnet's quorums are
-    /// the default from 1,000 masternodes on
+    /// A recorded chain's directory, or generated:masternodes=N,cycles=N,seed=N, which ,quorums=small|mainnet and
+    /// ,signatures=valid|none may follow; mainnet's quorums are the default from 1,000 masternodes on
     #[arg(long, value_name = "DIR|SPEC")]
     pub(crate) world: String,
     /// Where a generated world with mainnet's quorums is kept, as making it takes a while [default: $SPV_SIMNET_CACHE, or
