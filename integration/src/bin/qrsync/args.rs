@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use spv_integration::LogSettings;
 
 use crate::config::{LogArgs, NetworkArgs, SyncArgs};
+use crate::peers::PeersArgs;
 
 const HELP: &str = "Examples:
   qrsync demo
@@ -84,6 +85,12 @@ QRSYNC_SYNC_WINDOW; a flag goes before it. `qrsync config show` lists them all."
   qrsync signer instantsend --request-id ID --cycle-hash HASH
   qrsync signer platform --quorum-hash HASH --height 2240504")]
     Signer(SignerArgs),
+    /// Nodes that are remembered: how good they are, and who is banned
+    #[command(after_help = "Examples:
+  qrsync peers --json
+  qrsync peers ban 203.0.113.5:9999 --hours 72
+  qrsync peers unban 203.0.113.5:9999")]
+    Peers(PeersArgs),
     /// The configuration
     Config(ConfigArgs),
     /// Shell completions
@@ -151,6 +158,7 @@ impl Command {
             Self::Masternode(args) => Some(&args.query.data.network),
             Self::Quorum(args) => Some(&args.query.data.network),
             Self::Signer(args) => Some(&args.command.data().network),
+            Self::Peers(args) => Some(&args.data().network),
             Self::Demo(_)
             | Self::Simnet(_)
             | Self::Decode(_)

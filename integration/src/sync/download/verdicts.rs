@@ -41,7 +41,7 @@ impl ListDownload<'_> {
                 );
                 for liar in liars {
                     tracing::info!(peer = %liar, "disconnecting: another copy of its answer verifies");
-                    self.peers.disconnect(liar);
+                    self.peers.ban(liar);
                 }
                 Ok(())
             }
