@@ -74,7 +74,7 @@ fn scheduling(criterion: &mut Criterion) {
             full,
             |mut scheduler| {
                 while let Next::Run(job) = scheduler.poll(now) {
-                    black_box(scheduler.finish(job.ticket));
+                    let _ = black_box(scheduler.finish(job.ticket));
                 }
                 scheduler
             },

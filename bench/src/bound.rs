@@ -149,12 +149,12 @@ fn longest_first(items: &[Item], instance: &Instance) -> Duration {
 fn best_attempt(item: &Item, instance: &Instance, peer: usize) -> Option<Job> {
     let config = &instance.peers[peer];
     let fates = (0..ATTEMPTS).map(|attempt| config.fate(&item.request, attempt));
-    // A delayed answer is right, so it counts; that it comes later only helps the bound.
-    let only_delays = config.faults.drop == spv_simnet::Schedule::Never
-        && config.faults.corrupt == spv_simnet::Schedule::Never
+    // A delayed answer is right, so it counts; that it comes later only helps the bound. And one with a changed bit can
+    // be of use where the bit is in a part that nobody asked for.
+    let may_be_of_use = config.faults.drop == spv_simnet::Schedule::Never
         && config.faults.wrong == spv_simnet::Schedule::Never
         && !config.faults.refuse_all;
-    let useful = fates.filter(|fate| only_delays || !fate.faulty);
+    let useful = fates.filter(|fate| may_be_of_use || !fate.faulty);
     let service = useful.map(|fate| fate.service).min()?;
     Some(Job { service, bytes: item.answer.len() + FRAME_HEADER })
 }

@@ -44,7 +44,7 @@ pub(crate) fn contestants(tuned: &crate::tuning::Tuned) -> Vec<Contestant> {
         rival("C", "buffer_unordered, round robin, timeout, retries", tuned.unordered.clone()),
         rival("D", "semaphore and JoinSet, rounds of retries", tuned.brief.clone()),
         rival("E", "tower: limits, peak EWMA, retry budget, hedge", tuned.tower.clone()),
-        rival("F", "neutrino-like work manager", tuned.work_manager.clone()),
+        rival("F", "neutrino-like work manager", tuned.neutrino.clone()),
         rival("G", "dash-spv of May 2026", Rival::DashSpv),
         Contestant::ours("H", "ours", |_| {}),
     ]

@@ -28,7 +28,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-use report::{Report, compare};
+use report::{Report, compare, summary, table};
 
 /// Counts what the executor allocates.
 #[global_allocator]
@@ -45,6 +45,9 @@ struct Args {
     /// Compare two reports instead of running anything
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"])]
     compare: Option<Vec<PathBuf>>,
+    /// Print the tables of a report instead of running anything
+    #[arg(long, value_name = "REPORT")]
+    show: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,6 +66,11 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     if let Some([before, after]) = args.compare.as_deref() {
         println!("{}", compare(&read(before)?, &read(after)?));
+        return Ok(());
+    }
+    if let Some(path) = &args.show {
+        let report = read(path)?;
+        println!("{}\n{}", summary(&report), table(&report));
         return Ok(());
     }
     match args.command {

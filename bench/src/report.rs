@@ -11,7 +11,7 @@ use crate::suite::Cell;
 
 pub(crate) use compare::compare;
 pub(crate) use html::{Sweep, page};
-pub(crate) use table::table;
+pub(crate) use table::{summary, table};
 
 /// Everything that a run of the suite brings, as it is written to a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

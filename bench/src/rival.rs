@@ -2,10 +2,10 @@
 
 mod brief;
 mod dash_spv;
+mod neutrino;
 mod sequential;
 mod tower_stack;
 mod unordered;
-mod work_manager;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +20,10 @@ use crate::client::Client;
 
 pub(crate) use brief::Brief;
 pub(crate) use dash_spv::DashSpv;
+pub(crate) use neutrino::Neutrino;
 pub(crate) use sequential::Sequential;
 pub(crate) use tower_stack::TowerStack;
 pub(crate) use unordered::Unordered;
-pub(crate) use work_manager::WorkManager;
 
 /// Who is asked what, when, and how long is waited. What it learnt stays from one fetch to the next.
 pub(crate) trait Policy: Send {
@@ -80,7 +80,7 @@ pub(crate) enum Rival {
         hedge: Option<f32>,
     },
     /// Neutrino's: the best-ranked free peer, timeouts that double.
-    WorkManager {
+    Neutrino {
         /// Requests per peer.
         per_peer: usize,
         /// Seconds, of the first try.
@@ -101,8 +101,8 @@ impl Rival {
             Self::TowerStack { timeout, hedge } => {
                 Box::new(TowerStack::new(surroundings, seconds(timeout), hedge))
             }
-            Self::WorkManager { per_peer, timeout } => {
-                Box::new(WorkManager::new(surroundings, per_peer, seconds(timeout)))
+            Self::Neutrino { per_peer, timeout } => {
+                Box::new(Neutrino::new(surroundings, per_peer, seconds(timeout)))
             }
             Self::DashSpv => Box::new(DashSpv::new(surroundings)),
         }

@@ -64,6 +64,9 @@ pub(crate) struct Cell {
     pub(crate) beaten_bounds: usize,
 }
 
+/// By workload, network and seed, in the order of contestants.
+type Results = BTreeMap<(Workload, Net, u64), Vec<(Bounds, Outcome)>>;
+
 impl Suite<'_> {
     /// Runs it all; equal arguments give equal numbers.
     pub(crate) fn run(&self, on_done: impl Fn(usize, usize) + Sync) -> Vec<Cell> {
@@ -74,7 +77,7 @@ impl Suite<'_> {
             }
         }
         let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let results: Mutex<BTreeMap<_, Vec<(Bounds, Outcome)>>> = Mutex::default();
+        let results: Mutex<Results> = Mutex::default();
         let work = || {
             while let Some(&(workload, net, seed)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let spec = |contestant| Spec { contestant, workload, net, peers: self.peers, seed };
@@ -93,7 +96,7 @@ impl Suite<'_> {
         self.cells(&results.into_inner())
     }
 
-    fn cells(&self, results: &BTreeMap<(Workload, Net, u64), Vec<(Bounds, Outcome)>>) -> Vec<Cell> {
+    fn cells(&self, results: &Results) -> Vec<Cell> {
         let index_of = |name: &str| self.contestants.iter().position(|one| one.name == name);
         let (sequential, ours) = (index_of("A"), index_of("H"));
         let mut cells = Vec::new();

@@ -27,7 +27,7 @@ pub(crate) struct Tuned {
     /// E
     pub(crate) tower: Rival,
     /// F
-    pub(crate) work_manager: Rival,
+    pub(crate) neutrino: Rival,
 }
 
 impl Tuned {
@@ -57,10 +57,7 @@ pub(crate) fn tune() -> anyhow::Result<String> {
         ("unordered", [0.2, 0.35, 0.5, 1.0, 2.0, 4.0].map(|timeout| Rival::Unordered { timeout }).to_vec()),
         ("brief", [0.5, 1.0, 2.0, 3.0, 4.0, 8.0].map(|timeout| Rival::Brief { timeout }).to_vec()),
         ("tower", tower.map(|(timeout, hedge)| Rival::TowerStack { timeout, hedge }).to_vec()),
-        (
-            "work_manager",
-            managers.map(|(per_peer, timeout)| Rival::WorkManager { per_peer, timeout }).to_vec(),
-        ),
+        ("neutrino", managers.map(|(per_peer, timeout)| Rival::Neutrino { per_peer, timeout }).to_vec()),
     ];
     let mut out = format!(
         "# Chosen by `cargo xtask bench tune`: for each rival the point of its grid with the least mean of\n\
@@ -78,9 +75,9 @@ pub(crate) fn tune() -> anyhow::Result<String> {
         let chosen = grid.into_iter().zip(scores).min_by(|a, b| a.1.total_cmp(&b.1));
         best.extend(chosen.map(|(rival, _)| rival));
     }
-    let [unordered, brief, tower, work_manager] =
+    let [unordered, brief, tower, neutrino] =
         <[Rival; 4]>::try_from(best).ok().context("every grid has a best point")?;
-    let tuned = Tuned { unordered, brief, tower, work_manager };
+    let tuned = Tuned { unordered, brief, tower, neutrino };
     out.push('\n');
     out.push_str(&toml::to_string(&tuned)?);
     Ok(out)

@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use crate::bound::bounds;
 use crate::contestant::{Contestant, ablations, contestants};
 use crate::network::Net;
-use crate::report::{Report, Sweep, page, table};
+use crate::report::{Report, Sweep, page, summary, table};
 use crate::run::{LONGEST, Outcome, Spec, run as run_one};
 use crate::stats::quantile;
 use crate::suite::Suite;
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         seeds: (suite.seeds.start, suite.seeds.end),
         cells,
     };
-    println!("{}", table(&report));
+    println!("{}\n{}", summary(&report), table(&report));
     write(&args.json, &serde_json::to_string(&report)?)?;
     let shown = shown(&suite, &contestants);
     let sweep = sweep(&contestants, if args.quick { 2 } else { 10 });

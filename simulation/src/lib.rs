@@ -18,3 +18,8 @@ pub use observer::Peaks;
 pub use report::{Figures, Report, Spread};
 pub use run::{Run, run};
 pub use scenario::{SCENARIOS, Scenario, scenario};
+
+/// The programs of the library guide compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/library.md")]
+struct LibraryGuide;

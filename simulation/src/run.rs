@@ -93,7 +93,8 @@ async fn simulate(scenario: &Scenario, seed: u64, gauges: &Gauges) -> Result<Run
         settings: &settings,
         started,
     };
-    let client = client(world, &network, settings.clone(), store.clone(), &progress, rng.u64(..))
+    let from = scenario.chain.from();
+    let client = client(world, &network, settings.clone(), store.clone(), &progress, from, rng.u64(..))
         .map_err(|error| Failure::Error(error.to_string()));
     let script = async {
         scenario.script.play(&network, &addresses, rng.fork()).await;
@@ -135,6 +136,7 @@ async fn client(
     settings: Settings,
     store: Arc<Store>,
     progress: &Progress,
+    from: u32,
     seed: u64,
 ) -> Result<Summary, SyncError> {
     let (network, addresses) = (network.clone(), network.addresses());
@@ -146,7 +148,7 @@ async fn client(
     let config = Config {
         network: "regtest".to_owned(),
         peers: addresses.iter().map(ToString::to_string).collect(),
-        from: Some(1),
+        from: Some(from),
         sync: settings,
         ..Config::default()
     };

@@ -175,6 +175,15 @@ pub(crate) enum Chain {
 }
 
 impl Chain {
+    /// Height from which lists are wanted. Of the first cycles nobody serves rotation info, as on an old stretch of a real
+    /// chain: on the short one everything waits for that; on the long one it would only hide the pace.
+    pub(crate) fn from(self) -> u32 {
+        match self {
+            Self::Short => 1,
+            Self::Long => 240,
+        }
+    }
+
     pub(crate) fn world(self) -> &'static Arc<World> {
         static SHORT: OnceLock<Arc<World>> = OnceLock::new();
         static LONG: OnceLock<Arc<World>> = OnceLock::new();

@@ -2,11 +2,13 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who started it")]
 
 mod bench;
+mod child;
 mod ci;
 mod consumer;
 mod dist;
 mod features;
 mod observe;
+mod page;
 mod release;
 mod seeded_faults;
 mod sim;
@@ -45,6 +47,8 @@ enum Task {
         #[arg(long)]
         install: bool,
     },
+    /// Look at the live page of `qrsync sync --follow` in Chromium, and leave pictures below the target directory
+    Page,
     /// Check that a version may be released; then set it, cut the changelog, package every crate, and tag
     Release {
         /// Do all of it in a temporary clone, and leave this one as it is
@@ -88,6 +92,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Dist => dist::run(&sh),
         Task::Features => features::run(&sh),
         Task::Observe { install } => observe::run(&sh, *install),
+        Task::Page => page::run(&sh),
         Task::Release { dry_run, version } => release::run(&sh, version, *dry_run),
         Task::SeededFaults(args) => seeded_faults::run(&sh, args),
         Task::Sim { arguments } => sim::run(&sh, arguments),

@@ -1,6 +1,5 @@
 //! The alert rules, by their own tests and against a real Prometheus that watches a real qrsync.
 
-mod child;
 mod prometheus;
 mod tools;
 
@@ -10,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use xshell::{Shell, cmd};
 
-use child::Child;
+use crate::child::Child;
 use prometheus::Prometheus;
 use tools::Tools;
 

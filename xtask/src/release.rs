@@ -37,9 +37,7 @@ pub(crate) fn run(sh: &Shell, version: &str, dry_run: bool) -> Result<()> {
         println!("{tag} could be released; its packages are in {}", output.display());
         return Ok(());
     }
-    let scratch = scratch.path();
-    cmd!(sh, "git fetch --quiet {scratch} main tag {tag}").run()?;
-    cmd!(sh, "git merge --quiet --ff-only {tag}").run()?;
+    take_over(sh, scratch.path(), &tag)?;
     println!("{tag} is committed and tagged here; its packages are in {}", output.display());
     println!("RELEASING.md says what to do with them");
     Ok(())
@@ -71,4 +69,10 @@ fn make(sh: &Shell, plan: &Plan, scratch: &Path) -> Result<()> {
         .stdin(format!("{tag}\n\n{news}\n"))
         .run()?;
     Ok(())
+}
+
+/// The commit and the tag, from the clone.
+fn take_over(sh: &Shell, scratch: &Path, tag: &str) -> Result<()> {
+    cmd!(sh, "git fetch --quiet {scratch} tag {tag}").run()?;
+    Ok(cmd!(sh, "git merge --quiet --ff-only {tag}").run()?)
 }

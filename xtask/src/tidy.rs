@@ -2,6 +2,8 @@
 
 mod crates;
 mod finding;
+mod interface;
+mod mentions;
 mod metric_names;
 mod seeded_faults;
 mod sources;
@@ -15,6 +17,7 @@ use xshell::Shell;
 
 use crate::{seeded_faults as faults, workspace};
 use finding::Finding;
+use interface::Interface;
 
 pub(crate) fn run(sh: &Shell) -> Result<()> {
     let root = sh.current_dir();
@@ -27,7 +30,9 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
         .with_context(|| format!("cannot read {}", faults::LIST))?;
     findings.extend(seeded_faults::check(&faults::parse(&list)?, &packages, &files));
     findings.extend(metric_names::check(&files));
+    let interface = Interface::read(&files);
     for file in &files {
+        findings.extend(mentions::check(file, &interface));
         findings.extend(sources::check(file));
         findings.extend(texts::check(file, |path| root.join(path).exists()));
     }
@@ -69,13 +74,18 @@ fn read(root: &Path, folder: &str, files: &mut Vec<TextFile>) -> Result<()> {
             if name != "target" && !name.starts_with('.') {
                 read(root, &path, files)?;
             }
-        } else if name.ends_with(".rs") || name.ends_with(".md") || name == "Cargo.toml" {
+        } else if is_read(&path, &name) {
             let text =
                 fs::read_to_string(entry.path()).with_context(|| format!("{path} is no readable text"))?;
             files.push(TextFile { path, text });
         }
     }
     Ok(())
+}
+
+fn is_read(path: &str, name: &str) -> bool {
+    let watches = path.starts_with("observability/") && (name.ends_with(".yml") || name.ends_with(".json"));
+    name.ends_with(".rs") || name.ends_with(".md") || name == "Cargo.toml" || watches
 }
 
 #[cfg(test)]

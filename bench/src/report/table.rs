@@ -29,6 +29,44 @@ pub(crate) fn table(report: &Report) -> String {
     out
 }
 
+/// One line per workload and network: time over the bound, median and 95th percentile, of each contestant.
+pub(crate) fn summary(report: &Report) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    let mut rows: Vec<(String, Vec<&Cell>)> = Vec::new();
+    for cell in &report.cells {
+        if !names.contains(&cell.contestant.as_str()) {
+            names.push(&cell.contestant);
+        }
+        let row = format!("{} {}", cell.workload, cell.net);
+        match rows.last_mut() {
+            Some((last, cells)) if *last == row => cells.push(cell),
+            _ => rows.push((row, vec![cell])),
+        }
+    }
+    let mut out =
+        format!("| | {} | ours saves vs A |\n|---|{}---|\n", names.join(" | "), "---|".repeat(names.len()));
+    for (row, cells) in rows {
+        let ours = cells.iter().find(|cell| cell.contestant == "H");
+        let best = cells.iter().map(|cell| cell.over_bound_p95).fold(f64::INFINITY, f64::min);
+        let shown = cells.iter().map(|cell| {
+            let unfinished = if cell.unfinished > 0 {
+                format!(" ({} unfinished)", cell.unfinished)
+            } else {
+                String::new()
+            };
+            let mark = if cell.max_in_flight as usize > crate::rival::PER_PEER { "*" } else { "" };
+            let text =
+                format!("{:.2} / {:.2}{mark}{unfinished}", cell.over_bound_median, cell.over_bound_p95);
+            if cell.over_bound_p95 <= best { format!("**{text}**") } else { text }
+        });
+        let shown: Vec<String> = shown.collect();
+        let saved = ours.and_then(|cell| cell.saved).map_or(0.0, |saved| saved.value * 100.0);
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "| {row} | {} | {saved:.1} % |", shown.join(" | "));
+    }
+    out
+}
+
 const HEADER: &str = "| who                 | median s (95 % CI)        | p95 s (95 % CI)           | / bound | p95   | / oracle | saved vs A | beyond ours, s          | req/unit | hedged | wasted | in flight | unfinished | wrong |";
 const RULE: &str = "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 

@@ -6,9 +6,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
-use spv_simnet::Network;
+use spv_simnet::{Network, PeerConfig};
 use tempfile::TempDir;
 
 use crate::support::process::{Finished, Response, Running, closed_port, get, sync_command, wait_until};
@@ -158,6 +159,18 @@ async fn a_service_that_cannot_sync_is_healthy_but_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stopped_before_it_reached_a_tip_it_is_interrupted() {
+    let slow = PeerConfig { service_time: Duration::from_secs(60), ..PeerConfig::default() };
+    let network = start(&generated_world(), vec![slow; 2]).await;
+    let data = tempfile::tempdir().unwrap();
+    let process = Running::start(sync_command(&network.addresses(), data.path()).arg("--follow"));
+    wait_until("it asks", || network.stats().iter().any(|peer| peer.requests.total() > 0));
+    process.signal("-TERM");
+    let finished = process.finish();
+    assert_eq!((finished.code(), finished.stdout(), finished.stderr()), (Some(130), "", ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stale_tip_is_not_ready() {
     let service = Service::start(|command| _ = command.env("QRSYNC_MAX_TIP_AGE", "1s")).await;
     let mut answer = String::new();
@@ -187,7 +200,7 @@ async fn a_hangup_reloads_the_level_of_logs_and_names_what_needs_a_restart() {
         fs::write(&path, content).unwrap();
         service.process.signal("-HUP");
         for expected in expected {
-            let line = said.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+            let line = said.recv_timeout(Duration::from_secs(20)).unwrap();
             assert!(line.contains(expected), "{expected} is not in {line}");
         }
     };
@@ -202,7 +215,7 @@ async fn the_service_manager_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("notify");
     let manager = UnixDatagram::bind(&socket).unwrap();
-    manager.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let told = |what: &str| {
         let mut buffer = [0; 512];
         loop {

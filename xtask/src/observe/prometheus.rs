@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::child::Child;
+use crate::child::Child;
 
 pub(super) struct Prometheus {
     _process: Child,

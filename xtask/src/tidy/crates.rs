@@ -39,6 +39,18 @@ fn incomplete_manifest(package: &Package, has_readme: bool, manifest: &str) -> V
         (package.has_description, "has no description, add one"),
         (package.has_license, "has no licence, add license.workspace = true"),
         (has_readme, "has no README.md, write one"),
+        (
+            !package.is_published || manifest.contains("\nkeywords = "),
+            "is published and has no keywords, add them",
+        ),
+        (
+            !package.is_published || manifest.contains("\n[package.metadata.docs.rs]"),
+            "is published and does not say what docs.rs shows, add [package.metadata.docs.rs]",
+        ),
+        (
+            !package.is_published || !package.examples.is_empty(),
+            "is published and has no example, add one to its examples/",
+        ),
     ];
     let broken = rules.into_iter().filter(|(kept, _)| !kept);
     broken
@@ -133,5 +145,16 @@ mod tests {
             ..Package::default()
         };
         assert_eq!(check(&[bare], &[file("crates/a/Cargo.toml", "[package]")]).len(), 5);
+    }
+
+    #[test]
+    fn what_is_published_is_made_for_strangers() {
+        let published = Package { is_published: true, ..package("a", &[]) };
+        assert_eq!(incomplete_manifest(&published, true, GOOD).len(), 3);
+        let complete =
+            GOOD.to_owned() + "\nkeywords = [\"x\"]\n[package.metadata.docs.rs]\nall-features = true\n";
+        let shown = Package { examples: vec!["shown".into()], ..published };
+        assert_eq!(incomplete_manifest(&shown, true, &complete), []);
+        assert_eq!(incomplete_manifest(&package("a", &[]), true, GOOD), []);
     }
 }

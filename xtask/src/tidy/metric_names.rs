@@ -1,4 +1,4 @@
-//! The rule that `docs/metrics.md` and the code name the same metrics.
+//! The rule that `docs/metrics.md` and the code name the same metrics, and that whatever watches them names no others.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,28 @@ pub(super) fn check(files: &[TextFile]) -> Vec<Finding> {
     let vanished = absent_from(&in_code, &in_document).map(|(name, (path, line))| {
         Finding::violation(path, line, format!("no metrics.rs has a metric {name}, remove or rename it here"))
     });
-    undocumented.chain(vanished).collect()
+    let watched = files.iter().filter(|file| file.path.starts_with(WATCHERS)).flat_map(|file| {
+        let unknown = |name: &&str| !in_document.contains_key(name);
+        let in_line = move |(line, text)| watched_metrics(text).filter(unknown).map(move |name| (name, line));
+        file.lines().flat_map(in_line).map(|(name, line)| {
+            Finding::violation(
+                &file.path,
+                line,
+                format!("metric {name} is not in {DOCUMENT}, nothing will ever match it"),
+            )
+        })
+    });
+    undocumented.chain(vanished).chain(watched).collect()
+}
+
+/// The metrics that a line of a query, a rule or a dashboard names, without what Prometheus adds for histograms.
+/// Recorded series have colons in their names and are no metrics of ours.
+fn watched_metrics(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
+        .filter(|name| is_metric(name))
+        .map(|name| {
+            ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
+        })
 }
 
 type Names<'a> = BTreeMap<&'a str, (&'a str, usize)>;
@@ -51,6 +72,7 @@ fn is_metric(name: &str) -> bool {
 }
 
 const DOCUMENT: &str = "docs/metrics.md";
+const WATCHERS: &str = "observability/";
 
 #[cfg(test)]
 mod tests {
@@ -79,6 +101,22 @@ mod tests {
             [
                 "integration/src/metrics.rs:3: metric qrsync_b_seconds is not in docs/metrics.md, describe it there",
                 "docs/metrics.md:2: no metrics.rs has a metric spv_x_gone, remove or rename it here",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_watched_is_documented() {
+        let document = file(DOCUMENT, "| `spv_x_a_total` | `qrsync_b_seconds` |");
+        let query =
+            "expr: rate(qrsync_b_seconds_bucket{job=\"qrsync\"}[5m]) / qrsync:synced:bool > spv_x_gone_total";
+        let files =
+            [file("integration/src/metrics.rs", CODE), document, file("observability/alerts.yml", query)];
+        let found: Vec<_> = check(&files).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                "observability/alerts.yml:1: metric spv_x_gone_total is not in docs/metrics.md, nothing will ever match it"
             ]
         );
     }

@@ -2,9 +2,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use spv_integration::{Config, LogSettings};
+use spv_integration::LogSettings;
 
-use crate::config::{self, Flag, Layers};
+use crate::config::{LogArgs, NetworkArgs, SyncArgs};
 use crate::peers::PeersArgs;
 
 const HELP: &str = "Examples:
@@ -39,9 +39,12 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   qrsync sync
   qrsync sync --network test --data-dir /var/lib/qrsync --json
-  qrsync sync --follow --metrics-listen 9499
+  qrsync sync --follow --metrics-listen 9184
   qrsync sync --from 2200000 --trace sync.json
-  qrsync sync --network regtest --llmq-params 100=4:4 --activation dip3=2,v20=300 --peer 127.0.0.1:19899 --from 1")]
+  qrsync sync --network regtest --llmq-params 100=4:4 --activation dip3=2,v20=300 --peer 127.0.0.1:19899 --from 1
+
+Every key of the configuration has an environment variable, as QRSYNC_NETWORK, QRSYNC_PEERS or
+QRSYNC_SYNC_WINDOW; a flag goes before it. `qrsync config show` lists them all.")]
     Sync(SyncArgs),
     /// Serve a simulated network
     #[command(after_help = "Examples:
@@ -131,89 +134,16 @@ pub(crate) struct DemoArgs {
     pub(crate) json: bool,
 }
 
-/// Logs of every command.
-#[derive(Debug, Args)]
-pub(crate) struct LogArgs {
-    /// error, warn, info, debug or trace, or levels by target as in info,spv_integration=debug [default: warn]
-    #[arg(long, value_name = "LEVEL", global = true)]
-    log_level: Option<String>,
-    /// Form of log lines on stderr [default: human]
-    #[arg(long, value_name = "FORMAT", global = true, value_parser = ["human", "json"])]
-    log_format: Option<String>,
-}
-
-impl LogArgs {
-    fn flags(&self) -> impl Iterator<Item = Flag> {
-        let level = Flag::new("--log-level", "log.level", self.log_level.clone());
-        let format = Flag::new("--log-format", "log.format", self.log_format.clone());
-        [level, format].into_iter().flatten()
-    }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct NetworkArgs {
-    /// main, test, regtest or devnet:NAME [default: main]
-    #[arg(long)]
-    network: Option<String>,
-    /// Quorum parameters of a regtest or devnet, for example 100=4:4,106=4:4 (type=size:threshold)
-    #[arg(long, value_name = "LIST")]
-    llmq_params: Option<String>,
-    /// Quorum types with another role on a regtest or devnet, for example chain-locks=2,instant-send=5,platform=4
-    #[arg(long, value_name = "LIST")]
-    llmq_roles: Option<String>,
-    /// Activation heights of a regtest or devnet, for example dip3=2,v20=300,mn_rr=300
-    #[arg(long, value_name = "LIST")]
-    activation: Option<String>,
-    /// Where data is kept [default: below the user's data directory]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<String>,
-    /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE", env = config::FILE_VARIABLE)]
-    config: Option<PathBuf>,
-}
-
-impl NetworkArgs {
-    /// File, then environment and flags.
-    pub(crate) fn config(&self) -> anyhow::Result<Config> {
-        Ok(self.layers(self.flags())?.config)
-    }
-
-    fn layers(&self, flags: impl IntoIterator<Item = Flag>) -> anyhow::Result<Layers> {
-        Layers::merge(self.config.as_deref(), variable, flags)
-    }
-
-    fn flags(&self) -> impl Iterator<Item = Flag> {
-        let text = |name, key, value: &Option<String>| Flag::new(name, key, value.clone());
-        let flags = [
-            text("--network", "network", &self.network),
-            text("--llmq-params", "llmq_params", &self.llmq_params),
-            text("--llmq-roles", "llmq_roles", &self.llmq_roles),
-            text("--activation", "activation", &self.activation),
-            text("--data-dir", "data_dir", &self.data_dir),
-        ];
-        flags.into_iter().flatten()
-    }
-}
-
-/// What is no text can be no setting.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
 impl Command {
     /// What is logged, and how.
     pub(crate) fn log_settings(&self, log: &LogArgs) -> anyhow::Result<LogSettings> {
-        let layers = match self.network() {
-            Some(network) => network.layers(log.flags())?,
-            None => Layers::merge(None, variable, log.flags())?,
-        };
-        Ok(layers.config.log)
+        Ok(log.layers(self.network())?.config.log)
     }
 
     /// Where a trace is wanted.
     pub(crate) fn trace(&self) -> Option<&Path> {
         match self {
-            Self::Sync(args) => args.trace.as_deref(),
+            Self::Sync(args) => args.trace(),
             _ => None,
         }
     }
@@ -221,7 +151,7 @@ impl Command {
     fn network(&self) -> Option<&NetworkArgs> {
         match self {
             Self::Sync(args) | Self::Config(ConfigArgs { command: ConfigCommand::Show(args) }) => {
-                Some(&args.network)
+                Some(args.network())
             }
             Self::Status(data) => Some(&data.network),
             Self::Masternodes(query) | Self::Quorums(query) => Some(&query.data.network),
@@ -239,70 +169,9 @@ impl Command {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct SyncArgs {
-    #[command(flatten)]
-    network: NetworkArgs,
-    /// Node to ask; repeat for several [default: the network's DNS seeds]
-    #[arg(long = "peer", value_name = "HOST:PORT", value_delimiter = ',')]
-    peers: Vec<String>,
-    /// With --peer: look for further nodes too, those that are remembered and those that other nodes name
-    #[arg(long)]
-    discover: bool,
-    /// Sync every cycle's list from this height on [default: what is needed at the tip]
-    #[arg(long, value_name = "HEIGHT")]
-    from: Option<u32>,
-    /// Stay at the tip, block by block, until interrupted
-    #[arg(long)]
-    pub(crate) follow: bool,
-    /// Serve metrics, health, status and a live page over HTTP here; a port alone is of the loopback interface
-    #[arg(long, value_name = "[ADDR:]PORT")]
-    metrics_listen: Option<String>,
-    /// Let --metrics-listen be an address that other machines can reach
-    #[arg(long)]
-    metrics_allow_remote: bool,
-    /// Print one JSON object at the end; with --follow, one for each tip, on a line of its own
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Write what is done when into this file, for Perfetto (ui.perfetto.dev)
-    #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
-    /// Draw a line for each peer, where there is a terminal
-    #[arg(long, short)]
-    pub(crate) verbose: bool,
-    /// Do not check the signatures of quorums: those of a simnet with signatures=none never signed anything
-    #[arg(long)]
-    skip_quorum_signatures: bool,
-}
-
-impl SyncArgs {
-    /// File, then environment and flags.
-    pub(crate) fn layers(&self, log: &LogArgs) -> anyhow::Result<Layers> {
-        let peers = (!self.peers.is_empty()).then(|| self.peers.clone());
-        let flags = [
-            Flag::new("--peer", "peers", peers),
-            Flag::new("--discover", "discover", self.discover.then_some(true)),
-            Flag::new("--from", "from", self.from),
-            Flag::new("--metrics-listen", "metrics_listen", self.metrics_listen.clone()),
-            Flag::new(
-                "--metrics-allow-remote",
-                "metrics_allow_remote",
-                self.metrics_allow_remote.then_some(true),
-            ),
-            Flag::new(
-                "--skip-quorum-signatures",
-                "sync.verify_quorums",
-                self.skip_quorum_signatures.then_some(false),
-            ),
-        ];
-        self.network.layers(self.network.flags().chain(flags.into_iter().flatten()).chain(log.flags()))
-    }
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct SimnetArgs {
-    /// A recorded chain's directory, or
-    /// generated:masternodes=N,cycles=N,seed=N[,quorums=small|mainnet][,signatures=valid|none]; mainnet's quorums are
-    /// the default from 1,000 masternodes on
+    /// A recorded chain's directory, or generated:masternodes=N,cycles=N,seed=N, which ,quorums=small|mainnet and
+    /// ,signatures=valid|none may follow; mainnet's quorums are the default from 1,000 masternodes on
     #[arg(long, value_name = "DIR|SPEC")]
     pub(crate) world: String,
     /// Where a generated world with mainnet's quorums is kept, as making it takes a while [default: $SPV_SIMNET_CACHE, or

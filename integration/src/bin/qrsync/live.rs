@@ -6,11 +6,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::Serialize;
 use spv_integration::Config;
-use spv_integration::sync::{EndState, LivePeer, Phase, Progress, Step, Summary, Tip};
+use spv_integration::sync::{EndState, LivePeer, Phase, Progress, Step, Tip};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::service_manager;
+use crate::systemd;
 
 /// Age from which a tip of a public network is stale, where nothing else is configured: 24 blocks.
 const MAX_TIP_AGE: Duration = Duration::from_secs(3600);
@@ -143,22 +143,19 @@ impl Live {
         loop {
             let now = beats.tick().await;
             self.feel(now);
-            service_manager::alive(&self.describe());
+            systemd::alive(&self.describe());
         }
     }
 
     /// Notes what was reached for a tip.
     pub(crate) fn reached(&self, step: &Step) {
-        self.note(&step.summary, step.tip_time);
-    }
-
-    fn note(&self, summary: &Summary, tip_time: Option<u32>) {
+        let Step { summary, tip_time, .. } = step;
         *self.reached.lock() = Some(Reached {
             state: summary.state.clone(),
             reason: summary.reason.clone(),
             wrong_quorum: summary.quorums.fails_at_tip(),
             tip: summary.tip,
-            tip_time,
+            tip_time: *tip_time,
         });
     }
 

@@ -15,11 +15,11 @@ mod progress;
 mod query;
 mod quorums;
 mod serve;
-mod service_manager;
 mod signals;
 mod signer;
 mod simnet;
 mod sync;
+mod systemd;
 mod telemetry;
 mod trace_file;
 
@@ -27,7 +27,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Cli, Command, LogArgs};
+use args::{Cli, Command};
+use config::LogArgs;
 use exit::Exit;
 use telemetry::Telemetry;
 

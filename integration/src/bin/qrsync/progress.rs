@@ -9,14 +9,11 @@ use spv_integration::sync::{LivePeer, PeerState, Phase, Progress, Snapshot};
 /// Time between two looks at the peers.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Progress of a sync on stderr: a line for each phase and one for the peers together. Nothing is drawn when stderr is no
-/// terminal.
+/// Progress of a sync on stderr: a line for the peers together, and one for each phase that has begun. Nothing is drawn
+/// when stderr is no terminal.
+#[derive(Debug)]
 pub(crate) struct Display {
     lines: MultiProgress,
-    headers: ProgressBar,
-    lists: ProgressBar,
-    quorums: ProgressBar,
-    peers: ProgressBar,
     details: Details,
 }
 
@@ -31,13 +28,7 @@ pub(crate) enum Details {
 
 impl Display {
     pub(crate) fn new(details: Details) -> Self {
-        let lines = MultiProgress::new();
-        let bar = style("{prefix:>8} {bar:30} {pos}/{len} {msg}");
-        let line =
-            |prefix: &'static str| lines.add(ProgressBar::new(0).with_prefix(prefix).with_style(bar.clone()));
-        let (headers, lists, quorums) = (line("headers"), line("lists"), line("quorums"));
-        let peers = line("peers").with_style(style("{prefix:>8} {msg}"));
-        Self { lines, headers, lists, quorums, peers, details }
+        Self { lines: MultiProgress::new(), details }
     }
 
     /// Draws until the sync is done. While it waits for a new block, nothing is drawn.
@@ -49,62 +40,116 @@ impl Display {
             return;
         }
         let mut looks = tokio::time::interval(LOOK_INTERVAL);
-        let mut each_peer = BTreeMap::new();
+        let mut drawn = Drawn::new(self.lines.clone());
         loop {
             let look = tokio::select! {
                 changed = watch.changed() => match changed {
                     Ok(()) => false,
-                    Err(_) => break,
+                    Err(_) => return,
                 },
                 _ = looks.tick() => true,
             };
             let state = *watch.borrow_and_update();
             match state.phase {
-                Phase::Done => break,
-                Phase::Following => {
-                    self.lines.clear().ok();
-                }
+                Phase::Done => return,
+                Phase::Following => drawn.clear(),
                 _ => {
-                    self.show(&state);
+                    drawn.show(&state);
                     if look {
-                        self.show_peers(&progress.peers(), &mut each_peer);
+                        drawn.show_peers(&progress.peers(), self.details);
                     }
                 }
             }
         }
-        self.lines.clear().ok();
     }
 
     /// Prints something else meanwhile.
     pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         self.lines.suspend(print)
     }
+}
 
-    fn show(&self, state: &Snapshot) {
-        self.headers.set_length(u64::from(state.claimed_height.max(state.header_height)));
-        self.headers.set_position(u64::from(state.header_height));
-        self.lists.set_length(state.planned_lists);
-        self.lists.set_position(state.proven_lists);
-        let left = state.lists_eta.filter(|left| state.phase == Phase::Lists && !left.is_zero());
-        let left = left.map(|left| format!("about {} left", HumanDuration(left))).unwrap_or_default();
-        self.lists.set_message(left);
-        self.quorums.set_length(state.planned_quorums);
-        self.quorums.set_position(state.judged_quorums);
+/// What is on the terminal; dropped, nothing of it is left.
+struct Drawn {
+    lines: MultiProgress,
+    /// In order of their places.
+    fixed: BTreeMap<Line, ProgressBar>,
+    each_peer: BTreeMap<SocketAddr, ProgressBar>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Line {
+    Peers,
+    Headers,
+    Lists,
+    Quorums,
+}
+
+impl Drawn {
+    fn new(lines: MultiProgress) -> Self {
+        Self { lines, fixed: BTreeMap::new(), each_peer: BTreeMap::new() }
     }
 
-    fn show_peers(&self, peers: &[LivePeer], each_peer: &mut BTreeMap<SocketAddr, ProgressBar>) {
+    fn show(&mut self, state: &Snapshot) {
+        let height = u64::from(state.header_height);
+        self.bar(Line::Headers, height, u64::from(state.claimed_height).max(height));
+        if let Some(lists) = self.bar(Line::Lists, state.proven_lists, state.planned_lists) {
+            let left = state.lists_eta.filter(|left| state.phase == Phase::Lists && !left.is_zero());
+            let left = left.map(|left| format!("about {} left", HumanDuration(left))).unwrap_or_default();
+            lists.set_message(left);
+        }
+        self.bar(Line::Quorums, state.judged_quorums, state.planned_quorums);
+    }
+
+    fn show_peers(&mut self, peers: &[LivePeer], details: Details) {
         let ready = peers.iter().filter(|peer| peer.state == PeerState::Ready).count();
         let in_flight: usize = peers.iter().map(|peer| peer.in_flight).sum();
-        self.peers.set_message(format!("{ready} of {} ready, {in_flight} requests in flight", peers.len()));
-        if self.details == Details::Summary {
-            return;
-        }
-        for peer in peers {
-            let line = each_peer
+        let line = self.line(Line::Peers);
+        line.set_message(format!("{ready} of {} ready, {in_flight} requests in flight", peers.len()));
+        for peer in peers.iter().filter(|_| details == Details::EachPeer) {
+            let line = self
+                .each_peer
                 .entry(peer.peer.address)
-                .or_insert_with(|| self.lines.add(ProgressBar::new(0).with_style(style("         {msg}"))));
+                .or_insert_with(|| self.lines.add(ProgressBar::new(0)).with_style(style("         {msg}")));
             line.set_message(describe(peer));
         }
+    }
+
+    /// The line of a phase, once there is something to do.
+    fn bar(&mut self, line: Line, done: u64, planned: u64) -> Option<&ProgressBar> {
+        (planned > 0).then(|| {
+            let bar = self.line(line);
+            bar.set_length(planned);
+            bar.set_position(done);
+            bar
+        })
+    }
+
+    fn line(&mut self, line: Line) -> &ProgressBar {
+        let place = self.fixed.range(..line).count();
+        self.fixed.entry(line).or_insert_with(|| {
+            let (prefix, template) = match line {
+                Line::Peers => ("peers", "{prefix:>8} {msg}"),
+                Line::Headers => ("headers", BAR),
+                Line::Lists => ("lists", BAR),
+                Line::Quorums => ("quorums", BAR),
+            };
+            let bar = self.lines.insert(place, ProgressBar::new(0));
+            bar.with_style(style(template)).with_prefix(prefix)
+        })
+    }
+
+    fn clear(&mut self) {
+        let fixed = std::mem::take(&mut self.fixed);
+        let each_peer = std::mem::take(&mut self.each_peer);
+        // Otherwise each would stay as it was when it is dropped.
+        fixed.into_values().chain(each_peer.into_values()).for_each(|line| line.finish_and_clear());
+    }
+}
+
+impl Drop for Drawn {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -113,8 +158,7 @@ fn describe(peer: &LivePeer) -> String {
     let rtt = record.rtt_ms.map(|rtt| format!(", rtt {rtt:.0} ms")).unwrap_or_default();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole bytes are enough")]
     let rate = bytes_per_second.map(|rate| format!(", {}/s", HumanBytes(rate as u64))).unwrap_or_default();
-    let bad = record.refused + record.failed;
-    let bad = if bad > 0 {
+    let bad = if record.refused + record.failed > 0 {
         format!(", {} refused, {} failed", record.refused, record.failed)
     } else {
         String::new()
@@ -130,3 +174,5 @@ fn describe(peer: &LivePeer) -> String {
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
+
+const BAR: &str = "{prefix:>8} {bar:30} {pos}/{len} {msg}";

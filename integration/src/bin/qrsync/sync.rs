@@ -9,14 +9,13 @@ use spv_integration::sync::{Io, Progress, QuorumsOfType, Step, Summary, TipLock,
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::args::{LogArgs, SyncArgs};
-use crate::config::Layers;
+use crate::config::{Layers, LogArgs, SyncArgs};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::progress::{Details, Display};
 use crate::serve::Endpoint;
 use crate::telemetry::Telemetry;
-use crate::{output, service_manager, signals};
+use crate::{output, signals, systemd};
 
 pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result<Exit> {
     let layers = args.layers(log)?;
@@ -48,7 +47,7 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
         never = live.beat() => match never {},
         never = reload(&args, log, &layers, telemetry) => never.map(|never| match never {}),
     };
-    service_manager::stopping();
+    systemd::stopping();
     drop(serving);
     exit
 }
@@ -114,7 +113,7 @@ async fn follow(
     };
     let io = Io::default();
     let following = follow_with(&io, params, config, store, progress, on_step, cancel);
-    service_manager::ready();
+    systemd::ready();
     let (followed, ()) = tokio::join!(following, display.draw(progress));
     followed?;
     printed?;

@@ -259,7 +259,7 @@ mod tests {
             ("QRSYNC_PEERS", "127.0.0.1:1, [::1]:2"),
             ("QRSYNC_FROM", "7"),
             ("QRSYNC_DATA_DIR", "7"),
-            ("QRSYNC_METRICS_LISTEN", "9499"),
+            ("QRSYNC_METRICS_LISTEN", "9184"),
             ("QRSYNC_SYNC_VERIFY_QUORUMS", "false"),
             ("QRSYNC_SYNC_PEER_PATIENCE", "3s"),
             ("QRSYNC_MAX_TIP_AGE", "2h"),
@@ -270,7 +270,7 @@ mod tests {
         let config = &layers.config;
         assert_eq!(config.peers, ["127.0.0.1:1", "[::1]:2"]);
         assert_eq!((config.from, config.data_dir.as_deref()), (Some(7), Some(Path::new("7"))));
-        assert_eq!(config.metrics_listen.unwrap().to_string(), "127.0.0.1:9499");
+        assert_eq!(config.metrics_listen.unwrap().to_string(), "127.0.0.1:9184");
         assert_eq!((config.sync.verify_quorums, config.sync.peer_patience.as_secs()), (false, 3));
         assert_eq!((config.network.as_str(), config.max_tip_age.unwrap().as_secs()), ("main", 7200));
         assert_eq!(config.log.level, "debug");

@@ -1,11 +1,13 @@
 //! The configuration: defaults, then the file, then the environment, then flags.
 
+mod flags;
 mod layers;
 mod show;
 
-pub(crate) use layers::{FILE_VARIABLE, Flag, Layers, unknown_variables};
+pub(crate) use flags::{LogArgs, NetworkArgs, SyncArgs};
+pub(crate) use layers::{Layers, unknown_variables};
 
-use crate::args::{ConfigArgs, ConfigCommand, LogArgs};
+use crate::args::{ConfigArgs, ConfigCommand};
 use crate::exit::Exit;
 use crate::output;
 

@@ -14,7 +14,7 @@ use crate::client::AskError;
 /// Neutrino's work manager: a queue in order, each request to the best-ranked peer that is free; ranks go from 0 to 8
 /// and change by one with each success or timeout; a request's timeout doubles with each of its timeouts, up to 32 s.
 #[derive(Debug)]
-pub(crate) struct WorkManager {
+pub(crate) struct Neutrino {
     surroundings: Surroundings,
     per_peer: usize,
     timeout: Duration,
@@ -35,7 +35,7 @@ enum Event {
     Proven { index: usize, peer: usize, proven: bool },
 }
 
-impl WorkManager {
+impl Neutrino {
     pub(super) fn new(surroundings: Surroundings, per_peer: usize, timeout: Duration) -> Self {
         let ranks = vec![FIRST_RANK; surroundings.client.peers()];
         Self { surroundings, per_peer, timeout, ranks }
@@ -126,7 +126,7 @@ impl WorkManager {
     }
 }
 
-impl Policy for WorkManager {
+impl Policy for Neutrino {
     fn fetch<'a>(&'a mut self, works: &'a [Arc<Work>]) -> BoxFuture<'a, Result<(), GaveUp>> {
         self.dispatch(works).boxed()
     }

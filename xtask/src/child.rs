@@ -6,13 +6,13 @@ use std::process::{self, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-pub(super) struct Child {
+pub(crate) struct Child {
     process: process::Child,
     output: BufReader<ChildStdout>,
 }
 
 impl Child {
-    pub(super) fn start<'a>(program: &Path, arguments: impl Iterator<Item = &'a str>) -> Result<Self> {
+    pub(crate) fn start<'a>(program: &Path, arguments: impl Iterator<Item = &'a str>) -> Result<Self> {
         let arguments: Vec<_> = arguments.collect();
         eprintln!("$ {} {}", program.display(), arguments.join(" "));
         let mut process = Command::new(program)
@@ -25,7 +25,7 @@ impl Child {
         Ok(Self { process, output: BufReader::new(output) })
     }
 
-    pub(super) fn line_that_starts_with(&mut self, start: &str) -> Result<String> {
+    pub(crate) fn line_that_starts_with(&mut self, start: &str) -> Result<String> {
         for line in (&mut self.output).lines() {
             let line = line?;
             if line.starts_with(start) {

@@ -1,0 +1,152 @@
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use spv_integration::Config;
+
+use super::layers::{FILE_VARIABLE, Flag, Layers};
+
+/// Logs of every command.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// error, warn, info, debug or trace, or levels by target as in info,spv_integration=debug [default: warn]
+    #[arg(long, value_name = "LEVEL", global = true)]
+    log_level: Option<String>,
+    /// Form of log lines on stderr [default: human]
+    #[arg(long, value_name = "FORMAT", global = true, value_parser = ["human", "json"])]
+    log_format: Option<String>,
+}
+
+impl LogArgs {
+    /// The configuration of a command, as far as logs are concerned.
+    pub(crate) fn layers(&self, network: Option<&NetworkArgs>) -> anyhow::Result<Layers> {
+        match network {
+            Some(network) => network.layers(self.flags()),
+            None => Layers::merge(None, variable, self.flags()),
+        }
+    }
+
+    fn flags(&self) -> impl Iterator<Item = Flag> {
+        let level = Flag::new("--log-level", "log.level", self.log_level.clone());
+        let format = Flag::new("--log-format", "log.format", self.log_format.clone());
+        [level, format].into_iter().flatten()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArgs {
+    /// main, test, regtest or devnet:NAME [default: main]
+    #[arg(long)]
+    network: Option<String>,
+    /// Quorum parameters of a regtest or devnet, for example 100=4:4,106=4:4 (type=size:threshold)
+    #[arg(long, value_name = "LIST")]
+    llmq_params: Option<String>,
+    /// Quorum types with another role on a regtest or devnet, for example chain-locks=2,instant-send=5,platform=4
+    #[arg(long, value_name = "LIST")]
+    llmq_roles: Option<String>,
+    /// Activation heights of a regtest or devnet, for example dip3=2,v20=300,mn_rr=300
+    #[arg(long, value_name = "LIST")]
+    activation: Option<String>,
+    /// Where data is kept [default: below the user's data directory]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = FILE_VARIABLE)]
+    config: Option<PathBuf>,
+}
+
+impl NetworkArgs {
+    /// File, then environment and flags.
+    pub(crate) fn config(&self) -> anyhow::Result<Config> {
+        Ok(self.layers(self.flags())?.config)
+    }
+
+    fn layers(&self, flags: impl IntoIterator<Item = Flag>) -> anyhow::Result<Layers> {
+        Layers::merge(self.config.as_deref(), variable, flags)
+    }
+
+    fn flags(&self) -> impl Iterator<Item = Flag> {
+        let text = |name, key, value: &Option<String>| Flag::new(name, key, value.clone());
+        let flags = [
+            text("--network", "network", &self.network),
+            text("--llmq-params", "llmq_params", &self.llmq_params),
+            text("--llmq-roles", "llmq_roles", &self.llmq_roles),
+            text("--activation", "activation", &self.activation),
+            text("--data-dir", "data_dir", &self.data_dir),
+        ];
+        flags.into_iter().flatten()
+    }
+}
+
+/// What is no text can be no setting.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SyncArgs {
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Node to ask; repeat for several [default: the network's DNS seeds]
+    #[arg(long = "peer", value_name = "HOST:PORT", value_delimiter = ',')]
+    peers: Vec<String>,
+    /// With --peer: look for further nodes too, those that are remembered and those that other nodes name
+    #[arg(long)]
+    discover: bool,
+    /// Sync every cycle's list from this height on [default: what is needed at the tip]
+    #[arg(long, value_name = "HEIGHT")]
+    from: Option<u32>,
+    /// Stay at the tip, block by block, until interrupted
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Serve metrics, health, status and a live page over HTTP here; a port alone is of the loopback interface
+    #[arg(long, value_name = "[ADDR:]PORT")]
+    metrics_listen: Option<String>,
+    /// Let --metrics-listen be an address that other machines can reach
+    #[arg(long)]
+    metrics_allow_remote: bool,
+    /// Print one JSON object at the end; with --follow, one for each tip, on a line of its own
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write what is done when into this file, for Perfetto (ui.perfetto.dev)
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Draw a line for each peer, where there is a terminal
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Do not check the signatures of quorums: those of a simnet with signatures=none never signed anything
+    #[arg(long)]
+    skip_quorum_signatures: bool,
+}
+
+impl SyncArgs {
+    pub(crate) fn network(&self) -> &NetworkArgs {
+        &self.network
+    }
+
+    /// Where a trace is wanted.
+    pub(crate) fn trace(&self) -> Option<&Path> {
+        self.trace.as_deref()
+    }
+
+    /// File, then environment and flags.
+    pub(crate) fn layers(&self, log: &LogArgs) -> anyhow::Result<Layers> {
+        let peers = (!self.peers.is_empty()).then(|| self.peers.clone());
+        let flags = [
+            Flag::new("--peer", "peers", peers),
+            Flag::new("--discover", "discover", self.discover.then_some(true)),
+            Flag::new("--from", "from", self.from),
+            Flag::new("--metrics-listen", "metrics_listen", self.metrics_listen.clone()),
+            Flag::new(
+                "--metrics-allow-remote",
+                "metrics_allow_remote",
+                self.metrics_allow_remote.then_some(true),
+            ),
+            Flag::new(
+                "--skip-quorum-signatures",
+                "sync.verify_quorums",
+                self.skip_quorum_signatures.then_some(false),
+            ),
+        ];
+        self.network.layers(self.network.flags().chain(flags.into_iter().flatten()).chain(log.flags()))
+    }
+}
