@@ -12,6 +12,7 @@ use spv_integration::store::Store;
 use spv_simnet::PeerConfig;
 use tempfile::TempDir;
 
+use crate::schemas::assert_valid;
 use crate::support::process::{
     Running, closed_port, qrsync, run, scrape, sync_command, wait_until, write_config,
 };
@@ -699,6 +700,7 @@ async fn peers_that_were_found_are_listed_and_can_be_banned() {
     let mut sync = sync_command(&network.addresses()[..1], data.path());
     Running::start(sync.arg("--discover")).finish().ok();
     let listed = query("peers", &data, &["--json"]).json();
+    assert_valid("peers", &listed);
     let peers = listed["peers"].as_array().unwrap();
     let mut found: Vec<&str> = peers.iter().map(|peer| peer["address"].as_str().unwrap()).collect();
     found.sort_unstable();
@@ -709,10 +711,13 @@ async fn peers_that_were_found_are_listed_and_can_be_banned() {
     assert_has_keys(&peers[0], &keys);
 
     run(["peers", "ban", &expected[0], "--hours", "2", "--data-dir", text(data.path())]).ok();
+    assert_valid("peers", &query("peers", &data, &["--json"]).json());
     let table = query("peers", &data, &[]);
     assert!(table.ok().starts_with("4 nodes known, 1 of them banned"), "{}", table.ok());
     assert!(table.ok().lines().last().unwrap().ends_with("banned (manual) for 2 h"), "{}", table.ok());
     let unban = ["peers", "unban", &expected[0], "--data-dir", text(data.path()), "--json"];
-    assert_eq!(run(unban).json()["was_banned"], true);
+    let lifted = run(unban).json();
+    assert_valid("peers", &lifted);
+    assert_eq!(lifted["was_banned"], true);
     assert_eq!(run(unban).json()["was_banned"], false);
 }
