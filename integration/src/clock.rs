@@ -1,10 +1,33 @@
-//! Wall-clock time, which only headers and the handshake depend on.
+//! Wall-clock time, which only headers, the handshake and what is remembered of peers depend on.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+/// Time since 1970, in UTC and without leap seconds.
+pub(crate) type UnixTime = Duration;
 
 /// Seconds since 1970; 0 on a clock before that, the largest value on one after 2106.
 #[expect(clippy::disallowed_methods, reason = "the one place where wall-clock time enters")]
 pub(crate) fn unix_time() -> u32 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u32::try_from(elapsed.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// A wall clock that is read once and goes on with tokio's, so that paused time drives it and nobody sets it back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UnixClock {
+    at_start: UnixTime,
+    started: Instant,
+}
+
+impl UnixClock {
+    /// Reads the time.
+    pub(crate) fn start() -> Self {
+        Self { at_start: Duration::from_secs(unix_time().into()), started: Instant::now() }
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        self.at_start + self.started.elapsed()
+    }
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use spv_executor::Depth;
 
 use crate::client::ClientSettings;
+use crate::discovery::DiscoveryConfig;
 use crate::operation::{LogSettings, listen_address};
 use crate::peer::ConnectionConfig;
 use crate::sync::REPLACEMENTS;
@@ -30,6 +31,9 @@ pub struct Config {
     /// Nodes to ask, as `HOST:PORT`; `HOST` alone means the network's default port. Empty (default): the network's DNS
     /// seeds.
     pub peers: Vec<String>,
+    /// Whether to look for further nodes besides `peers`: those that are remembered, that other nodes name, and that the
+    /// DNS seeds know. Default false; without `peers` it is always done.
+    pub discover: bool,
     /// Height from which every cycle's list is wanted. Unset (default): only what is needed at the tip.
     pub from: Option<u32>,
     /// Where data is kept. Unset (default): a directory per network below the user's data directory.
@@ -66,6 +70,7 @@ impl Default for Config {
         Self {
             network: Network::Dash.to_string(),
             peers: Vec::new(),
+            discover: false,
             from: None,
             data_dir: None,
             metrics_listen: None,
@@ -131,6 +136,8 @@ pub struct Settings {
     pub correlation: spv_correlation::Config,
     /// Measuring peers.
     pub netmon: spv_netmon::Config,
+    /// Finding and choosing peers.
+    pub discovery: DiscoveryConfig,
 }
 
 impl Default for Settings {
@@ -168,6 +175,7 @@ impl Default for Settings {
             recovery: spv_recovery::Config::default(),
             correlation: spv_correlation::Config::default(),
             netmon: spv_netmon::Config::default(),
+            discovery: DiscoveryConfig::default(),
         }
     }
 }
@@ -345,7 +353,7 @@ impl Settings {
             return out_of_range("max_payload", "must be at least 4 MiB, the size of real answers");
         }
         spv_correlation::PendingTable::<crate::peer::Request>::new(&self.correlation, 0)?;
-        Ok(())
+        self.discovery.validate()
     }
 
     pub(crate) fn connection(&self) -> ConnectionConfig {

@@ -11,6 +11,7 @@ mod stages;
 mod trace;
 
 pub mod client;
+pub mod discovery;
 pub mod headers;
 pub mod plan;
 pub mod store;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+use crate::discovery::Counts;
 use crate::peer::{ConnectError, RequestKind};
 use crate::stages::Stage;
 use crate::store::Finding;
@@ -16,6 +17,10 @@ const REQUESTS: &str = "qrsync_requests_total";
 const RETRIES: &str = "qrsync_retries_total";
 const CONNECTIONS: &str = "qrsync_connections";
 const CONNECT_FAILURES: &str = "qrsync_connect_failures_total";
+const KNOWN_ADDRESSES: &str = "qrsync_known_addresses";
+const TRIED_ADDRESSES: &str = "qrsync_tried_addresses";
+const BANNED_ADDRESSES: &str = "qrsync_banned_addresses";
+const CONNECTED_NETWORKS: &str = "qrsync_connected_networks";
 const VERIFIED_ANSWERS: &str = "qrsync_verified_answers_total";
 const VERIFYING_ANSWERS: &str = "qrsync_verifying_answers";
 const VERIFICATION_SECONDS: &str = "qrsync_verification_seconds";
@@ -41,6 +46,13 @@ pub fn describe_metrics() {
     describe_counter!(RETRIES, "Requests that were made again after a failure, by kind");
     describe_gauge!(CONNECTIONS, "Peers that can be asked");
     describe_counter!(CONNECT_FAILURES, "Failed attempts to connect, by reason");
+    describe_gauge!(KNOWN_ADDRESSES, "Addresses of nodes that are remembered");
+    describe_gauge!(
+        TRIED_ADDRESSES,
+        "Remembered addresses that were connected to at least once, with or without success"
+    );
+    describe_gauge!(BANNED_ADDRESSES, "Remembered addresses that are avoided for a while");
+    describe_gauge!(CONNECTED_NETWORKS, "Different networks that the nodes in use are in");
     describe_counter!(VERIFIED_ANSWERS, "Answers by the outcome of their verification");
     describe_gauge!(VERIFYING_ANSWERS, "Answers that are being verified or wait for the list at their base");
     describe_histogram!(
@@ -84,6 +96,14 @@ pub(crate) fn connected(count: usize) {
 
 pub(crate) fn connect_failed(error: &ConnectError) {
     counter!(CONNECT_FAILURES, "reason" => error.kind()).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "addresses are far fewer than 2^52")]
+pub(crate) fn known_peers(counts: &Counts, networks: usize) {
+    gauge!(KNOWN_ADDRESSES).set(counts.known as f64);
+    gauge!(TRIED_ADDRESSES).set(counts.tried as f64);
+    gauge!(BANNED_ADDRESSES).set(counts.banned as f64);
+    gauge!(CONNECTED_NETWORKS).set(networks as f64);
 }
 
 /// Counts an answer as being verified for as long as it lives.

@@ -106,6 +106,8 @@ const COMMANDS: &[Command] = &[
     command::SENDHEADERS,
     command::GETADDR,
     command::ADDR,
+    command::SENDADDRV2,
+    command::ADDRV2,
     command::GETMNLISTD,
     command::MNLISTDIFF,
     command::GETQRINFO,

@@ -30,11 +30,11 @@ fn decode(message: &NetworkMessage, payload: &[u8]) -> Result<Option<NetworkMess
 /// Enough of them that each kind of message is there, long ones with all their lists filled.
 fn samples() -> Vec<NetworkMessage> {
     let mut runner = TestRunner::deterministic();
-    let mut samples: Vec<_> = (0..150).map(|_| message().new_tree(&mut runner).unwrap().current()).collect();
+    let mut samples: Vec<_> = (0..400).map(|_| message().new_tree(&mut runner).unwrap().current()).collect();
     samples.sort_by_key(|message| std::cmp::Reverse(serialize(message).len()));
     samples.sort_by_key(NetworkMessage::command);
     samples.dedup_by_key(|message| message.command());
-    assert_eq!(samples.len(), 15);
+    assert_eq!(samples.len(), 18);
     samples
 }
 

@@ -58,11 +58,27 @@ impl InMemoryNetwork {
     /// # Panics
     /// Outside a tokio runtime with time.
     pub fn start(world: &Arc<World>, config: NetworkConfig) -> Result<Self, NetworkError> {
-        validate(world, &config)?;
         let count = u16::try_from(config.peers.len())
             .map_err(|_| NetworkError::TooFewPorts { first: 1, peers: config.peers.len() })?;
-        let order: Vec<SocketAddr> =
-            (1..=count).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).collect();
+        let localhost = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self::start_at(world, config, (1..=count).map(localhost).collect())
+    }
+
+    /// The same at addresses of the caller's choice, for clients that care about where their peers are: one for each
+    /// peer of the configuration, in its order.
+    ///
+    /// # Errors
+    /// When the configuration cannot work.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time, and unless there are as many different addresses as peers.
+    pub fn start_at(
+        world: &Arc<World>,
+        config: NetworkConfig,
+        order: Vec<SocketAddr>,
+    ) -> Result<Self, NetworkError> {
+        validate(world, &config)?;
+        assert_eq!(order.len(), config.peers.len(), "each peer needs an address");
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let peers: BTreeMap<SocketAddr, Peer> = order
@@ -74,6 +90,7 @@ impl InMemoryNetwork {
                 (address, Peer { node, door, up: Mutex::new(Some(stop.child_token())) })
             })
             .collect();
+        assert_eq!(order.len(), peers.len(), "peers need different addresses");
         Ok(Self { peers, order, tasks, stop: stop.drop_guard() })
     }
 
@@ -128,7 +145,7 @@ impl InMemoryNetwork {
 
     /// What the peers counted, in the order of the configuration.
     pub fn stats(&self) -> Vec<PeerStats> {
-        self.peers.values().map(|peer| *peer.node.stats.lock()).collect()
+        self.order.iter().map(|address| *self.peers[address].node.stats.lock()).collect()
     }
 
     /// Every data request with its time of arrival since `start`, in order of time and peer.

@@ -68,6 +68,7 @@ impl HeaderDownload {
                     asked.push(self.ask_peer(peer, found.locator()));
                 }
                 chain = Arc::new(found);
+                self.peers.verified_height(chain.tip_height());
                 tips.publish(&chain);
                 next_poll = Instant::now() + poll;
             }

@@ -19,10 +19,12 @@ use tokio_util::task::TaskTracker;
 
 use super::announcement::{Announcement, News};
 use super::connector::{Connector, Stream};
+use super::gossip::Gossip;
 use super::handshake::{ConnectError, Greeting, PeerInfo, greet};
 use super::request::{Answer, Request, RequestKind};
 use super::transport::RequestError;
 use crate::clock;
+use crate::discovery::Heard;
 use crate::metrics;
 
 /// Requests that may wait for the writing task; the executor's cap per peer keeps it far below.
@@ -60,6 +62,8 @@ pub(crate) struct ConnectionSetup {
     pub(crate) monitor: Monitor<SocketAddr, RequestKind>,
     /// Where announcements of new blocks go; `None` when nobody wants them.
     pub(crate) announcements: Option<mpsc::Sender<Announcement>>,
+    /// Where addresses of other nodes go; `None` when nobody wants them.
+    pub(crate) gossip: Option<mpsc::Sender<Heard>>,
 }
 
 /// Why a connection ended.
@@ -103,6 +107,7 @@ struct Shared {
     correlator: Correlator<Request>,
     monitor: Monitor<SocketAddr, RequestKind>,
     announcements: Option<mpsc::Sender<Announcement>>,
+    gossip: Gossip,
     rng: Mutex<fastrand::Rng>,
     outgoing: mpsc::Sender<Outgoing>,
     closing: CancellationToken,
@@ -125,6 +130,7 @@ struct IdlePing {
 enum Outgoing {
     Request(Request, oneshot::Sender<Result<Ticket<Answer>, RegisterError>>),
     Pong(u64),
+    GetAddr,
 }
 
 impl Connection {
@@ -144,7 +150,8 @@ impl Connection {
         setup: &ConnectionSetup,
         tracker: &TaskTracker,
     ) -> Result<Self, ConnectError> {
-        let ConnectionSetup { params, start_height, config, connector, monitor, announcements } = setup;
+        let ConnectionSetup { params, start_height, config, connector, monitor, announcements, gossip } =
+            setup;
         let deadline = Instant::now() + config.handshake_timeout;
         let silent = |during| ConnectError::Silent { during, after: config.handshake_timeout };
         let decoder = FrameDecoder::new(params.magic, config.max_payload);
@@ -153,6 +160,7 @@ impl Connection {
             unix_time: clock::unix_time(),
             nonce: rng.u64(1..),
             start_height: *start_height,
+            wants_addresses: gossip.is_some(),
         };
         let greeted = async {
             let stream = connector.connect(address).await?;
@@ -172,6 +180,7 @@ impl Connection {
             correlator,
             monitor: monitor.clone(),
             announcements: announcements.clone(),
+            gossip: Gossip::new(address, gossip.clone()),
             rng: Mutex::new(rng),
             outgoing,
             closing: CancellationToken::new(),
@@ -224,6 +233,13 @@ impl Connection {
         let now = Instant::now().into_std();
         self.shared.monitor.on_answer(&self.shared.address, kind, bytes, answer.elapsed, now);
         Ok(answer.response)
+    }
+
+    /// Asks for addresses of other nodes, which come whenever the node likes. To be called once: a node answers once.
+    pub(crate) fn ask_for_addresses(&self) {
+        self.shared.gossip.ask();
+        // Where there is no place, so much is going on that there are peers enough.
+        self.shared.outgoing.try_send(Outgoing::GetAddr).ok();
     }
 
     /// Resolves when the first pong has come back, before which the node has only shown that it can greet; or the reason
@@ -348,6 +364,8 @@ impl Shared {
                 });
                 newest.into_iter().for_each(|hash| self.announce(News::Block(hash)));
             }
+            Ok(Some(NetworkMessage::Addr(entries))) => self.gossip.on_addr(&entries),
+            Ok(Some(NetworkMessage::AddrV2(entries))) => self.gossip.on_addrv2(&entries),
             Ok(_) => {}
             Err(error) => {
                 tracing::debug!(peer = %self.address, command = %frame.command, %error, "undecodable");
@@ -433,6 +451,7 @@ impl Shared {
     fn encode(&self, outgoing: Outgoing, out: &mut Vec<u8>) {
         match outgoing {
             Outgoing::Pong(nonce) => NetworkMessage::Pong(nonce).encode_framed(self.magic, out),
+            Outgoing::GetAddr => NetworkMessage::GetAddr.encode_framed(self.magic, out),
             Outgoing::Request(request, registered) => {
                 let message = request.to_message();
                 let kind = request.kind();

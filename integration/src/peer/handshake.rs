@@ -85,6 +85,8 @@ pub(crate) struct Greeting<'a> {
     pub(crate) unix_time: u32,
     pub(crate) nonce: u64,
     pub(crate) start_height: u32,
+    /// Whether addresses of other nodes will be asked for.
+    pub(crate) wants_addresses: bool,
 }
 
 /// Exchanges `version` and `verack`. Services 0, no relay, no masternode connection: a node then serves
@@ -115,6 +117,10 @@ pub(crate) async fn greet(
                     return Err(ConnectError::TooOld { version: theirs.version });
                 }
                 let mut out = Vec::new();
+                if greeting.wants_addresses {
+                    // Later than before `verack` it would end the connection.
+                    NetworkMessage::SendAddrV2.encode_framed(greeting.params.magic, &mut out);
+                }
                 NetworkMessage::Verack.encode_framed(greeting.params.magic, &mut out);
                 stream.write_all(&out).await?;
                 info = Some(PeerInfo {

@@ -3,6 +3,7 @@
 mod announcement;
 mod connection;
 mod connector;
+mod gossip;
 mod handshake;
 mod pool;
 mod request;

@@ -4,18 +4,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
+use futures::StreamExt;
+use futures::future::OptionFuture;
+use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use spv_netmon::Monitor;
 use spv_recovery::Backoff;
 use spv_scheduler::TokenBuckets;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, ConnectionSetup, DisconnectReason};
 use super::handshake::{ConnectError, PeerInfo};
 use super::request::RequestKind;
+use crate::discovery::{Discovery, Heard, Next};
 use crate::metrics;
 
 /// Events that may wait to be read.
@@ -34,11 +38,18 @@ pub(crate) struct PoolConfig {
     pub(crate) seed: u64,
     /// How often each peer may be asked.
     pub(crate) rates: Mutex<TokenBuckets<SocketAddr>>,
+    /// What finds nodes besides the fixed ones, and where it hears of them.
+    pub(crate) discovery: Option<(Arc<Discovery>, mpsc::Receiver<Heard>)>,
 }
 
 /// What happened to a connection.
 #[derive(Debug)]
 pub(crate) enum PoolEvent {
+    /// A node that was found is being connected to.
+    Trying {
+        /// Its address.
+        address: SocketAddr,
+    },
     /// A node has greeted, and may be asked for headers. Whether it does more than greet is not known yet.
     Up {
         /// Its address.
@@ -68,10 +79,12 @@ pub(crate) enum PoolEvent {
     },
 }
 
-/// Keeps a connection to each of a fixed set of addresses, reconnecting with backoff.
+/// Keeps a connection to each of a fixed set of addresses, reconnecting with backoff, and to as many others as
+/// [`Discovery`] wants.
 #[derive(Debug)]
 pub(crate) struct Pool {
     config: PoolConfig,
+    discovery: Option<Arc<Discovery>>,
     connections: DashMap<SocketAddr, Connection>,
     bytes_of_closed: AtomicU64,
     next_id: AtomicU64,
@@ -83,11 +96,13 @@ impl Pool {
     /// Starts connecting to `addresses`. Must be called within a tokio runtime.
     pub(crate) fn start(
         addresses: &[SocketAddr],
-        config: PoolConfig,
+        mut config: PoolConfig,
     ) -> (Arc<Self>, mpsc::Receiver<PoolEvent>) {
         let (events, receiver) = mpsc::channel(EVENT_CAPACITY);
+        let (discovery, heard) = config.discovery.take().unzip();
         let pool = Arc::new(Self {
             config,
+            discovery: discovery.clone(),
             connections: DashMap::new(),
             bytes_of_closed: AtomicU64::new(0),
             next_id: AtomicU64::new(0),
@@ -96,6 +111,9 @@ impl Pool {
         });
         for &address in addresses {
             pool.tracker.spawn(pool.clone().keep(address, events.clone()));
+        }
+        if let Some((discovery, heard)) = discovery.zip(heard) {
+            pool.tracker.spawn(pool.clone().fill(discovery, heard, events));
         }
         (pool, receiver)
     }
@@ -119,6 +137,11 @@ impl Pool {
         }
     }
 
+    /// What finds nodes, where that is wanted.
+    pub(crate) fn discovery(&self) -> Option<&Discovery> {
+        self.discovery.as_deref()
+    }
+
     /// Measurements of the nodes.
     pub(crate) fn monitor(&self) -> &Monitor<SocketAddr, RequestKind> {
         &self.config.setup.monitor
@@ -128,6 +151,11 @@ impl Pool {
     pub(crate) fn bytes_received(&self) -> u64 {
         let live: u64 = self.connections.iter().map(|entry| entry.value().bytes_received()).sum();
         live + self.bytes_of_closed.load(Ordering::Relaxed)
+    }
+
+    /// Closes all connections when the guard is dropped.
+    pub(crate) fn stop_on_drop(&self) -> DropGuard {
+        self.stopping.clone().drop_guard()
     }
 
     /// Closes all connections and waits until every task has ended.
@@ -154,10 +182,8 @@ impl Pool {
                 match held {
                     Ok(()) => failures = 0,
                     Err(error) => {
-                        tracing::debug!(peer = %address, %error, "connecting failed");
-                        metrics::connect_failed(&error);
                         failures += 1;
-                        events.send(PoolEvent::Failed { address, error }).await.ok();
+                        self.failed(address, error, &events).await;
                     }
                 }
                 tokio::time::sleep(backoff.delay(failures, &mut rng)).await;
@@ -168,9 +194,116 @@ impl Pool {
             () = stopping.cancelled() => {}
             () = keep => {}
         }
-        // The pool holds the last handle; the connection's task ends when it is closed.
-        if let Some((_, connection)) = self.connections.remove(&address) {
+        self.let_go(&address);
+    }
+
+    /// Keeps as many connections to nodes that `discovery` chooses as it wants.
+    async fn fill(
+        self: Arc<Self>,
+        discovery: Arc<Discovery>,
+        mut heard: mpsc::Receiver<Heard>,
+        events: mpsc::Sender<PoolEvent>,
+    ) {
+        let stopping = self.stopping.clone();
+        let fill = async {
+            let mut attempts = FuturesUnordered::new();
+            let mut seeds = OptionFuture::default();
+            // Beside the rest: connections do not wait for the disk.
+            let mut saving = OptionFuture::default();
+            let mut saving_is_over = true;
+            let mut save_at = Instant::now() + discovery.save_interval();
+            loop {
+                let wait = loop {
+                    match discovery.next() {
+                        Next::Connect(address) => attempts.push(self.attempt(address, &discovery, &events)),
+                        Next::Wait(wait) => break wait,
+                    }
+                };
+                if discovery.takes_turn_of_seeds() {
+                    seeds = Some(Box::pin(discovery.ask_seeds())).into();
+                }
+                if discovery.is_urgent() && saving_is_over {
+                    save_at = Instant::now();
+                }
+                discovery.report();
+                tokio::select! {
+                    biased;
+                    Some(()) = attempts.next() => {}
+                    Some(heard) = heard.recv() => discovery.heard(heard),
+                    Some(asked) = &mut seeds => {
+                        seeds = None.into();
+                        if let Err(error) = asked {
+                            tracing::warn!(%error, "no DNS seed answers");
+                        }
+                    }
+                    Some(()) = &mut saving => {
+                        saving = None.into();
+                        saving_is_over = true;
+                    }
+                    () = tokio::time::sleep_until(save_at), if saving_is_over => {
+                        saving = Some(Box::pin(discovery.save())).into();
+                        saving_is_over = false;
+                        save_at = Instant::now() + discovery.save_interval();
+                    }
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => {}
+            () = fill => {}
+        }
+        // What has come by now is not to be lost.
+        while let Ok(heard) = heard.try_recv() {
+            discovery.heard(heard);
+        }
+        let found: Vec<SocketAddr> = self.connections.iter().map(|entry| *entry.key()).collect();
+        found.iter().filter(|address| !discovery.is_fixed(address)).for_each(|address| self.let_go(address));
+        discovery.save().await;
+    }
+
+    /// One connection to a node that was found, from its beginning to its end.
+    async fn attempt(&self, address: SocketAddr, discovery: &Discovery, events: &mpsc::Sender<PoolEvent>) {
+        events.send(PoolEvent::Trying { address }).await.ok();
+        let held = match self.open(address).await {
+            Ok(connection) => self.hold(address, connection, events).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = held {
+            self.failed(address, error, events).await;
+        }
+        // On the record by now, so that the next choice knows of it.
+        discovery.release(&address);
+    }
+
+    async fn failed(&self, address: SocketAddr, error: ConnectError, events: &mpsc::Sender<PoolEvent>) {
+        tracing::debug!(peer = %address, %error, "connecting failed");
+        metrics::connect_failed(&error);
+        if let Some(discovery) = &self.discovery {
+            discovery.failed(&address);
+        }
+        events.send(PoolEvent::Failed { address, error }).await.ok();
+    }
+
+    /// The pool holds the last handle of a connection, whose task ends when it is closed.
+    fn let_go(&self, address: &SocketAddr) {
+        if let Some((_, connection)) = self.connections.remove(address) {
             self.bytes_of_closed.fetch_add(connection.bytes_received(), Ordering::Relaxed);
+            connection.close();
+        }
+    }
+
+    /// Notes that a node has answered, and asks it for others where they are wanted.
+    fn introduce(&self, address: &SocketAddr, connection: &Connection) {
+        let Some(discovery) = &self.discovery else { return };
+        let rtt = self.monitor().health(address).and_then(|health| health.srtt);
+        if discovery.answered(address, rtt, connection.info().start_height) {
+            if discovery.wants_addresses() {
+                connection.ask_for_addresses();
+            }
+        } else {
+            tracing::info!(peer = %address, "disconnecting: far behind");
             connection.close();
         }
     }
@@ -195,6 +328,7 @@ impl Pool {
         events.send(PoolEvent::Up { address, info }).await.ok();
         let proven = connection.proven().await;
         if proven.is_ok() {
+            self.introduce(&address, &connection);
             events.send(PoolEvent::Proven { address }).await.ok();
         }
         let reason = connection.closed().await;
@@ -203,6 +337,9 @@ impl Pool {
         metrics::connected(self.connections.len());
         match proven {
             Ok(()) => {
+                if let Some(discovery) = &self.discovery {
+                    discovery.ended(&address);
+                }
                 events.send(PoolEvent::Down { address, reason }).await.ok();
                 Ok(())
             }

@@ -1,8 +1,9 @@
-//! The database: headers, proven lists, snapshots and what was found out about quorums. One redb file; every write is one durable transaction, so a process that is
+//! The database: headers, proven lists, snapshots, what was found out about quorums, and which nodes there are. One redb file; every write is one durable transaction, so a process that is
 //! killed at any point leaves the state before or after it.
 
 mod error;
 mod lists;
+mod peers;
 mod quorums;
 mod schema;
 mod snapshots;

@@ -37,3 +37,12 @@ pub(super) const QUORUMS: TableDefinition<'_, &[u8; 33], QuorumValue<'_>> = Tabl
 
 /// The value of [`QUORUMS`]: base height, hash of the commitment, code of what was found, names of the members.
 type QuorumValue<'a> = (u32, &'a [u8; 32], u8, &'a [u8]);
+
+/// Address, as on the wire, to what is known of the node there. Made when it is first written, so that databases without
+/// it stay readable.
+pub(super) const PEERS: TableDefinition<'_, &[u8; 18], PeerValue> = TableDefinition::new("peers");
+
+/// The value of [`PEERS`]: code and group of the source; when it was seen, tried and successful; failures in a row; answers
+/// that were served, refused, failed and wrong; round trip; code and end of a ban. Times in milliseconds, since 1970.
+pub(super) type PeerValue =
+    ((u8, u64), (u64, Option<u64>, Option<u64>), u32, (u32, u32, u32, u32), Option<u64>, Option<(u8, u64)>);

@@ -1,3 +1,5 @@
+mod verdicts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -6,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::OptionFuture;
 use spv_executor::{Completed, ExecuteError, LateError, Permit};
-use spv_recovery::{Action, Attempt, Classify, FailureKind, GiveUpReason, History};
+use spv_recovery::{Attempt, Classify, FailureKind, History};
 use spv_scheduler::{Job, Priority, Queue, Ticket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -17,12 +19,11 @@ use super::peer_report::Outcome;
 use super::peers::{Executed, Peers, failure_kind};
 use super::progress::Progress;
 use super::summary::EndState;
-use crate::blame::{digest, network_group};
+use crate::blame::digest;
 use crate::config::{ConfigError, Settings};
-use crate::metrics;
 use crate::peer::{Answer, RequestError};
-use crate::plan::{Plan, WORK_BLOCK_OFFSET, Work};
-use crate::verify::{AnswerError, Verdict, Verifier};
+use crate::plan::{Plan, Work};
+use crate::verify::{Verdict, Verifier};
 
 /// Work that has to run alone looks this often whether it can.
 const ALONE_RECHECK: Duration = Duration::from_millis(20);
@@ -375,126 +376,6 @@ impl<'a> ListDownload<'a> {
             }
         });
     }
-
-    fn judged(&mut self, id: WorkId, answer: Verified, verdict: Verdict) -> Result<(), DownloadFailure> {
-        match verdict {
-            Ok(applied) => {
-                self.peers.record(answer.peer, Outcome::Accepted);
-                self.tally.lists += applied.lists as u64;
-                self.progress.lists_proven(applied.lists as u64);
-                let Some(task) = self.open.remove(&id) else { return Ok(()) };
-                let cycles = task.work.cycles.iter().map(|block| block.height + WORK_BLOCK_OFFSET);
-                self.snapshots_from.extend(cycles.map(|cycle_base| (cycle_base, answer.peer)));
-                self.tally.recovered += u64::from(!task.strategies.is_empty());
-                self.tally.recovered_by_first_strategy += u64::from(task.strategies.len() == 1);
-                self.refute(&task, &answer.digest);
-                let connected = self.peers.connected();
-                let liars = self.peers.recovery().on_verified(
-                    &task.history,
-                    &answer.peer,
-                    &answer.digest,
-                    &connected,
-                    now(),
-                );
-                for liar in liars {
-                    tracing::info!(peer = %liar, "disconnecting: another copy of its answer verifies");
-                    self.peers.disconnect(liar);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                tracing::info!(peer = %answer.peer, %error, "wrong answer");
-                answer.permit.reject();
-                self.peers.record(answer.peer, Outcome::Invalid);
-                self.tally.wasted_bytes += answer.bytes;
-                let attempt = Attempt::new(answer.peer, &error, now())
-                    .with_digest(answer.digest)
-                    .in_group(network_group(answer.peer));
-                self.failed(id, attempt, Some(error))
-            }
-        }
-    }
-
-    /// Now that a true copy is known, puts earlier answers that were wrong on the record of those who sent them.
-    fn refute(&mut self, task: &Task, true_copy: &[u8; 32]) {
-        let wanted = &task.work.wanted;
-        let doubtful = wanted.iter().filter_map(|block| self.doubtful.remove(&block.height)).flatten();
-        let senders: Vec<SocketAddr> =
-            doubtful.chain(wrong_answers(&task.history, Some(true_copy))).collect();
-        for peer in senders {
-            self.peers.record(peer, Outcome::Refuted);
-        }
-    }
-
-    /// Lets the recovery policy decide what becomes of work that failed.
-    fn failed(
-        &mut self,
-        id: WorkId,
-        attempt: Attempt<SocketAddr>,
-        error: Option<AnswerError>,
-    ) -> Result<(), DownloadFailure> {
-        let Some(mut task) = self.open.remove(&id) else { return Ok(()) };
-        if let Stage::InFlight(ticket) = task.stage {
-            self.queue.finish(ticket);
-        }
-        let peer = attempt.peer;
-        task.history.record(attempt);
-        let height = task.work.wanted.first().map_or(0, |block| block.height);
-        let connected = self.peers.connected();
-        let decision = self.peers.recovery().on_failure(&task.history, &connected, now());
-        if let Some(peer) = peer {
-            self.peers.renew_credit(peer);
-        }
-        tracing::debug!(height, strategy = decision.strategy, attempt = decision.attempt, "recovering");
-        if task.strategies.last() != Some(&decision.strategy) {
-            task.strategies.push(decision.strategy);
-        }
-        match decision.action {
-            Action::Retry { after, avoid, alone } => {
-                self.tally.retried += 1;
-                metrics::retried(task.work.request.kind());
-                task.avoid = avoid.into_iter().collect();
-                task.alone = alone;
-                // Others wait for the lowest lists, so failed work goes before work of its kind.
-                task.stage = Stage::Queued(self.enqueue(id, &task.work, Priority::High, after));
-                self.open.insert(id, task);
-                Ok(())
-            }
-            Action::Alternative => {
-                if let Some(lowest) = task.work.wanted.first() {
-                    let senders = wrong_answers(&task.history, None);
-                    self.doubtful.entry(lowest.height).or_default().extend(senders);
-                }
-                for work in task.work.alternative().into_iter().flatten() {
-                    self.backlog.insert((work.order(), WorkId(self.next_id)), work);
-                    self.next_id += 1;
-                }
-                Ok(())
-            }
-            Action::GiveUp { reason } => Err(match reason {
-                GiveUpReason::AttemptsExhausted { attempts } => {
-                    DownloadFailure::Exhausted { height, attempts }
-                }
-                GiveUpReason::Unverifiable { witnesses, .. } => DownloadFailure::Unverifiable {
-                    height,
-                    witnesses,
-                    reason: error.map_or_else(String::new, |error| error.to_string()),
-                },
-                _ => DownloadFailure::Internal { height },
-            }),
-        }
-    }
-}
-
-/// Senders of answers that were malformed or did not verify, but for those who sent the true copy.
-fn wrong_answers(
-    history: &History<SocketAddr>,
-    true_copy: Option<&[u8; 32]>,
-) -> impl Iterator<Item = SocketAddr> {
-    let wrong = history.tries().filter(move |attempt| {
-        attempt.kind == FailureKind::Invalid && (true_copy.is_none() || attempt.digest.as_ref() != true_copy)
-    });
-    wrong.filter_map(|attempt| attempt.peer)
 }
 
 fn now() -> std::time::Instant {

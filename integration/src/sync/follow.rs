@@ -8,10 +8,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::connected::Connected;
+use super::contacts::Contacts;
 use super::io::Io;
 use super::peers::Peers;
 use super::progress::{Phase, Progress};
-use super::run::{SyncError, addresses, blocking};
+use super::run::{SyncError, blocking};
 use super::summary::{EndState, Summary};
 use super::tips::Tips;
 use crate::config::Config;
@@ -66,11 +67,11 @@ pub async fn follow_with(
 ) -> Result<(), SyncError> {
     let _done = progress.done_on_drop();
     config.sync.validate()?;
-    let addresses = addresses(config, params).await?;
+    let contacts = Contacts::find(config, params, &store, io).await?;
     let start_height = store.tip()?.map_or(0, |(height, _)| height);
     let (announcements, news) = peer::announcements();
     let (peers, keep_up) =
-        Peers::start(params, &addresses, start_height, &config.sync, io, Some(announcements))?;
+        Peers::start(params, contacts, start_height, &config.sync, io, Some(announcements))?;
     progress.show(&peers);
     let connected = Connected {
         config,

@@ -1,6 +1,7 @@
 //! A sync from start to end.
 
 mod connected;
+mod contacts;
 mod download;
 mod failure;
 mod follow;

@@ -1,3 +1,5 @@
+mod standing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +14,9 @@ use spv_recovery::{Classify, FailureKind};
 use spv_scheduler::{Conditions, TokenBuckets};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
 
+use super::contacts::Contacts;
 use super::io::Io;
 use super::live_peer::{LivePeer, PeerState};
 use super::peer_report::{Outcome, PeerReport};
@@ -30,9 +34,13 @@ const HOPELESS_AFTER: u32 = 3;
 /// Once the first peer has greeted, the others get this long at least before a sync may end without having heard them.
 const MIN_GRACE: Duration = Duration::from_millis(20);
 
+/// Messages with addresses that may wait to be read.
+const GOSSIP_CAPACITY: usize = 16;
+
 /// The peers of a sync: connections, slots, measurements, and what each of them did.
 #[derive(Debug)]
 pub(crate) struct Peers {
+    _stop_on_drop: DropGuard,
     executor: Executor<PoolTransport>,
     pool: Arc<Pool>,
     recovery: Mutex<Recovering>,
@@ -71,14 +79,14 @@ pub(crate) type Executed =
     Result<Completed<SocketAddr, Answer>, ExecuteError<SocketAddr, Answer, RequestError>>;
 
 impl Peers {
-    /// Starts connecting to the configured addresses, and has new blocks announced where that is wanted. The returned future follows the connections and has to be
-    /// polled for as long as the peers are used.
+    /// Starts connecting to the contacts, and has new blocks announced where that is wanted. The returned future follows
+    /// the connections and has to be polled for as long as the peers are used.
     ///
     /// # Errors
     /// When a setting is out of range.
-    pub(crate) fn start(
+    pub(super) fn start(
         params: &ChainParams,
-        addresses: &[SocketAddr],
+        Contacts { fixed, discovery }: Contacts,
         start_height: u32,
         settings: &Settings,
         io: &Io,
@@ -86,6 +94,12 @@ impl Peers {
     ) -> Result<(Arc<Self>, impl Future<Output = ()> + use<>), crate::config::ConfigError> {
         let monitor = Monitor::new(settings.netmon.clone())?;
         let mut rng = io.rng();
+        let (gossip, discovery) = discovery
+            .map(|discovery| {
+                let (gossip, heard) = mpsc::channel(GOSSIP_CAPACITY);
+                (gossip, (discovery, heard))
+            })
+            .unzip();
         let setup = ConnectionSetup {
             params: params.clone(),
             start_height,
@@ -93,6 +107,7 @@ impl Peers {
             connector: io.connector.clone(),
             monitor,
             announcements,
+            gossip,
         };
         let pool_config = PoolConfig {
             setup,
@@ -100,16 +115,18 @@ impl Peers {
             reconnect_cap: settings.reconnect_cap,
             seed: rng.u64(..),
             rates: Mutex::new(TokenBuckets::new(&settings.peer_rate)?),
+            discovery,
         };
-        let (pool, events) = Pool::start(addresses, pool_config);
+        let (pool, events) = Pool::start(&fixed, pool_config);
         let executor = Executor::with_selector(
             PoolTransport::new(pool.clone()),
             ExpectedCompletion::new(rng.u64(..)),
             settings.executor.clone(),
         )?;
         let recovery = Recovering::new(settings.recovery.clone(), rng.u64(..))?;
-        let reports = addresses.iter().map(|&address| (address, PeerReport::default())).collect();
+        let reports = fixed.into_iter().map(|address| (address, PeerReport::default())).collect();
         let peers = Arc::new(Self {
+            _stop_on_drop: pool.stop_on_drop(),
             executor,
             pool,
             recovery: Mutex::new(recovery),
@@ -154,8 +171,11 @@ impl Peers {
         let deserted = *self.deserted.lock();
         let Some(since) = deserted.since else { return false };
         let never_useful = |report: &PeerReport| report.connect_failures >= HOPELESS_AFTER;
-        since.elapsed() >= self.patience
-            || deserted.from_the_start && self.reports.lock().values().all(never_useful)
+        let nobody_left = || match self.pool.discovery() {
+            Some(discovery) => discovery.is_hopeless(),
+            None => self.reports.lock().values().all(never_useful),
+        };
+        since.elapsed() >= self.patience || deserted.from_the_start && nobody_left()
     }
 
     /// Resolves when patience ends; never while somebody can be asked.
@@ -200,9 +220,12 @@ impl Peers {
         changed.wait_for(|_| self.first_greeted.lock().is_some()).await.ok();
         let first = self.first_greeted.lock().unwrap_or(self.started);
         let grace = ((first - self.started) / 4).max(MIN_GRACE);
-        let everybody = self.reports.lock().len();
+        let everybody = match self.pool.discovery() {
+            Some(discovery) => discovery.expected(),
+            None => self.reports.lock().len(),
+        };
         // Elapses when some peer does not come in time. Whoever comes later joins in what is left.
-        tokio::time::timeout_at(first + grace, changed.wait_for(|&greeted| greeted == everybody)).await.ok();
+        tokio::time::timeout_at(first + grace, changed.wait_for(|&greeted| greeted >= everybody)).await.ok();
     }
 
     /// Notified whenever a peer comes, is proven or goes, or an attempt to connect fails. The number of those that have
@@ -305,6 +328,7 @@ impl Peers {
         if outcome == Outcome::AcceptedHeaders {
             self.recovery.lock().on_success(&peer, now());
         }
+        self.remember(peer, outcome);
     }
 
     /// The recovery policy.
@@ -414,6 +438,8 @@ impl Peers {
     async fn follow(self: Arc<Self>, mut events: mpsc::Receiver<PoolEvent>) {
         while let Some(event) = events.recv().await {
             match event {
+                // It may greet any moment, see `all_unproven`.
+                PoolEvent::Trying { address } => self.with_report(address, |_| {}),
                 PoolEvent::Up { address, info } => {
                     tracing::debug!(peer = %address, version = info.version, agent = info.user_agent, "connected");
                     self.recovery.lock().on_reconnect(&address);
@@ -442,6 +468,7 @@ impl Peers {
                     self.note_loads();
                     self.executor.remove_peer(&address);
                     self.failed_to_connect(address, &error);
+                    self.forget_passers_by();
                 }
             }
             self.deserted.lock().update(self.connected().len());

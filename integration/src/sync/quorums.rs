@@ -103,7 +103,7 @@ impl Run<'_> {
                 tracing::info!(%peer, "disconnecting: other snapshots than its own verify");
                 self.peers.record(peer, Outcome::Invalid);
                 self.peers.record(peer, Outcome::Refuted);
-                self.peers.disconnect(peer);
+                self.peers.ban(peer);
             }
         }
     }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connected::Connected;
+use super::contacts::Contacts;
 use super::download::Tally;
 use super::io::{Io, Verification};
 use super::peer_report::PeerReport;
@@ -98,9 +99,9 @@ pub async fn sync_with(
     // Also when the sync cannot begin or is dropped: whoever watches the progress waits for its end.
     let _done = progress.done_on_drop();
     config.sync.validate()?;
-    let addresses = addresses(config, params).await?;
+    let contacts = Contacts::find(config, params, &store, io).await?;
     let start_height = store.tip()?.map_or(0, |(height, _)| height);
-    let (peers, keep_up) = Peers::start(params, &addresses, start_height, &config.sync, io, None)?;
+    let (peers, keep_up) = Peers::start(params, contacts, start_height, &config.sync, io, None)?;
     progress.show(&peers);
     let connected = Connected {
         config,
@@ -223,6 +224,7 @@ impl Run<'_> {
             };
             let on_tip = |chain: &HeaderChain| {
                 if too_high(chain).is_none() {
+                    self.peers.verified_height(chain.tip_height());
                     tips.publish(chain);
                 }
             };
@@ -335,28 +337,4 @@ pub(crate) async fn blocking<T: Send + 'static>(
         Ok(result) => result,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
-}
-
-/// Addresses of the configured peers, or of the network's seeds; each once.
-pub(super) async fn addresses(config: &Config, params: &ChainParams) -> Result<Vec<SocketAddr>, SyncError> {
-    let seeds = params.dns_seeds.iter().map(|&seed| seed.to_owned());
-    let names: Vec<String> = if config.peers.is_empty() { seeds.collect() } else { config.peers.clone() };
-    let mut addresses = BTreeSet::new();
-    for name in names {
-        let with_port =
-            if has_port(&name) { name.clone() } else { format!("{name}:{}", params.default_port) };
-        let found =
-            tokio::net::lookup_host(with_port).await.map_err(|source| SyncError::Lookup { name, source })?;
-        addresses.extend(found);
-    }
-    if addresses.is_empty() {
-        return Err(SyncError::NoPeers(params.network.clone()));
-    }
-    Ok(addresses.into_iter().collect())
-}
-
-/// A bare IPv6 address has colons too, but no port.
-fn has_port(name: &str) -> bool {
-    name.parse::<std::net::Ipv6Addr>().is_err()
-        && name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }

@@ -8,6 +8,7 @@ use futures::future::Fuse;
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::contacts::Contacts;
 use super::download::REPLACEMENTS;
 use super::download::{Downloaded, ListDownload};
 use super::io::Io;
@@ -64,7 +65,8 @@ impl Session {
         settings: Settings,
     ) -> Result<Self, SyncError> {
         settings.validate()?;
-        let (peers, follow) = Peers::start(params, addresses, 0, &settings, io, None)?;
+        let contacts = Contacts { fixed: addresses.to_vec(), discovery: None };
+        let (peers, follow) = Peers::start(params, contacts, 0, &settings, io, None)?;
         let capacity = settings.window + REPLACEMENTS;
         let (verifier, store_failed) = Verifier::start(params, store, capacity, io.verification);
         let session = Self {

@@ -381,6 +381,7 @@ fn settings_out_of_range_are_named_with_their_section() {
         ("[sync.executor]\nsoft_timeout = \"0s\"", "sync.executor.soft_timeout"),
         ("[sync.recovery]\nmax_attempts = 0", "sync.recovery.max_attempts"),
         ("[sync.scheduler]\ncapacity = 0", "sync."),
+        ("[sync.discovery]\ntarget_peers = 2", "sync.discovery.target_peers"),
     ] {
         fs::write(&path, content).unwrap();
         let data = directory.path().join("data");
@@ -688,4 +689,30 @@ async fn a_second_sync_into_the_same_directory_is_refused() {
     let second = Running::start(&mut sync_command(&network.addresses(), data.path())).finish();
     second.fails(1, &["in use"]);
     assert_eq!(first.finish().json()["state"], "Synced");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_that_were_found_are_listed_and_can_be_banned() {
+    let world = generated_world();
+    let network = start(&world, honest(4)).await;
+    let data = tempfile::tempdir().unwrap();
+    let mut sync = sync_command(&network.addresses()[..1], data.path());
+    Running::start(sync.arg("--discover")).finish().ok();
+    let listed = query("peers", &data, &["--json"]).json();
+    let peers = listed["peers"].as_array().unwrap();
+    let mut found: Vec<&str> = peers.iter().map(|peer| peer["address"].as_str().unwrap()).collect();
+    found.sort_unstable();
+    let mut expected: Vec<String> = network.addresses().iter().map(ToString::to_string).collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    let keys = ["score", "ban", "ban_seconds", "source", "seen", "tried", "succeeded", "failures", "rtt_ms"];
+    assert_has_keys(&peers[0], &keys);
+
+    run(["peers", "ban", &expected[0], "--hours", "2", "--data-dir", text(data.path())]).ok();
+    let table = query("peers", &data, &[]);
+    assert!(table.ok().starts_with("4 nodes known, 1 of them banned"), "{}", table.ok());
+    assert!(table.ok().lines().last().unwrap().ends_with("banned (manual) for 2 h"), "{}", table.ok());
+    let unban = ["peers", "unban", &expected[0], "--data-dir", text(data.path()), "--json"];
+    assert_eq!(run(unban).json()["was_banned"], true);
+    assert_eq!(run(unban).json()["was_banned"], false);
 }

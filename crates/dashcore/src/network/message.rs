@@ -1,6 +1,7 @@
 //! All messages that are understood here.
 
 use super::framing::{Command, encode_frame};
+use super::message_addrv2::AddrV2Message;
 use super::message_blockdata::{GetHeadersMessage, HeadersMessage, Inventory, MAX_INVENTORY};
 use super::message_headers2::Headers2Message;
 use super::message_network::{TimedAddress, VersionMessage};
@@ -36,6 +37,10 @@ pub mod command {
     pub const GETADDR: Command = Command::new("getaddr");
     /// `addr`
     pub const ADDR: Command = Command::new("addr");
+    /// `sendaddrv2`
+    pub const SENDADDRV2: Command = Command::new("sendaddrv2");
+    /// `addrv2`
+    pub const ADDRV2: Command = Command::new("addrv2");
     /// `getmnlistd`
     pub const GETMNLISTD: Command = Command::new("getmnlistd");
     /// `mnlistdiff`
@@ -46,7 +51,7 @@ pub mod command {
     pub const QRINFO: Command = Command::new("qrinfo");
 }
 
-/// Most entries of an `addr` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
+/// Most entries of an `addr` or `addrv2` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
 const MAX_ADDRESSES: usize = 1000;
 
 /// A message.
@@ -77,6 +82,10 @@ pub enum NetworkMessage {
     GetAddr,
     /// Addresses.
     Addr(Vec<TimedAddress>),
+    /// Asks for addresses to be sent as `addrv2`; goes out before `verack`.
+    SendAddrV2,
+    /// Addresses of any kind of network.
+    AddrV2(Vec<AddrV2Message>),
     /// Asks for a list diff.
     GetMnListD(GetMnListDiff),
     /// A list diff.
@@ -103,6 +112,8 @@ impl NetworkMessage {
             Self::Inv(_) => command::INV,
             Self::GetAddr => command::GETADDR,
             Self::Addr(_) => command::ADDR,
+            Self::SendAddrV2 => command::SENDADDRV2,
+            Self::AddrV2(_) => command::ADDRV2,
             Self::GetMnListD(_) => command::GETMNLISTD,
             Self::MnListDiff(_) => command::MNLISTDIFF,
             Self::GetQRInfo(_) => command::GETQRINFO,
@@ -129,6 +140,8 @@ impl NetworkMessage {
             command::INV => decode_list(payload, "inv", MAX_INVENTORY).map(Self::Inv),
             command::GETADDR => empty(Self::GetAddr),
             command::ADDR => decode_list(payload, "addr", MAX_ADDRESSES).map(Self::Addr),
+            command::SENDADDRV2 => empty(Self::SendAddrV2),
+            command::ADDRV2 => decode_list(payload, "addrv2", MAX_ADDRESSES).map(Self::AddrV2),
             command::GETMNLISTD => deserialize(payload).map(Self::GetMnListD),
             command::MNLISTDIFF => deserialize(payload).map(Self::MnListDiff),
             command::GETQRINFO => deserialize(payload).map(Self::GetQRInfo),
@@ -150,13 +163,14 @@ impl Encodable for NetworkMessage {
     fn consensus_encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Version(message) => message.consensus_encode(out),
-            Self::Verack | Self::SendHeaders | Self::GetAddr => {}
+            Self::Verack | Self::SendHeaders | Self::GetAddr | Self::SendAddrV2 => {}
             Self::Ping(nonce) | Self::Pong(nonce) => nonce.consensus_encode(out),
             Self::GetHeaders(message) | Self::GetHeaders2(message) => message.consensus_encode(out),
             Self::Headers(message) => message.consensus_encode(out),
             Self::Headers2(message) => message.consensus_encode(out),
             Self::Inv(inventory) => encode_vec(inventory, out),
             Self::Addr(addresses) => encode_vec(addresses, out),
+            Self::AddrV2(addresses) => encode_vec(addresses, out),
             Self::GetMnListD(message) => message.consensus_encode(out),
             Self::MnListDiff(message) => message.consensus_encode(out),
             Self::GetQRInfo(message) => message.consensus_encode(out),

@@ -2,6 +2,7 @@
 
 pub mod framing;
 pub mod message;
+pub mod message_addrv2;
 pub mod message_blockdata;
 pub mod message_headers2;
 pub mod message_network;

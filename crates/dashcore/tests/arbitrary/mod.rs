@@ -11,6 +11,7 @@ use dashcore::hash_types::{
     ConfirmedHash, MerkleRootMasternodeList, MerkleRootQuorums, PubkeyHash, QuorumVVecHash, TxMerkleNode,
 };
 use dashcore::network::message::NetworkMessage;
+use dashcore::network::message_addrv2::{AddrV2, AddrV2Message};
 use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage, Inventory};
 use dashcore::network::message_headers2::Headers2Message;
 use dashcore::network::message_network::{Address, TimedAddress, VersionMessage};
@@ -252,6 +253,21 @@ fn address() -> impl Strategy<Value = Address> {
     (any::<u64>(), socket_addr()).prop_map(|(services, address)| Address { services, address })
 }
 
+fn addrv2() -> impl Strategy<Value = AddrV2Message> {
+    let unknown = (prop_oneof![Just(0), Just(3), 7_u8..], vec(any::<u8>(), 0..40))
+        .prop_map(|(network, bytes)| AddrV2::Unknown { network, bytes });
+    let address = prop_oneof![
+        any::<std::net::Ipv4Addr>().prop_map(AddrV2::Ipv4),
+        any::<std::net::Ipv6Addr>().prop_map(AddrV2::Ipv6),
+        any::<[u8; 32]>().prop_map(AddrV2::TorV3),
+        any::<[u8; 32]>().prop_map(AddrV2::I2p),
+        any::<std::net::Ipv6Addr>().prop_map(AddrV2::Cjdns),
+        unknown,
+    ];
+    (any::<u32>(), any::<u64>(), address, any::<u16>())
+        .prop_map(|(time, services, address, port)| AddrV2Message { time, services, address, port })
+}
+
 fn version() -> impl Strategy<Value = VersionMessage> {
     let numbers = (any::<[i32; 2]>(), any::<[u64; 2]>(), any::<i64>());
     (numbers, address(), address(), "[ -~]{0,30}", any::<[bool; 2]>(), any::<[u8; 32]>()).prop_map(
@@ -312,6 +328,8 @@ pub fn canonical_message() -> impl Strategy<Value = NetworkMessage> {
         vec(inventory, 0..5).prop_map(NetworkMessage::Inv),
         Just(NetworkMessage::GetAddr),
         vec(timed, 0..5).prop_map(NetworkMessage::Addr),
+        Just(NetworkMessage::SendAddrV2),
+        vec(addrv2(), 0..5).prop_map(NetworkMessage::AddrV2),
         get_diff.prop_map(NetworkMessage::GetMnListD),
         mn_list_diff().prop_map(NetworkMessage::MnListDiff),
         get_qrinfo.prop_map(NetworkMessage::GetQRInfo),
@@ -321,5 +339,5 @@ pub fn canonical_message() -> impl Strategy<Value = NetworkMessage> {
 
 pub fn message() -> impl Strategy<Value = NetworkMessage> {
     let headers2 = vec(header(), 0..4).prop_map(|headers| NetworkMessage::Headers2(Headers2Message(headers)));
-    prop_oneof![15 => canonical_message(), 1 => headers2]
+    prop_oneof![17 => canonical_message(), 1 => headers2]
 }

@@ -1,10 +1,11 @@
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
 use dashcore::consensus::{Decodable, Reader, serialize};
 use dashcore::network::framing::{Command, Frame, HEADER_SIZE, encode_frame};
 use dashcore::network::message::{NetworkMessage, command};
+use dashcore::network::message_addrv2::{AddrV2, AddrV2Message};
 use dashcore::network::message_blockdata::{HeadersMessage, Inventory};
 use dashcore::network::message_network::{
     Address, MIN_PROTOCOL_VERSION, TimedAddress, VersionMessage, service_flags,
@@ -24,6 +25,8 @@ pub(super) struct Session {
     handshake_done: bool,
     misbehaviour: u32,
     addresses_sent: bool,
+    /// Whether the other side wants addresses as `addrv2`.
+    wants_addrv2: bool,
     /// Whether the other side asked for new blocks to be announced by their headers.
     prefers_headers: bool,
     /// Pings that will not be answered.
@@ -64,6 +67,7 @@ impl Session {
             handshake_done: false,
             misbehaviour: 0,
             addresses_sent: false,
+            wants_addrv2: false,
             prefers_headers: false,
             stalled_pings: 0,
             closed: false,
@@ -121,7 +125,11 @@ impl Session {
                     send(node, &NetworkMessage::Ping(faults.nonce())),
                 ]
             }
-            (SENDADDRV2, Some(_)) if self.handshake_done => vec![Reply::Close],
+            (command::SENDADDRV2, Some(_)) if self.handshake_done => vec![Reply::Close],
+            (command::SENDADDRV2, Some(_)) => {
+                self.wants_addrv2 = true;
+                Vec::new()
+            }
             _ if !self.handshake_done || faults.is_silent() => Vec::new(),
             (command::PING, _) => self.answer_ping(frame, node),
             (command::SENDHEADERS, _) => {
@@ -130,7 +138,7 @@ impl Session {
             }
             (command::GETADDR, _) if !self.addresses_sent => {
                 self.addresses_sent = true;
-                vec![send(node, &NetworkMessage::Addr(neighbours(node)))]
+                vec![send(node, &self.addresses(node))]
             }
             // Answers that nobody asked for, and a masternode's proof from one that serves nothing.
             (command::MNLISTDIFF | command::QRINFO | MNAUTH, _) => self.misbehave(node, DISCONNECT_SCORE),
@@ -152,7 +160,7 @@ impl Session {
         self.common_version = Some(theirs.min(node.config.protocol_version));
         vec![
             send(node, &NetworkMessage::Version(self.version(node, faults.nonce()))),
-            Reply::Send(framed(node, SENDADDRV2, &[])),
+            send(node, &NetworkMessage::SendAddrV2),
             send(node, &NetworkMessage::Verack),
         ]
     }
@@ -172,6 +180,24 @@ impl Session {
             mn_auth_challenge: [0; 32],
             masternode_connection: false,
         }
+    }
+
+    /// The other nodes of the network, in the form that was asked for.
+    fn addresses(&self, node: &Node) -> NetworkMessage {
+        let (time, services) = (tip_time(node), SERVICES);
+        let neighbours = node.neighbours.iter().copied().take(MAX_ADDRESSES);
+        if !self.wants_addrv2 {
+            let entry = |address| TimedAddress { time, address: Address { services, address } };
+            return NetworkMessage::Addr(neighbours.map(entry).collect());
+        }
+        let entry = |neighbour: SocketAddr| {
+            let address = match neighbour.ip() {
+                IpAddr::V4(ip) => AddrV2::Ipv4(ip),
+                IpAddr::V6(ip) => AddrV2::Ipv6(ip),
+            };
+            AddrV2Message { time, services, address, port: neighbour.port() }
+        };
+        NetworkMessage::AddrV2(neighbours.map(entry).collect())
     }
 
     fn answer_ping(&mut self, frame: &Frame, node: &Node) -> Vec<Reply> {
@@ -247,7 +273,6 @@ impl Session {
 /// More new blocks than these are announced by the tip's hash alone (Dash Core `MAX_BLOCKS_TO_ANNOUNCE`,
 /// net_processing.cpp).
 const MAX_BLOCKS_TO_ANNOUNCE: usize = 8;
-const SENDADDRV2: Command = Command::new("sendaddrv2");
 const MNAUTH: Command = Command::new("mnauth");
 const SERVICES: u64 = service_flags::NETWORK | service_flags::NETWORK_LIMITED;
 /// Misbehaviour at which a node disconnects (Dash Core `DISCOURAGEMENT_THRESHOLD`, net_processing.cpp).
@@ -278,13 +303,7 @@ fn deliver(node: &Node, answer: Answer, fault: Option<Fault>, random: &mut Fault
     }
 }
 
-fn neighbours(node: &Node) -> Vec<TimedAddress> {
-    let time = tip_time(node);
-    let entry = |&address| TimedAddress { time, address: Address { services: SERVICES, address } };
-    node.neighbours.iter().map(entry).take(MAX_ADDRESSES).collect()
-}
-
-/// Most entries of an `addr` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
+/// Most entries of an `addr` or `addrv2` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
 const MAX_ADDRESSES: usize = 1_000;
 
 /// The only time that a simulated node knows.

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -177,7 +178,7 @@ async fn shutdown_ends_everything() {
 #[tokio::test]
 async fn what_cannot_work_is_refused_at_the_start() {
     let start = |peers: Vec<PeerConfig>, port| {
-        let listen = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let listen = SocketAddr::from(([127, 0, 0, 1], port));
         Network::start(Arc::clone(&WORLD), NetworkConfig { peers, listen })
     };
     let peer = PeerConfig::default;
@@ -194,4 +195,33 @@ async fn what_cannot_work_is_refused_at_the_start() {
     let taken = start(vec![peer()], 0).await.unwrap();
     let again = start(vec![peer()], taken.addresses()[0].port()).await;
     assert!(matches!(again, Err(NetworkError::Listen { .. })));
+}
+
+#[tokio::test]
+async fn addresses_come_once_and_in_the_form_that_was_asked_for() {
+    let config = NetworkConfig { peers: vec![PeerConfig::default(); 3], ..NetworkConfig::default() };
+    let network = Network::start(WORLD.clone(), config).await.unwrap();
+    let [asked, neighbours @ ..] = &network.addresses()[..] else { panic!("three peers") };
+    for wants_addrv2 in [false, true] {
+        let mut client = Client::connect(*asked).await;
+        client.send(&version(70_240)).await;
+        client.expect(&["version", "sendaddrv2", "verack"]).await;
+        if wants_addrv2 {
+            client.send(&NetworkMessage::SendAddrV2).await;
+        }
+        client.send(&NetworkMessage::Verack).await;
+        client.expect(&["sendheaders", "sendcmpct", "ping"]).await;
+        client.send_all(&[NetworkMessage::GetAddr, NetworkMessage::GetAddr, NetworkMessage::Ping(1)]).await;
+        let addresses: Vec<SocketAddr> = match client.receive_message().await {
+            NetworkMessage::Addr(entries) if !wants_addrv2 => {
+                entries.iter().map(|entry| entry.address.address).collect()
+            }
+            NetworkMessage::AddrV2(entries) if wants_addrv2 => {
+                entries.iter().filter_map(|entry| entry.socket_addr()).collect()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(addresses, neighbours);
+        client.expect_pong(1).await;
+    }
 }

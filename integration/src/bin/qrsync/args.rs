@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use spv_integration::LogSettings;
 
 use crate::config::{LogArgs, NetworkArgs, SyncArgs};
+use crate::peers::PeersArgs;
 
 const HELP: &str = "Examples:
   qrsync demo
@@ -84,6 +85,12 @@ QRSYNC_SYNC_WINDOW; a flag goes before it. `qrsync config show` lists them all."
   qrsync signer instantsend --request-id ID --cycle-hash HASH
   qrsync signer platform --quorum-hash HASH --height 2240504")]
     Signer(SignerArgs),
+    /// Nodes that are remembered: how good they are, and who is banned
+    #[command(after_help = "Examples:
+  qrsync peers --json
+  qrsync peers ban 203.0.113.5:9999 --hours 72
+  qrsync peers unban 203.0.113.5:9999")]
+    Peers(PeersArgs),
     /// The configuration
     Config(ConfigArgs),
     /// Shell completions
@@ -151,6 +158,7 @@ impl Command {
             Self::Masternode(args) => Some(&args.query.data.network),
             Self::Quorum(args) => Some(&args.query.data.network),
             Self::Signer(args) => Some(&args.command.data().network),
+            Self::Peers(args) => Some(&args.data().network),
             Self::Demo(_)
             | Self::Simnet(_)
             | Self::Decode(_)
@@ -162,9 +170,8 @@ impl Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct SimnetArgs {
-    /// A recorded chain's directory, or
-    /// generated:masternodes=N,cycles=N,seed=N[,quorums=small|mainnet][,signatures=valid|none]; mainnet's quorums are
-    /// the default from 1,000 masternodes on
+    /// A recorded chain's directory, or generated:masternodes=N,cycles=N,seed=N, which ,quorums=small|mainnet and
+    /// ,signatures=valid|none may follow; mainnet's quorums are the default from 1,000 masternodes on
     #[arg(long, value_name = "DIR|SPEC")]
     pub(crate) world: String,
     /// Where a generated world with mainnet's quorums is kept, as making it takes a while [default: $SPV_SIMNET_CACHE, or

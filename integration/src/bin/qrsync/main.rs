@@ -10,6 +10,7 @@ mod manual;
 mod masternodes;
 mod network_flags;
 mod output;
+mod peers;
 mod progress;
 mod query;
 mod quorums;
@@ -72,6 +73,7 @@ fn run(command: Command, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result
         Command::Quorums(args) => in_runtime(quorums::quorums(args)),
         Command::Quorum(args) => in_runtime(quorums::quorum(args)),
         Command::Signer(args) => in_runtime(signer::run(args)),
+        Command::Peers(args) => peers::run(&args),
         Command::Config(args) => config::run(args, log),
         Command::Completions { shell } => {
             let mut script = Vec::new();

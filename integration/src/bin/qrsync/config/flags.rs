@@ -89,6 +89,9 @@ pub(crate) struct SyncArgs {
     /// Node to ask; repeat for several [default: the network's DNS seeds]
     #[arg(long = "peer", value_name = "HOST:PORT", value_delimiter = ',')]
     peers: Vec<String>,
+    /// With --peer: look for further nodes too, those that are remembered and those that other nodes name
+    #[arg(long)]
+    discover: bool,
     /// Sync every cycle's list from this height on [default: what is needed at the tip]
     #[arg(long, value_name = "HEIGHT")]
     from: Option<u32>,
@@ -130,6 +133,7 @@ impl SyncArgs {
         let peers = (!self.peers.is_empty()).then(|| self.peers.clone());
         let flags = [
             Flag::new("--peer", "peers", peers),
+            Flag::new("--discover", "discover", self.discover.then_some(true)),
             Flag::new("--from", "from", self.from),
             Flag::new("--metrics-listen", "metrics_listen", self.metrics_listen.clone()),
             Flag::new(

@@ -1,0 +1,121 @@
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use spv_integration::discovery::{KnownPeer, ban, known_peers, unban};
+
+use crate::args::DataArgs;
+use crate::exit::Exit;
+use crate::{output, query};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct PeersArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<PeersCommand>,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+impl PeersArgs {
+    pub(crate) const fn data(&self) -> &DataArgs {
+        match &self.command {
+            None => &self.data,
+            Some(PeersCommand::Ban { data, .. } | PeersCommand::Unban { data, .. }) => data,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PeersCommand {
+    /// Do not connect to a node for a while, unless it is given with --peer
+    Ban {
+        /// Its IP address and port
+        address: SocketAddr,
+        /// For how long, in hours
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=720))]
+        hours: u32,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// End a ban
+    Unban {
+        /// Its IP address and port
+        address: SocketAddr,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+pub(crate) fn run(args: &PeersArgs) -> anyhow::Result<Exit> {
+    let client = query::open(args.data())?;
+    let (store, as_json) = (client.store(), args.data().json);
+    match &args.command {
+        None => {
+            let peers = known_peers(store)?;
+            if as_json { output::json(&json!({ "peers": peers }))? } else { output::text(&table(&peers))? }
+        }
+        Some(PeersCommand::Ban { address, hours, .. }) => {
+            let length = Duration::from_secs(u64::from(*hours) * 3_600);
+            ban(store, *address, length)?;
+            if as_json {
+                output::json(&json!({ "address": address, "ban_seconds": length.as_secs() }))?;
+            } else {
+                output::text(&format!("{address} is banned for {hours} hours"))?;
+            }
+        }
+        Some(PeersCommand::Unban { address, .. }) => {
+            let was_banned = unban(store, *address)?;
+            if as_json {
+                output::json(&json!({ "address": address, "was_banned": was_banned }))?;
+            } else {
+                let what = if was_banned { "is banned no more" } else { "was not banned" };
+                output::text(&format!("{address} {what}"))?;
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn table(peers: &[KnownPeer]) -> String {
+    let banned = peers.iter().filter(|peer| peer.ban.is_some()).count();
+    let mut text = format!("{} nodes known, {banned} of them banned\n", peers.len());
+    if !peers.is_empty() {
+        let header = ("address", "score", "served", "refused", "failed", "wrong", "unreachable", "rtt");
+        let (address, score, served, refused, failed, wrong, unreachable, rtt) = header;
+        line(
+            &mut text,
+            format_args!(
+                "{address:<47} {score:>5} {served:>7} {refused:>7} {failed:>7} {wrong:>5} {unreachable:>11} {rtt:>9}"
+            ),
+        );
+    }
+    for KnownPeer { address, score, ban, ban_seconds, record } in peers {
+        let rtt = record.rtt.map_or_else(|| "-".to_owned(), |rtt| format!("{} ms", rtt.as_millis()));
+        let ban = ban.zip(*ban_seconds).map_or_else(String::new, |(reason, seconds)| {
+            let hours = seconds.div_ceil(3_600);
+            format!("  banned ({}) for {hours} h", reason.as_str())
+        });
+        line(
+            &mut text,
+            format_args!(
+                "{:<47} {score:>5.2} {:>7} {:>7} {:>7} {:>5} {:>11} {rtt:>9}{ban}",
+                address.to_string(),
+                record.served,
+                record.refused,
+                record.failed,
+                record.lied,
+                record.failures,
+            ),
+        );
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    writeln!(text, "{line}").ok();
+}

@@ -1,0 +1,21 @@
+//! Which nodes to talk to: addresses from DNS seeds and from other nodes, what each of them is worth, and who is banned.
+//!
+//! [`PeerTable`](table::PeerTable) decides, and knows neither clock nor network; [`Discovery`] feeds it.
+
+mod acceptable;
+mod choice;
+mod config;
+mod known_peer;
+mod net_group;
+mod record;
+mod room;
+mod seeds;
+mod shell;
+mod table;
+
+pub use config::DiscoveryConfig;
+pub use known_peer::{KnownPeer, ban, known_peers, unban};
+pub(crate) use record::Deed;
+pub use record::{Ban, BanReason, PeerRecord, Source};
+pub(crate) use shell::{Candidate, Discovery, Heard, Next};
+pub(crate) use table::Counts;

@@ -1,0 +1,243 @@
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::config::LONGEST_BAN;
+use crate::clock::UnixTime;
+
+/// What is known of the node at one address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PeerRecord {
+    /// Who told of it.
+    pub source: Source,
+    /// When others last saw it, as far as we were told. Times are since 1970, in JSON in seconds.
+    #[serde(serialize_with = "seconds")]
+    pub seen: UnixTime,
+    /// When we last tried to connect.
+    #[serde(serialize_with = "optional_seconds")]
+    pub tried: Option<UnixTime>,
+    /// When it last answered us.
+    #[serde(serialize_with = "optional_seconds")]
+    pub succeeded: Option<UnixTime>,
+    /// Attempts to connect that failed in a row.
+    pub failures: u32,
+    /// Useful answers. This and the other counts of answers are halved when they have become many, so that what a node
+    /// does today outweighs what it once did.
+    pub served: u32,
+    /// Requests that it refused.
+    pub refused: u32,
+    /// Requests that came to nothing otherwise.
+    pub failed: u32,
+    /// Answers that were shown to be wrong.
+    pub lied: u32,
+    /// Round trip; in JSON `rtt_ms`, in milliseconds.
+    #[serde(rename = "rtt_ms", serialize_with = "optional_milliseconds")]
+    pub rtt: Option<Duration>,
+    /// Why and for how long it is avoided. Left out of JSON.
+    #[serde(skip)]
+    pub ban: Option<Ban>,
+}
+
+/// Who told of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The configuration.
+    Configured,
+    /// A DNS seed.
+    Seed,
+    /// A node in the network with this number.
+    Gossip(u64),
+}
+
+/// A node is not connected to for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ban {
+    /// Until when.
+    pub until: UnixTime,
+    /// Why.
+    pub reason: BanReason,
+}
+
+/// Why a node is avoided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BanReason {
+    /// It sent something that was shown to be wrong.
+    Lied,
+    /// It refused whatever it was asked for.
+    Refuses,
+    /// Its chain ends far below the tip.
+    Behind,
+    /// The user said so.
+    Manual,
+}
+
+impl BanReason {
+    /// Name as in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lied => "lied",
+            Self::Refuses => "refuses",
+            Self::Behind => "behind",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+/// What a node did that its score depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// Gave a useful answer.
+    Served,
+    /// Refused a request.
+    Refused,
+    /// Did not do what was asked for in another way.
+    Failed,
+    /// Gave an answer that was shown to be wrong.
+    Lied,
+}
+
+impl PeerRecord {
+    pub(super) const fn new(source: Source, seen: UnixTime) -> Self {
+        Self {
+            source,
+            seen,
+            tried: None,
+            succeeded: None,
+            failures: 0,
+            served: 0,
+            refused: 0,
+            failed: 0,
+            lied: 0,
+            rtt: None,
+            ban: None,
+        }
+    }
+
+    /// How promising a connection is, above 0 and up to 1: by how the node conducted itself, whether it can be reached,
+    /// and how near it is. One that nothing is known of has 0.5.
+    pub fn score(&self) -> f64 {
+        let good = f64::from(self.served) + 1.0;
+        let bad = 0.5 * f64::from(self.refused) + f64::from(self.failed) + 20.0 * f64::from(self.lied);
+        let conduct = good / (good + bad);
+        let reach = 0.5_f64.powi(i32::try_from(self.failures.min(10)).unwrap_or(10));
+        let speed = self.rtt.map_or(0.5, |rtt| 1.0 / (1.0 + rtt.as_secs_f64() / 0.25));
+        conduct * reach * speed
+    }
+
+    /// The ban that holds at `now`.
+    pub fn ban_at(&self, now: UnixTime) -> Option<Ban> {
+        self.ban.filter(|ban| now < ban.until)
+    }
+
+    pub(super) fn count(&mut self, deed: Deed) {
+        *match deed {
+            Deed::Served => &mut self.served,
+            Deed::Refused => &mut self.refused,
+            Deed::Failed => &mut self.failed,
+            Deed::Lied => &mut self.lied,
+        } += 1;
+        if self.served.max(self.refused).max(self.failed).max(self.lied) > MANY {
+            for count in [&mut self.served, &mut self.refused, &mut self.failed, &mut self.lied] {
+                *count /= 2;
+            }
+        }
+    }
+
+    /// Whether it ever answered, and has not been lost since: such addresses make room for no others.
+    pub(super) fn is_proven(&self, now: UnixTime) -> bool {
+        self.succeeded.is_some_and(|at| self.failures < LOST_FAILURES || now < at + LOST_AFTER)
+    }
+
+    /// When it may be connected to, with waits of at most `cap`.
+    pub(super) fn ready_at(&self, base: Duration, cap: Duration, now: UnixTime) -> UnixTime {
+        let doubled = base.saturating_mul(2_u32.saturating_pow(self.failures.saturating_sub(1)));
+        // A time ahead of the clock is worth nothing: the clock was set back.
+        let tried = self.tried.filter(|&tried| tried <= now);
+        let rested = tried.map_or(UnixTime::ZERO, |tried| tried.saturating_add(doubled.min(cap)));
+        self.ban_at(now).map_or(rested, |ban| rested.max(ban.until))
+    }
+
+    /// Brings a record that was written with another clock into what is possible now.
+    pub(super) fn restored(mut self, now: UnixTime) -> Self {
+        self.seen = self.seen.min(now);
+        self.succeeded = self.succeeded.map(|at| at.min(now));
+        self.ban = self.ban_at(now).map(|ban| Ban { until: ban.until.min(now + LONGEST_BAN), ..ban });
+        self
+    }
+}
+
+fn seconds<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(time.as_secs())
+}
+
+fn optional_seconds<S: Serializer>(time: &Option<UnixTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs()).serialize(serializer)
+}
+
+fn optional_milliseconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64() * 1e3).serialize(serializer)
+}
+
+/// Counts of answers are halved above.
+const MANY: u32 = 1_000;
+
+/// An address that answered once is lost after as many failures in a row ...
+const LOST_FAILURES: u32 = 8;
+
+/// ... if it has not answered for this long.
+const LOST_AFTER: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(deeds: &[(Deed, u32)]) -> PeerRecord {
+        let mut record = PeerRecord::new(Source::Seed, UnixTime::ZERO);
+        for &(deed, times) in deeds {
+            (0..times).for_each(|_| record.count(deed));
+        }
+        record
+    }
+
+    #[test]
+    fn scores_are_in_order_of_what_nodes_did() {
+        let near = PeerRecord { rtt: Some(Duration::from_millis(20)), ..with(&[(Deed::Served, 50)]) };
+        let far = PeerRecord { rtt: Some(Duration::from_secs(1)), ..near };
+        let unreachable = PeerRecord { failures: 3, ..near };
+        let descending =
+            [&near, &with(&[]), &far, &unreachable, &with(&[(Deed::Refused, 20)]), &with(&[(Deed::Lied, 2)])];
+        let scores = descending.map(PeerRecord::score);
+        assert!(scores.is_sorted_by(|a, b| a > b), "{scores:?}");
+        assert!(scores.iter().all(|score| (0.0..=1.0).contains(score)));
+        assert_eq!(scores[1], 0.5);
+    }
+
+    #[test]
+    fn what_a_node_did_long_ago_fades() {
+        let mut turncoat = with(&[(Deed::Served, 100_000)]);
+        (0..2_000).for_each(|_| turncoat.count(Deed::Failed));
+        assert!(turncoat.served <= 500 && turncoat.score() < 0.25, "{turncoat:?}");
+    }
+
+    #[test]
+    fn waits_double_up_to_the_cap() {
+        let (base, cap, now) = (Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(1_000));
+        for (failures, wait) in [(0, 1), (1, 1), (2, 2), (3, 4), (4, 5), (u32::MAX, 5)] {
+            let record = PeerRecord { failures, tried: Some(now), ..with(&[]) };
+            assert_eq!(record.ready_at(base, cap, now), now + Duration::from_secs(wait), "{failures}");
+        }
+        let ahead = PeerRecord { tried: Some(now * 2), ..with(&[]) };
+        assert!(ahead.ready_at(base, cap, now) <= now, "the clock was set back");
+    }
+
+    #[test]
+    fn a_ban_of_a_clock_that_was_ahead_is_cut() {
+        let now = Duration::from_secs(1_000);
+        let ban = Some(Ban { until: Duration::from_secs(u64::from(u32::MAX)), reason: BanReason::Lied });
+        let restored = PeerRecord { ban, ..with(&[]) }.restored(now);
+        assert_eq!(restored.ban.unwrap().until, now + LONGEST_BAN);
+    }
+}

@@ -1,0 +1,121 @@
+use dashcore::Network;
+
+use super::*;
+use crate::discovery::known_peers;
+
+fn address(network: u8) -> SocketAddr {
+    SocketAddr::from(([50, network, 0, 1], 9999))
+}
+
+fn open(params: &ChainParams, fixed: &[SocketAddr], store: &Arc<Store>) -> Arc<Discovery> {
+    let rng = fastrand::Rng::with_seed(1);
+    Discovery::open(params, &DiscoveryConfig::default(), fixed, store.clone(), rng).unwrap()
+}
+
+fn regtest() -> (ChainParams, Arc<Store>) {
+    (ChainParams::new(Network::Regtest), Arc::new(Store::in_memory(&Network::Regtest).unwrap()))
+}
+
+fn heard(from: SocketAddr, networks: impl IntoIterator<Item = u8>) -> Heard {
+    let candidate =
+        |network| Candidate { address: address(network), services: service_flags::NETWORK, time: 1 };
+    Heard { from, candidates: networks.into_iter().map(candidate).collect() }
+}
+
+/// Takes every address that is wanted, and has all of them answer, claiming this height.
+fn connect_all(discovery: &Discovery, claimed: u32) -> Vec<SocketAddr> {
+    let mut connected = Vec::new();
+    while let Next::Connect(address) = discovery.next() {
+        connected.push(address);
+        assert!(discovery.answered(&address, None, claimed));
+    }
+    connected
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_made_up_to_the_target_fixed_ones_included() {
+    let (params, store) = regtest();
+    let discovery = open(&params, &[address(0), address(1)], &store);
+    discovery.heard(heard(address(0), 2..40));
+    assert_eq!(discovery.expected(), 8);
+    let connected = connect_all(&discovery, 0);
+    assert_eq!(connected.len(), 6);
+    discovery.ended(&connected[0]);
+    discovery.release(&connected[0]);
+    let Next::Connect(replacement) = discovery.next() else { panic!("a place is free") };
+    assert_ne!(replacement, connected[0], "it is to rest first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_nodes_with_the_whole_chain_at_addresses_of_the_network_are_learnt() {
+    let (_, store) = regtest();
+    let params = ChainParams::new(Network::Dash);
+    let discovery = open(&params, &[], &store);
+    let mut named = heard(address(0), 1..4);
+    named.candidates[0].services = service_flags::NETWORK_LIMITED;
+    named.candidates[1].address = ([10, 0, 0, 1], 9999).into();
+    discovery.heard(named);
+    discovery.save().await;
+    let known = known_peers(&store).unwrap();
+    assert_eq!(known.iter().map(|peer| peer.address).collect::<Vec<_>>(), [address(3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_liar_is_avoided_for_a_day_also_after_a_restart() {
+    let (params, store) = regtest();
+    let discovery = open(&params, &[], &store);
+    discovery.heard(heard(address(0), [1]));
+    assert_eq!(discovery.next(), Next::Connect(address(1)));
+    discovery.lied(&address(1));
+    assert!(discovery.is_urgent());
+    discovery.save().await;
+    assert!(!discovery.is_urgent());
+    let restarted = open(&params, &[], &store);
+    assert!(restarted.knows_nobody() && restarted.is_hopeless());
+    assert!(matches!(restarted.next(), Next::Wait(_)));
+    tokio::time::advance(Duration::from_secs(25 * 3_600)).await;
+    assert_eq!(restarted.next(), Next::Connect(address(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_refuses_is_given_up_only_where_others_can_be_had() {
+    let (params, store) = regtest();
+    let discovery = open(&params, &[address(9)], &store);
+    discovery.heard(heard(address(9), [1]));
+    assert_eq!(connect_all(&discovery, 0), [address(1)]);
+    assert!(!discovery.refuses(&address(1)), "nobody else is known");
+    discovery.heard(heard(address(1), [2]));
+    assert!(!discovery.refuses(&address(9)), "the configuration wants it");
+    assert!(discovery.refuses(&address(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_claimed_to_be_far_behind_is_given_up_unless_that_was_long_ago() {
+    let (params, store) = regtest();
+    for (age, given_up) in [(1, true), (600, false)] {
+        let discovery = open(&params, &[], &store);
+        discovery.heard(heard(address(0), 1..20));
+        let connected = connect_all(&discovery, 100);
+        tokio::time::advance(Duration::from_secs(age)).await;
+        assert_eq!(discovery.verified(100 + FAR_BEHIND), []);
+        assert_eq!(discovery.verified(101 + FAR_BEHIND).len(), if given_up { connected.len() } else { 0 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn seeds_are_asked_while_too_few_are_known_and_not_all_the_time() {
+    let (mut params, store) = regtest();
+    assert!(!open(&params, &[], &store).takes_turn_of_seeds(), "there are none");
+    params.dns_seeds = &["127.0.0.1"];
+    let discovery = open(&params, &[], &store);
+    assert!(discovery.takes_turn_of_seeds());
+    assert!(!discovery.is_hopeless(), "they may know somebody");
+    discovery.ask_seeds().await.unwrap();
+    assert_eq!(discovery.next(), Next::Connect(([127, 0, 0, 1], params.default_port).into()));
+    assert!(!discovery.takes_turn_of_seeds());
+    tokio::time::advance(SEED_INTERVAL).await;
+    assert!(discovery.takes_turn_of_seeds(), "one is too few");
+    discovery.heard(heard(address(0), 1..40));
+    tokio::time::advance(SEED_INTERVAL).await;
+    assert!(!discovery.takes_turn_of_seeds());
+}
