@@ -1,6 +1,6 @@
 //! Which nodes to talk to: addresses from DNS seeds and from other nodes, what each of them is worth, and who is banned.
 //!
-//! [`PeerTable`](table::PeerTable) decides, and knows neither clock nor network; [`Discovery`] feeds it.
+//! `PeerTable` decides, and knows neither clock nor network; `Discovery` feeds it.
 
 mod acceptable;
 mod choice;
