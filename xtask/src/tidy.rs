@@ -1,5 +1,6 @@
 //! The repository's own rules, for which there is no lint.
 
+mod alerts;
 mod crates;
 mod finding;
 mod interface;
@@ -29,6 +30,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     let list = fs::read_to_string(root.join(faults::LIST))
         .with_context(|| format!("cannot read {}", faults::LIST))?;
     findings.extend(seeded_faults::check(&faults::parse(&list)?, &packages, &files));
+    findings.extend(alerts::check(&files));
     findings.extend(metric_names::check(&files));
     let interface = Interface::read(&files);
     for file in &files {

@@ -1,6 +1,6 @@
 //! Which nodes to talk to: addresses from DNS seeds and from other nodes, what each of them is worth, and who is banned.
 //!
-//! A table of nodes decides, and knows neither clock nor network; what is around it feeds it.
+//! `PeerTable` decides, and knows neither clock nor network; `Discovery` feeds it.
 
 mod acceptable;
 mod choice;

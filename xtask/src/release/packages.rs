@@ -10,21 +10,27 @@ use crate::{features, workspace};
 
 /// Packages the crates of the clone `scratch` into `output`, with checksums.
 pub(super) fn make(sh: &Shell, scratch: &Path, previous: Option<&Version>, output: &Path) -> Result<()> {
-    // What was built here is not built again there.
-    let _target = sh.push_env("CARGO_TARGET_DIR", workspace::target_directory(sh)?);
+    let target = workspace::target_directory(sh)?;
+    sh.create_dir(&target)?;
+    // Cargo takes what it has of a version in a registry for final. A rehearsal would be remembered in the release, if both
+    // were built in one place.
+    let fresh = tempfile::tempdir_in(&target)?;
     let _inside = sh.push_dir(scratch);
-    features::run(sh)?;
-    compare_with(sh, previous)?;
+    {
+        let _shared = sh.push_env("CARGO_TARGET_DIR", &target);
+        features::run(sh)?;
+        compare_with(sh, previous)?;
+    }
 
     let packages = workspace::packages(sh)?;
     let published: Vec<_> = packages.iter().filter(|package| package.is_published).collect();
     let selection = published.iter().flat_map(|package| ["-p", package.name.as_str()]);
     // Cargo takes them in the order of their dependencies, and lets each find those before it.
-    cmd!(sh, "cargo package --locked {selection...}").run()?;
+    cmd!(sh, "cargo package --locked {selection...}").env("CARGO_TARGET_DIR", fresh.path()).run()?;
 
     sh.remove_path(output)?;
     sh.create_dir(output)?;
-    let made = workspace::target_directory(sh)?.join("package");
+    let made = fresh.path().join("package");
     let mut names = Vec::new();
     for package in published {
         let name = format!("{}-{}.crate", package.name, package.version);
