@@ -11,6 +11,9 @@ use super::quorum::Quorum;
 use crate::store::{Store, StoreError};
 use crate::sync::blocking;
 
+/// A quorum is mined within a few dozen blocks of its base block, so one of so many lists above it has it, if any.
+const LISTS_SEARCHED: usize = 64;
+
 /// Which stored list a question is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum At {
@@ -154,6 +157,36 @@ impl Client {
         let unknown = LookupError::UnknownQuorum { llmq_type, quorum_hash, height: state.height() };
         let quorum = state.quorums().get(llmq_type, quorum_hash).cloned().ok_or(unknown)?;
         self.read(move |store| Quorum::read(store, &quorum, &state)).await
+    }
+
+    /// A quorum wherever it is stored: as the newest list has it, or else the first list above its base block in which it
+    /// is active.
+    ///
+    /// # Errors
+    /// When there is none in these lists, or the store fails.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn find_quorum(
+        &self,
+        llmq_type: LLMQType,
+        quorum_hash: QuorumHash,
+    ) -> Result<Quorum, LookupError> {
+        let unknown = match self.quorum(llmq_type, quorum_hash, At::Newest).await {
+            Err(unknown @ LookupError::UnknownQuorum { .. }) => unknown,
+            found => return found,
+        };
+        let base = self.read(move |store| store.height_of(&quorum_hash.into())).await?;
+        let Some(base) = base else { return Err(unknown) };
+        let heights = self.stored_heights().await?;
+        let above = heights.into_iter().skip_while(|&height| height <= base).take(LISTS_SEARCHED);
+        for height in above {
+            match self.quorum(llmq_type, quorum_hash, height).await {
+                Err(LookupError::UnknownQuorum { .. }) => {}
+                found => return found,
+            }
+        }
+        Err(unknown)
     }
 
     /// Height and block of the nearest stored lists at or below, and at or above a height.

@@ -179,6 +179,15 @@ fn quorums_prints_the_active_ones_and_quorum_one_of_them() {
     let one = query("quorum", &data, &[&kind, &hash, "--json"]).json();
     assert_eq!(one["quorums"].as_array().unwrap(), &quorums[..1]);
     assert!(query("quorums", &data, &[]).ok().contains(&hash));
+
+    // One that is not active any more is found in the lists above its base block.
+    let earlier = query("quorums", &data, &["--height", "400", "--json"]).json();
+    let past = earlier["quorums"].as_array().unwrap().iter().find(|past| !quorums.contains(past)).unwrap();
+    let [kind, hash] = ["type", "quorum_hash"].map(|key| past[key].to_string().replace('"', ""));
+    let found = query("quorum", &data, &[&kind, &hash, "--json"]).json();
+    assert_eq!(found["quorums"][0], *past);
+    assert!((past["height"].as_u64().unwrap() + 1..=400).contains(&found["height"].as_u64().unwrap()));
+    query("quorum", &data, &[&kind, &hash, "--height", "503"]).fails(1, &[&hash, "503"]);
 }
 
 #[test]

@@ -96,7 +96,11 @@ pub(crate) async fn quorums(args: QueryArgs) -> anyhow::Result<Exit> {
 
 pub(crate) async fn quorum(args: QuorumArgs) -> anyhow::Result<Exit> {
     let client = open(&args.query.data)?;
-    let found = client.quorum(LLMQType(args.llmq_type), args.hash, args.query.at()).await?;
+    let llmq_type = LLMQType(args.llmq_type);
+    let found = match args.query.height {
+        Some(height) => client.quorum(llmq_type, args.hash, height).await?,
+        None => client.find_quorum(llmq_type, args.hash).await?,
+    };
     let quorum = Quorum::from(&found);
     if args.query.data.json {
         output::json(&Quorums { height: found.height, quorums: vec![quorum] })?;
