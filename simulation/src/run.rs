@@ -84,7 +84,8 @@ async fn simulate(scenario: &Scenario, seed: u64, gauges: &Gauges) -> Result<Run
     let store = prepared_store(world);
     let progress = Progress::default();
     // Quorums of generated worlds never signed anything.
-    let settings = Settings { verify_quorums: false, ..Settings::default() };
+    let defaults = Settings { verify_quorums: false, ..Settings::default() };
+    let settings = Settings { window: scenario.window.unwrap_or(defaults.window), ..defaults };
     let observer = Observer {
         network: &network,
         honest: &honest_addresses,
@@ -93,8 +94,8 @@ async fn simulate(scenario: &Scenario, seed: u64, gauges: &Gauges) -> Result<Run
         settings: &settings,
         started,
     };
-    let from = scenario.chain.from();
-    let client = client(world, &network, settings.clone(), store.clone(), &progress, from, rng.u64(..))
+    let (from, seed) = (scenario.from, rng.u64(..));
+    let client = client(world, &network, settings.clone(), store.clone(), &progress, from, seed)
         .map_err(|error| Failure::Error(error.to_string()));
     let script = async {
         scenario.script.play(&network, &addresses, rng.fork()).await;

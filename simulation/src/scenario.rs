@@ -17,6 +17,11 @@ pub struct Scenario {
     pub(crate) chain: Chain,
     /// Its nodes, drawn from a seeded generator.
     pub(crate) peers: fn(&mut Rng) -> Vec<PeerConfig>,
+    /// Height from which lists are wanted. Of the first cycles nobody serves rotation info, as on an old stretch of a real
+    /// chain; on a long chain, waiting for that would only hide the pace.
+    pub(crate) from: u32,
+    /// Works that the client may have open; `None` is its default.
+    pub(crate) window: Option<usize>,
     /// What happens to the nodes while the client works.
     pub(crate) script: Script,
     /// How a run may end.
@@ -77,11 +82,20 @@ pub const SCENARIOS: &[Scenario] = &[
     }),
     Scenario {
         chain: Chain::Long,
+        from: 240,
         ..calm("long", "five equal nodes and a long chain", |_| peers(5, |_, _| {}))
     },
     Scenario {
         chain: Chain::Long,
+        from: 240,
         ..calm("long-loss", "30 % of all answers are lost, on a long chain", |_| {
+            peers(5, |_, peer| peer.faults = faults("drop=0.3"))
+        })
+    },
+    Scenario {
+        chain: Chain::Long,
+        window: Some(32),
+        ..calm("narrow", "30 % of all answers are lost, on a long chain, with little room to wait in", |_| {
             peers(5, |_, peer| peer.faults = faults("drop=0.3"))
         })
     },
@@ -175,15 +189,6 @@ pub(crate) enum Chain {
 }
 
 impl Chain {
-    /// Height from which lists are wanted. Of the first cycles nobody serves rotation info, as on an old stretch of a real
-    /// chain: on the short one everything waits for that; on the long one it would only hide the pace.
-    pub(crate) fn from(self) -> u32 {
-        match self {
-            Self::Short => 1,
-            Self::Long => 240,
-        }
-    }
-
     pub(crate) fn world(self) -> &'static Arc<World> {
         static SHORT: OnceLock<Arc<World>> = OnceLock::new();
         static LONG: OnceLock<Arc<World>> = OnceLock::new();
@@ -247,6 +252,8 @@ const fn calm(name: &'static str, about: &'static str, peers: fn(&mut Rng) -> Ve
         about,
         chain: Chain::Short,
         peers,
+        from: 1,
+        window: None,
         script: Script::Calm,
         allowed: |state| *state == EndState::Synced,
         opens_the_pool: false,
