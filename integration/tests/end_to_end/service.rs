@@ -264,10 +264,17 @@ async fn a_trace_shows_every_request_of_every_peer_without_overlaps() {
         spans.sort_unstable();
         assert!(spans.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{spans:?}");
     }
-    for kind in ["qrinfo", "mnlistdiff", "getheaders"] {
-        let counted = counts.get(&("peers", kind)).copied().unwrap_or(0);
-        assert_eq!(summary["requests"][kind], counted, "{kind}: {counts:?}");
-    }
+    let requests = &summary["requests"];
+    let traced = |kind: &'static str| counts.get(&("peers", kind)).copied().unwrap_or(0);
+    let counted = |kind: &str| requests[kind].as_u64().unwrap();
+    assert_eq!(counted("getheaders"), traced("getheaders"), "{requests} {counts:?}");
+    // On a busy machine a request may be slow enough to be sent to a second peer, which is counted apart.
+    let for_lists = traced("qrinfo") + traced("mnlistdiff");
+    assert_eq!(
+        counted("qrinfo") + counted("mnlistdiff") + counted("hedged"),
+        for_lists,
+        "{requests} {counts:?}"
+    );
     assert_eq!(groups.values().filter(|name| name.contains(':')).count(), 2);
     for name in ["decode", "check", "apply", "store"] {
         assert!(counts.contains_key(&("verification", name)), "{name}: {counts:?}");
