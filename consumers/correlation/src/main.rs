@@ -1,6 +1,6 @@
 //! A weather station that is asked for days, and says nothing about those it did not record.
 
-use spv_correlation::{Config, CorrelationError, Correlator, Delivery, Expectation};
+use spv_correlation::{Config, CorrelationError, Correlator, Delivery, Expectation, FenceVerdict};
 
 struct Day(u16);
 
@@ -29,10 +29,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (tuesday, after_tuesday) = station.register(Day(2))?;
 
     // What a connection would read: nothing about Monday.
-    station.on_fence(after_monday);
+    assert!(matches!(station.on_fence(after_monday), FenceVerdict::Refused(_)));
     let delivery = station.on_response(Weather { day: 2, degrees: -3 });
     assert!(matches!(delivery, Delivery::Delivered(_)));
-    station.on_fence(after_tuesday);
+    assert!(matches!(station.on_fence(after_tuesday), FenceVerdict::Answered { .. }));
 
     assert!(matches!(monday.await, Err(CorrelationError::Refused { .. })));
     assert_eq!(tuesday.await?.response.degrees, -3);
