@@ -8,6 +8,7 @@ mod operation;
 mod peer;
 mod quorums;
 mod stages;
+mod timer;
 mod trace;
 
 pub mod client;

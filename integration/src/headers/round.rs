@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::chain::HeaderChain;
 use super::download::HeaderDownload;
+use crate::timer::sleep_until;
 
 /// After the first peer has answered, the others get this many times its time, ...
 const GRACE_FACTOR: u32 = 3;
@@ -121,12 +122,8 @@ impl HeaderDownload {
                 }
                 () = &mut gathered, if !gathered.is_terminated() => {}
                 _ = peers_changed.changed() => {}
-                () = sleep_until(grace_ends), if grace_ends.is_some() && following.is_terminated() => return round,
+                () = sleep_until(grace_ends), if following.is_terminated() => return round,
             }
         }
     }
-}
-
-async fn sleep_until(time: Option<Instant>) {
-    tokio::time::sleep_until(time.unwrap_or_else(Instant::now)).await;
 }

@@ -26,6 +26,7 @@ use super::transport::RequestError;
 use crate::clock;
 use crate::discovery::Heard;
 use crate::metrics;
+use crate::timer::sleep_until;
 
 /// Requests that may wait for the writing task; the executor's cap per peer keeps it far below.
 const OUTGOING_CAPACITY: usize = 16;
@@ -429,14 +430,10 @@ impl Shared {
                     }
                     self.encode_idle_ping(&mut out);
                 }
-                () = async { tokio::time::sleep_until(expiry.unwrap_or_else(Instant::now)).await },
-                    if expiry.is_some() =>
-                {
+                () = sleep_until(expiry) => {
                     self.correlator.expire();
                 }
-                () = async { tokio::time::sleep_until(probe.unwrap_or_else(Instant::now)).await },
-                    if probe.is_some() =>
-                {
+                () = sleep_until(probe) => {
                     probed = Instant::now();
                     if let Some(nonce) = self.correlator.probe() {
                         NetworkMessage::Ping(nonce).encode_framed(self.magic, &mut out);

@@ -1,16 +1,19 @@
 use std::sync::Arc;
 
 use dashcore::ChainParams;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::contacts::Contacts;
 use super::download::REPLACEMENTS;
-use super::io::Verification;
+use super::io::{Io, Verification};
 use super::peers::Peers;
 use super::progress::Progress;
-use super::run::{Run, SyncError};
+use super::run::{Run, SyncError, blocking};
 use crate::config::Config;
-use crate::store::Store;
+use crate::peer::Announcement;
+use crate::store::{Store, StoreError};
 use crate::verify::Verifier;
 
 /// What lasts longer than one run: connections and the store.
@@ -23,7 +26,40 @@ pub(super) struct Connected<'a> {
     pub(super) verification: Verification,
 }
 
-impl Connected<'_> {
+impl<'a> Connected<'a> {
+    /// Finds peers and starts connecting to them. The returned future follows the connections and has to be polled for
+    /// as long as they are used.
+    ///
+    /// # Errors
+    /// When the configuration or the store cannot be used, or there is nobody to turn to.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
+    pub(super) async fn start(
+        io: &Io,
+        params: &ChainParams,
+        config: &'a Config,
+        store: Arc<Store>,
+        progress: &'a Progress,
+        announcements: Option<mpsc::Sender<Announcement>>,
+    ) -> Result<(Self, impl Future<Output = ()> + use<>), SyncError> {
+        config.sync.validate()?;
+        let contacts = Contacts::find(config, params, &store, io).await?;
+        let start_height = store.tip()?.map_or(0, |(height, _)| height);
+        let (peers, keep_up) = Peers::start(params, contacts, start_height, &config.sync, io, announcements)?;
+        progress.show(&peers);
+        let (params, verification) = (params.clone(), io.verification);
+        Ok((Self { config, params, store, progress, peers, verification }, keep_up))
+    }
+
+    /// Uses the store where blocking is allowed.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store, &ChainParams) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        blocking(&self.store, &self.params, work).await
+    }
+
     /// Carries out one piece of work with verification of its own, of which nothing is left afterwards.
     ///
     /// # Errors
@@ -40,16 +76,7 @@ impl Connected<'_> {
         let (verifier, store_failed) =
             Verifier::start(&self.params, self.store.clone(), capacity, self.verification);
         let verifier = Arc::new(verifier);
-        let run = Run {
-            config: self.config,
-            params: self.params.clone(),
-            store: self.store.clone(),
-            progress: self.progress,
-            peers: self.peers.clone(),
-            verifier: verifier.clone(),
-            verification: self.verification,
-            started: Instant::now(),
-        };
+        let run = Run { connected: self, verifier: verifier.clone(), started: Instant::now() };
         let result = tokio::select! {
             biased;
             result = work(&run) => result,

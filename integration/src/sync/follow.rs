@@ -8,11 +8,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::connected::Connected;
-use super::contacts::Contacts;
 use super::io::Io;
-use super::peers::Peers;
 use super::progress::{Phase, Progress};
-use super::run::{SyncError, blocking};
+use super::run::SyncError;
 use super::summary::{EndState, Summary};
 use super::tips::Tips;
 use crate::config::Config;
@@ -66,21 +64,10 @@ pub async fn follow_with(
     cancel: &CancellationToken,
 ) -> Result<(), SyncError> {
     let _done = progress.done_on_drop();
-    config.sync.validate()?;
-    let contacts = Contacts::find(config, params, &store, io).await?;
-    let start_height = store.tip()?.map_or(0, |(height, _)| height);
     let (announcements, news) = peer::announcements();
-    let (peers, keep_up) =
-        Peers::start(params, contacts, start_height, &config.sync, io, Some(announcements))?;
-    progress.show(&peers);
-    let connected = Connected {
-        config,
-        params: params.clone(),
-        store,
-        progress,
-        peers: peers.clone(),
-        verification: io.verification,
-    };
+    let (connected, keep_up) =
+        Connected::start(io, params, config, store, progress, Some(announcements)).await?;
+    let peers = connected.peers.clone();
     let mut follower = Follower {
         connected,
         on_step,
@@ -141,9 +128,7 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
     async fn catch_up(&mut self) -> Result<Arc<HeaderChain>, SyncError> {
         loop {
             let summary = self.connected.run(async |run| run.run().await, self.cancel).await?;
-            let connected = &self.connected;
-            let stored =
-                blocking(&connected.store, &connected.params, |store, params| store.chain(params)).await?;
+            let stored = self.connected.blocking(|store, params| store.chain(params)).await?;
             let has_begun = summary.state != EndState::NoCapablePeer;
             let chain = stored.map(Arc::new).filter(|_| has_begun);
             self.ended(summary, chain.clone()).await?;
@@ -193,10 +178,9 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
 
     /// Forgets lists that nothing will be based on.
     async fn prune(&mut self, tip: u32) -> Result<(), SyncError> {
-        let connected = &self.connected;
         let heights = self.pruned_to..tip.saturating_sub(RECENT_BLOCKS);
         self.pruned_to = heights.end;
-        let pruned = blocking(&connected.store, &connected.params, move |store, params| {
+        let pruned = self.connected.blocking(move |store, params| {
             let lists = store.lists()?.into_iter().map(|(height, _)| height);
             let passed = lists.filter(|height| heights.contains(height) && !is_work_block(params, *height));
             store.drop_lists(&passed.collect())

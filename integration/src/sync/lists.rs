@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use super::download::{Downloaded, ListDownload};
 use super::progress::Phase;
-use super::run::{Reached, Run, SyncError, blocking};
+use super::run::{Reached, Run, SyncError};
 use super::summary::EndState;
 use super::tips::Tips;
 use crate::headers::{HeaderChain, HeaderDownloadError};
@@ -42,7 +42,7 @@ impl Run<'_> {
         reached.headers = self.started.elapsed() - reached.connect;
         let mut brought = Brought::default();
         if known.chain.is_some() {
-            self.progress.enter(Phase::Lists);
+            self.connected.progress.enter(Phase::Lists);
         }
         while let Some(chain) = known.chain.take() {
             reached.chain = chain.clone();
@@ -61,7 +61,7 @@ impl Run<'_> {
         // A store holds the same whether a better tip was known from the beginning or turned up meanwhile.
         let superseded = brought.superseded();
         if !superseded.is_empty() {
-            blocking(&self.store, &self.params, move |store, _| store.drop_lists(&superseded)).await?;
+            self.connected.blocking(move |store, _| store.drop_lists(&superseded)).await?;
         }
         let proven = self.proven_lists(&reached.chain)?;
         reached.lists = brought.wanted.intersection(&proven).count() as u64;
@@ -80,12 +80,15 @@ impl Run<'_> {
         let chain = reached.chain.clone();
         let from = self.from(chain.tip_height());
         // Without a start height, it is the quorums of the tip alone that count.
-        let tip_only = self.config.from.is_none() && self.config.sync.verify_quorums;
+        let tip_only = self.connected.config.from.is_none() && self.connected.config.sync.verify_quorums;
         let plan_with = |proven: &BTreeSet<u32>| {
-            let cycles = Plan::new(&self.params, &chain, from, proven);
+            let cycles = Plan::new(&self.connected.params, &chain, from, proven);
             let looked_at = if tip_only { vec![chain.tip_height()] } else { cycles.heights.clone() };
-            let plan =
-                if tip_only { cycles.with_lists_for_tip(&self.params, &chain, proven) } else { cycles };
+            let plan = if tip_only {
+                cycles.with_lists_for_tip(&self.connected.params, &chain, proven)
+            } else {
+                cycles
+            };
             (plan, looked_at)
         };
         let mut proven = self.proven_lists(&chain)?;
@@ -99,9 +102,9 @@ impl Run<'_> {
         let (lists, held) = (brought.wanted.len() as u64, (brought.wanted.len() - missing.len()) as u64);
         tracing::info!(requests = plan.works.len(), lists, held, "planned");
         if brought.missing.is_empty() {
-            self.progress.planned(lists, held);
+            self.connected.progress.planned(lists, held);
         } else {
-            self.progress.more_planned(lists - held);
+            self.connected.progress.more_planned(lists - held);
         }
         brought.missing.extend(missing);
 
@@ -111,8 +114,8 @@ impl Run<'_> {
             headers_stored.send_replace(true);
             Ok::<_, SyncError>(())
         };
-        let (peers, settings) = (self.peers.clone(), &self.config.sync);
-        let download = ListDownload::new(peers, &self.verifier, plan, settings, self.progress)?;
+        let (peers, settings) = (self.connected.peers.clone(), &self.connected.config.sync);
+        let download = ListDownload::new(peers, &self.verifier, plan, settings, self.connected.progress)?;
         let download = download.verifying_once(headers_stored.subscribe());
         let work = async {
             tokio::select! {
@@ -141,6 +144,6 @@ impl Run<'_> {
             return Ok(());
         }
         let unchanged = stored.and_then(|stored| chain.last_common(&stored));
-        blocking(&self.store, &self.params, move |store, _| store.save_chain(&chain, unchanged)).await
+        self.connected.blocking(move |store, _| store.save_chain(&chain, unchanged)).await
     }
 }

@@ -26,6 +26,7 @@ use crate::peer::{
     Announcement, Answer, ConnectError, ConnectionSetup, DisconnectReason, Pool, PoolConfig, PoolEvent,
     PoolTransport, Request, RequestError, RequestKind,
 };
+use crate::timer::sleep_until;
 
 /// An address that failed this often in a row is no hope for a sync that has nobody else.
 const HOPELESS_AFTER: u32 = 3;
@@ -183,10 +184,7 @@ impl Peers {
     /// Cancel safe.
     pub(crate) async fn out_of_patience(&self) {
         let since = self.deserted.lock().since;
-        match since {
-            Some(since) => tokio::time::sleep_until(since + self.patience).await,
-            None => std::future::pending().await,
-        }
+        sleep_until(since.map(|since| since + self.patience)).await;
     }
 
     /// Waits until a peer has greeted; returns whether there is one.

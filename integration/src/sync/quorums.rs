@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::download::{Downloaded, ListDownload};
 use super::peer_report::Outcome;
-use super::run::{Reached, Run, SyncError, blocking};
+use super::run::{Reached, Run, SyncError};
 use super::summary::{EndState, TipLock};
 use crate::headers::HeaderChain;
 use crate::plan::Plan;
@@ -49,7 +49,7 @@ impl Run<'_> {
             self.download_evidence(lists, snapshots, &doubted, reached).await?;
 
             let new = (candidates.len() + unlocated.len()).saturating_sub(checked.len());
-            self.progress.quorums_planned(new as u64);
+            self.connected.progress.quorums_planned(new as u64);
             let proving = self.prove(candidates, unlocated).await?;
             checked.extend(proving.findings.keys().copied());
             reached.quorums.findings.extend(proving.findings);
@@ -62,8 +62,7 @@ impl Run<'_> {
             doubted.extend(proving.suspects.iter().filter_map(|cycle_base| served.get(cycle_base)));
             // Also after the last round, so that the next run asks for others.
             let suspects: Vec<u32> = proving.suspects.into_iter().collect();
-            blocking(&self.store, &self.params, move |store, _| store.drop_unproven_snapshots(&suspects))
-                .await?;
+            self.connected.blocking(move |store, _| store.drop_unproven_snapshots(&suspects)).await?;
             if reached.state != EndState::Synced {
                 break;
             }
@@ -71,13 +70,15 @@ impl Run<'_> {
         reached.quorums.checked = checked.len() as u64;
         let proven = self.proven_lists(&chain)?;
         let stages = self.verifier.stages().clone();
-        reached.quorums.tip_lock = blocking(&self.store, &self.params, move |store, params| {
-            let started = Instant::now();
-            let lock = verify_tip_lock(store, params, &chain, &proven)?;
-            stages.record(Stage::ChainLock, usize::from(lock.is_some()), started);
-            Ok(lock)
-        })
-        .await?;
+        reached.quorums.tip_lock = self
+            .connected
+            .blocking(move |store, params| {
+                let started = Instant::now();
+                let lock = verify_tip_lock(store, params, &chain, &proven)?;
+                stages.record(Stage::ChainLock, usize::from(lock.is_some()), started);
+                Ok(lock)
+            })
+            .await?;
         reached.quorums.time = started.elapsed();
         Ok(())
     }
@@ -86,14 +87,15 @@ impl Run<'_> {
         let proven = self.proven_lists(chain)?;
         let (chain, heights) = (chain.clone(), heights.clone());
         let stages = self.verifier.stages().clone();
-        blocking(&self.store, &self.params, move |store, params| {
-            let started = Instant::now();
-            let survey = Survey::of(store, params, &chain, &heights, &proven)?;
-            let quorums = survey.findings.len() + survey.candidates.len() + survey.unlocated.len();
-            stages.record(Stage::Survey, quorums, started);
-            Ok(survey)
-        })
-        .await
+        self.connected
+            .blocking(move |store, params| {
+                let started = Instant::now();
+                let survey = Survey::of(store, params, &chain, &heights, &proven)?;
+                let quorums = survey.findings.len() + survey.candidates.len() + survey.unlocated.len();
+                stages.record(Stage::Survey, quorums, started);
+                Ok(survey)
+            })
+            .await
     }
 
     /// Other snapshots verify in place of those that these peers served.
@@ -101,9 +103,9 @@ impl Run<'_> {
         for &peer in doubted {
             if quorums.snapshots_from.values().all(|&served| served != peer) {
                 tracing::info!(%peer, "disconnecting: other snapshots than its own verify");
-                self.peers.record(peer, Outcome::Invalid);
-                self.peers.record(peer, Outcome::Refuted);
-                self.peers.ban(peer);
+                self.connected.peers.record(peer, Outcome::Invalid);
+                self.connected.peers.record(peer, Outcome::Refuted);
+                self.connected.peers.ban(peer);
             }
         }
     }
@@ -120,11 +122,11 @@ impl Run<'_> {
             return Ok(());
         }
         let proven = self.proven_lists(chain)?;
-        let plan = Plan::further(&self.params, chain, &lists, &snapshots, &proven);
+        let plan = Plan::further(&self.connected.params, chain, &lists, &snapshots, &proven);
         tracing::info!(requests = plan.works.len(), lists = lists.len(), ?snapshots, "planned for members");
-        self.progress.more_planned(lists.len() as u64);
-        let (peers, settings) = (self.peers.clone(), &self.config.sync);
-        let download = ListDownload::new(peers, &self.verifier, plan, settings, self.progress)?;
+        self.connected.progress.more_planned(lists.len() as u64);
+        let (peers, settings) = (self.connected.peers.clone(), &self.connected.config.sync);
+        let download = ListDownload::new(peers, &self.verifier, plan, settings, self.connected.progress)?;
         let Downloaded { tally, state, snapshots_from } = download.avoiding(avoid.clone()).run().await;
         reached.quorums.snapshots_from.extend(snapshots_from);
         reached.quorums.lists += tally.lists;
@@ -141,16 +143,17 @@ impl Run<'_> {
         let cancel = CancellationToken::new();
         // The threads look at it when this future is dropped.
         let _cancelled_when_dropped = cancel.clone().drop_guard();
-        let (progress, verification) = (self.progress.clone(), self.verification);
+        let (progress, verification) = (self.connected.progress.clone(), self.connected.verification);
         let stages = self.verifier.stages().clone();
-        blocking(&self.store, &self.params, move |store, params| {
-            let on_judged = |count| progress.quorums_judged(count);
-            let (cancel, stages, on_judged) = (&cancel, &stages, &on_judged);
-            let prover = Prover { store, params, verification, stages, cancel, on_judged };
-            let mut proving = prover.check_quorum_signatures(&unlocated)?;
-            proving.merge(prover.prove(candidates)?);
-            Ok(proving)
-        })
-        .await
+        self.connected
+            .blocking(move |store, params| {
+                let on_judged = |count| progress.quorums_judged(count);
+                let (cancel, stages, on_judged) = (&cancel, &stages, &on_judged);
+                let prover = Prover { store, params, verification, stages, cancel, on_judged };
+                let mut proving = prover.check_quorum_signatures(&unlocated)?;
+                proving.merge(prover.prove(candidates)?);
+                Ok(proving)
+            })
+            .await
     }
 }

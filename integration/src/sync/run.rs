@@ -9,11 +9,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connected::Connected;
-use super::contacts::Contacts;
 use super::download::Tally;
-use super::io::{Io, Verification};
+use super::io::Io;
 use super::peer_report::PeerReport;
-use super::peers::Peers;
 use super::progress::{Phase, Progress};
 use super::quorums::ProvenQuorums;
 use super::summary::{
@@ -98,36 +96,19 @@ pub async fn sync_with(
 ) -> Result<Summary, SyncError> {
     // Also when the sync cannot begin or is dropped: whoever watches the progress waits for its end.
     let _done = progress.done_on_drop();
-    config.sync.validate()?;
-    let contacts = Contacts::find(config, params, &store, io).await?;
-    let start_height = store.tip()?.map_or(0, |(height, _)| height);
-    let (peers, keep_up) = Peers::start(params, contacts, start_height, &config.sync, io, None)?;
-    progress.show(&peers);
-    let connected = Connected {
-        config,
-        params: params.clone(),
-        store,
-        progress,
-        peers: peers.clone(),
-        verification: io.verification,
-    };
+    let (connected, keep_up) = Connected::start(io, params, config, store, progress, None).await?;
     let summary = tokio::select! {
         biased;
         summary = connected.run(async |run| run.run().await, cancel) => summary,
         () = keep_up => unreachable!("the pool outlives the sync"),
     };
-    peers.stop().await;
+    connected.peers.stop().await;
     summary
 }
 
 pub(super) struct Run<'a> {
-    pub(super) config: &'a Config,
-    pub(super) params: ChainParams,
-    pub(super) store: Arc<Store>,
-    pub(super) progress: &'a Progress,
-    pub(super) peers: Arc<Peers>,
+    pub(super) connected: &'a Connected<'a>,
     pub(super) verifier: Arc<Verifier>,
-    pub(super) verification: Verification,
     pub(super) started: Instant,
 }
 
@@ -166,21 +147,21 @@ impl Reached {
 impl Run<'_> {
     /// Syncs from what is stored to the tip.
     pub(super) async fn run(&self) -> Result<Summary, SyncError> {
-        self.progress.enter(Phase::Connecting);
-        let connected = async { (self.peers.ready().await, self.started.elapsed()) };
-        let load = blocking(&self.store, &self.params, |store, params| store.chain(params));
+        self.connected.progress.enter(Phase::Connecting);
+        let connected = async { (self.connected.peers.ready().await, self.started.elapsed()) };
+        let load = self.connected.blocking(|store, params| store.chain(params));
         let ((ready, connect), stored) = tokio::join!(connected, load);
         let stored = stored?;
-        let claimed = self.peers.claimed_height();
-        self.progress.claimed_height(claimed);
+        let claimed = self.connected.peers.claimed_height();
+        self.connected.progress.claimed_height(claimed);
         let (start, stored) = self.starting_chain(claimed, stored);
-        let mut reached = Reached::nothing(self.config, Arc::new(start.clone()));
+        let mut reached = Reached::nothing(self.connected.config, Arc::new(start.clone()));
         reached.connect = connect;
         if !ready {
             return self.summary(reached).await;
         }
 
-        self.progress.enter(Phase::Headers);
+        self.connected.progress.enter(Phase::Headers);
         let tips = Tips::new();
         tokio::select! {
             biased;
@@ -196,15 +177,15 @@ impl Run<'_> {
         stored: Arc<HeaderChain>,
         tips: &Tips,
     ) -> Result<(Summary, Arc<HeaderChain>), SyncError> {
-        let mut reached = Reached::nothing(self.config, stored.clone());
+        let mut reached = Reached::nothing(self.connected.config, stored.clone());
         self.bring_lists(Some(stored), tips, &mut reached).await?;
         let chain = reached.chain.clone();
         Ok((self.conclude(reached).await?, chain))
     }
 
     async fn conclude(&self, mut reached: Reached) -> Result<Summary, SyncError> {
-        if self.config.sync.verify_quorums && reached.state == EndState::Synced {
-            self.progress.enter(Phase::Quorums);
+        if self.connected.config.sync.verify_quorums && reached.state == EndState::Synced {
+            self.connected.progress.enter(Phase::Quorums);
             self.prove_quorums(&mut reached).await?;
         }
         self.summary(reached).await
@@ -213,8 +194,8 @@ impl Run<'_> {
     /// Finds the chain with the most work, and publishes the best one known so far as soon as there is one. Goes on
     /// hearing newcomers when everybody has been heard.
     async fn survey_tips(&self, start: HeaderChain, tips: &Tips) {
-        let download = HeaderDownload::new(&self.params, self.peers.clone());
-        let on_progress = |height| self.progress.header_height(height);
+        let download = HeaderDownload::new(&self.connected.params, self.connected.peers.clone());
+        let on_progress = |height| self.connected.progress.header_height(height);
         let mut start = start;
         loop {
             // Where to start was chosen by what a peer claimed. A greater claim than the truth is found out here.
@@ -224,7 +205,7 @@ impl Run<'_> {
             };
             let on_tip = |chain: &HeaderChain| {
                 if too_high(chain).is_none() {
-                    self.peers.verified_height(chain.tip_height());
+                    self.connected.peers.verified_height(chain.tip_height());
                     tips.publish(chain);
                 }
             };
@@ -248,16 +229,16 @@ impl Run<'_> {
 
     /// Height from which lists are wanted when the tip is at `tip`.
     pub(super) fn from(&self, tip: u32) -> u32 {
-        let cycles = TIP_CYCLES * self.params.rotated().dkg_interval;
-        self.config.from.unwrap_or_else(|| tip.saturating_sub(cycles))
+        let cycles = TIP_CYCLES * self.connected.params.rotated().dkg_interval;
+        self.connected.config.from.unwrap_or_else(|| tip.saturating_sub(cycles))
     }
 
     /// The stored chain where it reaches down far enough for a tip at `tip`, else a new one; with the stored one that
     /// it continues.
     fn starting_chain(&self, tip: u32, stored: Option<HeaderChain>) -> (HeaderChain, Option<HeaderChain>) {
-        let margin = HEADER_MARGIN_CYCLES * self.params.rotated().dkg_interval;
+        let margin = HEADER_MARGIN_CYCLES * self.connected.params.rotated().dkg_interval;
         let needed = self.from(tip).saturating_sub(margin);
-        let fresh = HeaderChain::starting_at_or_below(&self.params, needed);
+        let fresh = HeaderChain::starting_at_or_below(&self.connected.params, needed);
         match stored.filter(|stored| stored.start_height() <= fresh.start_height()) {
             Some(stored) => (stored.clone(), Some(stored)),
             None => (fresh, None),
@@ -266,23 +247,22 @@ impl Run<'_> {
 
     /// Heights of the stored lists that are of this chain.
     pub(super) fn proven_lists(&self, chain: &HeaderChain) -> Result<BTreeSet<u32>, StoreError> {
-        let lists = self.store.lists()?.into_iter();
+        let lists = self.connected.store.lists()?.into_iter();
         let of_chain = lists.filter(|(height, hash)| chain.hash(*height) == Some(*hash));
         Ok(of_chain.map(|(height, _)| height).collect())
     }
 
     async fn summary(&self, reached: Reached) -> Result<Summary, SyncError> {
         let chain = &reached.chain;
-        let reports = self.peers.reports();
+        let reports = self.connected.peers.reports();
         let tip = chain.tip_height();
-        let tip_state =
-            blocking(&self.store, &self.params, move |store, params| store.state(params, tip)).await?;
+        let tip_state = self.connected.blocking(move |store, params| store.state(params, tip)).await?;
         let total = self.started.elapsed();
         Ok(Summary {
             reason: reached.state.explanation(),
             next_retry_seconds: reached.state.next_retry_seconds(),
             state: reached.state.clone(),
-            network: self.params.network.to_string(),
+            network: self.connected.params.network.to_string(),
             tip: Tip { height: chain.tip_height(), hash: chain.tip_hash() },
             from_height: reached.from,
             headers: u64::from(chain.tip_height() - chain.start_height()) + 1,
@@ -297,10 +277,13 @@ impl Run<'_> {
             recovery: RecoverySummary {
                 recovered: reached.tally.recovered,
                 by_first_strategy: reached.tally.recovered_by_first_strategy,
-                pool_openings: self.peers.recovery().pool_openings(),
+                pool_openings: self.connected.peers.recovery().pool_openings(),
             },
             verification: self.verifier.stages().totals(),
-            bytes: Bytes { received: self.peers.bytes_received(), wasted: reached.tally.wasted_bytes },
+            bytes: Bytes {
+                received: self.connected.peers.bytes_received(),
+                wasted: reached.tally.wasted_bytes,
+            },
             max_in_flight_per_peer: reports.values().map(|report| report.max_in_flight).max().unwrap_or(0),
             peers: reports.iter().map(|(&address, report)| Peer::new(address, report)).collect(),
             seconds: Seconds {
@@ -315,12 +298,12 @@ impl Run<'_> {
 
     fn requests(&self, tally: &Tally, reports: &BTreeMap<SocketAddr, PeerReport>) -> Requests {
         Requests {
-            qrinfo: self.peers.sent(RequestKind::QrInfo),
-            mnlistdiff: self.peers.sent(RequestKind::MnListDiff),
-            getheaders: self.peers.sent(RequestKind::GetHeaders),
+            qrinfo: self.connected.peers.sent(RequestKind::QrInfo),
+            mnlistdiff: self.connected.peers.sent(RequestKind::MnListDiff),
+            getheaders: self.connected.peers.sent(RequestKind::GetHeaders),
             refused: reports.values().map(|report| report.refused).sum(),
             retried: tally.retried,
-            hedged: self.peers.hedged(),
+            hedged: self.connected.peers.hedged(),
             late: tally.late,
         }
     }
