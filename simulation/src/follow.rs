@@ -15,8 +15,7 @@ use parking_lot::Mutex;
 use spv_integration::Config;
 use spv_integration::store::Store;
 use spv_integration::sync::{
-    Connector, EndState, Io, Progress, QuorumsOfType, Step, Summary, SyncError, Tip, Verification,
-    follow_with, sync_with,
+    EndState, Io, Progress, QuorumsOfType, Step, Summary, SyncError, Tip, follow_with, sync_with,
 };
 use spv_simnet::{InMemoryNetwork, NetworkConfig, PeerConfig};
 use tokio::time::Instant;
@@ -24,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use chain::{Chains, START};
 use compare::compare;
+
+use crate::surroundings::surroundings;
 
 /// Between two comparisons with a fresh sync: a third of a day.
 const CHECKED_EVERY: u32 = 192;
@@ -222,12 +223,7 @@ impl Subject {
     }
 
     fn io(&self) -> Io {
-        let network = self.network.clone();
-        let connector = Connector::new(move |address| {
-            let network = network.clone();
-            async move { network.connect(address).await }
-        });
-        Io { connector, verification: Verification::Inline, seed: Some(self.seed) }
+        surroundings(&self.network, self.seed)
     }
 
     async fn follow(&self, log: &Arc<Mutex<Log>>, cancel: &CancellationToken) -> Result<(), SyncError> {

@@ -10,6 +10,7 @@ mod observer;
 mod report;
 mod run;
 mod scenario;
+mod surroundings;
 
 pub use accuracy::Accuracy;
 pub use failure::Failure;
@@ -18,6 +19,7 @@ pub use observer::Peaks;
 pub use report::{Figures, Report, Spread};
 pub use run::{Run, run};
 pub use scenario::{SCENARIOS, Scenario, scenario};
+pub use surroundings::surroundings;
 
 /// The programs of the library guide compile.
 #[cfg(doctest)]

@@ -9,7 +9,7 @@ use futures::TryFutureExt;
 use parking_lot::Mutex;
 use spv_integration::headers::HeaderChain;
 use spv_integration::store::Store;
-use spv_integration::sync::{Connector, EndState, Io, Progress, Summary, SyncError, Verification, sync_with};
+use spv_integration::sync::{EndState, Progress, Summary, SyncError, sync_with};
 use spv_integration::{Config, Settings};
 use spv_simnet::{InMemoryNetwork, NetworkConfig, PeerConfig, World};
 use tokio::time::Instant;
@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::gauges::Gauges;
 use crate::observer::{Observed, Observer, Peaks};
 use crate::scenario::Scenario;
+use crate::surroundings::surroundings;
 
 /// No sync takes this long, in virtual time: one that does has stopped working.
 const LONGEST: Duration = Duration::from_secs(3_600);
@@ -140,19 +141,14 @@ async fn client(
     from: u32,
     seed: u64,
 ) -> Result<Summary, SyncError> {
-    let (network, addresses) = (network.clone(), network.addresses());
-    let connector = Connector::new(move |address| {
-        let network = network.clone();
-        async move { network.connect(address).await }
-    });
-    let io = Io { connector, verification: Verification::Inline, seed: Some(seed) };
     let config = Config {
         network: "regtest".to_owned(),
-        peers: addresses.iter().map(ToString::to_string).collect(),
+        peers: network.addresses().iter().map(ToString::to_string).collect(),
         from: Some(from),
         sync: settings,
         ..Config::default()
     };
+    let io = surroundings(network, seed);
     sync_with(&io, world.params(), &config, store, progress, &CancellationToken::new()).await
 }
 

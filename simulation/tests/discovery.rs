@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use simulation::surroundings;
 use spv_integration::discovery::{BanReason, KnownPeer, known_peers};
 use spv_integration::store::Store;
-use spv_integration::sync::{Connector, EndState, Io, Progress, Summary, Verification, sync_with};
+use spv_integration::sync::{EndState, Progress, Summary, sync_with};
 use spv_integration::{Config, Settings};
 use spv_simnet::{GeneratedSpec, InMemoryNetwork, NetworkConfig, PeerConfig, World};
 use tokio_util::sync::CancellationToken;
@@ -57,12 +58,6 @@ impl Scene {
 
     /// Syncs every list, given these peers.
     async fn sync(&self, peers: &[SocketAddr]) -> Summary {
-        let network = self.network.clone();
-        let connector = Connector::new(move |address| {
-            let network = network.clone();
-            async move { network.connect(address).await }
-        });
-        let io = Io { connector, verification: Verification::Inline, seed: Some(7) };
         let config = Config {
             network: "regtest".to_owned(),
             peers: peers.iter().map(ToString::to_string).collect(),
@@ -71,9 +66,14 @@ impl Scene {
             sync: Settings { verify_quorums: false, ..Settings::default() },
             ..Config::default()
         };
+        self.sync_as(&config).await
+    }
+
+    async fn sync_as(&self, config: &Config) -> Summary {
+        let io = surroundings(&self.network, 7);
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
         let store = self.store.clone();
-        sync_with(&io, self.world.params(), &config, store, &progress, &cancel).await.unwrap()
+        sync_with(&io, self.world.params(), config, store, &progress, &cancel).await.unwrap()
     }
 
     fn connected(&self) -> usize {
@@ -180,21 +180,13 @@ async fn nodes_that_come_and_go_are_replaced() {
 #[tokio::test(start_paused = true)]
 async fn without_discovery_only_those_that_are_given_are_talked_to() {
     let scene = Scene::new(world(150), nodes(4));
-    let network = scene.network.clone();
-    let connector = Connector::new(move |address| {
-        let network = network.clone();
-        async move { network.connect(address).await }
-    });
-    let io = Io { connector, verification: Verification::Inline, seed: Some(7) };
     let config = Config {
         network: "regtest".to_owned(),
         peers: scene.addresses[..2].iter().map(ToString::to_string).collect(),
         sync: Settings { verify_quorums: false, ..Settings::default() },
         ..Config::default()
     };
-    let (progress, cancel) = (Progress::default(), CancellationToken::new());
-    let summary = sync_with(&io, scene.world.params(), &config, scene.store.clone(), &progress, &cancel);
-    assert_eq!(summary.await.unwrap().state, EndState::Synced);
+    assert_eq!(scene.sync_as(&config).await.state, EndState::Synced);
     let connections: Vec<u64> = scene.network.stats().iter().map(|stats| stats.connections).collect();
     assert_eq!(connections, [1, 1, 0, 0]);
     assert_eq!(known_peers(&scene.store).unwrap(), []);

@@ -25,6 +25,17 @@ impl Clone {
         Self { sh, _directory: directory }
     }
 
+    /// With a changelog that announces something, as a commit.
+    fn with_news() -> Self {
+        let clone = Self::new();
+        let sh = &clone.sh;
+        sh.write_file("CHANGELOG.md", NEWS).unwrap();
+        cmd!(sh, "git config user.name a").run().unwrap();
+        cmd!(sh, "git config user.email b").run().unwrap();
+        cmd!(sh, "git commit --quiet --all --message x").run().unwrap();
+        clone
+    }
+
     fn replace(&self, file: &str, from: &str, to: &str) {
         let text = self.sh.read_file(file).unwrap();
         assert!(text.contains(from), "{file} has no {from}");
@@ -109,12 +120,8 @@ fn what_the_changelog_announces_fits_the_version() {
 
 #[test]
 fn a_release_is_one_commit_and_its_tag() {
-    let clone = Clone::new();
+    let clone = Clone::with_news();
     let sh = &clone.sh;
-    sh.write_file("CHANGELOG.md", NEWS).unwrap();
-    cmd!(sh, "git config user.name a").run().unwrap();
-    cmd!(sh, "git config user.email b").run().unwrap();
-    cmd!(sh, "git commit --quiet --all --message x").run().unwrap();
     let before = cmd!(sh, "git rev-parse HEAD").quiet().read().unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let plan = plan("7.0.0", None);
@@ -136,12 +143,8 @@ fn a_release_is_one_commit_and_its_tag() {
 #[test]
 #[ignore = "packages and builds every crate"]
 fn a_rehearsal_packages_every_crate_and_leaves_nothing_behind() {
-    let clone = Clone::new();
+    let clone = Clone::with_news();
     let sh = &clone.sh;
-    sh.write_file("CHANGELOG.md", NEWS).unwrap();
-    cmd!(sh, "git config user.name a").run().unwrap();
-    cmd!(sh, "git config user.email b").run().unwrap();
-    cmd!(sh, "git commit --quiet --all --message x").run().unwrap();
     let before = cmd!(sh, "git rev-parse HEAD").read().unwrap();
     // The gate is a matter of its own.
     ci::remember_that_it_passed(sh).unwrap();

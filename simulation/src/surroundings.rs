@@ -1,0 +1,15 @@
+use std::sync::Arc;
+
+use spv_integration::sync::{Connector, Io, Verification};
+use spv_simnet::InMemoryNetwork;
+
+/// What a client in paused time has around it: the nodes of a network in memory, verification that takes no time, and
+/// luck that goes by the seed.
+pub fn surroundings(network: &Arc<InMemoryNetwork>, seed: u64) -> Io {
+    let network = network.clone();
+    let connector = Connector::new(move |address| {
+        let network = network.clone();
+        async move { network.connect(address).await }
+    });
+    Io { connector, verification: Verification::Inline, seed: Some(seed) }
+}
