@@ -60,6 +60,9 @@ pub(crate) fn ablations() -> Vec<Contestant> {
         ours("H-adaptive-depth", "ours with three requests per peer, always", |settings| {
             settings.executor.adaptive_depth = false;
         }),
+        ours("H-sparing", "ours with every free slot used, however slow the peer", |settings| {
+            settings.executor.spares_slow_peers = false;
+        }),
         ours("H-adaptive-timeouts", "ours with fixed timeouts", |settings| {
             settings.executor.adaptive_timeouts = false;
         }),

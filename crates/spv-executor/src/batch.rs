@@ -37,7 +37,7 @@ struct Backlog<T: Transport> {
 
 impl<T: Transport> Backlog<T> {
     fn new(executor: Executor<T>, held_back: usize) -> Self {
-        executor.shared().update(|state, _| state.tally.hold_back(held_back));
+        executor.shared().update(|state, _| state.plan.hold_back(held_back));
         Self { executor, held_back }
     }
 
@@ -49,6 +49,6 @@ impl<T: Transport> Backlog<T> {
 
 impl<T: Transport> Drop for Backlog<T> {
     fn drop(&mut self) {
-        self.executor.shared().update(|state, _| state.tally.let_go(self.held_back));
+        self.executor.shared().update(|state, _| state.plan.let_go(self.held_back));
     }
 }

@@ -63,6 +63,13 @@ pub struct Config {
     /// Decided by its round trip, see [`set_rtt`](crate::Executor::set_rtt), and the time and size of its answers;
     /// without a round trip the cap holds.
     pub adaptive_depth: bool,
+    /// Whether a free peer gets no request if the others will have answered all that is to be sent before it could
+    /// answer one. Default true.
+    ///
+    /// Decided by round trips and the times of earlier answers; see [`announce`](crate::Executor::announce) for requests
+    /// that the executor does not know of yet. Until a peer has answered its first request of a kind that others have
+    /// answered, it gets no second one. Off, every free slot is used, and the slowest peer may be what all wait for.
+    pub spares_slow_peers: bool,
     /// Extra copies of requests that may be saved up. Default 10; 0 turns hedging off.
     ///
     /// Every used answer earns a twentieth of one, so about 5 % more requests are sent at most. See
@@ -114,6 +121,7 @@ impl Default for Config {
             soft_timeout_ceiling: DEFAULT_SOFT_TIMEOUT_CEILING,
             hard_timeout_floor: DEFAULT_HARD_TIMEOUT_FLOOR,
             adaptive_depth: true,
+            spares_slow_peers: true,
             hedge_budget: DEFAULT_HEDGE_BUDGET,
             rest_after_failure: DEFAULT_REST_AFTER_FAILURE,
         }

@@ -24,9 +24,11 @@ pub(crate) struct KindEstimate {
     elapsed: f64,
     deviation: f64,
     occupied: f64,
-    bytes: f64,
-    /// Of the peer, not of the kind.
+    /// Size of an answer that the caller expected.
+    expected: f64,
+    /// Of the peer, not of the kind; and so is the round trip.
     bytes_per_second: f64,
+    rtt: Option<Duration>,
 }
 
 impl Estimates {
@@ -36,7 +38,7 @@ impl Estimates {
         let begun = self.last_answer.map_or(earliest, |last| last.max(earliest));
         self.last_answer = Some(now);
         let (elapsed, occupied) = (now.saturating_duration_since(sent), now.saturating_duration_since(begun));
-        Sample { kind: cost.kind, bytes: cost.bytes, elapsed, occupied }
+        Sample { kind: cost.kind, bytes: cost.bytes, elapsed, occupied, expected: cost.bytes }
     }
 
     pub(crate) fn learn(&mut self, sample: &Sample) {
@@ -48,6 +50,8 @@ impl Estimates {
         average(&mut self.answer_bytes, bytes);
         let bytes_per_second = self.bytes_per_second.unwrap_or(ASSUMED_BYTES_PER_SECOND);
         let elapsed = sample.elapsed.as_secs_f64();
+        let expected = if sample.expected == 0 { bytes } else { sample.expected as f64 };
+        let rtt = self.rtt;
         self.kinds
             .entry(sample.kind)
             .and_modify(|kind| {
@@ -55,14 +59,34 @@ impl Estimates {
                 kind.deviation += ((kind.elapsed - elapsed).abs() - kind.deviation) / 4.0;
                 kind.elapsed += (elapsed - kind.elapsed) / 8.0;
                 kind.occupied += (occupied - kind.occupied) * WEIGHT;
-                kind.bytes += (bytes - kind.bytes) * WEIGHT;
-                kind.bytes_per_second = bytes_per_second;
+                kind.expected += (expected - kind.expected) * WEIGHT;
+                (kind.bytes_per_second, kind.rtt) = (bytes_per_second, rtt);
             })
-            .or_insert(KindEstimate { elapsed, deviation: elapsed / 2.0, occupied, bytes, bytes_per_second });
+            .or_insert(KindEstimate {
+                elapsed,
+                deviation: elapsed / 2.0,
+                occupied,
+                expected,
+                bytes_per_second,
+                rtt,
+            });
     }
 
     pub(crate) fn kind(&self, kind: &'static str) -> Option<KindEstimate> {
         self.kinds.get(kind).copied()
+    }
+
+    /// How long a request will occupy the peer; zero where nobody has answered one of the kind. Of a peer that has not,
+    /// nothing better is known than that it is much farther away than one that has, and it may be as much slower.
+    pub(crate) fn work(&self, cost: Cost, newcomer: Option<KindEstimate>) -> Duration {
+        let unknown = || {
+            let newcomer = newcomer?;
+            let farther = self.rtt?.div_duration_f64(newcomer.rtt.filter(|rtt| !rtt.is_zero())?);
+            let work = newcomer.work(cost);
+            Some(if farther > 1.0 { seconds(work.as_secs_f64() * farther) } else { work })
+        };
+        let own = self.kind(cost.kind).map(|own| own.work(cost));
+        own.or_else(unknown).or_else(|| newcomer.map(|newcomer| newcomer.work(cost))).unwrap_or_default()
     }
 
     /// How long to wait for an answer of a kind that nobody has answered yet: several times the way and what the peer is
@@ -99,9 +123,14 @@ impl KindEstimate {
         seconds(self.elapsed + deviations * self.deviation + self.beyond_usual(cost).max(0.0))
     }
 
-    /// The transfer of what is expected beyond the usual size; negative if less is expected.
+    /// So many deviations.
+    pub(crate) fn spread(&self, deviations: f64) -> Duration {
+        seconds(deviations * self.deviation)
+    }
+
+    /// The transfer of what is expected beyond what usually is; negative if less is expected.
     fn beyond_usual(&self, cost: Cost) -> f64 {
-        if cost.bytes == 0 { 0.0 } else { (cost.bytes as f64 - self.bytes) / self.bytes_per_second }
+        if cost.bytes == 0 { 0.0 } else { (cost.bytes as f64 - self.expected) / self.bytes_per_second }
     }
 }
 
@@ -176,6 +205,10 @@ mod tests {
         // A timeout is not shortened for a small answer: what is saved in transfer is small beside the rest.
         assert_eq!(kind.elapsed(cost(40_000), 0.0), ms(100));
         assert_eq!(kind.elapsed(cost(u64::MAX), 4.0).as_secs(), 18_446_744_073_709);
+        // Expectations that are always too high are none of the next request's time.
+        let mut estimates = Estimates::default();
+        estimates.learn(&Sample { bytes: 9_000, expected: 100_000, ..Sample::new("list", ms(100)) });
+        assert_eq!(estimates.kind("list").unwrap().work(cost(100_000)), ms(100));
     }
 
     #[test]

@@ -91,12 +91,22 @@ impl<T: Transport> Executor<T> {
         self.shared.read(|state| state.plan.loads())
     }
 
-    /// How many more requests that exclude nobody could start right now, as far as slots go. Peers at rest after
+    /// How many more requests that exclude nobody could start right now, as far as slots go, beside those that wait
+    /// already. Peers at rest after
     /// failures do not count while there are others. Bytes do not count either: a caller that held back the request
     /// others wait for, because those others use up the budget, would wait for ever.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.shared.read(|state| state.plan.capacity(now()))
+    }
+
+    /// Tells how many requests the caller holds back for later, in place of what was told before; 0 at first. By their
+    /// number, with that of requests that wait, it is decided whether a slow peer is worth asking: for the last few it is
+    /// not.
+    pub fn announce(&self, requests: usize) {
+        if self.shared.read(|state| state.plan.announced() != requests) {
+            self.shared.update(|state, _| state.plan.announce(requests));
+        }
     }
 
     /// Sends `request` to a peer that is not in `exclude`, as soon as one has a slot, and waits for the answer.

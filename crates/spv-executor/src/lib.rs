@@ -21,6 +21,7 @@ mod error;
 mod estimates;
 mod executor;
 mod flight;
+mod lane;
 mod late;
 mod metrics;
 mod pending;

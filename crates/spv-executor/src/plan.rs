@@ -1,3 +1,4 @@
+mod others;
 mod pool;
 mod queue;
 #[cfg(test)]
@@ -28,6 +29,10 @@ pub(crate) struct Plan<P, J> {
     hedges: HedgeBudget,
     widening: Widening<P>,
     started: u64,
+    /// Requests that batches hold back.
+    held_back: usize,
+    /// Requests that the caller said are to come.
+    announced: usize,
 }
 
 /// A slot given to a copy of a request. Whoever has this owes the plan one [`Plan::release`] of it.
@@ -38,7 +43,6 @@ pub(crate) struct Slot<P> {
     pub(crate) cost: Cost,
     pub(crate) sent: Instant,
     pub(crate) timeouts: Timeouts,
-    work: Duration,
 }
 
 /// A request that was given its first slot.
@@ -53,12 +57,14 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             in_flight: 0,
-            pool: Pool::new(config.adaptive_depth),
+            pool: Pool::new(config.adaptive_depth, config.spares_slow_peers),
             queue: Queue::new(),
             bytes: ByteBudget::new(config.max_bytes),
             hedges: HedgeBudget::new(config.hedge_budget),
             widening: Widening::new(),
             started: 0,
+            held_back: 0,
+            announced: 0,
             config,
         }
     }
@@ -145,9 +151,10 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
             return None;
         }
         let (id, first) = self.queue.head_in_flight().filter(|(_, first)| first.hedge_at <= now)?;
-        let mut candidates = self
-            .pool
-            .candidates(&first.exclude, first.cost, |peer, slots| *peer != first.peer && !slots.rests(now));
+        let mut exclude = first.exclude.clone();
+        exclude.insert(first.peer.clone());
+        // For one request, that is only who is quickest: a copy that comes later than the first is of no use.
+        let mut candidates = self.pool.awake(&exclude, first.cost, 1, now);
         let group = self.pool.group(&first.peer);
         let elsewhere = |candidate: &Candidate<'_, P>| self.pool.group(candidate.peer) != group;
         if candidates.iter().any(elsewhere) {
@@ -194,7 +201,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         self.hedges.earn();
         if let Some(slots) = self.pool.connected_mut(peer) {
             slots.succeeded();
-            slots.estimates.learn(sample);
+            slots.learn(sample, now);
             selector.on_completed(peer, sample, now);
         }
     }
@@ -217,15 +224,47 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         debug_assert!(self.in_flight > 0, "released more than was started");
         self.in_flight = self.in_flight.saturating_sub(1);
         self.bytes.give_back(slot.cost.bytes);
-        self.pool.release(&slot.peer, slot.work);
+        self.pool.release(&slot.peer);
     }
 
-    /// How many more jobs that exclude nobody could start now, as far as slots go.
+    /// How many more jobs that exclude nobody could start now, as far as slots go. Those that wait have come first.
     pub(crate) fn capacity(&self, now: Instant) -> usize {
-        self.pool.free_slots(now).min(self.config.max_in_flight.get().saturating_sub(self.in_flight))
+        let free =
+            self.pool.free_slots(now).min(self.config.max_in_flight.get().saturating_sub(self.in_flight));
+        free.saturating_sub(self.queue.len())
     }
 
-    pub(crate) fn waiting(&self) -> usize {
+    /// A batch will submit so many more.
+    pub(crate) const fn hold_back(&mut self, requests: usize) {
+        self.held_back += requests;
+    }
+
+    pub(crate) const fn let_go(&mut self, requests: usize) {
+        self.held_back = self.held_back.saturating_sub(requests);
+    }
+
+    /// The caller will submit so many more.
+    pub(crate) const fn announce(&mut self, requests: usize) {
+        self.announced = requests;
+    }
+
+    pub(crate) const fn announced(&self) -> usize {
+        self.announced
+    }
+
+    /// Requests that were not sent yet, wherever they wait.
+    pub(crate) fn to_send(&self) -> usize {
+        self.queue.len().saturating_add(self.held_back).saturating_add(self.announced)
+    }
+
+    /// When to look again although nothing has changed but the time. `None` where nobody waits for a peer that was left
+    /// alone.
+    pub(crate) fn recheck_at(&self, now: Instant) -> Option<Instant> {
+        if self.to_send() == 0 { None } else { self.pool.recheck_at(now) }
+    }
+
+    #[cfg(test)]
+    fn waiting(&self) -> usize {
         self.queue.len()
     }
 
@@ -246,12 +285,22 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
             return None;
         }
         let mut bytes_blocked = false;
+        let to_send = self.to_send();
+        let mut nobody_for = None;
         for (id, Waiting { terms, .. }) in self.queue.iter() {
             let has_bytes = self.has_bytes_for(id, terms, bytes_blocked);
             if !has_bytes && bytes_blocked {
                 continue;
             }
-            let candidates = self.pool.open_to(&terms.exclude, terms.cost, now);
+            // Many that wait are alike.
+            let alike = (&terms.exclude, terms.cost);
+            if nobody_for == Some(alike) {
+                continue;
+            }
+            let candidates = self.pool.open_to(&terms.exclude, terms.cost, to_send, now);
+            if candidates.is_empty() {
+                nobody_for = Some(alike);
+            }
             if has_bytes && let Some(peer) = choose(selector, &candidates) {
                 return Some((id, peer, terms.cost));
             }
@@ -277,19 +326,20 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         let newcomer = self.pool.newcomer(cost.kind);
         let slots = self.pool.get_mut(&peer)?;
         let own = slots.estimates.kind(cost.kind);
-        let work = own.or(newcomer).map_or(Duration::ZERO, |estimate| estimate.work(cost));
-        slots.charge(self.started, work);
+        let work = slots.estimates.work(cost, newcomer);
+        let due = slots.charge(self.started, work, now).saturating_duration_since(now);
         self.started += 1;
         self.in_flight += 1;
         self.bytes.take(cost.bytes);
         selector.on_sent(&peer, now);
         let guess = slots.estimates.first_of_its_kind(cost);
-        let timeouts = Timeouts::new(&self.config, own, newcomer, guess, cost, self.widening.factor());
-        Some(Slot { peer, cost, sent: now, timeouts, work })
+        let timeouts = Timeouts::new(&self.config, own, newcomer, guess, due, cost, self.widening.factor());
+        Some(Slot { peer, cost, sent: now, timeouts })
     }
 
     fn could_start(&self, terms: &Terms<P>, now: Instant) -> bool {
-        let open = |terms: &Terms<P>| !self.pool.open_to(&terms.exclude, terms.cost, now).is_empty();
+        let to_send = self.to_send() + 1;
+        let open = |terms: &Terms<P>| !self.pool.open_to(&terms.exclude, terms.cost, to_send, now).is_empty();
         // Between changes, whatever waits although a peer is free for it waits for bytes.
         let bytes_blocked = || self.queue.iter().any(|(_, other)| open(&other.terms));
         let bytes = terms.cost.bytes;

@@ -9,7 +9,8 @@ use crate::rate::CompletionRate;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Requests not sent yet, those included that a `run` or `stream` still holds back.
+    /// Requests not sent yet, those included that a `run` or `stream` still holds back and that were
+    /// [announced](crate::Executor::announce).
     pub waiting: usize,
     /// Slots in use: requests sent whose transport future has not ended, whether or not somebody still waits for
     /// the answer.
@@ -44,8 +45,6 @@ pub(crate) struct Tally {
     hedged: u64,
     /// Sent, and not yet ended for the caller.
     awaited: usize,
-    /// Held back by batches.
-    backlog: usize,
     rate: CompletionRate,
 }
 
@@ -58,14 +57,6 @@ pub(crate) enum Ending {
 }
 
 impl Tally {
-    pub(crate) const fn hold_back(&mut self, requests: usize) {
-        self.backlog += requests;
-    }
-
-    pub(crate) const fn let_go(&mut self, requests: usize) {
-        self.backlog = self.backlog.saturating_sub(requests);
-    }
-
     pub(crate) const fn sent(&mut self) {
         self.awaited += 1;
     }
@@ -103,7 +94,7 @@ impl Tally {
         plan: &Plan<P, J>,
         now: Instant,
     ) -> Progress {
-        let waiting = plan.waiting() + self.backlog;
+        let waiting = plan.to_send();
         let remaining = waiting + self.awaited;
         self.rate.set_busy(remaining > 0, now);
         Progress {

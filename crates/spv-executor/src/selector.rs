@@ -113,7 +113,7 @@ impl<P> Clone for Candidate<'_, P> {
 impl<P> Copy for Candidate<'_, P> {}
 
 /// How much worse than measured a peer is taken to be after so many failures in a row.
-fn penalty(failures: u32) -> f64 {
+pub(crate) fn penalty(failures: u32) -> f64 {
     f64::from(1_u32 << failures.min(MAX_PENALTY_DOUBLINGS))
 }
 

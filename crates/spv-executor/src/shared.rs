@@ -39,6 +39,8 @@ pub(crate) struct State<T: Transport> {
     pub(crate) selector: Box<dyn PeerSelector<T::Peer>>,
     /// Requests with a copy in flight.
     calls: BTreeMap<RequestId, Call<T>>,
+    /// When a task will look again, although nothing else may have changed.
+    recheck_at: Option<Instant>,
 }
 
 /// A request that waits.
@@ -62,7 +64,8 @@ pub(crate) enum Admission {
 impl<T: Transport> Shared<T> {
     pub(crate) fn new(transport: T, selector: Box<dyn PeerSelector<T::Peer>>, config: Config) -> Arc<Self> {
         let plan = Plan::new(config.clone());
-        let state = State { plan, tally: Tally::default(), selector, calls: BTreeMap::new() };
+        let state =
+            State { plan, tally: Tally::default(), selector, calls: BTreeMap::new(), recheck_at: None };
         Arc::new(Self {
             transport,
             config,
@@ -83,6 +86,7 @@ impl<T: Transport> Shared<T> {
         let now = now();
         let result = change(&mut state, now);
         state.start(self, &mut flights, now);
+        let recheck = state.recheck(now);
         let State { plan, tally, .. } = &mut *state;
         let progress = tally.progress(plan, now);
         self.metrics.moved(&self.progress.send_replace(progress), &progress);
@@ -92,6 +96,7 @@ impl<T: Transport> Shared<T> {
         for flight in flights {
             self.runtime.spawn(flight.fly());
         }
+        self.wake_after(recheck);
         result
     }
 
@@ -116,7 +121,7 @@ impl<T: Transport> Shared<T> {
             let max_waiting = match admission {
                 Admission::Bounded => self.config.max_waiting,
                 Admission::FromBacklog => {
-                    state.tally.let_go(1);
+                    state.plan.let_go(1);
                     usize::MAX
                 }
             };
@@ -231,7 +236,7 @@ impl<T: Transport> Shared<T> {
         drop(call);
     }
 
-    /// Starts what may start when a peer has rested.
+    /// Starts what may start when a peer has rested, or keeps us waiting too long.
     pub(crate) fn wake_after(self: &Arc<Self>, rest: Option<Duration>) {
         let Some(rest) = rest else { return };
         let shared = Arc::clone(self);
@@ -285,7 +290,7 @@ impl<T: Transport> Shared<T> {
 
 impl<T: Transport> State<T> {
     fn start(&mut self, shared: &Arc<Shared<T>>, flights: &mut Vec<Flight<T>>, now: Instant) {
-        let Self { plan, tally, selector, calls } = self;
+        let Self { plan, tally, selector, calls, .. } = self;
         // First: everybody waits for what is hedged, and there is little of it.
         while let Some((id, slot)) = plan.hedge_next(&mut **selector, now) {
             // The plan hedges only what has a call and a spare.
@@ -304,7 +309,19 @@ impl<T: Transport> State<T> {
             calls.insert(start.id, call);
         }
     }
+
+    /// How long until somebody has to look again, if nobody will by then.
+    fn recheck(&mut self, now: Instant) -> Option<Duration> {
+        let planned = self.recheck_at.filter(|at| *at > now);
+        let needed = self.plan.recheck_at(now).map(|at| at + CLOCK_RESOLUTION);
+        self.recheck_at = planned.into_iter().chain(needed).min();
+        let is_new = self.recheck_at != planned;
+        self.recheck_at.filter(|_| is_new).map(|at| at.saturating_duration_since(now))
+    }
 }
+
+/// Of tokio's timers.
+const CLOCK_RESOLUTION: Duration = Duration::from_millis(1);
 
 /// The clock of the shell; obeys tokio's paused time.
 pub(crate) fn now() -> Instant {

@@ -1,8 +1,10 @@
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::adaptive_depth::worthwhile;
 use crate::estimates::{Estimates, KindEstimate};
-use crate::{Candidate, Cost, Depth};
+use crate::lane::Lane;
+use crate::{Candidate, Cost, Depth, Sample};
 
 /// What one connected peer has to do, see [`Executor::peers`](crate::Executor::peers).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,13 +35,13 @@ pub(crate) struct Slots {
     /// False once removed: the entry then only waits for its last request to end.
     pub(crate) connected: bool,
     pub(crate) estimates: Estimates,
-    in_flight: usize,
+    pub(crate) in_flight: usize,
     max_in_flight: usize,
     requests: u64,
     last_assigned: Option<u64>,
-    /// How long the requests in flight will occupy the peer.
-    backlog: Duration,
-    failures: u32,
+    /// When the requests in flight should be answered, one after the other.
+    due: VecDeque<Instant>,
+    pub(crate) failures: u32,
     rests_until: Option<Instant>,
 }
 
@@ -54,7 +56,7 @@ impl Slots {
             max_in_flight: 0,
             requests: 0,
             last_assigned: None,
-            backlog: Duration::ZERO,
+            due: VecDeque::new(),
             failures: 0,
             rests_until: None,
         }
@@ -74,18 +76,62 @@ impl Slots {
         self.rests_until.is_some_and(|until| now < until)
     }
 
-    pub(crate) fn charge(&mut self, sequence: u64, work: Duration) {
+    /// A request is sent that will occupy the peer so long, as far as is known. Returns when it should be answered.
+    pub(crate) fn charge(&mut self, sequence: u64, work: Duration, now: Instant) -> Instant {
+        let due = self.due_if_sent(now, work);
+        self.due.push_back(due);
         self.in_flight += 1;
         self.max_in_flight = self.max_in_flight.max(self.in_flight);
         self.requests += 1;
         self.last_assigned = Some(sequence);
-        self.backlog = self.backlog.saturating_add(work);
+        due
     }
 
-    pub(crate) fn release(&mut self, work: Duration) {
+    pub(crate) fn release(&mut self) {
         debug_assert!(self.in_flight > 0, "released a slot that was not charged");
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.backlog = if self.in_flight == 0 { Duration::ZERO } else { self.backlog.saturating_sub(work) };
+        self.due.pop_front();
+    }
+
+    /// An answer was used. What follows it takes as long, as far as is known now.
+    pub(crate) fn learn(&mut self, sample: &Sample, now: Instant) {
+        self.estimates.learn(sample);
+        let Some((occupied, _)) = self.estimates.typical() else { return };
+        let mut earliest = now;
+        for due in &mut self.due {
+            earliest = earliest.checked_add(occupied).unwrap_or(earliest);
+            *due = earliest.max(*due);
+        }
+    }
+
+    /// The moment from which the oldest request takes more than twice its usual time: then the peer is not counted on.
+    pub(crate) fn overdue_from(&self) -> Option<Instant> {
+        let occupied = self.estimates.typical().map_or(Duration::ZERO, |(occupied, _)| occupied);
+        self.due.front()?.checked_add(self.estimates.rtt.unwrap_or_default().saturating_add(occupied))
+    }
+
+    /// What can be expected of the peer from now on. `None` if nothing at all is known.
+    pub(crate) fn lane(
+        &self,
+        cost: Cost,
+        newcomer: Option<KindEstimate>,
+        adaptive: bool,
+        now: Instant,
+    ) -> Option<Lane> {
+        if self.estimates.rtt.is_none() && self.estimates.kind(cost.kind).is_none() {
+            return None;
+        }
+        let work = self.estimates.work(cost, newcomer);
+        let depth = self.present_depth(adaptive).get();
+        let sent = match self.in_flight.checked_sub(depth) {
+            Some(ahead) => self.due.get(ahead).map_or(now, |due| now.max(*due)),
+            None => now,
+        };
+        let round = self.estimates.rtt.unwrap_or_default().saturating_add(work);
+        Some(Lane {
+            first: self.due_if_sent(sent, work).saturating_duration_since(now),
+            each: work.max(round / u32::try_from(depth).unwrap_or(u32::MAX)),
+        })
     }
 
     pub(crate) const fn succeeded(&mut self) {
@@ -108,16 +154,18 @@ impl Slots {
         cost: Cost,
         newcomer: Option<KindEstimate>,
         adaptive: bool,
+        now: Instant,
     ) -> Candidate<'a, P> {
-        let estimate = self.estimates.kind(cost.kind).or(newcomer);
-        let way = self.estimates.rtt.unwrap_or_default().saturating_add(self.backlog);
+        let is_known = newcomer.is_some() || self.estimates.kind(cost.kind).is_some();
+        let due =
+            || self.due_if_sent(now, self.estimates.work(cost, newcomer)).saturating_duration_since(now);
         Candidate {
             peer,
             depth: self.present_depth(adaptive),
             in_flight: self.in_flight,
             last_assigned: self.last_assigned,
             failures: self.failures,
-            expected: estimate.map(|estimate| way.saturating_add(estimate.work(cost))),
+            expected: is_known.then(due),
         }
     }
 
@@ -131,6 +179,14 @@ impl Slots {
             requests: self.requests,
             failures: self.failures,
         }
+    }
+
+    /// A peer that serves one request after the other begins with this one when it has arrived and those before it are
+    /// done.
+    fn due_if_sent(&self, sent: Instant, work: Duration) -> Instant {
+        let arrived = sent.checked_add(self.estimates.rtt.unwrap_or_default()).unwrap_or(sent);
+        let begun = self.due.back().map_or(arrived, |last| arrived.max(*last));
+        begun.checked_add(work).unwrap_or(begun)
     }
 
     /// The cap, until there is a round trip and an answer to judge by.

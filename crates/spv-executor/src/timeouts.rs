@@ -17,13 +17,14 @@ pub(crate) struct Timeouts {
 
 impl Timeouts {
     /// From what is known of the peer, or else of the pool; without either, from `guess`, what other kinds say, and at
-    /// most what is configured. A copy may be sent when another peer would have answered, even if this one is usually
-    /// slow.
+    /// most what is configured. A copy may be sent when the peer is late by its own measure; one that was not measured
+    /// yet is not late before the answer is `due`.
     pub(crate) fn new(
         config: &Config,
         own: Option<KindEstimate>,
         newcomer: Option<KindEstimate>,
         guess: Option<Duration>,
+        due: Duration,
         cost: Cost,
         widening: u32,
     ) -> Self {
@@ -44,7 +45,9 @@ impl Timeouts {
             _ => (config.soft_timeout, config.hard_timeout),
         };
         let slow = |estimate: KindEstimate| estimate.elapsed(cost, HEDGE_DEVIATIONS);
-        let hedge = own.into_iter().chain(newcomer).map(slow).min().unwrap_or(soft / 2);
+        let slow_newcomer =
+            |pool: KindEstimate| slow(pool).max(due.saturating_add(pool.spread(HEDGE_DEVIATIONS)));
+        let hedge = own.map(slow).or_else(|| newcomer.map(slow_newcomer)).unwrap_or(soft / 2);
         let hedge = hedge.saturating_mul(widening).min(soft);
         Self { hedge, soft, hard }
     }
@@ -118,17 +121,26 @@ mod tests {
             (measured(50_000), 1, 60_000, 60_000, 120_000),
         ] {
             let expected = Timeouts { hedge: ms(hedge), soft: ms(soft), hard: ms(hard) };
-            assert_eq!(Timeouts::new(&config, estimate, None, None, COST, widening), expected);
-            assert_eq!(Timeouts::new(&config, None, estimate, None, COST, widening), expected);
+            assert_eq!(
+                Timeouts::new(&config, estimate, None, None, Duration::ZERO, COST, widening),
+                expected
+            );
+            assert_eq!(
+                Timeouts::new(&config, None, estimate, None, Duration::ZERO, COST, widening),
+                expected
+            );
         }
-        let slow_peer = Timeouts::new(&config, measured(2_000), measured(100), None, COST, 1);
-        assert_eq!(slow_peer, Timeouts { hedge: ms(200), soft: ms(6_000), hard: ms(72_000) });
+        let slow_peer = Timeouts::new(&config, measured(2_000), measured(100), None, Duration::ZERO, COST, 1);
+        assert_eq!(slow_peer, Timeouts { hedge: ms(4_000), soft: ms(6_000), hard: ms(72_000) });
+        // Until a far peer was measured, it is not late before its answer can be there.
+        let far = Timeouts::new(&config, None, measured(100), None, ms(700), COST, 1);
+        assert_eq!(far.hedge, ms(800));
         let short = Config { soft_timeout: ms(50), hard_timeout: ms(100), ..Config::default() };
         let expected = Timeouts { hedge: ms(100), soft: ms(100), hard: ms(100) };
-        assert_eq!(Timeouts::new(&short, measured(100), None, None, COST, 1), expected);
+        assert_eq!(Timeouts::new(&short, measured(100), None, None, Duration::ZERO, COST, 1), expected);
         let fixed = Config { adaptive_timeouts: false, ..config };
         let expected = Timeouts { hedge: ms(200), soft: ms(10_000), hard: ms(120_000) };
-        assert_eq!(Timeouts::new(&fixed, measured(100), None, None, COST, 1), expected);
+        assert_eq!(Timeouts::new(&fixed, measured(100), None, None, Duration::ZERO, COST, 1), expected);
     }
 
     #[test]
@@ -137,13 +149,14 @@ mod tests {
         for (guess, widening, soft) in
             [(50, 1, 2_000), (4_000, 1, 4_000), (4_000, 2, 8_000), (90_000, 1, 10_000)]
         {
-            let timeouts = Timeouts::new(&config, None, None, Some(ms(guess)), COST, widening);
+            let timeouts =
+                Timeouts::new(&config, None, None, Some(ms(guess)), Duration::ZERO, COST, widening);
             assert_eq!((timeouts.soft, timeouts.hedge), (ms(soft), ms(soft) / 2 * widening), "{guess}");
         }
-        let measured = Timeouts::new(&config, None, measured(2_000), Some(ms(1)), COST, 1);
+        let measured = Timeouts::new(&config, None, measured(2_000), Some(ms(1)), Duration::ZERO, COST, 1);
         assert_eq!(measured.soft, ms(6_000));
         let fixed = Config { adaptive_timeouts: false, ..config };
-        assert_eq!(Timeouts::new(&fixed, None, None, Some(ms(50)), COST, 1).soft, ms(10_000));
+        assert_eq!(Timeouts::new(&fixed, None, None, Some(ms(50)), Duration::ZERO, COST, 1).soft, ms(10_000));
     }
 
     #[test]

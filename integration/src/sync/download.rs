@@ -201,6 +201,7 @@ impl<'a> ListDownload<'a> {
             }
         };
         self.running.shutdown().await;
+        self.peers.announce(0);
         Downloaded { tally: self.tally, state, snapshots_from: self.snapshots_from }
     }
 
@@ -214,6 +215,8 @@ impl<'a> ListDownload<'a> {
             }
             slots_changed.mark_unchanged();
             let free = NonZeroUsize::new(self.peers.capacity());
+            let queued = self.queue.lengths();
+            self.peers.announce(self.backlog.len() + queued.ready + queued.waiting);
             let batch = free.map(|free| self.queue.next_batch(free, self.peers.conditions()));
             peers_changed.mark_unchanged();
             if self.peers.hopeless() {

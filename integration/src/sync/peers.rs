@@ -257,6 +257,12 @@ impl Peers {
         self.executor.capacity().saturating_sub(withheld)
     }
 
+    /// Tells how many requests for lists are held back for later: for the last few of many, slow peers are not worth
+    /// asking.
+    pub(crate) fn announce(&self, requests: usize) {
+        self.executor.announce(requests);
+    }
+
     /// Sends a request to some peer that is neither excluded nor blocked, and waits for the answer.
     pub(crate) async fn execute(&self, request: Request, exclude: BTreeSet<SocketAddr>) -> Executed {
         let kind = request.kind();

@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::others::Others;
 use crate::estimates::KindEstimate;
+use crate::lane::Lane;
 use crate::slots::Slots;
 use crate::{Candidate, Cost, Depth, PeerLoad};
 
@@ -11,11 +13,13 @@ pub(super) struct Pool<P> {
     peers: BTreeMap<P, Slots>,
     /// Whether a depth below the cap counts when it is all that is worthwhile.
     adaptive: bool,
+    /// Whether a free peer is left alone that the others do not need.
+    spares_slow: bool,
 }
 
 impl<P: Clone + Ord> Pool<P> {
-    pub(super) const fn new(adaptive: bool) -> Self {
-        Self { peers: BTreeMap::new(), adaptive }
+    pub(super) const fn new(adaptive: bool, spares_slow: bool) -> Self {
+        Self { peers: BTreeMap::new(), adaptive, spares_slow }
     }
 
     pub(super) fn add(&mut self, peer: P, depth: Depth, group: u64) {
@@ -36,12 +40,16 @@ impl<P: Clone + Ord> Pool<P> {
     }
 
     /// Gives back a slot, and forgets a peer that only waited for that.
-    pub(super) fn release(&mut self, peer: &P, work: Duration) {
+    pub(super) fn release(&mut self, peer: &P) {
         let Some(slots) = self.peers.get_mut(peer) else { return };
-        slots.release(work);
+        slots.release();
         if slots.is_idle() && !slots.connected {
             self.peers.remove(peer);
         }
+    }
+
+    pub(super) fn get(&self, peer: &P) -> Option<&Slots> {
+        self.peers.get(peer)
     }
 
     /// The slots of a peer that is connected or has something in flight.
@@ -69,13 +77,34 @@ impl<P: Clone + Ord> Pool<P> {
         self.peers.values().any(|slots| slots.free(self.adaptive) > 0)
     }
 
-    /// The peers a request may start with now. A peer at rest is left alone as long as another, even a busy one, will
-    /// do.
-    pub(super) fn open_to(&self, exclude: &BTreeSet<P>, cost: Cost, now: Instant) -> Vec<Candidate<'_, P>> {
-        let awake = self.candidates(exclude, cost, |_, slots| !slots.rests(now));
+    /// The peers a request may start with now, if so many are still to be sent. A peer at rest is left alone as long as
+    /// another, even a busy one, will do; and so is one that is not worthwhile.
+    pub(super) fn open_to(
+        &self,
+        exclude: &BTreeSet<P>,
+        cost: Cost,
+        to_send: usize,
+        now: Instant,
+    ) -> Vec<Candidate<'_, P>> {
         let mut eligible = self.connected().filter(|(peer, _)| !exclude.contains(peer));
-        if awake.is_empty() && eligible.all(|(_, slots)| slots.rests(now)) {
-            return self.candidates(exclude, cost, |_, _| true);
+        if eligible.all(|(_, slots)| slots.rests(now)) {
+            return self.candidates(exclude, cost, now, |_| true);
+        }
+        self.awake(exclude, cost, to_send, now)
+    }
+
+    /// The same without those at rest, even if all are.
+    pub(super) fn awake(
+        &self,
+        exclude: &BTreeSet<P>,
+        cost: Cost,
+        to_send: usize,
+        now: Instant,
+    ) -> Vec<Candidate<'_, P>> {
+        let mut awake = self.candidates(exclude, cost, now, |slots| !slots.rests(now));
+        if self.spares_slow && !awake.is_empty() {
+            let others = Others::new(self, exclude, cost, now);
+            awake.retain(|candidate| others.leave_something_for(candidate, to_send));
         }
         awake
     }
@@ -85,21 +114,41 @@ impl<P: Clone + Ord> Pool<P> {
         &self,
         exclude: &BTreeSet<P>,
         cost: Cost,
-        mut allow: impl FnMut(&P, &Slots) -> bool,
+        now: Instant,
+        allow: impl Fn(&Slots) -> bool,
     ) -> Vec<Candidate<'_, P>> {
         let free = self.peers.iter().filter(|(_, slots)| slots.free(self.adaptive) > 0);
-        let mut allowed =
-            free.filter(|(peer, slots)| !exclude.contains(peer) && allow(peer, slots)).peekable();
+        let mut allowed = free.filter(|(peer, slots)| !exclude.contains(peer) && allow(slots)).peekable();
         if allowed.peek().is_none() {
             return Vec::new();
         }
         let newcomer = self.newcomer(cost.kind);
-        allowed.map(|(peer, slots)| slots.candidate(peer, cost, newcomer, self.adaptive)).collect()
+        allowed.map(|(peer, slots)| slots.candidate(peer, cost, newcomer, self.adaptive, now)).collect()
     }
 
     /// What to expect of a peer not measured yet.
     pub(super) fn newcomer(&self, kind: &'static str) -> Option<KindEstimate> {
         KindEstimate::of_newcomer(self.connected().filter_map(|(_, slots)| slots.estimates.kind(kind)))
+    }
+
+    pub(super) fn lane(
+        &self,
+        slots: &Slots,
+        cost: Cost,
+        newcomer: Option<KindEstimate>,
+        now: Instant,
+    ) -> Option<Lane> {
+        slots.lane(cost, newcomer, self.adaptive, now)
+    }
+
+    /// When time alone may make another peer worthwhile, because somebody keeps us waiting too long. `None` where no free
+    /// peer is left alone.
+    pub(super) fn recheck_at(&self, now: Instant) -> Option<Instant> {
+        if !self.spares_slow || self.free_slots(now) == 0 {
+            return None;
+        }
+        let overdue = self.connected().filter_map(|(_, slots)| slots.overdue_from());
+        overdue.filter(|from| *from >= now).min()
     }
 
     /// Free slots. Those of peers at rest count when there are no others.

@@ -1,4 +1,5 @@
 mod model;
+mod sparing;
 
 use std::num::NonZeroUsize;
 
@@ -61,8 +62,8 @@ fn submit(plan: &mut Plan<Peer, Job>, job: Job, exclude: &[Peer]) -> Result<Requ
 /// Gives back a slot of a request that expected no bytes.
 fn release(plan: &mut Plan<Peer, Job>, peer: Peer) {
     let cost = Cost { kind: "list", bytes: 0 };
-    let timeouts = Timeouts::new(&Config::default(), None, None, None, cost, 1);
-    plan.release(&Slot { peer, cost, sent: now(), timeouts, work: Duration::ZERO });
+    let timeouts = Timeouts::new(&Config::default(), None, None, None, Duration::ZERO, cost, 1);
+    plan.release(&Slot { peer, cost, sent: now(), timeouts });
 }
 
 #[test]

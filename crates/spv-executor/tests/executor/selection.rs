@@ -66,8 +66,17 @@ impl Transport for Serial {
 /// Runs 400 requests, four at a time, which is far fewer than there are slots: so there is a choice. Returns how long
 /// it took, and every peer's answers.
 async fn run(transport: Serial, selector: impl PeerSelector<char>) -> (Duration, BTreeMap<char, u32>) {
-    let executor =
-        Executor::with_selector(transport, selector, Config::default()).expect("the config is valid");
+    // Else there would be little to choose from.
+    let config = Config { spares_slow_peers: false, ..Config::default() };
+    run_with(config, transport, selector).await
+}
+
+async fn run_with(
+    config: Config,
+    transport: Serial,
+    selector: impl PeerSelector<char>,
+) -> (Duration, BTreeMap<char, u32>) {
+    let executor = Executor::with_selector(transport, selector, config).expect("the config is valid");
     for (peer, _) in SERVICE_MS {
         executor.add_peer(peer, Depth::THREE);
         executor.set_rtt(&peer, RTT);
@@ -118,6 +127,33 @@ async fn learning_selectors_finish_sooner_on_unequal_peers() {
     assert!(expected_completion < round_robin / 3);
     // The slow ones are measured now and then, and get little else.
     assert!(answers[&'g'] > 0 && answers[&'g'] + answers[&'h'] < 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_peers_are_left_alone_whatever_the_selector() {
+    let (with_choice, _) = run(Serial::new(), ExpectedCompletion::new(1)).await;
+    let (least_loaded, answers) = run_with(Config::default(), Serial::new(), LeastLoaded).await;
+    assert!(least_loaded < with_choice);
+    assert!(answers.get(&'g').is_none_or(|answers| *answers < 4), "{answers:?}");
+    let (expected_completion, _) =
+        run_with(Config::default(), Serial::new(), ExpectedCompletion::new(1)).await;
+    assert!(expected_completion < with_choice && expected_completion < least_loaded * 6 / 5);
+}
+
+/// Nothing but time happens after the first two were sent.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_was_left_alone_is_asked_when_the_other_keeps_us_waiting() {
+    let executor = Executor::new(Serial::new(), Config::default()).unwrap();
+    for (peer, rtt) in [('h', 10), ('a', 100)] {
+        executor.add_peer(peer, Depth::ONE);
+        executor.set_rtt(&peer, Duration::from_millis(rtt));
+    }
+    let begin = Instant::now();
+    let (first, second) = tokio::join!(executor.execute(1, []), executor.execute(2, []));
+    assert_eq!((first.unwrap().peer, second.unwrap().peer), ('h', 'a'));
+    assert_eq!(executor.peers().iter().map(|load| load.requests).collect::<Vec<_>>(), [1, 1]);
+    // 'h' was due after 10 ms, and is not counted on after 20; 'a' takes the way and 20 ms.
+    assert_eq!(begin.elapsed(), RTT + Duration::from_millis(800));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! The plan against a slow, obvious version of itself.
+//! The plan against a slow, obvious version of itself, which uses every free slot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -159,7 +159,7 @@ impl Model {
         } else {
             awake.into_iter().map(free).sum()
         };
-        sum.min(self.max_in_flight - self.copies.len())
+        sum.min(self.max_in_flight - self.copies.len()).saturating_sub(self.waiting.len())
     }
 
     /// What becomes of the peer of a copy that has ended.
@@ -230,6 +230,7 @@ impl Pair {
             max_in_flight: NonZeroUsize::new(max_in_flight).unwrap(),
             max_bytes: MAX_BYTES,
             rest_after_failure: REST,
+            spares_slow_peers: false,
             ..Config::default()
         };
         Self {
