@@ -31,11 +31,13 @@ struct Job {
 pub(crate) fn bounds(workload: Workload, instance: &Instance) -> Bounds {
     let items = workload.items();
     match workload.interval() {
-        Some(_) => {
+        Some(interval) => {
             let each: Vec<Bounds> =
                 items.iter().map(|item| of(std::slice::from_ref(item), instance)).collect();
-            let count = u32::try_from(each.len()).unwrap_or(u32::MAX);
-            let mean = |of: fn(&Bounds) -> Duration| each.iter().map(of).sum::<Duration>() / count;
+            let count = workload.count();
+            // What falls due while nobody is there has to wait for somebody first.
+            let waits = (0..count).map(|number| instance.deserted(interval * number)).sum::<Duration>();
+            let mean = |of: fn(&Bounds) -> Duration| (waits + each.iter().map(of).sum::<Duration>()) / count;
             Bounds {
                 lower: mean(|bounds| bounds.lower),
                 unlimited: mean(|bounds| bounds.unlimited),

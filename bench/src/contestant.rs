@@ -1,5 +1,5 @@
 use spv_integration::Settings;
-use spv_integration::sync::{Download, Session};
+use spv_integration::sync::{Download, Selector, Session};
 
 use crate::rival::Rival;
 
@@ -70,6 +70,16 @@ pub(crate) fn ablations() -> Vec<Contestant> {
             settings.depth = spv_executor::Depth::ONE;
         }),
         ours("H-window8", "ours with eight requests open at most", |settings| settings.window = 8),
+        ours("H-fences", "ours without a ping behind each request", |settings| {
+            settings.correlation.fences = false;
+        }),
+        ours("H-selector", "ours with requests to everybody in turn", |settings| {
+            settings.selector = Selector::RoundRobin;
+        }),
+        ours("H-breakers", "ours without breakers, but for a pool where everything fails", |settings| {
+            settings.recovery.breaker.failures = u32::MAX;
+            settings.recovery.pool.failure_rate = 1.0;
+        }),
     ]
 }
 

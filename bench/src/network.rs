@@ -138,7 +138,12 @@ impl Net {
                 }
             }
             Self::N7 => {
-                let (at, length) = (Duration::from_millis(rng.u64(150..300)), Duration::from_secs(60));
+                let length = Duration::from_secs(60);
+                let at = match workload.interval() {
+                    None => Duration::from_millis(rng.u64(150..300)),
+                    // So that a request falls due meanwhile.
+                    Some(interval) => interval * rng.u32(1..workload.count()) - length.mul_f64(rng.f64()),
+                };
                 let event = |up| move |peer| Event { at: if up { at + length } else { at }, peer, up };
                 instance.events = (0..count).map(event(false)).chain((0..count).map(event(true))).collect();
                 instance.outage = Some((at, length));
@@ -147,8 +152,12 @@ impl Net {
                 let mut at = Duration::ZERO;
                 let mut up = vec![true; count];
                 // Churn ends some time, for the sake of contestants that would never.
-                while at < Duration::from_secs(120) {
-                    at += Duration::from_millis(rng.u64(100..600));
+                let (pace, end) = match workload.interval() {
+                    None => (1, Duration::from_secs(120)),
+                    Some(interval) => (SLOW_PACE, interval * workload.count()),
+                };
+                while at < end {
+                    at += Duration::from_millis(rng.u64(100..600)) * pace;
                     let peer = rng.usize(..count);
                     up[peer] = !up[peer];
                     instance.events.push(Event { at, peer, up: up[peer] });
@@ -161,6 +170,20 @@ impl Net {
 }
 
 impl Instance {
+    /// How long from this time on, which is since the start, all nodes are away.
+    pub(crate) fn deserted(&self, from: Duration) -> Duration {
+        let mut up = vec![true; self.peers.len()];
+        let mut until = from;
+        for event in &self.events {
+            if event.at > from && up.contains(&true) {
+                break;
+            }
+            up[event.peer] = event.up;
+            until = until.max(event.at);
+        }
+        until - from
+    }
+
     /// Lets nodes go and come back, until the last event.
     pub(crate) async fn play(&self, network: &InMemoryNetwork, addresses: &[SocketAddr]) {
         let started = tokio::time::Instant::now();
@@ -176,6 +199,9 @@ impl Instance {
     }
 }
 
+/// So many times slower do nodes come and go where requests are minutes apart: each every minute or so. With more, all of
+/// them are away for the two minutes after which our client gives up a download, which one that follows begins again.
+const SLOW_PACE: u32 = 30;
 /// Bytes per second of a node's line.
 const PEER_BANDWIDTH: u64 = 2_000_000;
 /// Bytes per second of a mobile client's line: 1 MB/s for answers of mainnet's size, which are about ten times those of
@@ -195,4 +221,45 @@ fn ratio(part: usize, whole: usize) -> f64 {
 
 fn faults(text: &str) -> Faults {
     text.parse().expect("the faults of the networks are well-formed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+    #[test]
+    fn nodes_come_and_go_as_long_as_work_lasts() {
+        for seed in 0..20 {
+            let events = |workload| Net::N8.instance(workload, 5, seed).events;
+            let (short, day) = (events(Workload::W3), events(Workload::W4));
+            assert_eq!(events(Workload::W1), short, "the same for all that lasts minutes");
+            assert!(short.last().unwrap().at < Duration::from_secs(121));
+            assert!(day.last().unwrap().at >= DAY);
+            let per_node = DAY / (u32::try_from(day.len()).unwrap() / 5);
+            assert!((Duration::from_secs(40)..Duration::from_secs(80)).contains(&per_node), "{per_node:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_falls_due_while_all_nodes_are_away() {
+        let interval = Workload::W4.interval().unwrap();
+        for seed in 0..50 {
+            let instance = Net::N7.instance(Workload::W4, 5, seed);
+            let waits = (0..Workload::W4.count()).map(|number| instance.deserted(interval * number));
+            let waits: Vec<Duration> = waits.filter(|wait| !wait.is_zero()).collect();
+            assert!(matches!(waits[..], [wait] if wait <= Duration::from_secs(60)), "{seed}: {waits:?}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_deserted_from_the_last_to_go_to_the_first_to_come() {
+        let mut instance = Net::N1.instance(Workload::W4, 2, 0);
+        let event = |at, peer, up| Event { at: Duration::from_secs(at), peer, up };
+        instance.events = vec![event(1, 0, false), event(3, 1, false), event(7, 0, true), event(9, 1, true)];
+        for (from, wait) in [(0, 0), (1, 0), (2, 0), (3, 4), (6, 1), (7, 0), (8, 0), (20, 0)] {
+            assert_eq!(instance.deserted(Duration::from_secs(from)).as_secs(), wait, "from {from}");
+        }
+    }
 }

@@ -140,8 +140,7 @@ async fn simulate(spec: &Spec<'_>) -> Outcome {
 }
 
 fn longest(workload: Workload) -> Duration {
-    let requests = u32::try_from(workload.items().len()).unwrap_or(u32::MAX);
-    LONGEST + workload.interval().map_or(Duration::ZERO, |interval| interval * requests)
+    LONGEST + workload.interval().map_or(Duration::ZERO, |interval| interval * workload.count())
 }
 
 fn greatest(stats: &[PeerStats], of: impl Fn(&PeerStats) -> u32) -> u32 {

@@ -40,6 +40,23 @@ fn nobody_beats_a_bound_nobody_accepts_a_wrong_list_and_everybody_finishes_witho
 }
 
 #[test]
+fn whoever_follows_for_a_day_waits_while_nobody_is_there_and_goes_on() {
+    for (net, contestants) in [(Net::N7, everybody()), (Net::N8, vec![named("E"), named("H")])] {
+        let suite = Suite {
+            contestants: &contestants,
+            workloads: vec![Workload::W4],
+            nets: vec![net],
+            peers: 5,
+            seeds: 0..1,
+        };
+        for cell in suite.run(|_, _| {}) {
+            let name = format!("{} {}", cell.net, cell.contestant);
+            assert_eq!((cell.beaten_bounds, cell.wrong, cell.unfinished), (0, 0, 0), "{name}");
+        }
+    }
+}
+
+#[test]
 fn the_bound_is_at_most_what_full_knowledge_reaches() {
     for net in Net::ALL {
         for workload in [Workload::W1, Workload::W2, Workload::W4] {

@@ -18,7 +18,7 @@ pub(crate) enum Workload {
     W2,
     /// 600 `getmnlistd`.
     W3,
-    /// Following the tip: one `getmnlistd` every 150 s.
+    /// Following the tip for a day: one `getmnlistd` every 150 s.
     W4,
 }
 
@@ -56,7 +56,7 @@ impl Workload {
             Self::W1 => "60 cycles of history, one getqrinfo each",
             Self::W2 => "cold start: 1 getqrinfo, then 48 getmnlistd",
             Self::W3 => "600 getmnlistd",
-            Self::W4 => "following the tip: one getmnlistd per 150 s for four hours",
+            Self::W4 => "following the tip: one getmnlistd per 150 s for a day",
         }
     }
 
@@ -66,6 +66,11 @@ impl Workload {
             Self::W4 => Some(Duration::from_secs(150)),
             _ => None,
         }
+    }
+
+    /// How many requests it has.
+    pub(crate) fn count(self) -> u32 {
+        u32::try_from(self.items().len()).unwrap_or(u32::MAX)
     }
 
     /// Whether clients that do not plan from headers learn from the first answer what else to ask.
@@ -123,7 +128,7 @@ impl Workload {
                 std::iter::once(first).chain(steps(48, CYCLE, cycle(4))).collect()
             }
             Self::W3 => steps(600, 2, base).collect(),
-            Self::W4 => steps(96, 1, base).collect(),
+            Self::W4 => steps(576, 1, base).collect(),
         }
     }
 }
@@ -187,7 +192,7 @@ mod tests {
     #[test]
     fn every_workload_has_its_requests_each_once() {
         for (workload, count) in
-            [(Workload::W1, 60), (Workload::W2, 49), (Workload::W3, 600), (Workload::W4, 96)]
+            [(Workload::W1, 60), (Workload::W2, 49), (Workload::W3, 600), (Workload::W4, 576)]
         {
             let items = workload.items();
             assert_eq!(items.len(), count);

@@ -20,7 +20,7 @@ use crate::client::ClientSettings;
 use crate::discovery::DiscoveryConfig;
 use crate::operation::{LogSettings, listen_address};
 use crate::peer::ConnectionConfig;
-use crate::sync::REPLACEMENTS;
+use crate::sync::{REPLACEMENTS, Selector};
 
 /// Everything that can be configured. Keys of the file are the names of the fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,6 +93,10 @@ pub struct Settings {
     /// Most requests in flight per peer, 1 to 3. Default 3; how many it really gets follows from its round trip and the
     /// time it takes for an answer, see `executor.adaptive_depth`.
     pub depth: Depth,
+    /// Who gets the next request: `expected-completion` (default), `least-loaded`, `lowest-latency` or `round-robin`; see
+    /// [`Selector`]. The others know less of the peers; they are there to measure what knowing it is worth, which is
+    /// much where peers are uneven and nothing where they are alike.
+    pub selector: Selector,
     /// Requests between the lowest list that is not proven yet and the highest that is asked for. At least 1, default
     /// 256. Bounds memory to as many answers, and to `executor.max_bytes` of them, and 16 more while refused requests are
     /// replaced by smaller ones. Lower, and quick peers wait for the slowest, which may hold the lowest list.
@@ -132,7 +136,9 @@ pub struct Settings {
     pub peer_rate: spv_scheduler::TokenBucketsConfig,
     /// What happens after a failure.
     pub recovery: spv_recovery::Config,
-    /// Matching answers to requests.
+    /// Matching answers to requests. Without `correlation.fences` no request is followed by a ping, so a silent refusal, or a
+    /// request that was swallowed, is known at the soft timeout only, and not after a round trip; there to measure what
+    /// that is worth.
     pub correlation: spv_correlation::Config,
     /// Measuring peers.
     pub netmon: spv_netmon::Config,
@@ -144,6 +150,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             depth: Depth::THREE,
+            selector: Selector::default(),
             window: 256,
             handshake_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(10),
@@ -496,6 +503,24 @@ mod tests {
         let text = toml::to_string(&Config::default()).unwrap();
         assert_eq!(toml::from_str::<Config>(&text).unwrap(), Config::default());
         Config::default().sync.validate().unwrap();
+    }
+
+    #[test]
+    fn what_is_there_for_measuring_can_be_switched() {
+        let read = |text: &str| toml::from_str::<Settings>(text);
+        let defaults = Settings::default();
+        assert_eq!((defaults.selector, defaults.correlation.fences), (Selector::ExpectedCompletion, true));
+        for (name, selector) in [
+            ("expected-completion", Selector::ExpectedCompletion),
+            ("least-loaded", Selector::LeastLoaded),
+            ("lowest-latency", Selector::LowestLatency),
+            ("round-robin", Selector::RoundRobin),
+        ] {
+            let settings = read(&format!("selector = '{name}'\n[correlation]\nfences = false")).unwrap();
+            assert_eq!((settings.selector, settings.correlation.fences), (selector, false));
+            settings.validate().unwrap();
+        }
+        assert!(read("selector = 'fastest'").unwrap_err().to_string().contains("round-robin"));
     }
 
     #[test]

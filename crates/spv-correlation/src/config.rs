@@ -20,11 +20,17 @@ pub struct Config {
     /// slow peer's answer is still delivered.
     #[serde(with = "humantime_serde")]
     pub expire_after: Duration,
+    /// Whether each request is written with its fence. Default true.
+    ///
+    /// Without, the pings need not be written, and every peer counts as unfenced from the start: content alone decides, one
+    /// request per key is in flight, and nothing but time tells that a request was refused or swallowed. Saves a ping
+    /// and a pong per request.
+    pub fences: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_pending: 16, max_history: 64, expire_after: Duration::from_secs(120) }
+        Self { max_pending: 16, max_history: 64, expire_after: Duration::from_secs(120), fences: true }
     }
 }
 

@@ -25,8 +25,8 @@ use crate::{
 /// A cheap handle: the task that writes requests and the task that reads the connection each hold a
 /// clone. Behind it is a [`PendingTable`] under a mutex that is never held across an await.
 ///
-/// Requests must be written in the order in which they were registered, each followed by its fence. Where
-/// several tasks send, let the one that owns the socket register.
+/// Requests must be written in the order in which they were registered, each followed by its fence, unless
+/// [`Config::fences`] is off. Where several tasks send, let the one that owns the socket register.
 pub struct Correlator<E: Expectation> {
     shared: Arc<Shared<E>>,
 }

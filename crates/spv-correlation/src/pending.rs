@@ -18,8 +18,8 @@ use crate::{
 /// calls must be the order of the stream: register in the order in which requests are written, report
 /// responses and fences in the order in which they arrive.
 ///
-/// A peer starts *fenced*: position in the stream decides, content has to agree. It becomes *unfenced*,
-/// for good, when it answers behind a fence, answers or returns fences out of order, or leaves an answered
+/// A peer starts *fenced*, unless [`Config::fences`] is off: position in the stream decides, content has to agree. It
+/// becomes *unfenced*, for good, when it answers behind a fence, answers or returns fences out of order, or leaves an answered
 /// request's fence out. Then content alone decides and only time proves a refusal.
 #[derive(Debug)]
 pub struct PendingTable<E> {
@@ -48,7 +48,7 @@ impl<E: Expectation> PendingTable<E> {
         Ok(Self {
             entries: BTreeMap::new(),
             history: History::new(config.max_history),
-            fenced: true,
+            fenced: config.fences,
             closed: false,
             next_id: 0,
             nonces: fastrand::Rng::with_seed(seed),

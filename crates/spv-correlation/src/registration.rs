@@ -16,6 +16,7 @@ impl fmt::Display for RequestId {
 pub struct Registration {
     /// Names the request in every later verdict.
     pub id: RequestId,
-    /// Nonce of the ping to write directly behind the request. Never zero.
+    /// Nonce of the ping to write directly behind the request. Never zero. Without [`Config::fences`](crate::Config::fences)
+    /// there is no need to write it.
     pub fence: u64,
 }

@@ -121,11 +121,13 @@ struct Shared {
     bytes_received: AtomicU64,
 }
 
-/// A ping with no request before it: its pong measures the round trip alone.
+/// A ping that is no fence.
 #[derive(Debug, Clone, Copy)]
 struct IdlePing {
     nonce: u64,
     sent: Instant,
+    /// Whether there was no request before it, so that its pong measures the round trip alone.
+    alone: bool,
 }
 
 enum Outgoing {
@@ -385,8 +387,10 @@ impl Shared {
         let mut idle_ping = self.idle_ping.lock();
         if let Some(ping) = idle_ping.filter(|ping| ping.nonce == nonce) {
             *idle_ping = None;
-            let now = Instant::now();
-            self.monitor.on_rtt(&self.address, now - ping.sent, now.into_std());
+            if ping.alone {
+                let now = Instant::now();
+                self.monitor.on_rtt(&self.address, now - ping.sent, now.into_std());
+            }
             self.proven.send_if_modified(|proven| !std::mem::replace(proven, true));
             return;
         }
@@ -456,7 +460,9 @@ impl Shared {
                     Ok((ticket, fence)) => {
                         metrics::request_sent(kind);
                         message.encode_framed(self.magic, out);
-                        NetworkMessage::Ping(fence).encode_framed(self.magic, out);
+                        if self.config.correlation.fences {
+                            NetworkMessage::Ping(fence).encode_framed(self.magic, out);
+                        }
                         // A caller that has gone drops its ticket, which abandons the request.
                         registered.send(Ok(ticket)).ok();
                     }
@@ -468,12 +474,14 @@ impl Shared {
         }
     }
 
-    /// Pings only while nothing is in flight, so that the pong measures the way alone; requests bring their own pings.
+    /// Pings only while nothing is in flight, so that the pong measures the way alone; requests bring their own pings,
+    /// unless fences are off.
     fn encode_idle_ping(&self, out: &mut Vec<u8>) {
         let mut idle_ping = self.idle_ping.lock();
-        if idle_ping.is_none() && self.correlator.in_flight() == 0 {
+        let alone = self.correlator.in_flight() == 0;
+        if idle_ping.is_none() && (alone || !self.config.correlation.fences) {
             let nonce = self.rng.lock().u64(..);
-            *idle_ping = Some(IdlePing { nonce, sent: Instant::now() });
+            *idle_ping = Some(IdlePing { nonce, sent: Instant::now(), alone });
             NetworkMessage::Ping(nonce).encode_framed(self.magic, out);
         }
     }

@@ -14,6 +14,7 @@ mod progress;
 mod quorums;
 mod recovering;
 mod run;
+mod selector;
 mod session;
 mod summary;
 mod tips;
@@ -30,6 +31,7 @@ pub(crate) use peers::Peers;
 pub use progress::{Phase, Progress, Snapshot};
 pub(crate) use run::blocking;
 pub use run::{SyncError, sync, sync_with};
+pub use selector::Selector;
 pub use session::{Download, Session};
 pub use summary::{
     Bytes, EndState, Lists, Peer, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip,

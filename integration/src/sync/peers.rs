@@ -9,7 +9,7 @@ use std::time::Duration;
 use dashcore::ChainParams;
 use parking_lot::Mutex;
 use spv_correlation::CorrelationError;
-use spv_executor::{Completed, Depth, ExecuteError, Executor, ExpectedCompletion};
+use spv_executor::{Completed, Depth, ExecuteError, Executor};
 use spv_netmon::Monitor;
 use spv_recovery::{Classify, FailureKind};
 use spv_scheduler::{Conditions, TokenBuckets};
@@ -118,11 +118,8 @@ impl Peers {
             discovery,
         };
         let (pool, events) = Pool::start(&fixed, pool_config);
-        let executor = Executor::with_selector(
-            PoolTransport::new(pool.clone()),
-            ExpectedCompletion::new(rng.u64(..)),
-            settings.executor.clone(),
-        )?;
+        let transport = PoolTransport::new(pool.clone());
+        let executor = settings.selector.executor(transport, rng.u64(..), settings.executor.clone())?;
         let recovery = Recovering::new(settings.recovery.clone(), rng.u64(..))?;
         let reports = fixed.into_iter().map(|address| (address, PeerReport::default())).collect();
         let peers = Arc::new(Self {

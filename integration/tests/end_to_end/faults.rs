@@ -95,3 +95,17 @@ async fn repeats_to_the_only_peer_wait_for_what_is_in_flight() {
     assert_eq!(ended.summary.state.as_str(), "Synced", "{:?}", ended.summary);
     assert_eq!(data.final_state(&world), expected);
 }
+
+/// Only time tells of what is lost or refused, then.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_fences_the_same_state_is_reached() {
+    let world = generated_world();
+    let expected = reference(&world).await;
+    let mut data = DataDir::impatient();
+    data.settings.correlation.fences = false;
+    let ended =
+        data.sync(&world, all_faulty(4, "headers,drop=0.1,refuse=0.1,wrong=0.1,late=0.2:10ms", 1), 1).await;
+    assert_eq!(ended.summary.state.as_str(), "Synced", "{:?}", ended.summary);
+    assert_eq!(ended.summary.requests.refused, 0, "{:?}", ended.summary.requests);
+    assert_eq!(data.final_state(&world), expected);
+}

@@ -74,6 +74,22 @@ fn an_answer_before_its_fence_is_matched_and_timed() {
 }
 
 #[test]
+fn with_fences_off_content_decides_from_the_start_and_only_time_ends_a_request() {
+    let (config, now) = (Config { fences: false, ..Config::default() }, base());
+    let mut table = PendingTable::new(&config, 7).unwrap();
+    let [one, two, _] = ask(&mut table, [1, 2, 3], now);
+    assert_eq!(table.probe(), None, "a ping would prove nothing");
+    // The answer to a later request says nothing of an earlier one.
+    assert_eq!(table.on_response(&Say::Echo(2), now), Verdict::Matched(two.id));
+    assert_eq!(table.lost_before(two.fence), []);
+    let same = table.register(Ask { echo: 1 }, now).unwrap_err();
+    assert_eq!(same, RegisterError::KeyInFlight { in_flight: one.id });
+    assert_eq!(table.expire(now + config.expire_after - Duration::from_millis(1)), []);
+    assert_eq!(table.expire(now + config.expire_after).len(), 2);
+    assert_eq!(table.in_flight(), 0);
+}
+
+#[test]
 fn a_fence_without_an_answer_is_a_refusal() {
     let (mut table, now) = (table(), base());
     let [one, two] = ask(&mut table, [1, 2], now);
