@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is its result")]
 
+mod allocations;
 mod bound;
 mod client;
 mod contestant;
@@ -30,7 +31,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 use report::{Report, compare, summary, table};
 
-/// Counts what the executor allocates.
+/// Counts what the executor, and proving lists and quorums, allocate.
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
@@ -58,6 +59,8 @@ enum Command {
     Real(real_time::Args),
     /// Many trivial requests through the executor: time and memory
     Executor,
+    /// What decoding, applying and verifying allocates
+    Allocations,
     /// How many requests and bytes a plan needs
     Planning(planning::Args),
 }
@@ -81,6 +84,7 @@ fn main() -> anyhow::Result<()> {
         }
         Some(Command::Real(args)) => real_time::run(&args),
         Some(Command::Executor) => executor_load::run(ALLOCATOR),
+        Some(Command::Allocations) => allocations::run(ALLOCATOR),
         Some(Command::Planning(args)) => planning::run(&args),
     }
 }

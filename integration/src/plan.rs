@@ -76,6 +76,11 @@ impl Work {
         self.wanted.iter().map(|block| block.height)
     }
 
+    /// Base heights of the cycles whose snapshot may come with the lists.
+    pub fn snapshots(&self) -> impl Iterator<Item = u32> {
+        self.cycles.iter().map(|work_block| work_block.height + WORK_BLOCK_OFFSET)
+    }
+
     /// What to send to a node.
     pub fn message(&self) -> NetworkMessage {
         self.request.to_message()
@@ -91,6 +96,11 @@ impl Work {
     /// Height of the lowest wanted list; work is applied in this order.
     pub(crate) fn order(&self) -> u64 {
         self.wanted.first().map_or(0, |block| u64::from(block.height))
+    }
+
+    /// Whether it asks for all of a list, by far the largest answer.
+    fn is_whole(&self) -> bool {
+        self.base.height == 0 && self.request.kind() == RequestKind::MnListDiff
     }
 
     /// The same lists by one `getmnlistd` each; `None` when that is what this work already is.
@@ -137,7 +147,7 @@ impl Plan {
 
     /// Plans single lists, and the snapshots of the cycles with these base heights. Each list is based on the nearest
     /// one below it that is held, so that none waits for another.
-    pub(crate) fn further(
+    pub fn further(
         params: &ChainParams,
         chain: &HeaderChain,
         lists: &BTreeSet<u32>,
@@ -180,6 +190,13 @@ impl Plan {
         let missing = lists.difference(&held).copied().collect();
         held.remove(&tip);
         let further = Self::further(params, chain, &missing, &BTreeSet::new(), &held);
+        // If the lowest of these is to come whole, it is below all others, and one whole list is enough.
+        let lowest = further.works.first().filter(|work| work.is_whole());
+        if let Some(&whole) = lowest.and_then(|work| work.wanted.first()) {
+            for work in self.works.iter_mut().filter(|work| work.is_whole()) {
+                *work = list_diff(whole, work.wanted[0]);
+            }
+        }
         self.works.extend(further.works);
         self.works.sort_by_key(Work::order);
         lists.extend(&self.heights);
@@ -268,9 +285,7 @@ impl Planner<'_> {
             let Some(work) = work_block.and_then(|block| self.qrinfo(self.genesis(), &[], block)) else {
                 continue;
             };
-            left.retain(|&cycle_base| {
-                !work.cycles.iter().any(|block| block.height + WORK_BLOCK_OFFSET == cycle_base)
-            });
+            left.retain(|&cycle_base| !work.snapshots().any(|brought| brought == cycle_base));
             works.push(work);
         }
         Plan { works, heights: lists.iter().copied().collect() }
@@ -493,6 +508,7 @@ mod tests {
             assert_sound(&plan, &held);
             // Three at a time, so that eleven nodes make it one round.
             assert!(plan.works.len() <= 33, "{} requests at {tip}", plan.works.len());
+            assert_eq!(plan.works.iter().filter(|work| work.is_whole()).count(), 1, "{tip}");
             let lists: BTreeSet<u32> = plan.heights.iter().copied().collect();
             let served = plan.works.iter().flat_map(|work| &work.cycles);
             let snapshots: BTreeSet<u32> = served.map(|block| block.height + WORK_BLOCK_OFFSET).collect();

@@ -26,7 +26,8 @@ use xshell::Shell;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", about = "Development tasks of this workspace")]
 enum Task {
-    /// Measure the client beside its rivals: [--quick] [--seeds N] [--only W1,N1,H] [tune | real | executor | planning]
+    /// Measure the client beside its rivals: [--quick] [--seeds N] [--only W1,N1,H] [tune | real | executor | planning |
+    /// allocations]
     #[command(disable_help_flag = true)]
     Bench {
         /// Handed to the benchmark

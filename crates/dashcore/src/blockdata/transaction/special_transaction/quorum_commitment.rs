@@ -4,7 +4,7 @@ use bitcoin_hashes::sha256d;
 
 use crate::bitset::BitSet;
 use crate::bls_sig_utils::{BLSPublicKey, BLSSignature};
-use crate::consensus::{Decodable, DecodeError, DecodeErrorKind, Encodable, Reader, serialize};
+use crate::consensus::{Decodable, DecodeError, DecodeErrorKind, Encodable, Reader};
 use crate::hash_types::{QuorumHash, QuorumVVecHash};
 use crate::sml::llmq_type::LLMQType;
 
@@ -36,7 +36,10 @@ pub struct QuorumEntry {
 impl QuorumEntry {
     /// SHA-256d of the whole encoding: the leaf of the quorum merkle tree.
     pub fn entry_hash(&self) -> [u8; 32] {
-        sha256d::hash(&serialize(self)).to_byte_array()
+        // Of mainnet's kinds none is longer.
+        let mut bytes = Vec::with_capacity(512);
+        self.consensus_encode(&mut bytes);
+        sha256d::hash(&bytes).to_byte_array()
     }
 
     /// Whether commitments of this version carry an index, i.e. belong to a rotated quorum.
