@@ -358,7 +358,7 @@ impl<'a> ListDownload<'a> {
             self.queue.cancel(ticket);
         }
         task.stage = Stage::Verifying;
-        self.peers.recovery().on_answer(now());
+        self.peers.recovery().on_answer(&peer, now());
         let (work, verifier) = (task.work.clone(), self.verifier.clone());
         let headers_stored = self.headers_stored.clone();
         self.running.spawn(async move {

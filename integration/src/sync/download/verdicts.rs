@@ -1,6 +1,7 @@
 //! What follows from the verdict on an answer, and from every failure.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use spv_recovery::{Action, Attempt, FailureKind, GiveUpReason, History};
 use spv_scheduler::Priority;
@@ -95,6 +96,8 @@ impl ListDownload<'_> {
         match decision.action {
             Action::Retry { after, avoid, alone } => {
                 self.tally.retried += 1;
+                // Nothing is sent before a peer comes, and there is no reason to let that one wait.
+                let after = if connected.is_empty() { Duration::ZERO } else { after };
                 metrics::retried(task.work.request.kind());
                 task.avoid = avoid.into_iter().collect();
                 task.alone = alone;
