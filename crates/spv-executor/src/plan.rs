@@ -163,7 +163,10 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
     /// An answer has come: measures it, and holds its bytes until [`give_back`](Self::give_back).
     pub(crate) fn arrived(&mut self, slot: &Slot<P>, bytes: u64, now: Instant) -> Sample {
         let measured = match self.pool.get_mut(&slot.peer) {
-            Some(slots) => slots.estimates.measure(slot.cost, slot.sent, now),
+            Some(slots) => {
+                slots.answered();
+                slots.estimates.measure(slot.cost, slot.sent, now)
+            }
             None => Sample::new(slot.cost.kind, now.saturating_duration_since(slot.sent)),
         };
         if measured.elapsed < slot.timeouts.soft {
@@ -199,7 +202,20 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         }
     }
 
-    /// A request failed or its answer was rejected. Returns how long the peer rests.
+    /// An answer was rejected. Returns how long the peer rests.
+    pub(crate) fn rejected(
+        &mut self,
+        peer: &P,
+        selector: &mut dyn PeerSelector<P>,
+        now: Instant,
+    ) -> Option<Duration> {
+        let rest = self.config.rest_after_failure;
+        let rest = self.pool.connected_mut(peer).map(|slots| slots.rejected(rest, now))?;
+        selector.on_failed(peer, now);
+        (!rest.is_zero()).then_some(rest)
+    }
+
+    /// A request failed. Returns how long the peer rests.
     pub(crate) fn failed(
         &mut self,
         peer: &P,

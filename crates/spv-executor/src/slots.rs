@@ -20,7 +20,7 @@ pub struct PeerLoad<P> {
     pub max_in_flight: usize,
     /// Requests started with it so far.
     pub requests: u64,
-    /// Failures and rejected answers since its last good answer.
+    /// Requests that failed since its last answer, and answers that were rejected since its last good one.
     pub failures: u32,
 }
 
@@ -39,7 +39,10 @@ pub(crate) struct Slots {
     last_assigned: Option<u64>,
     /// How long the requests in flight will occupy the peer.
     backlog: Duration,
-    failures: u32,
+    /// Requests that failed since the last answer.
+    unanswered: u32,
+    /// Answers that were rejected since the last one that was accepted.
+    rejected: u32,
     rests_until: Option<Instant>,
 }
 
@@ -55,7 +58,8 @@ impl Slots {
             requests: 0,
             last_assigned: None,
             backlog: Duration::ZERO,
-            failures: 0,
+            unanswered: 0,
+            rejected: 0,
             rests_until: None,
         }
     }
@@ -88,15 +92,36 @@ impl Slots {
         self.backlog = if self.in_flight == 0 { Duration::ZERO } else { self.backlog.saturating_sub(work) };
     }
 
+    /// An answer came. Whether it is good may be known much later, and until then the peer does as well as others.
+    pub(crate) const fn answered(&mut self) {
+        self.unanswered = 0;
+        if self.rejected == 0 {
+            self.rests_until = None;
+        }
+    }
+
     pub(crate) const fn succeeded(&mut self) {
-        self.failures = 0;
+        self.unanswered = 0;
+        self.rejected = 0;
         self.rests_until = None;
     }
 
-    /// Lets the peer rest, twice as long after each failure in a row.
+    /// A request failed: lets the peer rest.
     pub(crate) fn failed(&mut self, rest: Duration, now: Instant) -> Duration {
-        let rest = rest.saturating_mul(1 << self.failures.min(MAX_REST_DOUBLINGS));
-        self.failures = self.failures.saturating_add(1);
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.rest(rest, now)
+    }
+
+    /// An answer was rejected: lets the peer rest.
+    pub(crate) fn rejected(&mut self, rest: Duration, now: Instant) -> Duration {
+        self.rejected = self.rejected.saturating_add(1);
+        self.rest(rest, now)
+    }
+
+    /// Twice as long after each failure in a row.
+    fn rest(&mut self, rest: Duration, now: Instant) -> Duration {
+        let doublings = self.failures().saturating_sub(1).min(MAX_REST_DOUBLINGS);
+        let rest = rest.saturating_mul(1 << doublings);
         self.rests_until = now.checked_add(rest);
         rest
     }
@@ -116,7 +141,7 @@ impl Slots {
             depth: self.present_depth(adaptive),
             in_flight: self.in_flight,
             last_assigned: self.last_assigned,
-            failures: self.failures,
+            failures: self.failures(),
             expected: estimate.map(|estimate| way.saturating_add(estimate.work(cost))),
         }
     }
@@ -129,8 +154,12 @@ impl Slots {
             in_flight: self.in_flight,
             max_in_flight: self.max_in_flight,
             requests: self.requests,
-            failures: self.failures,
+            failures: self.failures(),
         }
+    }
+
+    const fn failures(&self) -> u32 {
+        self.unanswered.saturating_add(self.rejected)
     }
 
     /// The cap, until there is a round trip and an answer to judge by.
