@@ -164,7 +164,9 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
     pub(crate) fn arrived(&mut self, slot: &Slot<P>, bytes: u64, now: Instant) -> Sample {
         let measured = match self.pool.get_mut(&slot.peer) {
             Some(slots) => {
-                slots.answered();
+                if slots.connected {
+                    slots.answered();
+                }
                 slots.estimates.measure(slot.cost, slot.sent, now)
             }
             None => Sample::new(slot.cost.kind, now.saturating_duration_since(slot.sent)),

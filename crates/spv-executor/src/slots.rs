@@ -118,10 +118,11 @@ impl Slots {
         self.rest(rest, now)
     }
 
-    /// Twice as long after each failure in a row.
+    /// Twice as long after each failure in a row, not counting those that can be chance.
     fn rest(&mut self, rest: Duration, now: Instant) -> Duration {
-        let doublings = self.failures().saturating_sub(1).min(MAX_REST_DOUBLINGS);
-        let rest = rest.saturating_mul(1 << doublings);
+        let failures = self.rejected.saturating_add(self.unanswered.saturating_sub(CHANCE_FAILURES));
+        let Some(doublings) = failures.checked_sub(1) else { return Duration::ZERO };
+        let rest = rest.saturating_mul(1 << doublings.min(MAX_REST_DOUBLINGS));
         self.rests_until = now.checked_add(rest);
         rest
     }
@@ -171,5 +172,9 @@ impl Slots {
     }
 }
 
-/// A peer that has failed this often rests 64 times as long as after its first failure.
+/// Requests without answer in a row that are no reason to leave a peer alone: where answers are lost now and then, all
+/// peers have as many, and would take turns in resting.
+const CHANCE_FAILURES: u32 = 2;
+
+/// A peer that has failed this often beyond that rests 64 times as long as after its first failure.
 const MAX_REST_DOUBLINGS: u32 = 6;

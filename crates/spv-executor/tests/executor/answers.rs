@@ -204,9 +204,30 @@ async fn what_waits_for_a_busy_peer_goes_to_a_rested_one_as_soon_as_it_has_reste
     let (executor, _) = executor(config(), &['a', 'b'], &[]);
     let mut busy = Box::pin(executor.execute(request(0, Act::Never), ['a']));
     assert!(futures::poll!(&mut busy).is_pending());
-    executor.execute(request(0, Act::Fail), ['b']).await.unwrap_err();
+    for failures in 1..=3 {
+        assert_eq!(executor.capacity(), 1, "rests after {failures} failures");
+        executor.execute(request(0, Act::Fail), ['b']).await.unwrap_err();
+    }
+    assert_eq!(executor.capacity(), 0);
     let completed = executor.execute(answer(10, 1), []).await.unwrap();
     assert_eq!((completed.peer, completed.queued), ('a', Config::default().rest_after_failure));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_ends_a_row_of_losses_when_it_comes_but_not_one_of_rejections() {
+    let (executor, _) = executor(config(), &['a', 'b'], &[]);
+    let failures = |executor: &Executor<Scripted>| executor.peers()[0].failures;
+    for _ in 0..3 {
+        executor.execute(request(0, Act::Fail), ['b']).await.unwrap_err();
+    }
+    assert_eq!((failures(&executor), executor.capacity()), (3, 1));
+    let waits_for_its_base = executor.execute(answer(10, 1), ['b']).await.unwrap();
+    assert_eq!((failures(&executor), executor.capacity()), (0, 2));
+    waits_for_its_base.permit.reject();
+    let another = executor.execute(answer(10, 1), ['b']).await.unwrap();
+    assert_eq!((failures(&executor), executor.capacity()), (1, 1));
+    drop(another);
+    assert_eq!((failures(&executor), executor.capacity()), (0, 2));
 }
 
 #[tokio::test(start_paused = true)]
