@@ -1,11 +1,13 @@
 //! Connections to nodes.
 
+mod absence;
 mod announcement;
 mod connection;
 mod connector;
 mod gossip;
 mod handshake;
 mod pool;
+mod probing;
 mod request;
 mod transport;
 

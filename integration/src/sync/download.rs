@@ -336,6 +336,7 @@ impl<'a> ListDownload<'a> {
             }
             Err(LateError::Transport { source }) if source.failure_kind() == FailureKind::Refused => {
                 self.peers.recovery().charge(&peer);
+                self.peers.renew_credit(peer);
             }
             // The slot is free again, but the peer may still be at work on it. A new connection counts from zero on both
             // sides.

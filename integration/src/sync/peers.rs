@@ -249,11 +249,13 @@ impl Peers {
 
     /// How many more requests for lists could start now.
     pub(crate) fn capacity(&self) -> usize {
-        let proven = self.proven.lock();
+        let proven = self.proven.lock().clone();
+        let recovery = self.recovery.lock();
         let loads = self.executor.peers();
-        let of_unproven = loads.iter().filter(|load| !proven.contains(&load.peer));
+        let unusable =
+            loads.iter().filter(|load| !proven.contains(&load.peer) || recovery.exhausted(&load.peer));
         let withheld: usize =
-            of_unproven.map(|load| load.adapted_depth.get().saturating_sub(load.in_flight)).sum();
+            unusable.map(|load| load.adapted_depth.get().saturating_sub(load.in_flight)).sum();
         self.executor.capacity().saturating_sub(withheld)
     }
 
@@ -353,21 +355,28 @@ impl Peers {
         exclude
     }
 
-    /// Whether there are peers, but none that may be asked without getting us discouraged.
+    /// Whether there are peers, but none that may be asked without getting us discouraged, nor any to be connected anew.
     pub(crate) fn credit_spent(&self) -> bool {
         let connected = self.connected();
         let recovery = self.recovery.lock();
-        !connected.is_empty() && connected.iter().all(|peer| recovery.exhausted(peer))
+        !connected.is_empty()
+            && connected.iter().all(|peer| recovery.exhausted(peer) && !self.has_been_of_use(peer))
     }
 
     /// Leaves a peer whose credit with us is spent, if it has served something: on a new connection both sides count
     /// from zero. Who only refuses is not asked again.
     pub(crate) fn renew_credit(&self, peer: SocketAddr) {
-        let useful = self.reports.lock().get(&peer).is_some_and(|report| report.accepted > 0);
-        if useful && self.recovery.lock().exhausted(&peer) {
+        if self.recovery.lock().exhausted(&peer)
+            && self.has_been_of_use(&peer)
+            && let Some(connection) = self.pool.connection(&peer)
+        {
             tracing::info!(%peer, "connecting anew: it has refused as often as it may on one connection");
-            self.disconnect(peer);
+            connection.renew();
         }
+    }
+
+    fn has_been_of_use(&self, peer: &SocketAddr) -> bool {
+        self.reports.lock().get(peer).is_some_and(|report| report.accepted > 0)
     }
 
     /// Closes the connection to a peer; it is connected anew after a while.
@@ -456,7 +465,7 @@ impl Peers {
     }
 
     fn trouble(&self, address: SocketAddr, reason: &DisconnectReason) {
-        if *reason != DisconnectReason::Local {
+        if !matches!(reason, DisconnectReason::Local | DisconnectReason::Renewed) {
             self.with_report(address, |report| report.trouble = Some(reason.to_string()));
         }
     }

@@ -24,6 +24,8 @@ impl ListDownload<'_> {
         match verdict {
             Ok(applied) => {
                 self.peers.record(answer.peer, Outcome::Accepted);
+                // It may have become of use only now.
+                self.peers.renew_credit(answer.peer);
                 self.tally.lists += applied.lists as u64;
                 self.progress.lists_proven(applied.lists as u64);
                 let Some(task) = self.open.remove(&id) else { return Ok(()) };
