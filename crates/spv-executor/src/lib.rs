@@ -22,6 +22,7 @@ mod estimates;
 mod executor;
 mod flight;
 mod late;
+mod losses;
 mod metrics;
 mod pending;
 mod permit;

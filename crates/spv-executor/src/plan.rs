@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 pub(crate) use queue::{Refused, RequestId, Terms};
 
 use crate::budget::{ByteBudget, HedgeBudget};
+use crate::losses::Losses;
 use crate::timeouts::{Timeouts, Widening};
 use crate::{Candidate, Config, Cost, Depth, PeerLoad, PeerSelector, Sample};
 use pool::Pool;
@@ -27,6 +28,7 @@ pub(crate) struct Plan<P, J> {
     bytes: ByteBudget,
     hedges: HedgeBudget,
     widening: Widening<P>,
+    losses: Losses,
     started: u64,
 }
 
@@ -58,6 +60,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
             bytes: ByteBudget::new(config.max_bytes),
             hedges: HedgeBudget::new(config.hedge_budget),
             widening: Widening::new(),
+            losses: Losses::default(),
             started: 0,
             config,
         }
@@ -162,6 +165,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
 
     /// An answer has come: measures it, and holds its bytes until [`give_back`](Self::give_back).
     pub(crate) fn arrived(&mut self, slot: &Slot<P>, bytes: u64, now: Instant) -> Sample {
+        self.losses.answered();
         let measured = match self.pool.get_mut(&slot.peer) {
             Some(slots) => {
                 if slots.connected {
@@ -225,7 +229,9 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         now: Instant,
     ) -> Option<Duration> {
         let rest = self.config.rest_after_failure;
-        let rest = self.pool.connected_mut(peer).map(|slots| slots.failed(rest, now))?;
+        let by_chance = self.losses.by_chance();
+        self.losses.lost();
+        let rest = self.pool.connected_mut(peer).map(|slots| slots.failed(rest, by_chance, now))?;
         selector.on_failed(peer, now);
         (!rest.is_zero()).then_some(rest)
     }

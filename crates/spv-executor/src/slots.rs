@@ -106,21 +106,21 @@ impl Slots {
         self.rests_until = None;
     }
 
-    /// A request failed: lets the peer rest.
-    pub(crate) fn failed(&mut self, rest: Duration, now: Instant) -> Duration {
+    /// A request failed: lets the peer rest, unless so many failures in a row can be chance.
+    pub(crate) fn failed(&mut self, rest: Duration, by_chance: u32, now: Instant) -> Duration {
         self.unanswered = self.unanswered.saturating_add(1);
-        self.rest(rest, now)
+        self.rest(rest, by_chance, now)
     }
 
     /// An answer was rejected: lets the peer rest.
     pub(crate) fn rejected(&mut self, rest: Duration, now: Instant) -> Duration {
         self.rejected = self.rejected.saturating_add(1);
-        self.rest(rest, now)
+        self.rest(rest, 0, now)
     }
 
     /// Twice as long after each failure in a row, not counting those that can be chance.
-    fn rest(&mut self, rest: Duration, now: Instant) -> Duration {
-        let failures = self.rejected.saturating_add(self.unanswered.saturating_sub(CHANCE_FAILURES));
+    fn rest(&mut self, rest: Duration, by_chance: u32, now: Instant) -> Duration {
+        let failures = self.rejected.saturating_add(self.unanswered.saturating_sub(by_chance));
         let Some(doublings) = failures.checked_sub(1) else { return Duration::ZERO };
         let rest = rest.saturating_mul(1 << doublings.min(MAX_REST_DOUBLINGS));
         self.rests_until = now.checked_add(rest);
@@ -172,9 +172,5 @@ impl Slots {
     }
 }
 
-/// Requests without answer in a row that are no reason to leave a peer alone: where answers are lost now and then, all
-/// peers have as many, and would take turns in resting.
-const CHANCE_FAILURES: u32 = 2;
-
-/// A peer that has failed this often beyond that rests 64 times as long as after its first failure.
+/// A peer that has failed this often rests 64 times as long as after its first failure.
 const MAX_REST_DOUBLINGS: u32 = 6;

@@ -204,11 +204,7 @@ async fn what_waits_for_a_busy_peer_goes_to_a_rested_one_as_soon_as_it_has_reste
     let (executor, _) = executor(config(), &['a', 'b'], &[]);
     let mut busy = Box::pin(executor.execute(request(0, Act::Never), ['a']));
     assert!(futures::poll!(&mut busy).is_pending());
-    for failures in 1..=3 {
-        assert_eq!(executor.capacity(), 1, "rests after {failures} failures");
-        executor.execute(request(0, Act::Fail), ['b']).await.unwrap_err();
-    }
-    assert_eq!(executor.capacity(), 0);
+    executor.execute(request(0, Act::Fail), ['b']).await.unwrap_err();
     let completed = executor.execute(answer(10, 1), []).await.unwrap();
     assert_eq!((completed.peer, completed.queued), ('a', Config::default().rest_after_failure));
 }

@@ -56,6 +56,8 @@ struct Model {
     held: Vec<(Peer, u64)>,
     used: u64,
     hedged: BTreeSet<Job>,
+    /// The same as the plan's: tested by itself.
+    losses: Losses,
 }
 
 /// What becomes of a request.
@@ -191,6 +193,12 @@ impl Model {
 
     fn judge(&mut self, peer: Peer, verdict: Verdict) {
         let now = self.now;
+        let by_chance = if matches!(verdict, Verdict::Failed) { self.losses.by_chance() } else { 0 };
+        match verdict {
+            Verdict::Came => self.losses.answered(),
+            Verdict::Failed => self.losses.lost(),
+            Verdict::Good | Verdict::Rejected => {}
+        }
         let Some(known) = self.peers.get_mut(&peer).filter(|known| known.connected) else { return };
         match verdict {
             Verdict::Good => {
@@ -202,8 +210,7 @@ impl Model {
             Verdict::Rejected => known.rejected += 1,
             Verdict::Failed => known.unanswered += 1,
         }
-        // Two failures in a row may be chance.
-        let reasons = known.rejected + known.unanswered.max(2) - 2;
+        let reasons = known.rejected + known.unanswered - by_chance.min(known.unanswered);
         if reasons > 0 {
             known.rests_until = now + REST * 2_u32.pow((reasons - 1).min(6));
         }
