@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use dashcore::ChainParams;
-use dashcore::network::framing::{Frame, FrameDecoder, FrameError};
+use dashcore::network::framing::{Frame, FrameDecoder};
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_blockdata::Inventory;
 use parking_lot::Mutex;
@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::announcement::{Announcement, News};
 use super::connector::{Connector, Stream};
+use super::disconnect_reason::DisconnectReason;
 use super::gossip::Gossip;
 use super::handshake::{ConnectError, Greeting, PeerInfo, greet};
 use super::probing::Probing;
@@ -69,33 +70,6 @@ pub(crate) struct ConnectionSetup {
     pub(crate) announcements: Option<mpsc::Sender<Announcement>>,
     /// Where addresses of other nodes go; `None` when nobody wants them.
     pub(crate) gossip: Option<mpsc::Sender<Heard>>,
-}
-
-/// Why a connection ended.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum DisconnectReason {
-    /// This side closed it.
-    #[error("closed by us")]
-    Local,
-    /// This side closed it to have a new one.
-    #[error("to be connected anew")]
-    Renewed,
-    /// The node closed it.
-    #[error("closed by the peer")]
-    Remote,
-    /// Reading or writing failed.
-    #[error("connection failed: {0}")]
-    Io(std::io::ErrorKind),
-    /// The stream broke the framing.
-    #[error("{0}")]
-    Framing(#[from] FrameError),
-    /// A ping was not answered.
-    #[error("silent")]
-    Silent,
-    /// Not even the first ping was answered within the handshake timeout.
-    #[error("silent since the handshake")]
-    Unproven,
 }
 
 /// A connection to one node: a cheap handle. Dropping the last one closes it.

@@ -16,7 +16,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::absence::Absence;
-use super::connection::{Connection, ConnectionSetup, DisconnectReason};
+use super::connection::{Connection, ConnectionSetup};
+use super::disconnect_reason::DisconnectReason;
 use super::handshake::{ConnectError, PeerInfo};
 use super::request::RequestKind;
 use crate::discovery::{Discovery, Heard, Next};
