@@ -355,28 +355,27 @@ impl Peers {
         exclude
     }
 
-    /// Whether there are peers, but none that may be asked without getting us discouraged, nor any to be connected anew.
+    /// Whether there are peers, but none that may be asked without getting us discouraged.
     pub(crate) fn credit_spent(&self) -> bool {
         let connected = self.connected();
         let recovery = self.recovery.lock();
-        !connected.is_empty()
-            && connected.iter().all(|peer| recovery.exhausted(peer) && !self.has_been_of_use(peer))
+        !connected.is_empty() && connected.iter().all(|peer| recovery.exhausted(peer))
     }
 
     /// Leaves a peer whose credit with us is spent, if it has served something: on a new connection both sides count
     /// from zero. Who only refuses is not asked again.
     pub(crate) fn renew_credit(&self, peer: SocketAddr) {
-        if self.recovery.lock().exhausted(&peer)
-            && self.has_been_of_use(&peer)
+        let useful = self.reports.lock().get(&peer).is_some_and(|report| report.accepted > 0);
+        if useful
+            && self.recovery.lock().exhausted(&peer)
             && let Some(connection) = self.pool.connection(&peer)
         {
             tracing::info!(%peer, "connecting anew: it has refused as often as it may on one connection");
+            // What it has in flight may still be answered; what waits goes to others.
+            self.note_loads();
+            self.executor.remove_peer(&peer);
             connection.renew();
         }
-    }
-
-    fn has_been_of_use(&self, peer: &SocketAddr) -> bool {
-        self.reports.lock().get(peer).is_some_and(|report| report.accepted > 0)
     }
 
     /// Closes the connection to a peer; it is connected anew after a while.
