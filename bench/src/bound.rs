@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::foresight::expected;
 use crate::network::Instance;
 use crate::rival::PER_PEER;
 use crate::workload::{FRAME_HEADER, Item, Workload};
@@ -11,6 +12,9 @@ pub(crate) struct Bounds {
     pub(crate) lower: Duration,
     /// No client is faster at all.
     pub(crate) unlimited: Duration,
+    /// No client without foresight can be expected to be faster: see [`crate::foresight`]. The lower bound where no answers
+    /// are lost by chance.
+    pub(crate) without_foresight: Duration,
     /// A list schedule, longest request first, made with full knowledge of what takes how long and fails. No more than
     /// this is possible to reach; between the two lies how loose the lower bound is.
     pub(crate) oracle: Duration,
@@ -41,6 +45,7 @@ pub(crate) fn bounds(workload: Workload, instance: &Instance) -> Bounds {
             Bounds {
                 lower: mean(|bounds| bounds.lower),
                 unlimited: mean(|bounds| bounds.unlimited),
+                without_foresight: mean(|bounds| bounds.without_foresight),
                 oracle: mean(|bounds| bounds.oracle),
             }
         }
@@ -51,6 +56,7 @@ pub(crate) fn bounds(workload: Workload, instance: &Instance) -> Bounds {
                 Some((start, length)) if calm.unlimited > start => Bounds {
                     lower: calm.lower + length,
                     unlimited: calm.unlimited + length,
+                    without_foresight: calm.without_foresight + length,
                     oracle: calm.oracle + length,
                 },
                 _ => calm,
@@ -63,9 +69,11 @@ fn of(items: &[Item], instance: &Instance) -> Bounds {
     let single = critical_path(items, instance);
     let line = client_line(items, instance);
     let others = single.max(line);
+    let lower = others.max(capacity(items, instance, PER_PEER));
     Bounds {
-        lower: others.max(capacity(items, instance, PER_PEER)),
+        lower,
         unlimited: others.max(capacity(items, instance, usize::MAX)),
+        without_foresight: lower.max(expected(items, instance)),
         oracle: longest_first(items, instance).max(line),
     }
 }

@@ -6,6 +6,7 @@ mod bound;
 mod client;
 mod contestant;
 mod executor_load;
+mod foresight;
 mod line;
 mod network;
 mod planning;

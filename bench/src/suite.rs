@@ -39,6 +39,9 @@ pub(crate) struct Cell {
     pub(crate) over_bound: Vec<f64>,
     pub(crate) over_bound_median: f64,
     pub(crate) over_bound_p95: f64,
+    /// Time over what can be expected at best without knowing which answers fail.
+    pub(crate) over_unforeseen_median: f64,
+    pub(crate) over_unforeseen_p95: f64,
     /// Time over what a list schedule with full knowledge takes.
     pub(crate) over_oracle_median: f64,
     /// Median over seeds of the share of the sequential contestant's time that is saved.
@@ -144,6 +147,7 @@ fn cell(
         runs.iter().map(|(bounds, outcome)| time(outcome) / bound(bounds).as_secs_f64()).collect()
     };
     let over_bound = over(|bounds| bounds.lower);
+    let over_unforeseen = over(|bounds| bounds.without_foresight);
     let units = workload.items().len() as f64;
     let finished = || runs.iter().map(|(_, outcome)| outcome);
     let each =
@@ -169,6 +173,8 @@ fn cell(
         p95: estimate(&seconds, 0.95),
         over_bound_median: quantile(&over_bound, 0.5),
         over_bound_p95: quantile(&over_bound, 0.95),
+        over_unforeseen_median: quantile(&over_unforeseen, 0.5),
+        over_unforeseen_p95: quantile(&over_unforeseen, 0.95),
         over_oracle_median: quantile(&over(|bounds| bounds.oracle), 0.5),
         over_bound,
         saved: None,

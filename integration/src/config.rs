@@ -111,7 +111,8 @@ pub struct Settings {
     /// A connection without any byte for this long after a ping is given up. Default 20 s.
     #[serde(with = "humantime_serde")]
     pub ping_timeout: Duration,
-    /// Largest wait before the first reconnection; doubles with each failure. Default 500 ms.
+    /// Largest wait before the first reconnection. Default 500 ms. Grows to half the time that a node which has served is
+    /// away; doubles with each failure for others.
     #[serde(with = "humantime_serde")]
     pub reconnect_base: Duration,
     /// Largest wait between two attempts to connect. Default 30 s.

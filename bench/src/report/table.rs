@@ -67,8 +67,8 @@ pub(crate) fn summary(report: &Report) -> String {
     out
 }
 
-const HEADER: &str = "| who                 | median s (95 % CI)        | p95 s (95 % CI)           | / bound | p95   | / oracle | saved vs A | beyond ours, s          | req/unit | hedged | wasted | in flight | unfinished | wrong |";
-const RULE: &str = "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+const HEADER: &str = "| who                 | median s (95 % CI)        | p95 s (95 % CI)           | / bound | p95   | / unforeseen | p95   | / oracle | saved vs A | beyond ours, s          | req/unit | hedged | wasted | in flight | unfinished | wrong |";
+const RULE: &str = "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
 fn line(cell: &Cell) -> String {
     let interval = |estimate: &crate::stats::Estimate| {
@@ -80,12 +80,14 @@ fn line(cell: &Cell) -> String {
     });
     let hedged = cell.hedged_per_unit.map_or_else(String::new, |share| format!("{:.1} %", share * 100.0));
     format!(
-        "| {:<19} | {:<25} | {:<25} | {:>7.3} | {:>5.2} | {:>8.3} | {saved:>10} | {beyond:<23} | {:>8.3} | {hedged:>6} | {:>4.1} % | {:>9} | {:>10} | {:>5} |",
+        "| {:<19} | {:<25} | {:<25} | {:>7.3} | {:>5.2} | {:>12.3} | {:>5.2} | {:>8.3} | {saved:>10} | {beyond:<23} | {:>8.3} | {hedged:>6} | {:>4.1} % | {:>9} | {:>10} | {:>5} |",
         cell.contestant,
         interval(&cell.median),
         interval(&cell.p95),
         cell.over_bound_median,
         cell.over_bound_p95,
+        cell.over_unforeseen_median,
+        cell.over_unforeseen_p95,
         cell.over_oracle_median,
         cell.requests_per_unit,
         cell.wasted * 100.0,

@@ -36,7 +36,7 @@ impl<T: Transport> Settle for Answered<T> {
                 Verdict::Rejected => {
                     state.tally.rejected();
                     shared.metrics.rejected();
-                    state.plan.failed(&self.peer, &mut *state.selector, now)
+                    state.plan.rejected(&self.peer, &mut *state.selector, now)
                 }
             }
         });

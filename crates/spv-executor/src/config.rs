@@ -75,8 +75,9 @@ pub struct Config {
     /// Every used answer earns a twentieth of one, so about 5 % more requests are sent at most. See
     /// [`execute_in_order`](crate::Executor::execute_in_order).
     pub hedge_budget: u32,
-    /// How long others are preferred to a peer that failed. Default 100 ms, doubled with each failure in a row up to
-    /// 64 times; 0 turns it off.
+    /// How long others are preferred to a peer that failed or whose answer was rejected. Default 100 ms, doubled with each
+    /// failure in a row up to 64 times; 0 turns it off. Where many requests of all peers are lost, as many in a row as can
+    /// be chance do not count, lest all peers take turns in resting.
     ///
     /// A peer that fails at once is free at once, and would attract all that waits.
     #[serde(with = "humantime_serde")]

@@ -23,6 +23,7 @@ mod executor;
 mod flight;
 mod lane;
 mod late;
+mod losses;
 mod metrics;
 mod pending;
 mod permit;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 pub(crate) use queue::{Refused, RequestId, Terms};
 
 use crate::budget::{ByteBudget, HedgeBudget};
+use crate::losses::Losses;
 use crate::timeouts::{Timeouts, Widening};
 use crate::{Candidate, Config, Cost, Depth, PeerLoad, PeerSelector, Sample};
 use pool::Pool;
@@ -28,6 +29,7 @@ pub(crate) struct Plan<P, J> {
     bytes: ByteBudget,
     hedges: HedgeBudget,
     widening: Widening<P>,
+    losses: Losses,
     started: u64,
     /// Requests that batches hold back.
     held_back: usize,
@@ -62,6 +64,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
             bytes: ByteBudget::new(config.max_bytes),
             hedges: HedgeBudget::new(config.hedge_budget),
             widening: Widening::new(),
+            losses: Losses::default(),
             started: 0,
             held_back: 0,
             announced: 0,
@@ -169,8 +172,14 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
 
     /// An answer has come: measures it, and holds its bytes until [`give_back`](Self::give_back).
     pub(crate) fn arrived(&mut self, slot: &Slot<P>, bytes: u64, now: Instant) -> Sample {
+        self.losses.answered();
         let measured = match self.pool.get_mut(&slot.peer) {
-            Some(slots) => slots.estimates.measure(slot.cost, slot.sent, now),
+            Some(slots) => {
+                if slots.connected {
+                    slots.answered();
+                }
+                slots.estimates.measure(slot.cost, slot.sent, now)
+            }
             None => Sample::new(slot.cost.kind, now.saturating_duration_since(slot.sent)),
         };
         if measured.elapsed < slot.timeouts.soft {
@@ -206,7 +215,20 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         }
     }
 
-    /// A request failed or its answer was rejected. Returns how long the peer rests.
+    /// An answer was rejected. Returns how long the peer rests.
+    pub(crate) fn rejected(
+        &mut self,
+        peer: &P,
+        selector: &mut dyn PeerSelector<P>,
+        now: Instant,
+    ) -> Option<Duration> {
+        let rest = self.config.rest_after_failure;
+        let rest = self.pool.connected_mut(peer).map(|slots| slots.rejected(rest, now))?;
+        selector.on_failed(peer, now);
+        (!rest.is_zero()).then_some(rest)
+    }
+
+    /// A request failed. Returns how long the peer rests.
     pub(crate) fn failed(
         &mut self,
         peer: &P,
@@ -214,7 +236,9 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         now: Instant,
     ) -> Option<Duration> {
         let rest = self.config.rest_after_failure;
-        let rest = self.pool.connected_mut(peer).map(|slots| slots.failed(rest, now))?;
+        let by_chance = self.losses.by_chance();
+        self.losses.lost();
+        let rest = self.pool.connected_mut(peer).map(|slots| slots.failed(rest, by_chance, now))?;
         selector.on_failed(peer, now);
         (!rest.is_zero()).then_some(rest)
     }

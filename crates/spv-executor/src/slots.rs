@@ -22,7 +22,7 @@ pub struct PeerLoad<P> {
     pub max_in_flight: usize,
     /// Requests started with it so far.
     pub requests: u64,
-    /// Failures and rejected answers since its last good answer.
+    /// Requests that failed since its last answer, and answers that were rejected since its last good one.
     pub failures: u32,
 }
 
@@ -41,7 +41,10 @@ pub(crate) struct Slots {
     last_assigned: Option<u64>,
     /// When the requests in flight should be answered, one after the other.
     due: VecDeque<Instant>,
-    pub(crate) failures: u32,
+    /// Requests that failed since the last answer.
+    unanswered: u32,
+    /// Answers that were rejected since the last one that was accepted.
+    rejected: u32,
     rests_until: Option<Instant>,
 }
 
@@ -57,7 +60,8 @@ impl Slots {
             requests: 0,
             last_assigned: None,
             due: VecDeque::new(),
-            failures: 0,
+            unanswered: 0,
+            rejected: 0,
             rests_until: None,
         }
     }
@@ -134,15 +138,37 @@ impl Slots {
         })
     }
 
+    /// An answer came. Whether it is good may be known much later, and until then the peer does as well as others.
+    pub(crate) const fn answered(&mut self) {
+        self.unanswered = 0;
+        if self.rejected == 0 {
+            self.rests_until = None;
+        }
+    }
+
     pub(crate) const fn succeeded(&mut self) {
-        self.failures = 0;
+        self.unanswered = 0;
+        self.rejected = 0;
         self.rests_until = None;
     }
 
-    /// Lets the peer rest, twice as long after each failure in a row.
-    pub(crate) fn failed(&mut self, rest: Duration, now: Instant) -> Duration {
-        let rest = rest.saturating_mul(1 << self.failures.min(MAX_REST_DOUBLINGS));
-        self.failures = self.failures.saturating_add(1);
+    /// A request failed: lets the peer rest, unless so many failures in a row can be chance.
+    pub(crate) fn failed(&mut self, rest: Duration, by_chance: u32, now: Instant) -> Duration {
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.rest(rest, by_chance, now)
+    }
+
+    /// An answer was rejected: lets the peer rest.
+    pub(crate) fn rejected(&mut self, rest: Duration, now: Instant) -> Duration {
+        self.rejected = self.rejected.saturating_add(1);
+        self.rest(rest, 0, now)
+    }
+
+    /// Twice as long after each failure in a row, not counting those that can be chance.
+    fn rest(&mut self, rest: Duration, by_chance: u32, now: Instant) -> Duration {
+        let failures = self.rejected.saturating_add(self.unanswered.saturating_sub(by_chance));
+        let Some(doublings) = failures.checked_sub(1) else { return Duration::ZERO };
+        let rest = rest.saturating_mul(1 << doublings.min(MAX_REST_DOUBLINGS));
         self.rests_until = now.checked_add(rest);
         rest
     }
@@ -164,7 +190,7 @@ impl Slots {
             depth: self.present_depth(adaptive),
             in_flight: self.in_flight,
             last_assigned: self.last_assigned,
-            failures: self.failures,
+            failures: self.failures(),
             expected: is_known.then(due),
         }
     }
@@ -177,7 +203,7 @@ impl Slots {
             in_flight: self.in_flight,
             max_in_flight: self.max_in_flight,
             requests: self.requests,
-            failures: self.failures,
+            failures: self.failures(),
         }
     }
 
@@ -187,6 +213,11 @@ impl Slots {
         let arrived = sent.checked_add(self.estimates.rtt.unwrap_or_default()).unwrap_or(sent);
         let begun = self.due.back().map_or(arrived, |last| arrived.max(*last));
         begun.checked_add(work).unwrap_or(begun)
+    }
+
+    /// Requests that failed and answers that were rejected since the last good one.
+    pub(crate) const fn failures(&self) -> u32 {
+        self.unanswered.saturating_add(self.rejected)
     }
 
     /// The cap, until there is a round trip and an answer to judge by.

@@ -4,7 +4,7 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BreakerState, ConfigError,
+    BreakerState, ConfigError, FailureKind,
     circuit::{Circuit, OpenTimes},
     error::ensure,
 };
@@ -62,8 +62,10 @@ impl Default for BreakerConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breaker {
     config: BreakerConfig,
-    /// Failures in a row while closed.
-    failures: u32,
+    /// Failures in a row while closed, with no answer between them.
+    unanswered: u32,
+    /// Wrong answers in a row while closed, with no right one between them.
+    wrong: u32,
     last_failure: Option<Instant>,
     circuit: Circuit,
 }
@@ -80,7 +82,7 @@ impl Breaker {
 
     /// A closed breaker of a configuration that is known to be valid.
     pub(crate) const fn closed(config: BreakerConfig) -> Self {
-        Self { config, failures: 0, last_failure: None, circuit: Circuit::closed(config.times()) }
+        Self { config, unanswered: 0, wrong: 0, last_failure: None, circuit: Circuit::closed(config.times()) }
     }
 
     /// Where it stands at `now`.
@@ -106,6 +108,13 @@ impl Breaker {
         *self = Self::closed(self.config);
     }
 
+    /// The peer answered, and whether well is not known yet: the row of requests that it did not answer ends, that of wrong
+    /// answers does not. If this was the probe, another may go out.
+    pub const fn on_answer(&mut self) {
+        self.unanswered = 0;
+        self.circuit.release();
+    }
+
     /// A request ended and says nothing about the peer, for example refused or not sent: if it was the probe, another
     /// may go out.
     pub const fn on_inconclusive(&mut self) {
@@ -113,14 +122,15 @@ impl Breaker {
     }
 
     /// The peer failed. While open this changes nothing: the request was sent before.
-    pub fn on_failure(&mut self, now: Instant, rng: &mut Rng) {
+    pub fn on_failure(&mut self, kind: FailureKind, now: Instant, rng: &mut Rng) {
         let is_new_event = self.note_failure(now);
         match self.state(now) {
             BreakerState::Open { .. } => {}
             BreakerState::HalfOpen => self.circuit.open(now, rng),
             BreakerState::Closed if is_new_event => {
-                self.failures = self.failures.saturating_add(1);
-                if self.failures >= self.config.failures {
+                let row = if kind == FailureKind::Invalid { &mut self.wrong } else { &mut self.unanswered };
+                *row = row.saturating_add(1);
+                if self.in_a_row() >= self.config.failures {
                     self.circuit.open(now, rng);
                 }
             }
@@ -151,7 +161,13 @@ impl Breaker {
 
     /// The next failure at `now` would open a closed breaker.
     pub(crate) fn is_about_to_open(&self, now: Instant) -> bool {
-        self.is_closed() && self.is_new_event(now) && self.failures.saturating_add(1) >= self.config.failures
+        self.is_closed()
+            && self.is_new_event(now)
+            && self.in_a_row().saturating_add(1) >= self.config.failures
+    }
+
+    const fn in_a_row(&self) -> u32 {
+        self.unanswered.saturating_add(self.wrong)
     }
 
     pub(crate) const fn is_closed(&self) -> bool {
@@ -166,9 +182,9 @@ impl Breaker {
         self.last_failure
     }
 
-    /// Takes back one failure that turned out not to be the peer's fault.
+    /// Takes back one wrong answer that turned out not to be the peer's fault.
     pub(crate) const fn forgive(&mut self) {
-        self.failures = self.failures.saturating_sub(1);
+        self.wrong = self.wrong.saturating_sub(1);
     }
 }
 
@@ -181,6 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::FailureKind::{Invalid, Timeout};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -196,7 +213,7 @@ mod tests {
 
     fn opened(now: Instant) -> (Breaker, Rng, Instant) {
         let (mut breaker, mut rng) = breaker(1);
-        breaker.on_failure(now, &mut rng);
+        breaker.on_failure(Timeout, now, &mut rng);
         let BreakerState::Open { until } = breaker.state(now) else { panic!("open") };
         (breaker, rng, until)
     }
@@ -210,13 +227,34 @@ mod tests {
             if outcome {
                 breaker.on_success()
             } else {
-                breaker.on_failure(now, &mut rng)
+                breaker.on_failure(Timeout, now, &mut rng)
             }
             assert_eq!(breaker.state(now), BreakerState::Closed);
         }
-        breaker.on_failure(now + SECOND, &mut rng);
+        breaker.on_failure(Timeout, now + SECOND, &mut rng);
         assert!(matches!(breaker.state(now + SECOND), BreakerState::Open { .. }));
         assert!(!breaker.allows(now + SECOND));
+    }
+
+    #[test]
+    fn an_answer_ends_a_row_of_losses_before_it_is_verified_but_not_one_of_wrong_answers() {
+        for (kind, closed) in [(Timeout, true), (Invalid, false)] {
+            let (mut breaker, mut rng) = breaker(3);
+            let mut now = start();
+            for _ in 0..3 {
+                now += SECOND;
+                breaker.on_answer();
+                breaker.on_failure(kind, now, &mut rng);
+            }
+            assert_eq!(breaker.state(now) == BreakerState::Closed, closed, "{kind:?}");
+        }
+        let (mut breaker, mut rng, until) = opened(start());
+        assert!(breaker.allows(until));
+        breaker.on_answer();
+        assert_eq!(breaker.state(until), BreakerState::HalfOpen, "not verified yet");
+        assert!(breaker.allows(until), "and the probe has ended");
+        breaker.on_failure(Invalid, until, &mut rng);
+        assert!(!breaker.allows(until));
     }
 
     #[test]
@@ -224,10 +262,10 @@ mod tests {
         let (mut breaker, mut rng) = breaker(2);
         let now = start();
         for _ in 0..3 {
-            breaker.on_failure(now, &mut rng);
+            breaker.on_failure(Timeout, now, &mut rng);
         }
         assert_eq!(breaker.state(now), BreakerState::Closed);
-        breaker.on_failure(now + SECOND, &mut rng);
+        breaker.on_failure(Timeout, now + SECOND, &mut rng);
         assert!(!breaker.allows(now + SECOND));
     }
 
@@ -246,7 +284,7 @@ mod tests {
         let (mut breaker, mut rng, mut now) = opened(start());
         for round in 1_u32..12 {
             assert!(breaker.allows(now));
-            breaker.on_failure(now, &mut rng);
+            breaker.on_failure(Timeout, now, &mut rng);
             let BreakerState::Open { until } = breaker.state(now) else { panic!("open") };
             let longest = (5 * SECOND * 2_u32.pow(round)).min(300 * SECOND);
             assert!((longest / 2..=longest).contains(&(until - now)));
@@ -265,7 +303,7 @@ mod tests {
     #[test]
     fn failures_of_requests_sent_before_it_opened_do_not_prolong_it() {
         let (mut breaker, mut rng, until) = opened(start());
-        breaker.on_failure(until - SECOND, &mut rng);
+        breaker.on_failure(Timeout, until - SECOND, &mut rng);
         assert!(breaker.allows(until));
     }
 
@@ -279,7 +317,7 @@ mod tests {
             for (ms, op) in steps {
                 now += Duration::from_millis(ms);
                 match op {
-                    0 => breaker.on_failure(now, &mut rng),
+                    0 => breaker.on_failure(Timeout, now, &mut rng),
                     1 => _ = breaker.allows(now),
                     _ => breaker.on_success(),
                 }

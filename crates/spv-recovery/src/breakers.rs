@@ -5,7 +5,7 @@ use std::{
 
 use fastrand::Rng;
 
-use crate::{Breaker, BreakerConfig, BreakerState};
+use crate::{Breaker, BreakerConfig, BreakerState, FailureKind};
 
 /// One breaker for each peer that failed lately, with a ceiling on how much of the pool they take away.
 #[derive(Debug)]
@@ -27,16 +27,29 @@ impl<P: Ord + Clone> Breakers<P> {
         self.by_peer.remove(peer);
     }
 
+    pub(crate) fn on_answer(&mut self, peer: &P) {
+        if let Some(breaker) = self.by_peer.get_mut(peer) {
+            breaker.on_answer();
+        }
+    }
+
     /// Counts a failure, unless it would open a breaker and too many of the `pool` peers are cut off already: all
     /// peers failing together says more about us than about them. Tells whether the failure is an event of its own.
-    pub(crate) fn on_failure(&mut self, peer: &P, pool: &BTreeSet<&P>, now: Instant, rng: &mut Rng) -> bool {
+    pub(crate) fn on_failure(
+        &mut self,
+        peer: &P,
+        kind: FailureKind,
+        pool: &BTreeSet<&P>,
+        now: Instant,
+        rng: &mut Rng,
+    ) -> bool {
         let at_ceiling = self.at_ceiling(pool);
         let breaker = self.entry(peer);
         let is_new_event = breaker.is_new_event(now);
         if at_ceiling && breaker.is_about_to_open(now) {
             breaker.note_failure(now);
         } else {
-            breaker.on_failure(now, rng);
+            breaker.on_failure(kind, now, rng);
         }
         is_new_event
     }
@@ -134,7 +147,7 @@ mod tests {
             for _ in 0..20 {
                 now += Duration::from_secs(1);
                 for peer in &peers[..size] {
-                    breakers.on_failure(peer, &pool, now, &mut Rng::with_seed(1));
+                    breakers.on_failure(peer, FailureKind::Timeout, &pool, now, &mut Rng::with_seed(1));
                 }
             }
             assert_eq!(breakers.open(), expected, "of {size}");
@@ -147,7 +160,7 @@ mod tests {
         let now = start();
         for peer in 0..10 {
             let at = now + Duration::from_secs(peer);
-            breakers.on_failure(&peer, &BTreeSet::new(), at, &mut Rng::with_seed(1));
+            breakers.on_failure(&peer, FailureKind::Timeout, &BTreeSet::new(), at, &mut Rng::with_seed(1));
         }
         assert_eq!(breakers.by_peer.keys().copied().collect::<Vec<_>>(), [7, 8, 9]);
     }

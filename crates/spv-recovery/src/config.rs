@@ -54,8 +54,8 @@ pub struct Config {
 pub struct BudgetConfig {
     /// Retries that may be due at once. Default 100, range 1 to 1000000.
     pub burst: u32,
-    /// Retries that each success earns. Default 1, range 0 to 100. At 1 a network that fails half of all answers is
-    /// still worked at full speed; below, less.
+    /// Retries that each answer earns. Default 2, range 0 to 100. At 2 a network that loses two of three answers is
+    /// still worked at full speed; at 1, one that loses less than half.
     pub per_success: f64,
     /// Retries per second when nothing succeeds. Default 5, range 0.01 to 1000000.
     pub floor_per_second: f64,
@@ -121,7 +121,7 @@ impl Default for Config {
 
 impl Default for BudgetConfig {
     fn default() -> Self {
-        Self { burst: 100, per_success: 1.0, floor_per_second: 5.0 }
+        Self { burst: 100, per_success: 2.0, floor_per_second: 5.0 }
     }
 }
 

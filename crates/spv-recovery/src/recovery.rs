@@ -82,21 +82,23 @@ impl<P: Ord + Clone> Recovery<P> {
 
     /// A peer answered and the answer was verified, late or not.
     pub fn on_success(&mut self, peer: &P, now: Instant) {
+        self.on_answer(peer, now);
+        self.breakers.on_success(peer);
+    }
+
+    /// An answer came that is not verified yet, perhaps because it builds on others that are missing. The network works
+    /// and the peer answers: that counts now, because losses are counted when they happen, and beside them answers that
+    /// wait would look like none. An open breaker stays as it is. What becomes of the answer is reported by
+    /// [`on_verified`](Self::on_verified) or [`on_failure`](Self::on_failure).
+    pub fn on_answer(&mut self, peer: &P, now: Instant) {
         self.statistics.record_success(now);
         self.budget.on_success();
-        self.breakers.on_success(peer);
+        self.breakers.on_answer(peer);
         self.pool.on_success(now);
     }
 
-    /// An answer came that cannot be verified yet, because it builds on others that are missing. It is to no peer's
-    /// credit, but the network is not dead: the pool's breaker counts it, so that losses, which are known at once, do not
-    /// open it while answers wait. Verified later, it counts again.
-    pub fn on_answer(&mut self, now: Instant) {
-        self.pool.on_success(now);
-    }
-
-    /// Like [`on_success`](Self::on_success), for work with failures behind it: now that a true copy is known by its
-    /// digest, the earlier ones are judged by it. Returns the peers that had sent other bytes which failed
+    /// An answer that was reported by [`on_answer`](Self::on_answer) is verified: the peer's breaker closes. For work with
+    /// failures behind it, now that a true copy is known by its digest, the earlier ones are judged by it. Returns the peers that had sent other bytes which failed
     /// verification, in order; their breakers are open now, as far as the ceiling allows. A peer that had sent the
     /// same bytes, which failed for another reason then, is cleared.
     ///
@@ -110,7 +112,7 @@ impl<P: Ord + Clone> Recovery<P> {
         available: &[P],
         now: Instant,
     ) -> Vec<P> {
-        self.on_success(peer, now);
+        self.breakers.on_success(peer);
         let (same, mut liars) = history.senders(digest);
         for innocent in &same {
             self.breakers.forgive(innocent);
@@ -219,6 +221,7 @@ impl<P: Ord + Clone> Recovery<P> {
             blocked: &blocked,
             max_attempts: self.config.max_attempts,
             failure_rate: self.statistics.failure_rate(now),
+            loss_rate: self.statistics.loss_rate(now),
             now,
         };
         let rng = &mut self.rng;
@@ -245,7 +248,9 @@ impl<P: Ord + Clone> Recovery<P> {
             BreakerState::Open { until } => until.saturating_duration_since(now),
             BreakerState::Closed | BreakerState::HalfOpen => Duration::ZERO,
         };
-        let after = after.max(self.budget.reserve(now)).max(pool_opens);
+        // Where nobody was asked nothing is asked again.
+        let paid_for = if kind == FailureKind::NoPeer { Duration::ZERO } else { self.budget.reserve(now) };
+        let after = after.max(paid_for).max(pool_opens);
         (Action::Retry { after, avoid, alone }, strategy)
     }
 
@@ -262,7 +267,7 @@ impl<P: Ord + Clone> Recovery<P> {
         if let Some(peer) = latest.and_then(|attempt| attempt.peer.as_ref()) {
             if kind.blames_peer() {
                 let pool = available.iter().collect();
-                is_new_event = self.breakers.on_failure(peer, &pool, now, &mut self.rng);
+                is_new_event = self.breakers.on_failure(peer, kind, &pool, now, &mut self.rng);
             } else {
                 self.breakers.on_inconclusive(peer);
             }

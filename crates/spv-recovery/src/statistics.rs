@@ -41,6 +41,17 @@ impl Statistics {
         (total >= MIN_OUTCOMES).then(|| failed as f64 / total as f64)
     }
 
+    /// Share of requests that brought nothing, for whatever reason, refusals included, 0 to 1. `None` below 20: too few to
+    /// tell. Missing peers and failures of our own side are no requests.
+    #[must_use]
+    pub fn loss_rate(&self, now: Instant) -> Option<f64> {
+        let lost =
+            FailureKind::ALL.into_iter().filter(|kind| kind.blames_peer() || *kind == FailureKind::Refused);
+        let lost: u64 = lost.map(|kind| self.failures(kind, now)).sum();
+        let total = lost + self.successes(now);
+        (total >= MIN_OUTCOMES).then(|| lost as f64 / total as f64)
+    }
+
     pub(crate) fn record_success(&mut self, now: Instant) {
         self.current(now).successes += 1;
     }

@@ -31,6 +31,8 @@ pub struct Context<'a, P> {
     pub max_attempts: u32,
     /// Share of answers that failed lately, if there were enough to tell.
     pub failure_rate: Option<f64>,
+    /// Share of requests that brought nothing lately, refusals included, if there were enough to tell.
+    pub loss_rate: Option<f64>,
     /// The time of the decision.
     pub now: Instant,
 }
@@ -55,6 +57,22 @@ impl<P: Ord + Clone> Context<'_, P> {
         self.history.attempts().saturating_sub(distinct).saturating_add(self.history.without_peer())
     }
 
+    /// Tries after which this work could have failed so far by chance alone, as requests for other work do lately. Beyond
+    /// them the work itself is likely to be the reason. 0 when there were too few requests to tell, or when so many are
+    /// lost that the network must be the reason.
+    #[must_use]
+    pub fn bad_luck(&self) -> u32 {
+        let Some(rate) = self.loss_rate.filter(|rate| (0.0..=MOST_LOSSES).contains(rate)) else { return 0 };
+        let mut chance = rate;
+        (0..self.max_attempts)
+            .take_while(|_| {
+                let is_likely = chance >= UNLIKELY;
+                chance *= rate;
+                is_likely
+            })
+            .fold(0, |tries, _| tries + 1)
+    }
+
     /// Whom to leave out of a repeated round: peers that refused the work or answered wrongly, and the last one
     /// asked. If that leaves nobody, only the last one; if that leaves nobody, no one.
     #[must_use]
@@ -74,3 +92,9 @@ impl<P: Ord + Clone> Context<'_, P> {
         }
     }
 }
+
+/// One piece of work in a thousand may fail so often without a reason of its own.
+const UNLIKELY: f64 = 0.001;
+
+/// A network that loses more than this is in trouble as a whole.
+const MOST_LOSSES: f64 = 0.6;

@@ -212,6 +212,48 @@ fn a_used_up_budget_delays_retries_but_drops_none() {
 }
 
 #[test]
+fn answers_pay_for_retries_when_they_come_and_an_outage_costs_none() {
+    let budget = BudgetConfig { burst: 1, per_success: 1.0, floor_per_second: 1.0 };
+    let mut recovery = Recovery::new(Config { budget, ..Config::default() }, 1).unwrap();
+    let now = start();
+    let switch = |recovery: &mut Recovery<u8>| {
+        let action = fail(recovery, &mut History::new(), 1, Refused, now).action;
+        let Action::Retry { after, .. } = action else { panic!("never dropped") };
+        after
+    };
+    for _ in 0..20 {
+        let _ = fail(&mut recovery, &mut History::new(), None, NoPeer, now);
+    }
+    assert_eq!(switch(&mut recovery), Duration::ZERO, "nobody was asked, so nothing was retried");
+    assert_eq!(switch(&mut recovery), Duration::from_secs(1));
+    recovery.on_answer(&2, now);
+    recovery.on_answer(&2, now);
+    assert_eq!(switch(&mut recovery), Duration::ZERO, "an answer that waits for its base is one");
+}
+
+#[test]
+fn what_chance_explains_is_retried_at_once_and_only_that() {
+    // Answers to other work for each that is lost; tries that chance explains.
+    for (answers, explained) in [(2, 6), (3, 4), (19, 2), (199, 1), (0, 0)] {
+        let budget = BudgetConfig { burst: 1_000_000, ..BudgetConfig::default() };
+        let config = Config { budget, ledger_limit: 1_000_000, ..Config::default() };
+        let mut recovery = Recovery::new(config, 1).unwrap();
+        let mut history = History::new();
+        for _ in 0..2_000 {
+            (0..answers).for_each(|_| recovery.on_answer(&1, start()));
+            let _ = fail(&mut recovery, &mut History::new(), 1, Refused, start());
+        }
+        for attempt in 1..20 {
+            let peer = PEERS[attempt % PEERS.len()];
+            let action = fail(&mut recovery, &mut history, peer, Refused, start()).action;
+            let Action::Retry { after, .. } = action else { panic!("a try is left") };
+            let at_once = attempt < 4 || attempt <= explained;
+            assert_eq!(after.is_zero(), at_once, "try {attempt}, {answers} answers for each loss");
+        }
+    }
+}
+
+#[test]
 fn a_failing_peer_is_blocked_then_probed_then_back() {
     let mut recovery = recovery();
     let mut now = start();

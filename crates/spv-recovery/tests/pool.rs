@@ -61,7 +61,7 @@ fn a_cascade_opens_the_pool_then_probes_go_out_one_by_one_and_close_it() {
 fn answers_that_wait_for_their_verification_keep_losses_from_opening_the_pool() {
     let (mut recovery, now) = (recovery(), start());
     for peer in PEERS.repeat(10) {
-        recovery.on_answer(now);
+        recovery.on_answer(&peer, now);
         let _ = fail(&mut recovery, peer, Timeout, now);
     }
     assert_eq!(recovery.pool_state(now), BreakerState::Closed);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use dashcore::ChainParams;
-use dashcore::network::framing::{Frame, FrameDecoder, FrameError};
+use dashcore::network::framing::{Frame, FrameDecoder};
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_blockdata::Inventory;
 use parking_lot::Mutex;
-use spv_correlation::{Correlator, Delivery, RegisterError, Ticket, Verdict};
+use spv_correlation::{CorrelationError, Correlator, Delivery, RegisterError, Ticket, Verdict};
 use spv_netmon::Monitor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,8 +19,10 @@ use tokio_util::task::TaskTracker;
 
 use super::announcement::{Announcement, News};
 use super::connector::{Connector, Stream};
+use super::disconnect_reason::DisconnectReason;
 use super::gossip::Gossip;
 use super::handshake::{ConnectError, Greeting, PeerInfo, greet};
+use super::probing::Probing;
 use super::request::{Answer, Request, RequestKind};
 use super::transport::RequestError;
 use crate::clock;
@@ -34,8 +36,11 @@ const OUTGOING_CAPACITY: usize = 16;
 /// Bytes asked of the socket at a time.
 const READ_CHUNK: usize = 64 * 1024;
 
-/// A request without answer or pong for this long is followed by another ping, and again each time it has passed.
-const PROBE_AFTER: Duration = Duration::from_millis(500);
+/// A connection that is to be renewed waits no longer for what is in flight, ...
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// ... and looks as often whether it has ended.
+const DRAIN_RECHECK: Duration = Duration::from_millis(10);
 
 /// What connections need to know.
 #[derive(Debug, Clone)]
@@ -67,30 +72,6 @@ pub(crate) struct ConnectionSetup {
     pub(crate) gossip: Option<mpsc::Sender<Heard>>,
 }
 
-/// Why a connection ended.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum DisconnectReason {
-    /// This side closed it.
-    #[error("closed by us")]
-    Local,
-    /// The node closed it.
-    #[error("closed by the peer")]
-    Remote,
-    /// Reading or writing failed.
-    #[error("connection failed: {0}")]
-    Io(std::io::ErrorKind),
-    /// The stream broke the framing.
-    #[error("{0}")]
-    Framing(#[from] FrameError),
-    /// A ping was not answered.
-    #[error("silent")]
-    Silent,
-    /// Not even the first ping was answered within the handshake timeout.
-    #[error("silent since the handshake")]
-    Unproven,
-}
-
 /// A connection to one node: a cheap handle. Dropping the last one closes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
@@ -112,9 +93,11 @@ struct Shared {
     rng: Mutex<fastrand::Rng>,
     outgoing: mpsc::Sender<Outgoing>,
     closing: CancellationToken,
+    renewing: CancellationToken,
     closed: CancellationToken,
     reason: Mutex<Option<DisconnectReason>>,
     idle_ping: Mutex<Option<IdlePing>>,
+    probing: Mutex<Probing>,
     /// Whether a fence of ours ever came back.
     proven: watch::Sender<bool>,
     last_received: Mutex<Instant>,
@@ -187,9 +170,11 @@ impl Connection {
             rng: Mutex::new(rng),
             outgoing,
             closing: CancellationToken::new(),
+            renewing: CancellationToken::new(),
             closed: CancellationToken::new(),
             reason: Mutex::new(None),
             idle_ping: Mutex::new(None),
+            probing: Mutex::new(Probing::new(Instant::now())),
             proven: watch::Sender::new(false),
             last_received: Mutex::new(Instant::now()),
             bytes_received: AtomicU64::new(0),
@@ -231,7 +216,13 @@ impl Connection {
             .await
             .map_err(|_| RequestError::Disconnected)?;
         let ticket = ticket.await.map_err(|_| RequestError::Disconnected)??;
-        let answer = ticket.await?;
+        let answer = ticket.await;
+        if let Ok(spv_correlation::Answer { elapsed, .. })
+        | Err(CorrelationError::Refused { after: elapsed }) = &answer
+        {
+            self.shared.probing.lock().took(*elapsed);
+        }
+        let answer = answer?;
         let bytes = answer.response.payload.len() as u64;
         let now = Instant::now().into_std();
         self.shared.monitor.on_answer(&self.shared.address, kind, bytes, answer.elapsed, now);
@@ -273,6 +264,12 @@ impl Connection {
     pub(crate) fn close(&self) {
         self.shared.closing.cancel();
     }
+
+    /// Closes the connection once nothing is in flight, or soon; for peers that are asked nothing more on this connection,
+    /// and are to be connected anew at once.
+    pub(crate) fn renew(&self) {
+        self.shared.renewing.cancel();
+    }
 }
 
 impl Shared {
@@ -292,6 +289,7 @@ impl Shared {
             reason = self.read(read, buffer, decoder) => reason,
             reason = self.write(write, requests) => reason,
             () = self.unproven_at(deadline) => DisconnectReason::Unproven,
+            () = self.drained() => DisconnectReason::Renewed,
         };
         tracing::debug!(peer = %self.address, %reason, "disconnected");
         self.reason.lock().get_or_insert(reason);
@@ -304,6 +302,15 @@ impl Shared {
         let mut proven = self.proven.subscribe();
         if tokio::time::timeout_at(deadline, proven.wait_for(|proven| *proven)).await.is_ok() {
             std::future::pending().await
+        }
+    }
+
+    /// Resolves when the connection is to be renewed and nothing is in flight, or has been for long.
+    async fn drained(&self) {
+        self.renewing.cancelled().await;
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
+        while self.correlator.in_flight() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_RECHECK).await;
         }
     }
 
@@ -414,14 +421,13 @@ impl Shared {
         // Before any request, so that its pong measures the way alone.
         ping.tick().await;
         self.encode_idle_ping(&mut out);
-        let mut probed = Instant::now();
         loop {
             if let Err(error) = stream.write_all(&out).await {
                 return DisconnectReason::Io(error.kind());
             }
             out.clear();
             let expiry = self.correlator.next_expiry();
-            let probe = self.correlator.waiting_since().map(|since| since.max(probed) + PROBE_AFTER);
+            let probe = self.probing.lock().due(self.correlator.waiting_since());
             tokio::select! {
                 biased;
                 outgoing = requests.recv() => match outgoing {
@@ -438,7 +444,7 @@ impl Shared {
                     self.correlator.expire();
                 }
                 () = sleep_until(probe) => {
-                    probed = Instant::now();
+                    self.probing.lock().sent(Instant::now());
                     if let Some(nonce) = self.correlator.probe() {
                         NetworkMessage::Ping(nonce).encode_framed(self.magic, &mut out);
                     }

@@ -9,14 +9,15 @@ use futures::future::OptionFuture;
 use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use spv_netmon::Monitor;
-use spv_recovery::Backoff;
 use spv_scheduler::TokenBuckets;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::connection::{Connection, ConnectionSetup, DisconnectReason};
+use super::absence::Absence;
+use super::connection::{Connection, ConnectionSetup};
+use super::disconnect_reason::DisconnectReason;
 use super::handshake::{ConnectError, PeerInfo};
 use super::request::RequestKind;
 use crate::discovery::{Discovery, Heard, Next};
@@ -30,7 +31,7 @@ const EVENT_CAPACITY: usize = 256;
 pub(crate) struct PoolConfig {
     /// For each connection.
     pub(crate) setup: ConnectionSetup,
-    /// Largest wait before the first reconnection attempt; doubles with each failure.
+    /// Largest wait before the first reconnection attempt, see [`Absence`].
     pub(crate) reconnect_base: Duration,
     /// Largest wait between two attempts.
     pub(crate) reconnect_cap: Duration,
@@ -169,9 +170,8 @@ impl Pool {
     }
 
     async fn keep(self: Arc<Self>, address: SocketAddr, events: mpsc::Sender<PoolEvent>) {
-        let backoff = Backoff::new(self.config.reconnect_base, self.config.reconnect_cap);
+        let mut absence = Absence::new(self.config.reconnect_base, self.config.reconnect_cap);
         let mut rng = fastrand::Rng::with_seed(self.config.seed ^ u64::from(address.port()));
-        let mut failures = 0;
         let stopping = self.stopping.clone();
         let keep = async {
             loop {
@@ -180,13 +180,19 @@ impl Pool {
                     Err(error) => Err(error),
                 };
                 match held {
-                    Ok(()) => failures = 0,
+                    Ok(reason) => {
+                        absence.begins(Instant::now());
+                        // Nothing is wrong with the node.
+                        if reason == DisconnectReason::Renewed {
+                            continue;
+                        }
+                    }
                     Err(error) => {
-                        failures += 1;
+                        absence.goes_on();
                         self.failed(address, error, &events).await;
                     }
                 }
-                tokio::time::sleep(backoff.delay(failures, &mut rng)).await;
+                tokio::time::sleep(absence.wait(Instant::now(), &mut rng)).await;
             }
         };
         tokio::select! {
@@ -314,13 +320,13 @@ impl Pool {
         Connection::open(address, id, rng, &self.config.setup, &self.tracker).await
     }
 
-    /// Offers a connection until it ends; an error where it ends before the node was proven.
+    /// Offers a connection until it ends, and tells why it did; an error where it ends before the node was proven.
     async fn hold(
         &self,
         address: SocketAddr,
         connection: Connection,
         events: &mpsc::Sender<PoolEvent>,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<DisconnectReason, ConnectError> {
         let info = connection.info().clone();
         self.connections.insert(address, connection.clone());
         metrics::connected(self.connections.len());
@@ -340,8 +346,8 @@ impl Pool {
                 if let Some(discovery) = &self.discovery {
                     discovery.ended(&address);
                 }
-                events.send(PoolEvent::Down { address, reason }).await.ok();
-                Ok(())
+                events.send(PoolEvent::Down { address, reason: reason.clone() }).await.ok();
+                Ok(reason)
             }
             Err(DisconnectReason::Unproven) => Err(ConnectError::Silent {
                 during: "the first ping",

@@ -339,6 +339,7 @@ impl<'a> ListDownload<'a> {
             }
             Err(LateError::Transport { source }) if source.failure_kind() == FailureKind::Refused => {
                 self.peers.recovery().charge(&peer);
+                self.peers.renew_credit(peer);
             }
             // The slot is free again, but the peer may still be at work on it. A new connection counts from zero on both
             // sides.
@@ -361,7 +362,7 @@ impl<'a> ListDownload<'a> {
             self.queue.cancel(ticket);
         }
         task.stage = Stage::Verifying;
-        self.peers.recovery().on_answer(now());
+        self.peers.recovery().on_answer(&peer, now());
         let (work, verifier) = (task.work.clone(), self.verifier.clone());
         let headers_stored = self.headers_stored.clone();
         self.running.spawn(async move {

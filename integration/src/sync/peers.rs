@@ -246,11 +246,13 @@ impl Peers {
 
     /// How many more requests for lists could start now.
     pub(crate) fn capacity(&self) -> usize {
-        let proven = self.proven.lock();
+        let proven = self.proven.lock().clone();
+        let recovery = self.recovery.lock();
         let loads = self.executor.peers();
-        let of_unproven = loads.iter().filter(|load| !proven.contains(&load.peer));
+        let unusable =
+            loads.iter().filter(|load| !proven.contains(&load.peer) || recovery.exhausted(&load.peer));
         let withheld: usize =
-            of_unproven.map(|load| load.adapted_depth.get().saturating_sub(load.in_flight)).sum();
+            unusable.map(|load| load.adapted_depth.get().saturating_sub(load.in_flight)).sum();
         self.executor.capacity().saturating_sub(withheld)
     }
 
@@ -367,9 +369,15 @@ impl Peers {
     /// from zero. Who only refuses is not asked again.
     pub(crate) fn renew_credit(&self, peer: SocketAddr) {
         let useful = self.reports.lock().get(&peer).is_some_and(|report| report.accepted > 0);
-        if useful && self.recovery.lock().exhausted(&peer) {
+        if useful
+            && self.recovery.lock().exhausted(&peer)
+            && let Some(connection) = self.pool.connection(&peer)
+        {
             tracing::info!(%peer, "connecting anew: it has refused as often as it may on one connection");
-            self.disconnect(peer);
+            // What it has in flight may still be answered; what waits goes to others.
+            self.note_loads();
+            self.executor.remove_peer(&peer);
+            connection.renew();
         }
     }
 
@@ -459,7 +467,7 @@ impl Peers {
     }
 
     fn trouble(&self, address: SocketAddr, reason: &DisconnectReason) {
-        if *reason != DisconnectReason::Local {
+        if !matches!(reason, DisconnectReason::Local | DisconnectReason::Renewed) {
             self.with_report(address, |report| report.trouble = Some(reason.to_string()));
         }
     }

@@ -36,8 +36,8 @@ impl Recovering {
     }
 
     /// An answer came that is still to be verified.
-    pub(crate) fn on_answer(&mut self, now: Instant) {
-        self.recovery.on_answer(now);
+    pub(crate) fn on_answer(&mut self, peer: &SocketAddr, now: Instant) {
+        self.recovery.on_answer(peer, now);
         self.observe(now);
     }
 
@@ -46,7 +46,7 @@ impl Recovering {
         self.observe(now);
     }
 
-    /// An answer was proven after others had failed; returns the peers whose answers it shows to have been wrong.
+    /// An answer that had come was proven; returns the peers whose answers it shows to have been wrong.
     pub(crate) fn on_verified(
         &mut self,
         history: &History<SocketAddr>,

@@ -25,7 +25,7 @@ impl<'a, P: Clone + Ord> Others<'a, P> {
         let counted_on = pool
             .connected()
             .filter(|(peer, slots)| {
-                slots.failures == 0
+                slots.failures() == 0
                     && !slots.rests(now)
                     && !is_overdue(slots, now)
                     && !exclude.contains(*peer)
@@ -43,7 +43,7 @@ impl<'a, P: Clone + Ord> Others<'a, P> {
             return false;
         }
         let Some(lane) = self.pool.lane(slots, self.cost, self.newcomer, self.now) else { return true };
-        let expected = lane.first.mul_f64(penalty(slots.failures) * MARGIN);
+        let expected = lane.first.mul_f64(penalty(slots.failures()) * MARGIN);
         let others = self.counted_on.iter().filter(|(peer, ..)| *peer != candidate.peer);
         let answered = others.map(|(.., lane)| lane.answered_before(expected));
         answered.fold(0_u128, u128::saturating_add) < to_send as u128

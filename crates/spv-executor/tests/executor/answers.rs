@@ -223,6 +223,23 @@ async fn what_waits_for_a_busy_peer_goes_to_a_rested_one_as_soon_as_it_has_reste
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_ends_a_row_of_losses_when_it_comes_but_not_one_of_rejections() {
+    let (executor, _) = executor(config(), &['a', 'b'], &[]);
+    let failures = |executor: &Executor<Scripted>| executor.peers()[0].failures;
+    for _ in 0..3 {
+        executor.execute(request(0, Act::Fail), ['b']).await.unwrap_err();
+    }
+    assert_eq!((failures(&executor), executor.capacity()), (3, 1));
+    let waits_for_its_base = executor.execute(answer(10, 1), ['b']).await.unwrap();
+    assert_eq!((failures(&executor), executor.capacity()), (0, 2));
+    waits_for_its_base.permit.reject();
+    let another = executor.execute(answer(10, 1), ['b']).await.unwrap();
+    assert_eq!((failures(&executor), executor.capacity()), (1, 1));
+    drop(another);
+    assert_eq!((failures(&executor), executor.capacity()), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn timeouts_follow_what_was_measured() {
     let config = Config { soft_timeout_floor: millis(50), ..Config::default() };
     let (executor, _) = executor(config, &['a'], &[]);

@@ -1,8 +1,13 @@
+use std::time::Duration;
+
 use fastrand::Rng;
 
-use crate::{Action, Backoff, Context, Strategy};
+use crate::{Action, Backoff, Context, FailureKind, Strategy};
 
-/// Waits, longer each time round the peers, and retries any failure that may pass.
+/// Waits, longer each time, and retries any failure that may pass.
+///
+/// There is no wait while requests for other work are answered and chance [explains](Context::bad_luck) the failures of
+/// this one.
 #[derive(Debug, Clone, Copy)]
 pub struct ExponentialBackoff {
     /// How long to wait.
@@ -15,10 +20,15 @@ impl<P: Ord + Clone> Strategy<P> for ExponentialBackoff {
     }
 
     fn decide(&self, context: &Context<'_, P>, rng: &mut Rng) -> Option<Action<P>> {
-        context.kind.is_transient().then(|| Action::Retry {
-            after: self.backoff.delay(context.repeats(), rng),
-            avoid: context.unsuitable(),
-            alone: false,
+        context.kind.is_transient().then(|| {
+            let tries = context.history.attempts().saturating_add(context.history.without_peer());
+            let beyond_luck = tries.saturating_sub(context.bad_luck());
+            let after = if beyond_luck == 0 && context.kind != FailureKind::NoPeer {
+                Duration::ZERO
+            } else {
+                self.backoff.delay(context.repeats().min(beyond_luck), rng)
+            };
+            Action::Retry { after, avoid: context.unsuitable(), alone: false }
         })
     }
 }

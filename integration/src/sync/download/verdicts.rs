@@ -1,6 +1,7 @@
 //! What follows from the verdict on an answer, and from every failure.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use spv_recovery::{Action, Attempt, FailureKind, GiveUpReason, History};
 use spv_scheduler::Priority;
@@ -23,6 +24,8 @@ impl ListDownload<'_> {
         match verdict {
             Ok(applied) => {
                 self.peers.record(answer.peer, Outcome::Accepted);
+                // It may have become of use only now.
+                self.peers.renew_credit(answer.peer);
                 self.tally.lists += applied.lists as u64;
                 self.progress.lists_proven(applied.lists as u64);
                 let Some(task) = self.open.remove(&id) else { return Ok(()) };
@@ -95,6 +98,8 @@ impl ListDownload<'_> {
         match decision.action {
             Action::Retry { after, avoid, alone } => {
                 self.tally.retried += 1;
+                // Nothing is sent before a peer comes, and there is no reason to let that one wait.
+                let after = if connected.is_empty() { Duration::ZERO } else { after };
                 metrics::retried(task.work.request.kind());
                 task.avoid = avoid.into_iter().collect();
                 task.alone = alone;

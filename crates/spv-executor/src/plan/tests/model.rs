@@ -56,13 +56,25 @@ struct Model {
     held: Vec<(Peer, u64)>,
     used: u64,
     hedged: BTreeSet<Job>,
+    /// The same as the plan's: tested by itself.
+    losses: Losses,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Came,
+    Good,
+    Rejected,
+    Failed,
 }
 
 #[derive(Clone, Copy)]
 struct ModelPeer {
     depth: Depth,
     connected: bool,
-    failures: u32,
+    unanswered: u32,
+    rejected: u32,
     rests_until: Duration,
 }
 
@@ -179,14 +191,28 @@ impl Model {
         self.copies.iter_mut().filter(|copy| copy.request.job == job).for_each(|copy| copy.awaited = false);
     }
 
-    fn judge(&mut self, peer: Peer, good: bool) {
+    fn judge(&mut self, peer: Peer, verdict: Verdict) {
         let now = self.now;
+        let by_chance = if matches!(verdict, Verdict::Failed) { self.losses.by_chance() } else { 0 };
+        match verdict {
+            Verdict::Came => self.losses.answered(),
+            Verdict::Failed => self.losses.lost(),
+            Verdict::Good | Verdict::Rejected => {}
+        }
         let Some(known) = self.peers.get_mut(&peer).filter(|known| known.connected) else { return };
-        if good {
-            (known.failures, known.rests_until) = (0, Duration::ZERO);
-        } else {
-            known.rests_until = now + REST * 2_u32.pow(known.failures.min(6));
-            known.failures += 1;
+        match verdict {
+            Verdict::Good => {
+                (known.unanswered, known.rejected, known.rests_until) = (0, 0, Duration::ZERO);
+                return;
+            }
+            Verdict::Came if known.rejected > 0 => return known.unanswered = 0,
+            Verdict::Came => return (known.unanswered, known.rests_until) = (0, Duration::ZERO),
+            Verdict::Rejected => known.rejected += 1,
+            Verdict::Failed => known.unanswered += 1,
+        }
+        let reasons = known.rejected + known.unanswered - by_chance.min(known.unanswered);
+        if reasons > 0 {
+            known.rests_until = now + REST * 2_u32.pow((reasons - 1).min(6));
         }
     }
 
@@ -258,7 +284,13 @@ impl Pair {
         match op {
             Op::Add(peer, depth) => {
                 self.plan.add_peer(peer, depth, u64::from(peer % 2));
-                let new = ModelPeer { depth, connected: true, failures: 0, rests_until: Duration::ZERO };
+                let new = ModelPeer {
+                    depth,
+                    connected: true,
+                    unanswered: 0,
+                    rejected: 0,
+                    rests_until: Duration::ZERO,
+                };
                 let known = self.model.peers.entry(peer).or_insert(new);
                 (known.depth, known.connected) = (depth, true);
             }
@@ -290,6 +322,7 @@ impl Pair {
                 let (copy, slot) = self.remove_copy(index);
                 let sample = self.plan.arrived(&slot, bytes, self.now());
                 prop_assert_eq!(sample.bytes, if bytes == 0 { copy.request.bytes } else { bytes });
+                self.model.judge(copy.peer, Verdict::Came);
                 self.model.held.push((copy.peer, sample.bytes));
                 self.settle(&copy);
             }
@@ -302,15 +335,15 @@ impl Pair {
                     self.plan.accepted(&peer, &sample, &mut *self.selector, now);
                     self.model.used += 1;
                 } else {
-                    self.plan.failed(&peer, &mut *self.selector, now);
+                    self.plan.rejected(&peer, &mut *self.selector, now);
                 }
-                self.model.judge(peer, good);
+                self.model.judge(peer, if good { Verdict::Good } else { Verdict::Rejected });
             }
             Op::Fail(index) if !self.slots.is_empty() => {
                 let (copy, slot) = self.remove_copy(index);
                 let now = self.now();
                 self.plan.failed(&slot.peer, &mut *self.selector, now);
-                self.model.judge(copy.peer, false);
+                self.model.judge(copy.peer, Verdict::Failed);
                 if !self.model.copies.iter().any(|other| other.request.job == copy.request.job) {
                     self.settle(&copy);
                 }
@@ -420,7 +453,7 @@ impl Pair {
         prop_assert_eq!(plan.loads().len(), model.eligible(&BTreeSet::new()).len());
         for load in plan.loads() {
             let known = model.peers[&load.peer];
-            prop_assert_eq!((load.depth, load.failures), (known.depth, known.failures));
+            prop_assert_eq!((load.depth, load.failures), (known.depth, known.unanswered + known.rejected));
             prop_assert_eq!(load.in_flight, model.in_flight(load.peer));
             prop_assert!(load.max_in_flight <= 3);
         }
