@@ -32,7 +32,7 @@ pub(crate) struct KindEstimate {
 }
 
 impl Estimates {
-    /// Measures an answer that has just come. Does not learn from it yet: that is for when it has proved valid.
+    /// Measures an answer that has just come.
     pub(crate) fn measure(&mut self, cost: Cost, sent: Instant, now: Instant) -> Sample {
         let earliest = sent.checked_add(self.rtt.unwrap_or_default()).unwrap_or(now);
         let begun = self.last_answer.map_or(earliest, |last| last.max(earliest));
@@ -70,6 +70,11 @@ impl Estimates {
                 bytes_per_second,
                 rtt,
             });
+    }
+
+    /// The answers were wrong ones, and how soon these come says nothing of right ones.
+    pub(crate) fn forget_answers(&mut self) {
+        *self = Self { rtt: self.rtt, last_answer: self.last_answer, ..Self::default() };
     }
 
     pub(crate) fn kind(&self, kind: &'static str) -> Option<KindEstimate> {

@@ -170,25 +170,30 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         self.charge(peer, cost, selector, now).map(|slot| (id, slot))
     }
 
-    /// An answer has come: measures it, and holds its bytes until [`give_back`](Self::give_back).
+    /// An answer has come: learns from the time it took, and holds its bytes until [`give_back`](Self::give_back).
     pub(crate) fn arrived(&mut self, slot: &Slot<P>, bytes: u64, now: Instant) -> Sample {
         self.losses.answered();
-        let measured = match self.pool.get_mut(&slot.peer) {
-            Some(slots) => {
-                if slots.connected {
-                    slots.answered();
-                }
-                slots.estimates.measure(slot.cost, slot.sent, now)
-            }
-            None => Sample::new(slot.cost.kind, now.saturating_duration_since(slot.sent)),
-        };
-        if measured.elapsed < slot.timeouts.soft {
-            self.widening.answered_in_time();
-        }
         // A transport that does not tell sizes has to be believed in its expectations.
         let bytes = if bytes == 0 { slot.cost.bytes } else { bytes };
         self.bytes.take(bytes);
-        Sample { bytes, ..measured }
+        let sample = match self.pool.get_mut(&slot.peer) {
+            Some(slots) => {
+                let sample = Sample { bytes, ..slots.estimates.measure(slot.cost, slot.sent, now) };
+                if slots.connected {
+                    slots.answered();
+                    slots.learn(&sample, now);
+                }
+                sample
+            }
+            None => {
+                let elapsed = now.saturating_duration_since(slot.sent);
+                Sample { bytes, ..Sample::new(slot.cost.kind, elapsed) }
+            }
+        };
+        if sample.elapsed < slot.timeouts.soft {
+            self.widening.answered_in_time();
+        }
+        sample
     }
 
     pub(crate) fn give_back(&mut self, bytes: u64) {
@@ -210,7 +215,6 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         self.hedges.earn();
         if let Some(slots) = self.pool.connected_mut(peer) {
             slots.succeeded();
-            slots.learn(sample, now);
             selector.on_completed(peer, sample, now);
         }
     }

@@ -97,7 +97,7 @@ impl Slots {
         self.due.pop_front();
     }
 
-    /// An answer was used. What follows it takes as long, as far as is known now.
+    /// An answer came. What follows it takes as long, as far as is known now.
     pub(crate) fn learn(&mut self, sample: &Sample, now: Instant) {
         self.estimates.learn(sample);
         let Some((occupied, _)) = self.estimates.typical() else { return };
@@ -161,6 +161,7 @@ impl Slots {
     /// An answer was rejected: lets the peer rest.
     pub(crate) fn rejected(&mut self, rest: Duration, now: Instant) -> Duration {
         self.rejected = self.rejected.saturating_add(1);
+        self.estimates.forget_answers();
         self.rest(rest, 0, now)
     }
 

@@ -34,8 +34,8 @@ pub struct Config {
     /// Largest share of the available peers that breakers may cut off; one peer always may be. Ratio, default 0.5,
     /// range 0 to 1.
     pub max_open_share: f64,
-    /// Refusals we may cause at one peer per connection. Default 50, range 1 and up; keep it well below the number
-    /// at which the server shuts clients out.
+    /// Refusals of a peer on one connection after which it is asked nothing more; what is in flight then may be refused
+    /// too. Default 45, range 1 and up; keep it well below the number at which the server shuts clients out.
     pub ledger_limit: u32,
     /// Peers remembered by the breakers and by the ledger, each. Default 1024, range 1 and up. Beyond it the one
     /// that matters least is forgotten.
@@ -110,7 +110,7 @@ impl Default for Config {
             sequential_failure_rate: 0.75,
             statistics_window: Duration::from_secs(60),
             max_open_share: 0.5,
-            ledger_limit: 50,
+            ledger_limit: 45,
             max_peers: 1024,
             budget: BudgetConfig::default(),
             breaker: BreakerConfig::default(),

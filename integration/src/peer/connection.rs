@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -94,6 +94,8 @@ struct Shared {
     outgoing: mpsc::Sender<Outgoing>,
     closing: CancellationToken,
     renewing: CancellationToken,
+    /// Whether nothing more may be asked.
+    spent: AtomicBool,
     closed: CancellationToken,
     reason: Mutex<Option<DisconnectReason>>,
     idle_ping: Mutex<Option<IdlePing>>,
@@ -171,6 +173,7 @@ impl Connection {
             outgoing,
             closing: CancellationToken::new(),
             renewing: CancellationToken::new(),
+            spent: AtomicBool::new(false),
             closed: CancellationToken::new(),
             reason: Mutex::new(None),
             idle_ping: Mutex::new(None),
@@ -208,6 +211,9 @@ impl Connection {
     /// # Cancel safety
     /// Dropping the future abandons the request; its answer, if it comes, is still attributed to it.
     pub(crate) async fn request(&self, request: Request) -> Result<Answer, RequestError> {
+        if self.shared.spent.load(Ordering::Relaxed) {
+            return Err(RequestError::CreditSpent);
+        }
         let kind = request.kind();
         let (registered, ticket) = oneshot::channel();
         self.shared
@@ -263,6 +269,11 @@ impl Connection {
     /// Closes the connection; requests in flight end with [`RequestError::Disconnected`].
     pub(crate) fn close(&self) {
         self.shared.closing.cancel();
+    }
+
+    /// Sends no further request: the node has refused as many as it may be made to on this connection.
+    pub(crate) fn spend(&self) {
+        self.shared.spent.store(true, Ordering::Relaxed);
     }
 
     /// Closes the connection once nothing is in flight, or soon; for peers that are asked nothing more on this connection,

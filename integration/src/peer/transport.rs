@@ -19,6 +19,9 @@ pub(crate) enum RequestError {
     /// There is no connection to the peer, or it ended.
     #[error("not connected")]
     Disconnected,
+    /// The peer has refused as many requests as it may be made to on one connection.
+    #[error("not sent: the peer has refused too many requests on this connection")]
+    CreditSpent,
     /// The connection's table of requests has no place.
     #[error("cannot be sent now: {0}")]
     Register(#[from] RegisterError),
@@ -32,7 +35,7 @@ impl RequestError {
     const fn kind(&self) -> &'static str {
         match self {
             Self::Disconnected | Self::Correlation(CorrelationError::Disconnected) => "disconnected",
-            Self::Register(_) => "not_sent",
+            Self::Register(_) | Self::CreditSpent => "not_sent",
             Self::Correlation(CorrelationError::Refused { .. }) => "refused",
             Self::Correlation(CorrelationError::Expired { .. }) => "expired",
             Self::Correlation(_) => "mismatched",
@@ -49,8 +52,8 @@ impl Classify for RequestError {
             Self::Correlation(CorrelationError::Refused { .. }) => FailureKind::Refused,
             Self::Correlation(CorrelationError::Expired { .. }) => FailureKind::Timeout,
             Self::Correlation(_) => FailureKind::Invalid,
-            // Nothing was attempted: the peer is busier than it looked.
-            Self::Register(_) => FailureKind::NoPeer,
+            // Nothing was attempted: the peer is busier than it looked, or is not to be asked any more.
+            Self::Register(_) | Self::CreditSpent => FailureKind::NoPeer,
         }
     }
 }
@@ -119,6 +122,7 @@ impl Transport for PoolTransport {
             Err(RequestError::Correlation(CorrelationError::Refused { .. })) => {
                 self.pool.monitor().on_refusal(peer, &kind, now);
             }
+            Err(RequestError::CreditSpent) => {}
             Err(_) => self.pool.monitor().on_failure(peer, &kind, now),
         }
         result

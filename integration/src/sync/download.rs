@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::OptionFuture;
+use futures::future::{FutureExt, OptionFuture};
 use spv_executor::{Completed, ExecuteError, LateError, Permit};
 use spv_recovery::{Attempt, Classify, FailureKind, History};
 use spv_scheduler::{Job, Priority, Queue, Ticket};
@@ -215,8 +215,7 @@ impl<'a> ListDownload<'a> {
             }
             slots_changed.mark_unchanged();
             let free = NonZeroUsize::new(self.peers.capacity());
-            let queued = self.queue.lengths();
-            self.peers.announce(self.backlog.len() + queued.ready + queued.waiting);
+            self.peers.announce(self.to_send());
             let batch = free.map(|free| self.queue.next_batch(free, self.peers.conditions()));
             peers_changed.mark_unchanged();
             if self.peers.hopeless() {
@@ -228,7 +227,7 @@ impl<'a> ListDownload<'a> {
             tokio::select! {
                 biased;
                 Some(jobs) = OptionFuture::from(batch), if free.is_some() => {
-                    jobs.into_iter().for_each(|job| self.dispatch(job));
+                    self.dispatch_all(jobs);
                 }
                 Some(step) = self.running.join_next() => match step {
                     Ok(step) => self.handle(step)?,
@@ -271,6 +270,19 @@ impl<'a> ListDownload<'a> {
             .unwrap_or_else(|_| unreachable!("the queue is open and has room for more than the window"))
     }
 
+    /// Work that is not with the executor.
+    fn to_send(&self) -> usize {
+        let queued = self.queue.lengths();
+        self.backlog.len() + queued.ready + queued.waiting
+    }
+
+    fn dispatch_all(&mut self, jobs: Vec<Job<WorkId>>) {
+        for (left, job) in (0..jobs.len()).rev().zip(jobs) {
+            self.peers.announce(self.to_send() + left);
+            self.dispatch(job);
+        }
+    }
+
     fn dispatch(&mut self, job: Job<WorkId>) {
         let (id, ticket) = (job.item, job.ticket);
         let Some(task) = self.open.get(&id) else {
@@ -294,10 +306,15 @@ impl<'a> ListDownload<'a> {
         task.stage = Stage::InFlight(ticket);
         let exclude = self.peers.exclude_for(&task.avoid);
         let (peers, request, order) = (self.peers.clone(), task.work.request.clone(), task.work.order());
-        self.running.spawn(async move {
+        let mut fetching = Box::pin(async move {
             let result = Box::new(peers.execute_in_order(request, exclude, order).await);
             Step::Fetched { id, ticket, result }
         });
+        // Takes its slot now, so that the next batch is made for what is left and not for the same slots.
+        match fetching.as_mut().now_or_never() {
+            Some(step) => self.running.spawn(async { step }),
+            None => self.running.spawn(fetching),
+        };
     }
 
     fn handle(&mut self, step: Step) -> Result<(), DownloadFailure> {
@@ -339,7 +356,7 @@ impl<'a> ListDownload<'a> {
             }
             Err(LateError::Transport { source }) if source.failure_kind() == FailureKind::Refused => {
                 self.peers.recovery().charge(&peer);
-                self.peers.renew_credit(peer);
+                self.peers.settle_credit(peer);
             }
             // The slot is free again, but the peer may still be at work on it. A new connection counts from zero on both
             // sides.

@@ -300,6 +300,7 @@ impl Peers {
     fn count(&self, kind: RequestKind, executed: Executed) -> Executed {
         let peer = match &executed {
             Ok(completed) => Some(completed.peer),
+            Err(ExecuteError::Transport { source: RequestError::CreditSpent, .. }) => return executed,
             Err(error) => error.peer().copied(),
         };
         if let Some(peer) = peer {
@@ -365,14 +366,16 @@ impl Peers {
         !connected.is_empty() && connected.iter().all(|peer| recovery.exhausted(peer))
     }
 
-    /// Leaves a peer whose credit with us is spent, if it has served something: on a new connection both sides count
-    /// from zero. Who only refuses is not asked again.
-    pub(crate) fn renew_credit(&self, peer: SocketAddr) {
-        let useful = self.reports.lock().get(&peer).is_some_and(|report| report.accepted > 0);
-        if useful
-            && self.recovery.lock().exhausted(&peer)
-            && let Some(connection) = self.pool.connection(&peer)
-        {
+    /// Asks nothing more of a peer whose credit with us is spent. If it has served something, it is connected anew: on a new
+    /// connection both sides count from zero. Who only refuses is not asked again.
+    pub(crate) fn settle_credit(&self, peer: SocketAddr) {
+        if !self.recovery.lock().exhausted(&peer) {
+            return;
+        }
+        let Some(connection) = self.pool.connection(&peer) else { return };
+        // Also for what waits for a slot already.
+        connection.spend();
+        if self.reports.lock().get(&peer).is_some_and(|report| report.accepted > 0) {
             tracing::info!(%peer, "connecting anew: it has refused as often as it may on one connection");
             // What it has in flight may still be answered; what waits goes to others.
             self.note_loads();

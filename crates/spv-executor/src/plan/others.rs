@@ -49,14 +49,12 @@ impl<'a, P: Clone + Ord> Others<'a, P> {
         answered.fold(0_u128, u128::saturating_add) < to_send as u128
     }
 
-    /// Nothing is known yet of the time that the request takes. If a much nearer peer is at work on one, then waiting
-    /// for its answer costs little beside the way to this one.
+    /// Nothing is known yet of the time that the request takes. If a much nearer peer is at work on one, or can be, then
+    /// waiting for its answer costs little beside the way to this one.
     fn a_nearer_one_will_tell(&self, slots: &Slots) -> bool {
         let Some(rtt) = slots.estimates.rtt else { return false };
         let way = |other: &Slots| other.estimates.rtt.unwrap_or(Duration::MAX);
-        self.counted_on
-            .iter()
-            .any(|(_, other, _)| other.in_flight > 0 && way(other).saturating_mul(MUCH_NEARER) <= rtt)
+        self.counted_on.iter().any(|(_, other, _)| way(other).saturating_mul(MUCH_NEARER) <= rtt)
     }
 }
 

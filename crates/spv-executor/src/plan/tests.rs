@@ -59,6 +59,11 @@ fn submit(plan: &mut Plan<Peer, Job>, job: Job, exclude: &[Peer]) -> Result<Requ
     plan.submit(job, terms(exclude, 0, None), usize::MAX, now())
 }
 
+/// An answer came and was measured so.
+fn serves(plan: &mut Plan<Peer, Job>, peer: Peer, sample: &Sample) {
+    plan.pool.connected_mut(&peer).unwrap().learn(sample, now());
+}
+
 /// Gives back a slot of a request that expected no bytes.
 fn release(plan: &mut Plan<Peer, Job>, peer: Peer) {
     let cost = Cost { kind: "list", bytes: 0 };
@@ -280,7 +285,7 @@ fn a_request_that_holds_nobody_up_is_not_hedged() {
 fn depth_follows_the_measurements_below_the_cap() {
     let mut plan = plan(9, &[(1, Depth::THREE)]);
     let serve = |plan: &mut Plan<Peer, Job>, ms| {
-        plan.accepted(&1, &Sample::new("list", Duration::from_millis(ms)), &mut First, now());
+        serves(plan, 1, &Sample::new("list", Duration::from_millis(ms)));
         plan.loads()[0].adapted_depth
     };
     assert_eq!(serve(&mut plan, 10), Depth::THREE);
@@ -304,7 +309,7 @@ fn timeouts_are_those_of_the_peer_or_of_the_pool() {
     };
     assert_eq!(soft(&mut plan, 2), Duration::from_secs(10));
     for _ in 0..60 {
-        plan.accepted(&1, &Sample::new("list", Duration::from_secs(4)), &mut First, now());
+        serves(&mut plan, 1, &Sample::new("list", Duration::from_secs(4)));
     }
     assert_eq!(soft(&mut plan, 2).as_secs(), 4);
     assert_eq!(soft(&mut plan, 1).as_secs(), 12);
@@ -340,7 +345,7 @@ fn the_expected_completion_is_the_way_what_is_to_be_done_before_and_the_work() {
     assert_eq!(ask(&mut plan, 2), None);
     release(&mut plan, 1);
     plan.set_rtt(&1, ms(50));
-    plan.accepted(&1, &Sample::new("list", ms(30)), &mut First, now());
+    serves(&mut plan, 1, &Sample::new("list", ms(30)));
     assert_eq!([2, 2, 2].map(|exclude| ask(&mut plan, exclude)), [80, 110, 140].map(|sum| Some(ms(sum))));
     // A newcomer does as well as the others, as far as is known.
     assert_eq!(ask(&mut plan, 1), Some(ms(30)));

@@ -25,7 +25,7 @@ impl ListDownload<'_> {
             Ok(applied) => {
                 self.peers.record(answer.peer, Outcome::Accepted);
                 // It may have become of use only now.
-                self.peers.renew_credit(answer.peer);
+                self.peers.settle_credit(answer.peer);
                 self.tally.lists += applied.lists as u64;
                 self.progress.lists_proven(applied.lists as u64);
                 let Some(task) = self.open.remove(&id) else { return Ok(()) };
@@ -89,7 +89,7 @@ impl ListDownload<'_> {
         let connected = self.peers.connected();
         let decision = self.peers.recovery().on_failure(&task.history, &connected, now());
         if let Some(peer) = peer {
-            self.peers.renew_credit(peer);
+            self.peers.settle_credit(peer);
         }
         tracing::debug!(height, strategy = decision.strategy, attempt = decision.attempt, "recovering");
         if task.strategies.last() != Some(&decision.strategy) {

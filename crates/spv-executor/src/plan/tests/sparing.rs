@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::serves as serves_with;
 use super::*;
 use crate::ExpectedCompletion;
 
@@ -20,7 +21,7 @@ fn plan_of(round_trips: &[u64]) -> Plan<Peer, Job> {
 }
 
 fn serves(plan: &mut Plan<Peer, Job>, peer: Peer, service: u64) {
-    plan.accepted(&peer, &Sample::new("list", ms(service)), &mut First, now());
+    serves_with(plan, peer, &Sample::new("list", ms(service)));
 }
 
 fn ask(plan: &mut Plan<Peer, Job>, requests: u32) -> Vec<Peer> {
