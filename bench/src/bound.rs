@@ -12,8 +12,8 @@ pub(crate) struct Bounds {
     pub(crate) lower: Duration,
     /// No client is faster at all.
     pub(crate) unlimited: Duration,
-    /// No client without foresight can be expected to be faster: see [`crate::foresight`]. The lower bound where no answers
-    /// are lost by chance.
+    /// No client without foresight can be expected to be faster: see [`crate::foresight`]. The lower bound where more than
+    /// chance decides.
     pub(crate) without_foresight: Duration,
     /// A list schedule, longest request first, made with full knowledge of what takes how long and fails. No more than
     /// this is possible to reach; between the two lies how loose the lower bound is.

@@ -63,7 +63,7 @@ fn the_bound_is_at_most_what_full_knowledge_reaches() {
             for seed in 0..3 {
                 let bounds = bounds(workload, &net.instance(workload, 5, seed));
                 assert!(bounds.unlimited <= bounds.lower, "{workload:?} {net:?} {seed}");
-                let needs_foresight = [Net::N4a, Net::N4b].contains(&net);
+                let needs_foresight = [Net::N1, Net::N2, Net::N4a, Net::N4b].contains(&net);
                 assert!(needs_foresight || bounds.without_foresight == bounds.lower, "{workload:?} {net:?}");
                 assert!(bounds.lower <= bounds.oracle, "{workload:?} {net:?} {seed}: {bounds:?}");
             }

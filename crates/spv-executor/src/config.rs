@@ -72,7 +72,7 @@ pub struct Config {
     pub spares_slow_peers: bool,
     /// Extra copies of requests that may be saved up. Default 10; 0 turns hedging off.
     ///
-    /// Every used answer earns a twentieth of one, so about 5 % more requests are sent at most. See
+    /// Every used answer earns a twentieth of one, and the first is lent: so at most 5 % more requests are sent, or one. See
     /// [`execute_in_order`](crate::Executor::execute_in_order).
     pub hedge_budget: u32,
     /// How long others are preferred to a peer that failed or whose answer was rejected. Default 100 ms, doubled with each

@@ -44,7 +44,10 @@ impl Timeouts {
             }
             _ => (config.soft_timeout, config.hard_timeout),
         };
-        let slow = |estimate: KindEstimate| estimate.elapsed(cost, HEDGE_DEVIATIONS);
+        let slow = |estimate: KindEstimate| {
+            let usual = estimate.elapsed(cost, 0.0);
+            estimate.elapsed(cost, HEDGE_DEVIATIONS).max(usual + usual / HEDGE_LATENESS)
+        };
         let slow_newcomer =
             |pool: KindEstimate| slow(pool).max(due.saturating_add(pool.spread(HEDGE_DEVIATIONS)));
         let hedge = own.map(slow).or_else(|| newcomer.map(slow_newcomer)).unwrap_or(soft / 2);
@@ -89,6 +92,8 @@ impl<P: Ord> Widening<P> {
 const SOFT_DEVIATIONS: f64 = 4.0;
 /// About one answer in twenty is slower, for times that are spread like those of most services.
 const HEDGE_DEVIATIONS: f64 = 2.0;
+/// Where times hardly vary, an answer that is late by less than this part of the usual time is about to come.
+const HEDGE_LATENESS: u32 = 4;
 const MAX_DOUBLINGS: u32 = 4;
 
 #[cfg(test)]

@@ -1,3 +1,6 @@
+mod incoming;
+mod outgoing;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -5,19 +8,17 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use dashcore::ChainParams;
-use dashcore::network::framing::{Frame, FrameDecoder};
-use dashcore::network::message::NetworkMessage;
-use dashcore::network::message_blockdata::Inventory;
+use dashcore::network::framing::FrameDecoder;
 use parking_lot::Mutex;
-use spv_correlation::{CorrelationError, Correlator, Delivery, RegisterError, Ticket, Verdict};
+use spv_correlation::{CorrelationError, Correlator, RegisterError, Ticket};
 use spv_netmon::Monitor;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::announcement::{Announcement, News};
+use super::announcement::Announcement;
 use super::connector::{Connector, Stream};
 use super::disconnect_reason::DisconnectReason;
 use super::gossip::Gossip;
@@ -27,14 +28,9 @@ use super::request::{Answer, Request, RequestKind};
 use super::transport::RequestError;
 use crate::clock;
 use crate::discovery::Heard;
-use crate::metrics;
-use crate::timer::sleep_until;
 
 /// Requests that may wait for the writing task; the executor's cap per peer keeps it far below.
 const OUTGOING_CAPACITY: usize = 16;
-
-/// Bytes asked of the socket at a time.
-const READ_CHUNK: usize = 64 * 1024;
 
 /// A connection that is to be renewed waits no longer for what is in flight, ...
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -323,189 +319,5 @@ impl Shared {
         while self.correlator.in_flight() > 0 && Instant::now() < deadline {
             tokio::time::sleep(DRAIN_RECHECK).await;
         }
-    }
-
-    async fn read(
-        &self,
-        mut stream: ReadHalf<Box<dyn Stream>>,
-        mut buffer: BytesMut,
-        decoder: FrameDecoder,
-    ) -> DisconnectReason {
-        loop {
-            loop {
-                match decoder.decode(&mut buffer) {
-                    Ok(Some(frame)) => self.handle(frame).await,
-                    Ok(None) => break,
-                    Err(error) => return error.into(),
-                }
-            }
-            buffer.reserve(READ_CHUNK);
-            match stream.read_buf(&mut buffer).await {
-                Ok(0) => return DisconnectReason::Remote,
-                Ok(count) => {
-                    self.bytes_received.fetch_add(count as u64, Ordering::Relaxed);
-                    metrics::bytes_received(count);
-                    *self.last_received.lock() = Instant::now();
-                }
-                Err(error) => return DisconnectReason::Io(error.kind()),
-            }
-        }
-    }
-
-    async fn handle(&self, frame: Frame) {
-        if let Some(kind) = RequestKind::answered_by(frame.command) {
-            let answer = Answer { kind, payload: frame.payload, checksum_valid: frame.checksum_valid };
-            if let Delivery::Undelivered { verdict, response } = self.correlator.on_response(answer) {
-                if verdict == Verdict::Unsolicited
-                    && kind == RequestKind::GetHeaders
-                    && response.checksum_valid
-                {
-                    self.announce(News::Headers(response.payload));
-                    return;
-                }
-                metrics::undelivered(response.payload.len());
-                tracing::debug!(peer = %self.address, ?verdict, "answer not delivered");
-            }
-            return;
-        }
-        // As Dash Core does with messages it cannot trust or understand: no answer, no penalty.
-        if !frame.checksum_valid {
-            return;
-        }
-        match NetworkMessage::decode(frame.command, &frame.payload) {
-            // The channel is closed only when the connection is ending.
-            Ok(Some(NetworkMessage::Ping(nonce))) => {
-                self.outgoing.send(Outgoing::Pong(nonce)).await.ok();
-            }
-            Ok(Some(NetworkMessage::Pong(nonce))) => self.on_pong(nonce),
-            Ok(Some(NetworkMessage::Inv(inventory))) => {
-                let newest = inventory.iter().rev().find_map(|entry| match entry {
-                    Inventory::Block(hash) => Some(*hash),
-                    Inventory::Unknown { .. } => None,
-                });
-                newest.into_iter().for_each(|hash| self.announce(News::Block(hash)));
-            }
-            Ok(Some(NetworkMessage::Addr(entries))) => self.gossip.on_addr(&entries),
-            Ok(Some(NetworkMessage::AddrV2(entries))) => self.gossip.on_addrv2(&entries),
-            Ok(_) => {}
-            Err(error) => {
-                tracing::debug!(peer = %self.address, command = %frame.command, %error, "undecodable");
-            }
-        }
-    }
-
-    /// Tells of new blocks, unless nobody listens or those who do are far behind.
-    fn announce(&self, news: News) {
-        if let Some(announcements) = &self.announcements {
-            announcements.try_send(Announcement { peer: self.address, news }).ok();
-        }
-    }
-
-    fn on_pong(&self, nonce: u64) {
-        let mut idle_ping = self.idle_ping.lock();
-        if let Some(ping) = idle_ping.filter(|ping| ping.nonce == nonce) {
-            *idle_ping = None;
-            if ping.alone {
-                let now = Instant::now();
-                self.monitor.on_rtt(&self.address, now - ping.sent, now.into_std());
-            }
-            self.proven.send_if_modified(|proven| !std::mem::replace(proven, true));
-            return;
-        }
-        drop(idle_ping);
-        let verdict = self.correlator.on_fence(nonce);
-        tracing::trace!(peer = %self.address, ?verdict, "fence");
-    }
-
-    async fn write(
-        &self,
-        mut stream: WriteHalf<Box<dyn Stream>>,
-        mut requests: mpsc::Receiver<Outgoing>,
-    ) -> DisconnectReason {
-        let mut ping = tokio::time::interval(self.config.ping_interval);
-        ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut out = Vec::new();
-        if self.announcements.is_some() {
-            // Goes out with the first ping.
-            NetworkMessage::SendHeaders.encode_framed(self.magic, &mut out);
-        }
-        // Before any request, so that its pong measures the way alone.
-        ping.tick().await;
-        self.encode_idle_ping(&mut out);
-        loop {
-            if let Err(error) = stream.write_all(&out).await {
-                return DisconnectReason::Io(error.kind());
-            }
-            out.clear();
-            let expiry = self.correlator.next_expiry();
-            let probe = self.probing.lock().due(self.correlator.waiting_since());
-            tokio::select! {
-                biased;
-                outgoing = requests.recv() => match outgoing {
-                    Some(outgoing) => self.encode(outgoing, &mut out),
-                    None => return DisconnectReason::Local,
-                },
-                _ = ping.tick() => {
-                    if self.is_silent() {
-                        return DisconnectReason::Silent;
-                    }
-                    self.encode_idle_ping(&mut out);
-                }
-                () = sleep_until(expiry) => {
-                    self.correlator.expire();
-                }
-                () = sleep_until(probe) => {
-                    self.probing.lock().sent(Instant::now());
-                    if let Some(nonce) = self.correlator.probe() {
-                        NetworkMessage::Ping(nonce).encode_framed(self.magic, &mut out);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Registers a request before its bytes are written, in the order of the stream: only then does the position of
-    /// an answer name its request.
-    fn encode(&self, outgoing: Outgoing, out: &mut Vec<u8>) {
-        match outgoing {
-            Outgoing::Pong(nonce) => NetworkMessage::Pong(nonce).encode_framed(self.magic, out),
-            Outgoing::GetAddr => NetworkMessage::GetAddr.encode_framed(self.magic, out),
-            Outgoing::Request(request, registered) => {
-                let message = request.to_message();
-                let kind = request.kind();
-                match self.correlator.register(request) {
-                    Ok((ticket, fence)) => {
-                        metrics::request_sent(kind);
-                        message.encode_framed(self.magic, out);
-                        if self.config.correlation.fences {
-                            NetworkMessage::Ping(fence).encode_framed(self.magic, out);
-                        }
-                        // A caller that has gone drops its ticket, which abandons the request.
-                        registered.send(Ok(ticket)).ok();
-                    }
-                    Err(error) => {
-                        registered.send(Err(error)).ok();
-                    }
-                }
-            }
-        }
-    }
-
-    /// Pings only while nothing is in flight, so that the pong measures the way alone; requests bring their own pings,
-    /// unless fences are off.
-    fn encode_idle_ping(&self, out: &mut Vec<u8>) {
-        let mut idle_ping = self.idle_ping.lock();
-        let alone = self.correlator.in_flight() == 0;
-        if idle_ping.is_none() && (alone || !self.config.correlation.fences) {
-            let nonce = self.rng.lock().u64(..);
-            *idle_ping = Some(IdlePing { nonce, sent: Instant::now(), alone });
-            NetworkMessage::Ping(nonce).encode_framed(self.magic, out);
-        }
-    }
-
-    fn is_silent(&self) -> bool {
-        let unanswered = self.idle_ping.lock().map_or(Duration::ZERO, |ping| ping.sent.elapsed());
-        unanswered >= self.config.ping_timeout
-            && self.last_received.lock().elapsed() >= self.config.ping_timeout
     }
 }

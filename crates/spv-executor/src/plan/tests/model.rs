@@ -149,10 +149,11 @@ impl Model {
     }
 
     fn next_hedge(&self) -> Option<(Job, Peer)> {
-        let twentieths = 20 + self.used - 20 * self.hedged.len() as u64;
+        let hedges = self.hedged.len() as u64;
+        let affords_one = hedges == 0 || self.used >= 20 * (hedges + 1);
         let head = self.head()?;
         let first = self.copies.iter().find(|copy| copy.request.job == head && copy.hedge_at <= self.now)?;
-        if twentieths < 20 || self.hedged.contains(&head) || self.copies.len() >= self.max_in_flight {
+        if !affords_one || self.hedged.contains(&head) || self.copies.len() >= self.max_in_flight {
             return None;
         }
         let mut peers = self.eligible(&first.request.exclude);
@@ -449,7 +450,7 @@ impl Pair {
         prop_assert!(plan.in_flight() <= model.max_in_flight);
         prop_assert_eq!(plan.held_bytes(), model.held_bytes());
         prop_assert_eq!(plan.capacity(self.now()), model.capacity());
-        prop_assert!(20 * model.hedged.len() as u64 <= 20 + model.used);
+        prop_assert!(model.hedged.len() as u64 <= (model.used / 20).max(1));
         prop_assert_eq!(plan.loads().len(), model.eligible(&BTreeSet::new()).len());
         for load in plan.loads() {
             let known = model.peers[&load.peer];
