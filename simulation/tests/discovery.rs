@@ -195,7 +195,7 @@ async fn without_discovery_only_those_that_are_given_are_talked_to() {
 #[tokio::test(start_paused = true)]
 async fn a_sync_that_is_dropped_leaves_no_connection_and_no_use_of_the_store() {
     let scene = Scene::new(world(150), nodes(20));
-    let unfinished = tokio::time::timeout(Duration::from_secs(2), scene.sync(&scene.addresses[..1])).await;
+    let unfinished = tokio::time::timeout(Duration::from_secs(1), scene.sync(&scene.addresses[..1])).await;
     assert!(unfinished.is_err() && scene.connected() > 1, "{} connected", scene.connected());
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!((scene.connected(), Arc::strong_count(&scene.store)), (0, 1));
