@@ -289,7 +289,7 @@ fn a_blocked_peer_is_no_reason_to_switch() {
 fn refusals_exhaust_a_peer_for_the_connection_and_open_no_breaker() {
     let mut recovery = recovery();
     let mut now = start();
-    for refusals in 1..=50 {
+    for refusals in 1..=Config::default().ledger_limit {
         assert!(recovery.allows(&1, now), "before refusal {refusals}");
         now += Duration::from_secs(1);
         let _ = fail(&mut recovery, &mut History::new(), 1, Refused, now);
