@@ -94,9 +94,9 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         chain: Chain::Long,
-        window: Some(32),
-        ..calm("narrow", "30 % of all answers are lost, on a long chain, with little room to wait in", |_| {
-            peers(5, |_, peer| peer.faults = faults("drop=0.3"))
+        window: Some(16),
+        ..calm("narrow", "half of all answers are lost, on a long chain, with little room to wait in", |_| {
+            peers(5, |_, peer| peer.faults = faults("drop=0.5"))
         })
     },
     calm("stalls", "nodes swallow a request now and then, with its fence", |_| {
