@@ -90,8 +90,8 @@ pub struct Candidate<'a, P> {
     /// Failures and rejected answers since its last good answer.
     pub failures: u32,
     /// When it would have answered this request, from now: the round trip, what it has to do before, and this. From
-    /// used answers to this kind of request; for a peer without any, from those of the others; `None` if there are
-    /// none at all.
+    /// its answers to this kind of request, which are forgotten when one is rejected; for a peer without any, from those of
+    /// the others, as much longer as it is farther away; `None` if there are none at all.
     pub expected: Option<Duration>,
 }
 

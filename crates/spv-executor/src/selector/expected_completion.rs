@@ -1,6 +1,6 @@
 use super::{Candidate, PeerSelector, penalty};
 
-/// A weighted draw among the few peers that would answer this request soonest; now and then, any peer.
+/// A weighted draw among the few offered peers that would answer this request soonest; now and then, any of them.
 ///
 /// Soonest by [`Candidate::expected`]: the round trip, what the peer has to do before, and this request by its kind
 /// and size. Before the first such answer of anybody, requests are spread evenly. Failures in a row make a peer count as
