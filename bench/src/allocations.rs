@@ -18,6 +18,8 @@ use spv_masternodes::{BlockRef, CheckedDiff, ProofError, ProvenState};
 use spv_simnet::{ActiveChain, GeneratedSpec, QRInfoConstruction, QuorumProfile, World};
 use stats_alloc::{Region, StatsAlloc};
 
+use crate::workload::WORK_BLOCK_DEPTH;
+
 /// One line per operation, on a chain with as many masternodes and quorums as mainnet has.
 pub(crate) fn run(allocator: &'static StatsAlloc<System>) -> anyhow::Result<()> {
     let spec = GeneratedSpec {
@@ -184,5 +186,4 @@ impl Counter {
 
 /// Blocks between the sessions of Platform's quorums, whose lists are most of those that a client applies.
 const STEP: u32 = 24;
-const WORK_BLOCK_DEPTH: u32 = 8;
 const CACHED_KEYS: NonZeroUsize = NonZeroUsize::new(8_192).unwrap();

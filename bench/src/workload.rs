@@ -137,7 +137,8 @@ impl Workload {
 const CYCLE: u32 = 24;
 /// The first cycle whose four predecessors have snapshots.
 const FIRST_CYCLE: u32 = 216 + CYCLE;
-const WORK_BLOCK_DEPTH: u32 = 8;
+/// Blocks from a work block to the base block of its quorums (DIP 24).
+pub(crate) const WORK_BLOCK_DEPTH: u32 = 8;
 
 /// The chain that all workloads are about.
 pub(crate) fn world() -> &'static Arc<World> {

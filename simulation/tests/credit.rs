@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use simulation::surroundings;
 use spv_integration::store::Store;
-use spv_integration::sync::{Connector, EndState, Io, Progress, Verification, sync_with};
+use spv_integration::sync::{EndState, Progress, sync_with};
 use spv_integration::{Config, Settings};
 use spv_simnet::{GeneratedSpec, InMemoryNetwork, NetworkConfig, PeerConfig, World};
 use tokio::time::Instant;
@@ -27,11 +28,6 @@ async fn the_only_peer_is_connected_anew_at_once_when_its_credit_is_spent_and_lo
     let peer = PeerConfig { rtt, faults, seed: 3, ..PeerConfig::default() };
     let config = NetworkConfig { peers: vec![peer], ..NetworkConfig::default() };
     let network = Arc::new(InMemoryNetwork::start(&world, config).unwrap());
-    let nodes = network.clone();
-    let connector = Connector::new(move |address| {
-        let network = nodes.clone();
-        async move { network.connect(address).await }
-    });
     let mut sync = Settings { verify_quorums: false, ..Settings::default() };
     sync.recovery.ledger_limit = CREDIT;
     // So that a wait for anything but the connection shows.
@@ -40,7 +36,7 @@ async fn the_only_peer_is_connected_anew_at_once_when_its_credit_is_spent_and_lo
     let config = Config { network: "regtest".to_owned(), peers, from: Some(0), sync, ..Config::default() };
     let params = world.params();
     let store = Arc::new(Store::in_memory(&params.network).unwrap());
-    let io = Io { connector, verification: Verification::Inline, seed: Some(1) };
+    let io = surroundings(&network, 1);
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
     let started = Instant::now();
     let summary = sync_with(&io, params, &config, store, &progress, &cancel).await.unwrap();

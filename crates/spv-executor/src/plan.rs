@@ -10,6 +10,7 @@ pub(crate) use queue::{Refused, RequestId, Terms};
 
 use crate::budget::{ByteBudget, HedgeBudget};
 use crate::losses::Losses;
+use crate::slots::Slots;
 use crate::timeouts::{Timeouts, Widening};
 use crate::{Candidate, Config, Cost, Depth, PeerLoad, PeerSelector, Sample};
 use pool::Pool;
@@ -226,10 +227,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         selector: &mut dyn PeerSelector<P>,
         now: Instant,
     ) -> Option<Duration> {
-        let rest = self.config.rest_after_failure;
-        let rest = self.pool.connected_mut(peer).map(|slots| slots.rejected(rest, now))?;
-        selector.on_failed(peer, now);
-        (!rest.is_zero()).then_some(rest)
+        self.rest(peer, selector, now, |slots, rest| slots.rejected(rest, now))
     }
 
     /// A request failed. Returns how long the peer rests.
@@ -239,10 +237,20 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         selector: &mut dyn PeerSelector<P>,
         now: Instant,
     ) -> Option<Duration> {
-        let rest = self.config.rest_after_failure;
         let by_chance = self.losses.by_chance();
         self.losses.lost();
-        let rest = self.pool.connected_mut(peer).map(|slots| slots.failed(rest, by_chance, now))?;
+        self.rest(peer, selector, now, |slots, rest| slots.failed(rest, by_chance, now))
+    }
+
+    fn rest(
+        &mut self,
+        peer: &P,
+        selector: &mut dyn PeerSelector<P>,
+        now: Instant,
+        after: impl FnOnce(&mut Slots, Duration) -> Duration,
+    ) -> Option<Duration> {
+        let slots = self.pool.connected_mut(peer)?;
+        let rest = after(slots, self.config.rest_after_failure);
         selector.on_failed(peer, now);
         (!rest.is_zero()).then_some(rest)
     }

@@ -35,11 +35,10 @@ pub(crate) struct Slots {
     /// False once removed: the entry then only waits for its last request to end.
     pub(crate) connected: bool,
     pub(crate) estimates: Estimates,
-    pub(crate) in_flight: usize,
     max_in_flight: usize,
     requests: u64,
     last_assigned: Option<u64>,
-    /// When the requests in flight should be answered, one after the other.
+    /// When each of the requests in flight should be answered, one after the other.
     due: VecDeque<Instant>,
     /// Requests that failed since the last answer.
     unanswered: u32,
@@ -55,7 +54,6 @@ impl Slots {
             group,
             connected: true,
             estimates: Estimates::default(),
-            in_flight: 0,
             max_in_flight: 0,
             requests: 0,
             last_assigned: None,
@@ -68,11 +66,15 @@ impl Slots {
 
     /// How many more requests the peer may take now.
     pub(crate) fn free(&self, adaptive: bool) -> usize {
-        if self.connected { self.present_depth(adaptive).get().saturating_sub(self.in_flight) } else { 0 }
+        if self.connected { self.present_depth(adaptive).get().saturating_sub(self.in_flight()) } else { 0 }
     }
 
-    pub(crate) const fn is_idle(&self) -> bool {
-        self.in_flight == 0
+    pub(crate) fn is_idle(&self) -> bool {
+        self.due.is_empty()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.due.len()
     }
 
     /// Whether others should be asked first.
@@ -84,17 +86,15 @@ impl Slots {
     pub(crate) fn charge(&mut self, sequence: u64, work: Duration, now: Instant) -> Instant {
         let due = self.due_if_sent(now, work);
         self.due.push_back(due);
-        self.in_flight += 1;
-        self.max_in_flight = self.max_in_flight.max(self.in_flight);
+        self.max_in_flight = self.max_in_flight.max(self.in_flight());
         self.requests += 1;
         self.last_assigned = Some(sequence);
         due
     }
 
     pub(crate) fn release(&mut self) {
-        debug_assert!(self.in_flight > 0, "released a slot that was not charged");
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.due.pop_front();
+        let released = self.due.pop_front();
+        debug_assert!(released.is_some(), "released a slot that was not charged");
     }
 
     /// An answer came. What follows it takes as long, as far as is known now.
@@ -127,7 +127,7 @@ impl Slots {
         }
         let work = self.estimates.work(cost, newcomer);
         let depth = self.present_depth(adaptive).get();
-        let sent = match self.in_flight.checked_sub(depth) {
+        let sent = match self.in_flight().checked_sub(depth) {
             Some(ahead) => self.due.get(ahead).map_or(now, |due| now.max(*due)),
             None => now,
         };
@@ -189,7 +189,7 @@ impl Slots {
         Candidate {
             peer,
             depth: self.present_depth(adaptive),
-            in_flight: self.in_flight,
+            in_flight: self.in_flight(),
             last_assigned: self.last_assigned,
             failures: self.failures(),
             expected: is_known.then(due),
@@ -201,7 +201,7 @@ impl Slots {
             peer: peer.clone(),
             depth: self.depth,
             adapted_depth: self.present_depth(adaptive),
-            in_flight: self.in_flight,
+            in_flight: self.in_flight(),
             max_in_flight: self.max_in_flight,
             requests: self.requests,
             failures: self.failures(),

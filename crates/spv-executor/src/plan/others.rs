@@ -2,16 +2,16 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::pool::Pool;
+use crate::Cost;
 use crate::estimates::KindEstimate;
 use crate::lane::Lane;
 use crate::selector::penalty;
 use crate::slots::Slots;
-use crate::{Candidate, Cost};
 
 /// What the peers that can be counted on will do without any other's help: those that neither failed last, nor rest, nor
 /// keep us waiting for more than twice the usual time.
 pub(super) struct Others<'a, P> {
-    pool: &'a Pool<P>,
+    adaptive: bool,
     cost: Cost,
     newcomer: Option<KindEstimate>,
     now: Instant,
@@ -20,8 +20,14 @@ pub(super) struct Others<'a, P> {
 
 impl<'a, P: Clone + Ord> Others<'a, P> {
     /// Those that may be asked for this.
-    pub(super) fn new(pool: &'a Pool<P>, exclude: &BTreeSet<P>, cost: Cost, now: Instant) -> Self {
-        let newcomer = pool.newcomer(cost.kind);
+    pub(super) fn new(
+        pool: &'a Pool<P>,
+        exclude: &BTreeSet<P>,
+        cost: Cost,
+        newcomer: Option<KindEstimate>,
+        now: Instant,
+    ) -> Self {
+        let adaptive = pool.adaptive;
         let counted_on = pool
             .connected()
             .filter(|(peer, slots)| {
@@ -30,21 +36,20 @@ impl<'a, P: Clone + Ord> Others<'a, P> {
                     && !is_overdue(slots, now)
                     && !exclude.contains(*peer)
             })
-            .filter_map(|(peer, slots)| Some((peer, slots, pool.lane(slots, cost, newcomer, now)?)))
+            .filter_map(|(peer, slots)| Some((peer, slots, slots.lane(cost, newcomer, adaptive, now)?)))
             .collect();
-        Self { pool, cost, newcomer, now, counted_on }
+        Self { adaptive, cost, newcomer, now, counted_on }
     }
 
     /// Whether it is worthwhile to ask a free peer for one of so many requests: not if the others will have answered all
     /// of them before it could answer its first.
-    pub(super) fn leave_something_for(&self, candidate: &Candidate<'_, P>, to_send: usize) -> bool {
-        let Some(slots) = self.pool.get(candidate.peer) else { return false };
+    pub(super) fn leave_something_for(&self, peer: &P, slots: &Slots, to_send: usize) -> bool {
         if self.newcomer.is_none() && self.a_nearer_one_will_tell(slots) {
             return false;
         }
-        let Some(lane) = self.pool.lane(slots, self.cost, self.newcomer, self.now) else { return true };
+        let Some(lane) = slots.lane(self.cost, self.newcomer, self.adaptive, self.now) else { return true };
         let expected = lane.first.mul_f64(penalty(slots.failures()) * MARGIN);
-        let others = self.counted_on.iter().filter(|(peer, ..)| *peer != candidate.peer);
+        let others = self.counted_on.iter().filter(|(other, ..)| *other != peer);
         let answered = others.map(|(.., lane)| lane.answered_before(expected));
         answered.fold(0_u128, u128::saturating_add) < to_send as u128
     }

@@ -3,7 +3,6 @@ use std::time::Instant;
 
 use super::others::Others;
 use crate::estimates::KindEstimate;
-use crate::lane::Lane;
 use crate::slots::Slots;
 use crate::{Candidate, Cost, Depth, PeerLoad};
 
@@ -12,7 +11,7 @@ use crate::{Candidate, Cost, Depth, PeerLoad};
 pub(super) struct Pool<P> {
     peers: BTreeMap<P, Slots>,
     /// Whether a depth below the cap counts when it is all that is worthwhile.
-    adaptive: bool,
+    pub(super) adaptive: bool,
     /// Whether a free peer is left alone that the others do not need.
     spares_slow: bool,
 }
@@ -46,10 +45,6 @@ impl<P: Clone + Ord> Pool<P> {
         if slots.is_idle() && !slots.connected {
             self.peers.remove(peer);
         }
-    }
-
-    pub(super) fn get(&self, peer: &P) -> Option<&Slots> {
-        self.peers.get(peer)
     }
 
     /// The slots of a peer that is connected or has something in flight.
@@ -88,7 +83,11 @@ impl<P: Clone + Ord> Pool<P> {
     ) -> Vec<Candidate<'_, P>> {
         let mut eligible = self.connected().filter(|(peer, _)| !exclude.contains(peer));
         if eligible.all(|(_, slots)| slots.rests(now)) {
-            return self.candidates(exclude, cost, now, |_| true);
+            let newcomer = self.newcomer(cost.kind);
+            let all = self.free_for(exclude);
+            return all
+                .map(|(peer, slots)| slots.candidate(peer, cost, newcomer, self.adaptive, now))
+                .collect();
         }
         self.awake(exclude, cost, to_send, now)
     }
@@ -101,44 +100,29 @@ impl<P: Clone + Ord> Pool<P> {
         to_send: usize,
         now: Instant,
     ) -> Vec<Candidate<'_, P>> {
-        let mut awake = self.candidates(exclude, cost, now, |slots| !slots.rests(now));
-        if self.spares_slow && !awake.is_empty() {
-            let others = Others::new(self, exclude, cost, now);
-            awake.retain(|candidate| others.leave_something_for(candidate, to_send));
-        }
-        awake
-    }
-
-    /// The peers with a free slot.
-    pub(super) fn candidates(
-        &self,
-        exclude: &BTreeSet<P>,
-        cost: Cost,
-        now: Instant,
-        allow: impl Fn(&Slots) -> bool,
-    ) -> Vec<Candidate<'_, P>> {
-        let free = self.peers.iter().filter(|(_, slots)| slots.free(self.adaptive) > 0);
-        let mut allowed = free.filter(|(peer, slots)| !exclude.contains(peer) && allow(slots)).peekable();
-        if allowed.peek().is_none() {
+        let mut awake = self.free_for(exclude).filter(|(_, slots)| !slots.rests(now)).peekable();
+        if awake.peek().is_none() {
             return Vec::new();
         }
         let newcomer = self.newcomer(cost.kind);
-        allowed.map(|(peer, slots)| slots.candidate(peer, cost, newcomer, self.adaptive, now)).collect()
+        let others = self.spares_slow.then(|| Others::new(self, exclude, cost, newcomer, now));
+        awake
+            .filter(|(peer, slots)| {
+                others.as_ref().is_none_or(|others| others.leave_something_for(peer, slots, to_send))
+            })
+            .map(|(peer, slots)| slots.candidate(peer, cost, newcomer, self.adaptive, now))
+            .collect()
+    }
+
+    /// The peers with a free slot.
+    fn free_for(&self, exclude: &BTreeSet<P>) -> impl Iterator<Item = (&P, &Slots)> {
+        let free = self.peers.iter().filter(|(_, slots)| slots.free(self.adaptive) > 0);
+        free.filter(|(peer, _)| !exclude.contains(peer))
     }
 
     /// What to expect of a peer not measured yet.
     pub(super) fn newcomer(&self, kind: &'static str) -> Option<KindEstimate> {
         KindEstimate::of_newcomer(self.connected().filter_map(|(_, slots)| slots.estimates.kind(kind)))
-    }
-
-    pub(super) fn lane(
-        &self,
-        slots: &Slots,
-        cost: Cost,
-        newcomer: Option<KindEstimate>,
-        now: Instant,
-    ) -> Option<Lane> {
-        slots.lane(cost, newcomer, self.adaptive, now)
     }
 
     /// When time alone may make another peer worthwhile, because somebody keeps us waiting too long. `None` where no free

@@ -7,19 +7,7 @@ use futures::{FutureExt, StreamExt};
 use spv_executor::{Config, Depth, ExecuteError, Executor};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{ANSWER_BYTES, Act, EXPECTED_BYTES, Scripted, answer, request};
-
-/// Without measurements, copies are due after half a second.
-fn config() -> Config {
-    let (soft_timeout, hard_timeout) = (millis(1_000), millis(10_000));
-    Config {
-        soft_timeout,
-        hard_timeout,
-        adaptive_timeouts: false,
-        spares_slow_peers: false,
-        ..Config::default()
-    }
-}
+use crate::support::{ANSWER_BYTES, Act, EXPECTED_BYTES, Scripted, answer, config, request};
 
 fn executor(config: Config, peers: &[char], slower: &[(char, u64)]) -> (Executor<Scripted>, Scripted) {
     let transport = Scripted::default();

@@ -4,22 +4,10 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use crate::support::{Act, Refused, Scripted, answer, request};
+use crate::support::{Act, Refused, Scripted, answer, config, request};
 use futures::{FutureExt, StreamExt};
 use spv_executor::{Config, Depth, ExecuteError, Executor, LateError, RoundRobin};
 use tokio::time::{Instant, sleep};
-
-/// The scripted peers serve their requests side by side, and so have no time that could be foreseen.
-fn config() -> Config {
-    let (soft_timeout, hard_timeout) = (seconds(1), seconds(10));
-    Config {
-        soft_timeout,
-        hard_timeout,
-        adaptive_timeouts: false,
-        spares_slow_peers: false,
-        ..Config::default()
-    }
-}
 
 fn executor(config: Config, peers: &[(char, Depth)]) -> (Executor<Scripted>, Scripted) {
     let transport = Scripted::default();

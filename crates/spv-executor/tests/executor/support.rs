@@ -7,7 +7,19 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use spv_executor::{Cost, Transport};
+use spv_executor::{Config, Cost, Transport};
+
+/// For the scripted peers, which serve their requests side by side, and so have no time that could be foreseen. Without
+/// measurements, copies are due after half a second.
+pub(crate) fn config() -> Config {
+    Config {
+        soft_timeout: Duration::from_secs(1),
+        hard_timeout: Duration::from_secs(10),
+        adaptive_timeouts: false,
+        spares_slow_peers: false,
+        ..Config::default()
+    }
+}
 
 /// What is to become of a request, after a delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
