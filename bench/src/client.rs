@@ -9,8 +9,8 @@ use dashcore::network::framing::{Frame, FrameDecoder};
 use dashcore::network::message::{NetworkMessage, command};
 use dashcore::network::message_network::{Address, PROTOCOL_VERSION, VersionMessage};
 use parking_lot::Mutex;
+use spv_integration::net::Connector;
 use spv_integration::plan::Work;
-use spv_integration::sync::Connector;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -268,7 +268,7 @@ pub(crate) type Connect = Arc<
     dyn Fn(
             SocketAddr,
             usize,
-        ) -> futures::future::BoxFuture<'static, io::Result<Box<dyn spv_integration::sync::Stream>>>
+        ) -> futures::future::BoxFuture<'static, io::Result<Box<dyn spv_integration::net::Stream>>>
         + Send
         + Sync,
 >;

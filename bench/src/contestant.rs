@@ -1,5 +1,6 @@
 use spv_integration::Settings;
-use spv_integration::sync::{Download, Selector, Session};
+use spv_integration::config::Selector;
+use spv_integration::session::{Download, Session};
 
 use crate::rival::Rival;
 

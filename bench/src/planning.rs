@@ -23,7 +23,7 @@ use dashcore::consensus::serialize;
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
 use dashcore::sml::llmq_type::LLMQType;
-use spv_integration::headers::HeaderChain;
+use spv_integration::chain::HeaderChain;
 use spv_integration::plan::{Plan, Work};
 use spv_masternodes::members::Needs;
 use spv_simnet::{ActiveChain, GeneratedSpec, QRInfoConstruction, QuorumProfile, World};

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use spv_integration::Settings;
-use spv_integration::headers::HeaderChain;
+use spv_integration::chain::HeaderChain;
 use spv_integration::plan::{Plan, Work};
+use spv_integration::progress::Progress;
+use spv_integration::session::{EndState, Io, Session};
 use spv_integration::store::Store;
-use spv_integration::sync::{EndState, Io, Progress, Session};
 use spv_simnet::{GeneratedSpec, Network, NetworkConfig, PeerConfig, QuorumProfile, World};
 
 use crate::stats::{estimate, quantile};

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use spv_integration::plan::{Plan, Work};
+use spv_integration::progress::Progress;
+use spv_integration::session::{EndState, Io, Session};
 use spv_integration::store::Store;
-use spv_integration::sync::{EndState, Io, Progress, Session, Verification};
 use spv_integration::verify::Prover;
+use spv_integration::verify::Verification;
 use spv_simnet::{InMemoryNetwork, NetworkConfig, PeerStats};
 use tokio::time::Instant;
 
@@ -153,7 +155,7 @@ fn connect(network: &Arc<InMemoryNetwork>, line: &ClientLine) -> Connect {
         let (network, line) = (network.clone(), line.clone());
         async move {
             let stream = line.wrap(network.connect(address).await?, peer);
-            Ok(Box::new(stream) as Box<dyn spv_integration::sync::Stream>)
+            Ok(Box::new(stream) as Box<dyn spv_integration::net::Stream>)
         }
         .boxed()
     })

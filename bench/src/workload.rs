@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dashcore::consensus::serialize;
 use dashcore::network::message::NetworkMessage;
-use spv_integration::headers::HeaderChain;
+use spv_integration::chain::HeaderChain;
 use spv_integration::plan::Work;
 use spv_simnet::{GeneratedSpec, QRInfoConstruction, QuorumProfile, World};
 

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use spv_integration::client::At;
+use spv_integration::progress::Progress;
 use spv_integration::store::Store;
-use spv_integration::sync::Progress;
 use spv_integration::{Client, Config};
 use spv_simnet::{GeneratedSpec, Network, NetworkConfig, PeerConfig, World};
 use tokio_util::sync::CancellationToken;

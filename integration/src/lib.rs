@@ -1,26 +1,43 @@
 #![doc = include_str!("../README.md")]
 
-mod blame;
+// The order in which these modules may use each other is that of xtask/layers.toml; `cargo xtask tidy` checks it.
+mod address;
 mod clock;
-mod config;
-mod metrics;
-mod operation;
-mod peer;
-mod quorums;
-mod stages;
 mod timer;
 mod trace;
+mod wire;
 
+pub mod chain;
 pub mod client;
+pub mod config;
 pub mod discovery;
+pub mod fleet;
 pub mod headers;
+pub mod lists;
+pub mod net;
 pub mod plan;
+pub mod progress;
+pub mod quorums;
+pub mod session;
 pub mod store;
-pub mod sync;
 pub mod verify;
 
 pub use client::Client;
-pub use config::{Config, ConfigError, Settings};
-pub use metrics::describe_metrics;
-pub use operation::{LogFormat, LogSettings};
+pub use config::{Config, ConfigError, LogFormat, LogSettings, Settings};
 pub use trace::TRACE_TARGET;
+
+/// Describes the metrics of this crate and of the mechanism crates to the installed recorder.
+pub fn describe_metrics() {
+    spv_correlation::describe_metrics();
+    spv_executor::describe_metrics();
+    spv_netmon::describe_metrics();
+    spv_recovery::describe_metrics();
+    spv_scheduler::describe_metrics();
+    net::metrics::describe();
+    discovery::metrics::describe();
+    lists::metrics::describe();
+    verify::metrics::describe();
+    quorums::metrics::describe();
+    progress::metrics::describe();
+    client::metrics::describe();
+}

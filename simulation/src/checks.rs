@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use dashcore::BlockHash;
 use dashcore::network::message_sml::GetMnListDiff;
+use spv_integration::session::{EndState, Summary};
 use spv_integration::store::Store;
-use spv_integration::sync::{EndState, Summary};
 use spv_simnet::{PeerStats, World};
 
 use crate::failure::Failure;

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use spv_integration::sync::EndState;
+use spv_integration::session::EndState;
 
 /// Why a run counts as failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,10 +13,11 @@ use std::time::Duration;
 use fastrand::Rng;
 use parking_lot::Mutex;
 use spv_integration::Config;
-use spv_integration::store::Store;
-use spv_integration::sync::{
-    EndState, Io, Progress, QuorumsOfType, Step, Summary, SyncError, Tip, follow_with, sync_with,
+use spv_integration::progress::Progress;
+use spv_integration::session::{
+    EndState, Io, QuorumsOfType, Step, Summary, SyncError, Tip, follow_with, sync_with,
 };
+use spv_integration::store::Store;
 use spv_simnet::{InMemoryNetwork, NetworkConfig, PeerConfig};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

@@ -2,8 +2,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use spv_integration::Settings;
+use spv_integration::progress::{Phase, Progress, Snapshot};
 use spv_integration::store::Store;
-use spv_integration::sync::{Phase, Progress, Snapshot};
 use spv_simnet::{InMemoryNetwork, PeerStats};
 use tokio::time::Instant;
 

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use spv_integration::sync::EndState;
+use spv_integration::session::EndState;
 
 use crate::accuracy::Accuracy;
 use crate::failure::Failure;

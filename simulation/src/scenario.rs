@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fastrand::Rng;
-use spv_integration::sync::EndState;
+use spv_integration::session::EndState;
 use spv_simnet::{Faults, GeneratedSpec, InMemoryNetwork, PeerConfig, World};
 
 /// A kind of network.

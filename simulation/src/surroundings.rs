@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use spv_integration::sync::{Connector, Io, Verification};
+use spv_integration::net::Connector;
+use spv_integration::session::Io;
+use spv_integration::verify::Verification;
 use spv_simnet::InMemoryNetwork;
 
 /// What a client in paused time has around it: the nodes of a network in memory, verification that takes no time, and

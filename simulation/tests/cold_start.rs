@@ -12,8 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::ChainParams;
+use spv_integration::net::Connector;
+use spv_integration::progress::Progress;
+use spv_integration::session::{EndState, Io, Summary, sync_with};
 use spv_integration::store::Store;
-use spv_integration::sync::{Connector, EndState, Io, Progress, Summary, Verification, sync_with};
+use spv_integration::verify::Verification;
 use spv_integration::{Config, Settings};
 use spv_simnet::{Arrival, GeneratedSpec, InMemoryNetwork, NetworkConfig, PeerConfig, World};
 use tokio::time::Instant;

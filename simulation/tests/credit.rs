@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simulation::surroundings;
+use spv_integration::progress::Progress;
+use spv_integration::session::{EndState, sync_with};
 use spv_integration::store::Store;
-use spv_integration::sync::{EndState, Progress, sync_with};
 use spv_integration::{Config, Settings};
 use spv_simnet::{GeneratedSpec, InMemoryNetwork, NetworkConfig, PeerConfig, World};
 use tokio::time::Instant;

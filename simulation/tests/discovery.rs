@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use simulation::surroundings;
-use spv_integration::discovery::{BanReason, KnownPeer, known_peers};
+use spv_integration::discovery::{KnownPeer, known_peers};
+use spv_integration::progress::Progress;
+use spv_integration::session::{EndState, Summary, sync_with};
+use spv_integration::store::BanReason;
 use spv_integration::store::Store;
-use spv_integration::sync::{EndState, Progress, Summary, sync_with};
 use spv_integration::{Config, Settings};
 use spv_simnet::{GeneratedSpec, InMemoryNetwork, NetworkConfig, PeerConfig, World};
 use tokio_util::sync::CancellationToken;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use simulation::{Failure, Report, Run, SCENARIOS, run, scenario};
-use spv_integration::sync::EndState;
+use spv_integration::session::EndState;
 
 /// Seeds per scenario here.
 const SEEDS: u64 = 15;

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use simulation::surroundings;
 use spv_integration::Settings;
-use spv_integration::headers::HeaderChain;
+use spv_integration::chain::HeaderChain;
+use spv_integration::config::Selector;
 use spv_integration::plan::{Plan, Work};
+use spv_integration::progress::Progress;
+use spv_integration::session::{Download, EndState, Session};
 use spv_integration::store::Store;
-use spv_integration::sync::{Download, EndState, Progress, Selector, Session};
 use spv_simnet::{GeneratedSpec, InMemoryNetwork, NetworkConfig, PeerConfig, World};
 use tokio::time::Instant;
 

@@ -7,11 +7,10 @@ use spv_correlation::SingleFlight;
 use spv_masternodes::ProvenState;
 
 use super::error::LookupError;
-use super::settings::ClientSettings;
-use crate::config::ConfigError;
-use crate::metrics;
+use super::metrics;
+use crate::config::{ClientSettings, ConfigError};
+use crate::store::blocking;
 use crate::store::{Store, StoreError};
-use crate::sync::blocking;
 
 /// Reads lists from the store. Each read proves the list anew, so whoever wants the same one at the same time shares the
 /// read, and the ones asked for last are kept.

@@ -8,8 +8,8 @@ use spv_masternodes::ProvenState;
 use super::Client;
 use super::error::LookupError;
 use super::quorum::Quorum;
+use crate::store::blocking;
 use crate::store::{Store, StoreError};
-use crate::sync::blocking;
 
 /// A quorum is mined within a few dozen blocks of its base block, so one of so many lists above it has it, if any.
 const LISTS_SEARCHED: usize = 64;

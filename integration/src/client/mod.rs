@@ -4,8 +4,8 @@ mod error;
 mod instant_lock;
 mod lists;
 mod lookups;
+pub(crate) mod metrics;
 mod quorum;
-mod settings;
 mod signers;
 
 use std::fmt;
@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 pub use error::{LockError, LookupError, OpenError};
 pub use lookups::{At, Masternode};
 pub use quorum::{Quorum, QuorumProof, Signer};
-pub use settings::ClientSettings;
 
 use crate::config::{Config, ConfigError};
+use crate::progress::Progress;
+use crate::session::{Io, Step, Summary, SyncError, follow_with, sync_with};
 use crate::store::Store;
-use crate::sync::{Io, Progress, Step, Summary, SyncError, follow_with, sync_with};
 use lists::Lists;
 
 /// A handle on a store and the configuration to fill it: syncs, and answers from what is stored, also while a sync runs.
@@ -71,7 +71,7 @@ impl Client {
     /// [`follow`](Self::follow) to end.
     ///
     /// # Errors
-    /// As for [`sync`](crate::sync::sync()).
+    /// As for [`sync`](crate::session::sync()).
     ///
     /// # Cancel safety
     /// Everything stored so far stays; connections are dropped. Cancel through `cancel` to have them closed in order.
@@ -82,7 +82,7 @@ impl Client {
     /// Like [`sync`](Self::sync), in surroundings of one's own.
     ///
     /// # Errors
-    /// As for [`sync`](crate::sync::sync()).
+    /// As for [`sync`](crate::session::sync()).
     ///
     /// # Cancel safety
     /// As for [`sync`](Self::sync).
@@ -105,7 +105,7 @@ impl Client {
     /// sync that is running, and lets none begin.
     ///
     /// # Errors
-    /// As for [`sync::follow_with`](crate::sync::follow_with).
+    /// As for [`session::follow_with`](crate::session::follow_with).
     ///
     /// # Cancel safety
     /// As for [`sync`](Self::sync).
@@ -121,7 +121,7 @@ impl Client {
     /// Like [`follow`](Self::follow), in surroundings of one's own.
     ///
     /// # Errors
-    /// As for [`sync::follow_with`](crate::sync::follow_with).
+    /// As for [`session::follow_with`](crate::session::follow_with).
     ///
     /// # Cancel safety
     /// As for [`sync`](Self::sync).

@@ -9,7 +9,8 @@ use spv_masternodes::verification::BlsScheme;
 use spv_simnet::{GeneratedSpec, World};
 
 use super::*;
-use crate::headers::HeaderChain;
+use crate::chain::HeaderChain;
+use crate::config::ClientSettings;
 use crate::store::{Finding, ListRow, QuorumRow};
 
 pub(super) static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));

@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use super::config::DiscoveryConfig;
 use super::net_group::NetGroup;
-use super::record::PeerRecord;
 use crate::clock::UnixTime;
+use crate::config::DiscoveryConfig;
+use crate::store::PeerRecord;
 
 /// Whom to connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,10 +3,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::config::LONGEST_BAN;
-use super::record::{Ban, BanReason, PeerRecord, Source};
 use crate::clock;
-use crate::store::{Store, StoreError};
+use crate::config::LONGEST_BAN;
+use crate::store::{Ban, BanReason, PeerRecord, Source, Store, StoreError};
 
 /// A node that a store remembers.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -4,8 +4,8 @@
 
 mod acceptable;
 mod choice;
-mod config;
 mod known_peer;
+pub(crate) mod metrics;
 mod net_group;
 mod record;
 mod room;
@@ -13,9 +13,6 @@ mod seeds;
 mod shell;
 mod table;
 
-pub use config::DiscoveryConfig;
 pub use known_peer::{KnownPeer, ban, known_peers, unban};
 pub(crate) use record::Deed;
-pub use record::{Ban, BanReason, PeerRecord, Source};
 pub(crate) use shell::{Candidate, Discovery, Heard, Next};
-pub(crate) use table::Counts;

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use crate::blame::network_group;
+use crate::address::network_group;
 
 /// A part of the Internet that may belong to one operator: a /16 of IPv4, a /32 of IPv6. Where addresses are not routed
 /// publicly, each host is a group of its own.

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::config::DiscoveryConfig;
 use super::net_group::NetGroup;
-use super::record::{PeerRecord, Source};
 use crate::clock::UnixTime;
+use crate::config::DiscoveryConfig;
+use crate::store::{PeerRecord, Source};
 
 /// One part of the network may tell of as large a share of all addresses, as long as nothing is heard of them otherwise.
 const SHARE_PER_SOURCE: usize = 4;

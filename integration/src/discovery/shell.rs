@@ -9,13 +9,14 @@ use parking_lot::Mutex;
 
 use super::acceptable::is_acceptable;
 use super::choice::Choice;
-use super::config::DiscoveryConfig;
+use super::metrics;
 use super::net_group::NetGroup;
-use super::record::{BanReason, Deed, PeerRecord, Source};
+use super::record::Deed;
 use super::seeds::{LookupFailed, look_up};
 use super::table::PeerTable;
 use crate::clock::{UnixClock, UnixTime};
-use crate::metrics;
+use crate::config::DiscoveryConfig;
+use crate::store::{BanReason, PeerRecord, Source};
 use crate::store::{Store, StoreError};
 
 /// Below this share of the table, nodes are asked for addresses.

@@ -3,11 +3,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::choice::{self, Choice};
-use super::config::DiscoveryConfig;
 use super::net_group::NetGroup;
-use super::record::{Ban, BanReason, Deed, PeerRecord, Source};
+use super::record::Deed;
 use super::room::make_room;
 use crate::clock::UnixTime;
+use crate::config::DiscoveryConfig;
+use crate::store::{Ban, BanReason, PeerRecord, Source};
 
 /// Addresses of nodes and what each is worth. Knows no clock and no network: times come in with the calls, and so does the
 /// generator of what is drawn.

@@ -8,11 +8,10 @@ use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage, MA
 use dashcore::{BlockHash, ChainParams, Checkpoint, Header};
 use futures::StreamExt;
 
-use super::chain::{HeaderChain, HeaderError};
-use super::hashing::hash_all;
+use crate::chain::{HeaderChain, HeaderError, hash_all};
 use crate::clock;
-use crate::peer::Request;
-use crate::sync::{Outcome, Peers};
+use crate::fleet::{Outcome, Peers};
+use crate::wire::Request;
 
 /// Headers downloaded beyond this many at once come from several peers, a checkpoint to the next each.
 const SEGMENTS_IN_FLIGHT: usize = 16;

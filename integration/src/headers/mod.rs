@@ -1,13 +1,10 @@
-//! Header chain: downloading, validating and holding it.
+//! Downloading headers: from all peers, the chain with the most work wins.
 
-mod blocks;
-mod chain;
-mod difficulty;
 mod download;
-mod hashing;
 mod round;
+mod tips;
 mod track;
 
-pub use chain::{HeaderChain, HeaderError};
 pub(crate) use download::HeaderDownload;
 pub use download::HeaderDownloadError;
+pub(crate) use tips::Tips;

@@ -10,8 +10,8 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
 
-use super::chain::HeaderChain;
 use super::download::HeaderDownload;
+use crate::chain::HeaderChain;
 use crate::timer::sleep_until;
 
 /// After the first peer has answered, the others get this many times its time, ...

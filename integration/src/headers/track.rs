@@ -11,10 +11,10 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::chain::HeaderChain;
 use super::download::{Batch, BatchError, HeaderDownload};
-use crate::peer::{Announcement, News};
-use crate::sync::Tips;
+use super::tips::Tips;
+use crate::chain::HeaderChain;
+use crate::net::{Announcement, News};
 
 impl HeaderDownload {
     /// Publishes the chains that peers announce, from `chain` on. When nobody has announced a better one for as long as

@@ -2,14 +2,26 @@ use std::collections::BTreeSet;
 
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::{ChainParams, QuorumHash};
+use serde::Serialize;
 use spv_masternodes::chain_lock::{BestLock, quorums_height, verify_chain_lock};
 use spv_masternodes::{ProvenState, QuorumSet};
 
 use super::sessions::sessions_between;
 use super::states::States;
-use crate::headers::HeaderChain;
+use crate::chain::HeaderChain;
 use crate::store::{Store, StoreError};
-use crate::sync::TipLock;
+
+/// A ChainLock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TipLock {
+    /// Height of the locked block.
+    pub height: u32,
+    /// Whether the quorum that had to sign it did.
+    pub verified: bool,
+    /// Why it is not verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
 
 /// Checks the best ChainLock that the tip's coinbase carries; `None` when it carries none. `proven` are the heights of
 /// all lists that are stored.

@@ -6,7 +6,7 @@ use spv_masternodes::members::{Cycle, Evidence, Members, MembersError, Needs};
 
 use super::states::States;
 use super::survey::Candidate;
-use crate::plan::WORK_BLOCK_OFFSET;
+use crate::chain::WORK_BLOCK_OFFSET;
 use crate::store::{SnapshotRow, Store, StoreError};
 
 /// Computes members in ascending order of height, from the store.

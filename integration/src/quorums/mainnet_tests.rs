@@ -19,13 +19,13 @@ use spv_masternodes::resolve;
 use tokio_util::sync::CancellationToken;
 
 use super::{Candidate, Findings, Prover, Survey};
+use crate::chain::HeaderChain;
+use crate::chain::WORK_BLOCK_OFFSET;
 use crate::client::{Client, LockError, LookupError, QuorumProof};
 use crate::config::Config;
-use crate::headers::HeaderChain;
-use crate::plan::WORK_BLOCK_OFFSET;
-use crate::stages::Stages;
 use crate::store::{Finding, ListRow, SnapshotRow, Store};
-use crate::sync::Verification;
+use crate::verify::Stages;
+use crate::verify::Verification;
 
 /// Recorded data is no part of the project: where it is absent, a test says so and passes, except on CI.
 fn recorded() -> Option<PathBuf> {

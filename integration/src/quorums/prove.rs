@@ -10,11 +10,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::evidence::{MembersSource, Membership};
+use super::metrics;
 use super::survey::{Candidate, Findings};
-use crate::metrics;
-use crate::stages::{Stage, Stages};
 use crate::store::{Finding, QuorumRow, Store, StoreError};
-use crate::sync::Verification;
+use crate::verify::Verification;
+use crate::verify::{Stage, Stages};
 
 /// Quorums whose signatures are checked together and whose findings are stored by one transaction.
 const BATCH: usize = 64;

@@ -10,8 +10,8 @@ use spv_masternodes::members::Needs;
 
 use super::chain_lock::locking_quorums;
 use super::states::States;
-use crate::headers::HeaderChain;
-use crate::plan::WORK_BLOCK_OFFSET;
+use crate::chain::HeaderChain;
+use crate::chain::WORK_BLOCK_OFFSET;
 use crate::store::{Finding, QuorumRow, Store, StoreError};
 
 /// What was found of each quorum that was looked at.

@@ -1,8 +1,10 @@
 //! The database: headers, proven lists, snapshots, what was found out about quorums, and which nodes there are. One redb file; every write is one durable transaction, so a process that is
 //! killed at any point leaves the state before or after it.
 
+mod blocking;
 mod error;
 mod lists;
+mod peer_record;
 mod peers;
 mod quorums;
 mod schema;
@@ -15,13 +17,14 @@ use dashcore::consensus::deserialize;
 use dashcore::{BlockHash, ChainParams, Header, Network};
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
+pub(crate) use blocking::blocking;
 pub use error::StoreError;
 pub use lists::ListRow;
+pub use peer_record::{Ban, BanReason, PeerRecord, Source};
 pub use quorums::{Finding, QuorumRow};
 pub use snapshots::SnapshotRow;
 
-use crate::headers::HeaderChain;
-use crate::plan::WORK_BLOCK_OFFSET;
+use crate::chain::{HeaderChain, WORK_BLOCK_OFFSET};
 use schema::{
     EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS, SNAPSHOTS,
 };

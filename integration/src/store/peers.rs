@@ -4,9 +4,9 @@ use std::time::Duration;
 use dashcore::consensus::{deserialize, serialize};
 use redb::ReadableTable;
 
+use super::peer_record::{Ban, BanReason, PeerRecord, Source};
 use super::schema::{PEERS, PeerValue};
 use super::{Store, StoreError};
-use crate::discovery::{Ban, BanReason, PeerRecord, Source};
 
 impl Store {
     /// What is remembered of nodes, in order of address. Empty for a database that was written before they were.

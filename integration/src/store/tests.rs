@@ -14,10 +14,11 @@ use spv_simnet::{GeneratedSpec, World};
 use tempfile::TempDir;
 
 use super::*;
-use crate::peer::{Answer, Request, RequestKind};
-use crate::plan::{Block, Work};
-use crate::sync::Verification;
+use crate::chain::Block;
+use crate::plan::Work;
+use crate::verify::Verification;
 use crate::verify::Verifier;
+use crate::wire::{Answer, Request, RequestKind};
 
 static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));
 

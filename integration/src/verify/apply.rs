@@ -5,7 +5,8 @@ use dashcore::BlockHash;
 use spv_masternodes::{CheckedDiff, ProofError, ProvenState};
 
 use super::check::{AnswerError, Contents};
-use crate::plan::{WORK_BLOCK_OFFSET, Work};
+use crate::chain::WORK_BLOCK_OFFSET;
+use crate::plan::Work;
 use crate::store::{ListRow, SnapshotRow, StoreError};
 
 /// States kept in memory; older bases are read from the store.

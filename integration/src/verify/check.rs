@@ -8,9 +8,11 @@ use spv_masternodes::{BlockRef, CheckedDiff, ProofError, ResolveError, resolve};
 use spv_recovery::{Classify, FailureKind};
 use tokio::time::Instant;
 
-use crate::peer::{Answer, Request};
-use crate::plan::{Block, Work};
-use crate::stages::{Stage, Stages};
+use super::stage::Stage;
+use super::stages::Stages;
+use crate::chain::Block;
+use crate::plan::Work;
+use crate::wire::{Answer, Request};
 
 /// Why an answer does not prove what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

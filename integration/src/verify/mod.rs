@@ -2,9 +2,17 @@
 
 mod apply;
 mod check;
+pub(crate) mod metrics;
 mod prover;
+mod stage;
+mod stages;
 mod threads;
+mod verification;
 
 pub use check::AnswerError;
 pub use prover::{Prover, Unproven};
+pub(crate) use stage::Stage;
+pub use stages::StageTotal;
+pub(crate) use stages::Stages;
 pub(crate) use threads::{Verdict, Verifier};
+pub use verification::Verification;

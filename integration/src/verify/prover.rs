@@ -4,11 +4,11 @@ use bytes::Bytes;
 use dashcore::ChainParams;
 
 use super::threads::{Verifier, VerifierError};
+use super::verification::Verification;
 use super::{AnswerError, Verdict};
-use crate::peer::Answer;
 use crate::plan::Work;
 use crate::store::Store;
-use crate::sync::Verification;
+use crate::wire::Answer;
 
 /// Proves answers, whoever downloaded them, and stores what they prove: the verification of a sync on its own.
 #[derive(Debug)]

@@ -9,12 +9,13 @@ use tokio::time::Instant;
 
 use super::apply::{Application, Checked, Ended, Proven};
 use super::check::{AnswerError, check};
-use crate::metrics;
-use crate::peer::Answer;
+use super::metrics;
+use super::stage::Stage;
+use super::stages::Stages;
+use super::verification::Verification;
 use crate::plan::Work;
-use crate::stages::{Stage, Stages};
 use crate::store::{Store, StoreError};
-use crate::sync::Verification;
+use crate::wire::Answer;
 
 /// Most answers that are stored by one transaction.
 const MAX_BATCH: usize = 64;
@@ -263,7 +264,7 @@ fn load(store: &Store, params: &ChainParams, height: u32) -> Result<Option<Prove
 
 impl Reply {
     fn send(self, verdict: Verdict) {
-        metrics::verified(&verdict, self.started.elapsed());
+        metrics::verified(verdict.as_ref().err().map_or("proven", AnswerError::kind), self.started.elapsed());
         // A caller that has gone needs no verdict.
         self.verdict.send(verdict).ok();
     }

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use dashcore::BlockHash;
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
+use spv_integration::net::Connector;
+use spv_integration::progress::Progress;
+use spv_integration::session::{Io, Summary, sync_with};
 use spv_integration::store::Store;
-use spv_integration::sync::{Connector, Io, Progress, Summary, Verification, sync_with};
+use spv_integration::verify::Verification;
 use spv_integration::{Config, Settings};
 use spv_simnet::{InMemoryNetwork, NetworkConfig, PeerConfig, World};
 use tokio_util::sync::CancellationToken;

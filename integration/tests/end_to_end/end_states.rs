@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spv_integration::sync::{Phase, Progress, Summary};
+use spv_integration::progress::{Phase, Progress};
+use spv_integration::session::Summary;
 use spv_simnet::PeerConfig;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
@@ -151,7 +152,7 @@ async fn a_node_of_another_network_is_no_peer() {
     };
     let store = spv_integration::store::Store::create_or_open(data.path(), &params.network).unwrap();
     let (progress, cancel) = (Progress::default(), tokio_util::sync::CancellationToken::new());
-    let sync = spv_integration::sync::sync(&params, &config, Arc::new(store), &progress, &cancel);
+    let sync = spv_integration::session::sync(&params, &config, Arc::new(store), &progress, &cancel);
     let summary = bounded(async { sync.await.unwrap() }).await;
     assert_gave_up(&summary, "NoCapablePeer");
     assert_eq!(summary.peers.len(), 1);

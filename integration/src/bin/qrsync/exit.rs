@@ -2,8 +2,8 @@ use std::process::ExitCode;
 
 use spv_integration::ConfigError;
 use spv_integration::client::LookupError;
+use spv_integration::session::{EndState, Summary, SyncError};
 use spv_integration::store::StoreError;
-use spv_integration::sync::{EndState, Summary, SyncError};
 use spv_simnet::{FaultsError, NetworkError, SpecError};
 
 /// How the process ends; documented in `--help`.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::Serialize;
 use spv_integration::Config;
-use spv_integration::sync::{EndState, LivePeer, Phase, Progress, Step, Tip};
+use spv_integration::fleet::LivePeer;
+use spv_integration::progress::{Phase, Progress};
+use spv_integration::session::{EndState, Step, Tip};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

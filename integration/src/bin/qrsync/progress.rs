@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
-use spv_integration::sync::{LivePeer, PeerState, Phase, Progress, Snapshot};
+use spv_integration::fleet::{LivePeer, PeerState};
+use spv_integration::progress::{Phase, Progress, Snapshot};
 
 /// Time between two looks at the peers.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);

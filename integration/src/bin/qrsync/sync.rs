@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use dashcore::ChainParams;
 use spv_integration::Config;
+use spv_integration::progress::Progress;
+use spv_integration::quorums::TipLock;
+use spv_integration::session::{Io, QuorumsOfType, Step, Summary, follow_with, sync};
 use spv_integration::store::Store;
-use spv_integration::sync::{Io, Progress, QuorumsOfType, Step, Summary, TipLock, follow_with, sync};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 

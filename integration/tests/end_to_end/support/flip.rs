@@ -11,7 +11,7 @@ use dashcore::network::framing::{DEFAULT_MAX_PAYLOAD, Frame, FrameDecoder, encod
 use dashcore::network::message::command;
 use dashcore::network::message_qrinfo::QRInfo;
 use dashcore::network::message_sml::MnListDiff;
-use spv_integration::sync::Stream;
+use spv_integration::net::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// What the wrong bit is in.

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use spv_integration::progress::Progress;
+use spv_integration::session::{Summary, sync};
 use spv_integration::store::{Store, StoreError};
-use spv_integration::sync::{Progress, Summary, sync};
 use spv_integration::{Config, Settings};
 use spv_simnet::{GeneratedSpec, Network, NetworkConfig, PeerConfig, PeerStats, World};
 use tempfile::TempDir;

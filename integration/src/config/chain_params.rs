@@ -1,0 +1,161 @@
+//! Chain parameters from text, for regtest and devnets.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use dashcore::params::Activation;
+use dashcore::sml::llmq_type::{LLMQParams, LLMQType};
+use dashcore::{ChainParams, Network};
+
+use super::{Config, ConfigError};
+
+impl Config {
+    /// Parameters of the configured network.
+    ///
+    /// # Errors
+    /// When the network is unknown or its parameters are malformed.
+    pub fn chain_params(&self) -> Result<ChainParams, ConfigError> {
+        let network = Network::from_str(&self.network)?;
+        let mut params = ChainParams::new(network);
+        let fixed = |option| ConfigError::FixedNetwork { option, network: params.network.clone() };
+        let is_public = matches!(params.network, Network::Dash | Network::Testnet);
+        if is_public && !self.llmq_params.is_empty() {
+            return Err(fixed("llmq-params"));
+        }
+        if is_public && !self.llmq_roles.is_empty() {
+            return Err(fixed("llmq-roles"));
+        }
+        if is_public && !self.activation.is_empty() {
+            return Err(fixed("activation"));
+        }
+        apply_llmq_params(&mut params, &self.llmq_params)?;
+        apply_llmq_roles(&mut params, &self.llmq_roles)?;
+        apply_activation(&mut params.activation, &self.activation)?;
+        Ok(params)
+    }
+}
+
+/// As Dash Core's `-llmqtestparams` and the like: the minimum size becomes the threshold. But a type that keeps its usual
+/// size and threshold, and is only named to be there, keeps its usual minimum too.
+fn apply_llmq_params(params: &mut ChainParams, text: &str) -> Result<(), ConfigError> {
+    for entry in entries(text) {
+        let parsed = || {
+            let (llmq_type, rest) = entry.split_once('=')?;
+            let (size, threshold) = rest.split_once(':')?;
+            let (size, threshold) = (size.parse().ok()?, threshold.parse().ok()?);
+            let in_range = 1 <= threshold && threshold <= size;
+            let usual = LLMQType(llmq_type.parse().ok()?).params()?;
+            in_range.then_some((usual, size, threshold))
+        };
+        let (mut llmq, size, threshold): (LLMQParams, u32, u32) =
+            parsed().ok_or_else(|| ConfigError::LlmqParams { entry: entry.to_owned() })?;
+        if (llmq.size, llmq.threshold) != (size, threshold) {
+            (llmq.size, llmq.threshold, llmq.min_size) = (size, threshold, threshold);
+        }
+        match params.llmqs.iter_mut().find(|known| known.llmq_type == llmq.llmq_type) {
+            Some(known) => *known = llmq,
+            None => params.llmqs.push(llmq),
+        }
+    }
+    Ok(())
+}
+
+/// As Dash Core's `-llmqchainlocks`, `-llmqinstantsenddip0024` and `-llmqplatform`.
+fn apply_llmq_roles(params: &mut ChainParams, text: &str) -> Result<(), ConfigError> {
+    for entry in entries(text) {
+        let wrong = || ConfigError::LlmqRoles { entry: entry.to_owned() };
+        let (role, llmq_type) = entry.split_once('=').ok_or_else(wrong)?;
+        let llmq_type = LLMQType(llmq_type.parse().map_err(|_| wrong())?);
+        let rotated = params.llmq(llmq_type).ok_or_else(wrong)?.rotated;
+        *match (role, rotated) {
+            ("chain-locks", false) => &mut params.chain_locks_llmq,
+            ("instant-send", true) => &mut params.rotated_llmq,
+            ("platform", false) => &mut params.platform_llmq,
+            _ => return Err(wrong()),
+        } = llmq_type;
+    }
+    Ok(())
+}
+
+fn apply_activation(activation: &mut Activation, text: &str) -> Result<(), ConfigError> {
+    let mut fields = BTreeMap::from([
+        ("dip3", &mut activation.dip3),
+        ("dip8", &mut activation.dip8),
+        ("dip24", &mut activation.dip24),
+        ("v19", &mut activation.v19),
+        ("v20", &mut activation.v20),
+        ("mn_rr", &mut activation.mn_rr),
+        ("withdrawals", &mut activation.withdrawals),
+    ]);
+    for entry in entries(text) {
+        let wrong = || ConfigError::Activation { entry: entry.to_owned() };
+        let (name, height) = entry.split_once('=').ok_or_else(wrong)?;
+        let field = fields.get_mut(name).ok_or_else(wrong)?;
+        **field = height.parse().map_err(|_| wrong())?;
+    }
+    Ok(())
+}
+
+fn entries(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn regtest(llmq_params: &str, activation: &str) -> Config {
+        Config {
+            network: "regtest".into(),
+            llmq_params: llmq_params.into(),
+            activation: activation.into(),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn parameters_of_private_networks_can_be_changed() {
+        let params = regtest("100=4:4, 106=5:3", "dip3=2,v20=300").chain_params().unwrap();
+        let llmq = params.llmq(LLMQType(106)).unwrap();
+        assert_eq!((llmq.size, llmq.threshold, llmq.min_size), (5, 3, 3));
+        assert_eq!((params.activation.dip3, params.activation.v20), (2, 300));
+    }
+
+    #[test]
+    fn mainnet_s_quorums_can_be_those_of_a_regtest() {
+        let config = Config {
+            llmq_roles: "chain-locks=2, instant-send=5,platform=4".into(),
+            ..regtest("2=400:240,4=100:67,5=60:45", "")
+        };
+        let params = config.chain_params().unwrap();
+        assert_eq!(params.rotated(), &LLMQType::LLMQ_60_75.params().unwrap());
+        assert_eq!((params.chain_locks_llmq, params.platform_llmq), (LLMQType(2), LLMQType(4)));
+        for roles in ["chain-locks=5", "instant-send=2", "platform=1", "platform", "votes=2", "platform=x"] {
+            let config = Config { llmq_roles: roles.into(), ..regtest("2=400:240,5=60:45", "") };
+            let error = config.chain_params().unwrap_err();
+            assert!(matches!(&error, ConfigError::LlmqRoles { entry } if entry == roles), "{error}");
+        }
+        let main = Config { network: "main".into(), llmq_roles: "platform=6".into(), ..Config::default() };
+        assert!(matches!(main.chain_params(), Err(ConfigError::FixedNetwork { option: "llmq-roles", .. })));
+    }
+
+    #[test]
+    fn malformed_parameters_are_named() {
+        for (llmq, activation) in [
+            ("100=4", ""),
+            ("100=4:5", ""),
+            ("100=4:0", ""),
+            ("9=4:4", ""),
+            ("", "dip3"),
+            ("", "dip9=2"),
+            ("", "v20=x"),
+        ] {
+            let error = regtest(llmq, activation).chain_params().unwrap_err().to_string();
+            assert!(error.contains(llmq.max(activation)), "{error}");
+        }
+        let main = Config { network: "main".into(), ..regtest("100=4:4", "") };
+        assert!(matches!(main.chain_params(), Err(ConfigError::FixedNetwork { option: "llmq-params", .. })));
+        let unknown = Config { network: "mainnet".into(), ..Config::default() };
+        assert!(unknown.chain_params().unwrap_err().to_string().contains("main, test, regtest"));
+    }
+}

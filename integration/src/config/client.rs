@@ -1,0 +1,27 @@
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+
+/// Bounds of lookups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientSettings {
+    /// Proven lists kept in memory, those asked for last. Default 8; 0 keeps none. One of mainnet's takes about 2 MB,
+    /// and proving it again from the store takes tens of milliseconds of one core.
+    pub cached_lists: usize,
+    /// Lookups of lists that may be under way at one time; further ones are refused. Default 1,024; at least 1.
+    pub max_lookups: usize,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self { cached_lists: 8, max_lookups: 1_024 }
+    }
+}
+
+impl ClientSettings {
+    pub(crate) fn max_lookups(&self) -> Result<std::num::NonZeroUsize, ConfigError> {
+        let none = ConfigError::Client { field: "max_lookups", reason: "must be at least 1" };
+        std::num::NonZeroUsize::new(self.max_lookups).ok_or(none)
+    }
+}

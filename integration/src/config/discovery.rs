@@ -1,0 +1,94 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+
+/// How nodes are found and chosen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiscoveryConfig {
+    /// Connections that are kept, configured peers included. Default 8; 3 to 64. More bring lists faster, and cost the
+    /// network more.
+    pub target_peers: usize,
+    /// Addresses that are remembered. Default 2,000; 64 to 20,000.
+    pub capacity: usize,
+    /// Addresses of one network (a /16 of IPv4, a /32 of IPv6) that are remembered. Default 32; at least 1.
+    pub per_group: usize,
+    /// Most connections into one network. Default 2; at least 1. There is a second one only where no other network is left
+    /// to be tried.
+    pub connected_per_group: usize,
+    /// Share of connections that go to addresses nobody has answered at yet, while there are others. Default 0.25; 0 to 1.
+    pub exploration: f64,
+    /// How long a node is avoided that sent something wrong. Default 24 h; at most 30 days.
+    #[serde(with = "humantime_serde")]
+    pub ban: Duration,
+    /// How long a node is avoided that refuses everything or is far behind. Default 1 h; at most 30 days.
+    #[serde(with = "humantime_serde")]
+    pub set_aside: Duration,
+    /// Wait before an address is tried again; doubles with each failure. Default 500 ms.
+    #[serde(with = "humantime_serde")]
+    pub retry_base: Duration,
+    /// Longest wait before an address is tried again. Default 1 h.
+    #[serde(with = "humantime_serde")]
+    pub retry_cap: Duration,
+    /// The same while there is no connection at all. Default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub lonely_retry_cap: Duration,
+    /// How long a DNS seed may take to answer. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub seed_timeout: Duration,
+    /// How often what was learnt is written down. Default 1 min. A ban is written down at once.
+    #[serde(with = "humantime_serde")]
+    pub save_interval: Duration,
+}
+
+impl Default for DiscoveryConfig {
+    fn default() -> Self {
+        Self {
+            target_peers: 8,
+            capacity: 2_000,
+            per_group: 32,
+            connected_per_group: 2,
+            exploration: 0.25,
+            ban: Duration::from_secs(24 * 3_600),
+            set_aside: Duration::from_secs(3_600),
+            retry_base: Duration::from_millis(500),
+            retry_cap: Duration::from_secs(3_600),
+            lonely_retry_cap: Duration::from_secs(30),
+            seed_timeout: Duration::from_secs(5),
+            save_interval: Duration::from_secs(60),
+        }
+    }
+}
+
+impl DiscoveryConfig {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let check = |valid, field, reason| {
+            if valid {
+                return Ok(());
+            }
+            Err(ConfigError::Setting { section: "discovery.", field, reason })
+        };
+        check((3..=64).contains(&self.target_peers), "target_peers", "must be from 3 to 64")?;
+        check((64..=20_000).contains(&self.capacity), "capacity", "must be from 64 to 20000")?;
+        check(self.per_group > 0, "per_group", "must be at least 1")?;
+        check(self.connected_per_group > 0, "connected_per_group", "must be at least 1")?;
+        check((0.0..=1.0).contains(&self.exploration), "exploration", "must be from 0 to 1")?;
+        check(self.ban <= LONGEST_BAN, "ban", "must be at most 30 days")?;
+        check(self.set_aside <= LONGEST_BAN, "set_aside", "must be at most 30 days")?;
+        for (field, value) in [
+            ("retry_base", self.retry_base),
+            ("retry_cap", self.retry_cap),
+            ("lonely_retry_cap", self.lonely_retry_cap),
+            ("seed_timeout", self.seed_timeout),
+            ("save_interval", self.save_interval),
+        ] {
+            check(!value.is_zero(), field, "must be above zero")?;
+        }
+        Ok(())
+    }
+}
+
+/// No ban is longer. One that says so was written with a clock that was ahead.
+pub(crate) const LONGEST_BAN: Duration = Duration::from_secs(30 * 24 * 3_600);

@@ -1,0 +1,144 @@
+//! Configuration: defaults, then the file, then the environment and flags. Plain data, which every other module may read.
+
+mod chain_params;
+mod client;
+mod discovery;
+mod error;
+mod selector;
+mod service;
+mod settings;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dashcore::Network;
+use serde::{Deserialize, Serialize};
+
+pub use client::ClientSettings;
+pub use discovery::DiscoveryConfig;
+pub(crate) use discovery::LONGEST_BAN;
+pub use error::ConfigError;
+pub use selector::Selector;
+pub use service::{LogFormat, LogSettings};
+pub(crate) use settings::REPLACEMENTS;
+pub use settings::Settings;
+
+use service::listen_address;
+
+/// Everything that can be configured. Keys of the file are the names of the fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Network: `main` (default), `test`, `regtest` or `devnet:NAME`.
+    pub network: String,
+    /// Nodes to ask, as `HOST:PORT`; `HOST` alone means the network's default port. Empty (default): the network's DNS
+    /// seeds.
+    pub peers: Vec<String>,
+    /// Whether to look for further nodes besides `peers`: those that are remembered, that other nodes name, and that the
+    /// DNS seeds know. Default false; without `peers` it is always done.
+    pub discover: bool,
+    /// Height from which every cycle's list is wanted. Unset (default): only what is needed at the tip.
+    pub from: Option<u32>,
+    /// Where data is kept. Unset (default): a directory per network below the user's data directory.
+    pub data_dir: Option<PathBuf>,
+    /// Where metrics, health and status are served over HTTP, as `ADDRESS:PORT`; a port alone is of the loopback
+    /// interface. Unset (default): nowhere.
+    #[serde(deserialize_with = "listen_address")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Whether `metrics_listen` may be other than loopback. Default false: what is served names peers, and nobody is
+    /// asked who they are.
+    pub metrics_allow_remote: bool,
+    /// Following: a tip whose block is older than this is stale, and the service not ready. Unset (default): 1 h on the
+    /// public networks, no limit on others, where blocks come when somebody wants them.
+    #[serde(with = "humantime_serde")]
+    pub max_tip_age: Option<Duration>,
+    /// Quorum parameters that differ from the network's, as `TYPE=SIZE:THRESHOLD` separated by commas. Names also types
+    /// that the network does not have otherwise.
+    pub llmq_params: String,
+    /// Quorum types with another role than the network's, as `ROLE=TYPE` separated by commas; roles are `chain-locks`,
+    /// `instant-send` (the rotated one) and `platform`.
+    pub llmq_roles: String,
+    /// Activation heights that differ from the network's, as `NAME=HEIGHT` separated by commas.
+    pub activation: String,
+    /// How the sync works.
+    pub sync: Settings,
+    /// Bounds of lookups.
+    pub client: ClientSettings,
+    /// Logs of the `qrsync` command; a library logs as its caller likes.
+    pub log: LogSettings,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            network: Network::Dash.to_string(),
+            peers: Vec::new(),
+            discover: false,
+            from: None,
+            data_dir: None,
+            metrics_listen: None,
+            metrics_allow_remote: false,
+            max_tip_age: None,
+            llmq_params: String::new(),
+            llmq_roles: String::new(),
+            activation: String::new(),
+            sync: Settings::default(),
+            client: ClientSettings::default(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a TOML file; what it does not say keeps its default.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no TOML, or has unknown keys.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+            let message = format!("line {line}: {}", error.message().replace('\n', " "));
+            ConfigError::Parse { path: path.to_owned(), message }
+        })
+    }
+
+    /// Where data of this network is kept.
+    ///
+    /// # Errors
+    /// When none is configured and no home directory is set.
+    pub fn data_dir(&self) -> Result<PathBuf, ConfigError> {
+        if let Some(directory) = &self.data_dir {
+            return Ok(directory.clone());
+        }
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let base = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
+        Ok(base.ok_or(ConfigError::NoHome)?.join("qrsync").join(self.network.replace(':', "-")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_configuration_can_be_read_back() {
+        let text = toml::to_string(&Config::default()).unwrap();
+        assert_eq!(toml::from_str::<Config>(&text).unwrap(), Config::default());
+        Config::default().sync.validate().unwrap();
+    }
+
+    #[test]
+    fn a_broken_file_says_where() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("qrsync.toml");
+        fs::write(&path, "network = \"regtest\"\n[sync]\nwindw = 3\n").unwrap();
+        let error = Config::read(&path).unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains("windw"), "{error}");
+        assert!(!error.contains('\n'));
+        assert!(matches!(Config::read(directory.path()), Err(ConfigError::Read { .. })));
+    }
+}

@@ -1,0 +1,175 @@
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use dashcore::network::framing::DEFAULT_MAX_PAYLOAD;
+use serde::{Deserialize, Serialize};
+use spv_executor::Depth;
+
+use super::{ConfigError, DiscoveryConfig, Selector};
+
+/// Work that may be open beyond the window because it takes the place of work that was: a request for several lists
+/// that nobody answers becomes one for each. All that is open must find a place in verification, or answers that wait for
+/// the lowest list could keep that list out.
+pub(crate) const REPLACEMENTS: usize = 16;
+
+/// How a sync works: bounds, times and policies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Most requests in flight per peer, 1 to 3. Default 3; how many it really gets follows from its round trip and the
+    /// time it takes for an answer, see `executor.adaptive_depth`.
+    pub depth: Depth,
+    /// Who gets the next request: `expected-completion` (default), `least-loaded`, `lowest-latency` or `round-robin`; see
+    /// [`Selector`]. The others know less of the peers; they are there to measure what knowing it is worth, which is
+    /// much where peers are uneven and nothing where they are alike.
+    pub selector: Selector,
+    /// Requests between the lowest list that is not proven yet and the highest that is asked for. At least 1, default
+    /// 256. Bounds memory to as many answers, and to `executor.max_bytes` of them, and 16 more while refused requests are
+    /// replaced by smaller ones. Lower, and quick peers wait for the slowest, which may hold the lowest list.
+    pub window: usize,
+    /// Limit for connecting, handshake and first pong together. Default 5 s. A node that has greeted is asked for headers
+    /// before its first pong, but for nothing else.
+    #[serde(with = "humantime_serde")]
+    pub handshake_timeout: Duration,
+    /// Time between two pings on an idle connection. Default 10 s.
+    #[serde(with = "humantime_serde")]
+    pub ping_interval: Duration,
+    /// A connection without any byte for this long after a ping is given up. Default 20 s.
+    #[serde(with = "humantime_serde")]
+    pub ping_timeout: Duration,
+    /// Largest wait before the first reconnection. Default 500 ms. Grows to half the time that a node which has served is
+    /// away; doubles with each failure for others.
+    #[serde(with = "humantime_serde")]
+    pub reconnect_base: Duration,
+    /// Largest wait between two attempts to connect. Default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub reconnect_cap: Duration,
+    /// How long a sync that has lost all its peers waits for one to come back. Default 2 min.
+    #[serde(with = "humantime_serde")]
+    pub peer_patience: Duration,
+    /// Following: without any announcement of a block for this long, all peers are asked. Default 5 min, two blocks.
+    #[serde(with = "humantime_serde")]
+    pub poll_interval: Duration,
+    /// Whether quorums are proven by their signatures. Default true. Without it they are only known to be in a proven
+    /// set; that is for simulated networks that were generated without signatures.
+    pub verify_quorums: bool,
+    /// Largest message accepted, in bytes. Default 32 MiB; legacy answers exceed the 3 MiB that nodes accept.
+    pub max_payload: usize,
+    /// Caps and timeouts of requests.
+    pub executor: spv_executor::Config,
+    /// Order and rate of requests, all peers together.
+    pub scheduler: spv_scheduler::Config,
+    /// Rate of requests per peer. Default 100 per second after 32 at once.
+    pub peer_rate: spv_scheduler::TokenBucketsConfig,
+    /// What happens after a failure.
+    pub recovery: spv_recovery::Config,
+    /// Matching answers to requests. Without `correlation.fences` no request is followed by a ping, so a silent refusal, or a
+    /// request that was swallowed, is known at the soft timeout only, and not after a round trip; there to measure what
+    /// that is worth.
+    pub correlation: spv_correlation::Config,
+    /// Measuring peers.
+    pub netmon: spv_netmon::Config,
+    /// Finding and choosing peers.
+    pub discovery: DiscoveryConfig,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            depth: Depth::THREE,
+            selector: Selector::default(),
+            window: 256,
+            handshake_timeout: Duration::from_secs(5),
+            ping_interval: Duration::from_secs(10),
+            ping_timeout: Duration::from_secs(20),
+            reconnect_base: Duration::from_millis(500),
+            reconnect_cap: Duration::from_secs(30),
+            peer_patience: Duration::from_secs(120),
+            poll_interval: Duration::from_secs(300),
+            verify_quorums: true,
+            max_payload: DEFAULT_MAX_PAYLOAD,
+            executor: spv_executor::Config {
+                // Counts only until answers were measured. Nodes that serve at all take a fraction of this.
+                soft_timeout: Duration::from_secs(5),
+                // All that the tip needs may be asked for at once, where there are peers enough.
+                max_in_flight: NonZeroUsize::new(64).expect("64 is not zero"),
+                ..spv_executor::Config::default()
+            },
+            // Caps and credit keep us polite to single nodes; these only bound what a mistake could do.
+            scheduler: spv_scheduler::Config {
+                burst: 256,
+                per_second: 1000.0,
+                ..spv_scheduler::Config::default()
+            },
+            peer_rate: spv_scheduler::TokenBucketsConfig {
+                burst: 32,
+                per_second: 100.0,
+                ..spv_scheduler::TokenBucketsConfig::default()
+            },
+            recovery: spv_recovery::Config::default(),
+            correlation: spv_correlation::Config::default(),
+            netmon: spv_netmon::Config::default(),
+            discovery: DiscoveryConfig::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Checks what the mechanism crates do not check themselves.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        let out_of_range = |field, reason| Err(ConfigError::Setting { section: "", field, reason });
+        if self.window == 0 {
+            return out_of_range("window", "must be at least 1");
+        }
+        if self.window.saturating_add(REPLACEMENTS) > self.scheduler.capacity {
+            return out_of_range("window", "must be at least 16 below scheduler.capacity");
+        }
+        if self.handshake_timeout.is_zero()
+            || self.ping_interval.is_zero()
+            || self.ping_timeout.is_zero()
+            || self.poll_interval.is_zero()
+        {
+            return out_of_range(
+                "handshake_timeout, ping_interval, ping_timeout, poll_interval",
+                "must be above zero",
+            );
+        }
+        if self.max_payload < DEFAULT_MAX_PAYLOAD / 8 {
+            return out_of_range("max_payload", "must be at least 4 MiB, the size of real answers");
+        }
+        self.discovery.validate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_for_measuring_can_be_switched() {
+        let read = |text: &str| toml::from_str::<Settings>(text);
+        let defaults = Settings::default();
+        assert_eq!((defaults.selector, defaults.correlation.fences), (Selector::ExpectedCompletion, true));
+        for (name, selector) in [
+            ("expected-completion", Selector::ExpectedCompletion),
+            ("least-loaded", Selector::LeastLoaded),
+            ("lowest-latency", Selector::LowestLatency),
+            ("round-robin", Selector::RoundRobin),
+        ] {
+            let settings = read(&format!("selector = '{name}'\n[correlation]\nfences = false")).unwrap();
+            assert_eq!((settings.selector, settings.correlation.fences), (selector, false));
+            settings.validate().unwrap();
+        }
+        assert!(read("selector = 'fastest'").unwrap_err().to_string().contains("round-robin"));
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let capacity = Settings::default().scheduler.capacity;
+        for window in [0, capacity - 15, usize::MAX] {
+            let settings = Settings { window, ..Settings::default() };
+            assert!(matches!(settings.validate(), Err(ConfigError::Setting { field: "window", .. })));
+        }
+        Settings { window: capacity - 16, ..Settings::default() }.validate().unwrap();
+    }
+}

@@ -1,0 +1,17 @@
+//! The peers of a sync: which of them may be asked, who is asked next, and what each of them did.
+
+mod contacts;
+mod live_peer;
+mod peer_report;
+mod peer_summary;
+mod peers;
+mod recovering;
+mod request_trace;
+mod selecting;
+mod transport;
+
+pub(crate) use contacts::Contacts;
+pub use live_peer::{LivePeer, PeerState};
+pub(crate) use peer_report::{Outcome, PeerReport};
+pub use peer_summary::Peer;
+pub(crate) use peers::{Executed, Peers, failure_kind};

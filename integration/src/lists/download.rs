@@ -1,0 +1,405 @@
+mod verdicts;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bitcoin_hashes::sha256;
+use futures::future::{FutureExt, OptionFuture};
+use spv_executor::{Completed, ExecuteError, LateError, Permit};
+use spv_recovery::{Attempt, Classify, FailureKind, History};
+use spv_scheduler::{Job, Priority, Queue, Ticket};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::failure::DownloadFailure;
+use crate::config::{ConfigError, REPLACEMENTS, Settings};
+use crate::fleet::{Executed, Outcome, Peers, failure_kind};
+use crate::net::RequestError;
+use crate::plan::{Plan, Work};
+use crate::progress::Progress;
+use crate::verify::{Verdict, Verifier};
+use crate::wire::Answer;
+
+/// Work that has to run alone looks this often whether it can.
+const ALONE_RECHECK: Duration = Duration::from_millis(20);
+
+/// What the download of lists came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Lists proven and stored.
+    pub(crate) lists: u64,
+    /// Attempts that were made again.
+    pub(crate) retried: u64,
+    /// Answers that came after their soft timeout.
+    pub(crate) late: u64,
+    /// Works that failed at least once and were proven in the end, ...
+    pub(crate) recovered: u64,
+    /// ... and those of them that needed no other strategy than the first that was chosen.
+    pub(crate) recovered_by_first_strategy: u64,
+    /// Bytes of answers that were not used.
+    pub(crate) wasted_bytes: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.lists += other.lists;
+        self.retried += other.retried;
+        self.late += other.late;
+        self.recovered += other.recovered;
+        self.recovered_by_first_strategy += other.recovered_by_first_strategy;
+        self.wasted_bytes += other.wasted_bytes;
+    }
+}
+
+/// A download that could not bring everything.
+#[derive(Debug)]
+pub(crate) struct GaveUp {
+    /// Why.
+    pub(crate) failure: DownloadFailure,
+    /// How long to wait before trying again; `None` when only another peer can help.
+    pub(crate) next_retry: Option<Duration>,
+}
+
+/// How a download ended.
+pub(crate) struct Downloaded {
+    pub(crate) tally: Tally,
+    /// Whether everything was brought; if not, why.
+    pub(crate) outcome: Result<(), GaveUp>,
+    /// Base heights of cycles to the peer that served the cycle's snapshot last.
+    pub(crate) snapshots_from: BTreeMap<u32, SocketAddr>,
+}
+
+/// Downloads and verifies the lists of a plan: schedules, sends, verifies, recovers.
+pub(crate) struct ListDownload<'a> {
+    peers: Arc<Peers>,
+    verifier: &'a Arc<Verifier>,
+    queue: Queue<WorkId>,
+    /// Work that is not open yet, by order; what takes the place of failed work included.
+    backlog: BTreeMap<(u64, WorkId), Work>,
+    window: usize,
+    /// Work that is queued, in flight or being verified. Bounded by the window, and always holding the lowest
+    /// unapplied list, so that answers that wait for their base cannot keep it from being asked for.
+    open: BTreeMap<WorkId, Task>,
+    /// Highest order of work that was ever open.
+    opened_up_to: u64,
+    next_id: u64,
+    running: JoinSet<Step>,
+    progress: &'a Progress,
+    /// What is verified is stored, and that has to wait for this.
+    headers_stored: Option<watch::Receiver<bool>>,
+    /// Peers not to be asked as long as there are others.
+    avoid: BTreeSet<SocketAddr>,
+    tally: Tally,
+    snapshots_from: BTreeMap<u32, SocketAddr>,
+    /// Heights of lists to the senders of answers that did not verify, where other requests take the place of theirs.
+    doubtful: BTreeMap<u32, Vec<SocketAddr>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct WorkId(u64);
+
+/// Work with what has happened to it.
+struct Task {
+    work: Arc<Work>,
+    history: History<SocketAddr>,
+    avoid: BTreeSet<SocketAddr>,
+    alone: bool,
+    /// Names of the recovery strategies chosen so far, without repeats in a row.
+    strategies: Vec<&'static str>,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Queued(Ticket),
+    InFlight(Ticket),
+    Verifying,
+}
+
+/// What a spawned future came to.
+enum Step {
+    Fetched {
+        id: WorkId,
+        ticket: Ticket,
+        result: Box<Executed>,
+    },
+    Late {
+        id: WorkId,
+        peer: SocketAddr,
+        result: Box<LateResult>,
+    },
+    Verified {
+        id: WorkId,
+        answer: Verified,
+        verdict: Verdict,
+    },
+    /// The database failed, which ends the sync by another way.
+    Unverified,
+}
+
+/// What is remembered of an answer that is being verified.
+struct Verified {
+    peer: SocketAddr,
+    bytes: u64,
+    digest: [u8; 32],
+    /// Holds the answer's bytes, and takes the verdict to the executor.
+    permit: Permit,
+}
+
+type LateResult = Result<Completed<SocketAddr, Answer>, LateError<RequestError>>;
+
+impl<'a> ListDownload<'a> {
+    pub(crate) fn new(
+        peers: Arc<Peers>,
+        verifier: &'a Arc<Verifier>,
+        plan: Plan,
+        settings: &Settings,
+        progress: &'a Progress,
+    ) -> Result<Self, ConfigError> {
+        let works = plan.works.into_iter();
+        let backlog: BTreeMap<_, _> =
+            (0..).zip(works).map(|(id, work)| ((work.order(), WorkId(id)), work)).collect();
+        Ok(Self {
+            peers,
+            verifier,
+            queue: Queue::new(&settings.scheduler)?,
+            next_id: backlog.len() as u64,
+            backlog,
+            window: settings.window,
+            open: BTreeMap::new(),
+            opened_up_to: 0,
+            running: JoinSet::new(),
+            progress,
+            headers_stored: None,
+            avoid: BTreeSet::new(),
+            tally: Tally::default(),
+            snapshots_from: BTreeMap::new(),
+            doubtful: BTreeMap::new(),
+        })
+    }
+
+    /// Asks these peers only where nobody else is left.
+    pub(crate) fn avoiding(self, avoid: BTreeSet<SocketAddr>) -> Self {
+        Self { avoid, ..self }
+    }
+
+    /// Verifies nothing before the headers of its blocks are stored.
+    pub(crate) fn verifying_once(self, headers_stored: watch::Receiver<bool>) -> Self {
+        Self { headers_stored: Some(headers_stored), ..self }
+    }
+
+    /// Runs until every list is stored or one cannot be had.
+    ///
+    /// # Cancel safety
+    /// Lists that were stored stay; all else is lost.
+    pub(crate) async fn run(mut self) -> Downloaded {
+        let outcome = self.drive().await.map_err(|failure| GaveUp {
+            failure,
+            next_retry: self.peers.recovery().after_giving_up(&self.peers.connected(), now()),
+        });
+        self.running.shutdown().await;
+        self.peers.announce(0);
+        Downloaded { tally: self.tally, outcome, snapshots_from: self.snapshots_from }
+    }
+
+    async fn drive(&mut self) -> Result<(), DownloadFailure> {
+        let mut peers_changed = self.peers.changes();
+        let mut slots_changed = self.peers.slots();
+        loop {
+            self.fill_window();
+            if self.open.is_empty() {
+                return Ok(());
+            }
+            slots_changed.mark_unchanged();
+            let free = NonZeroUsize::new(self.peers.capacity());
+            self.peers.announce(self.to_send());
+            let batch = free.map(|free| self.queue.next_batch(free, self.peers.conditions()));
+            peers_changed.mark_unchanged();
+            if self.peers.hopeless() {
+                return Err(DownloadFailure::NoPeer);
+            }
+            if self.peers.credit_spent() && self.running.is_empty() {
+                return Err(DownloadFailure::CreditSpent);
+            }
+            tokio::select! {
+                biased;
+                Some(jobs) = OptionFuture::from(batch), if free.is_some() => {
+                    self.dispatch_all(jobs);
+                }
+                Some(step) = self.running.join_next() => match step {
+                    Ok(step) => self.handle(step)?,
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                },
+                _ = peers_changed.changed() => {}
+                // Slots may be held by requests of the header phase that nobody waits for any more.
+                _ = slots_changed.changed(), if free.is_none() => {}
+                () = self.peers.out_of_patience() => {}
+            }
+        }
+    }
+
+    /// Keeps as much work open as the window allows, lowest lists first.
+    fn fill_window(&mut self) {
+        while let Some((&(order, _), _)) = self.backlog.first_key_value() {
+            let replaces = order < self.opened_up_to;
+            if self.open.len() >= self.window + if replaces { REPLACEMENTS } else { 0 } {
+                return;
+            }
+            self.opened_up_to = order.max(self.opened_up_to);
+            let Some(((_, id), work)) = self.backlog.pop_first() else { return };
+            self.open_work(id, work);
+        }
+    }
+
+    fn open_work(&mut self, id: WorkId, work: Work) {
+        let has_alternative = work.alternative().is_some();
+        let history = if has_alternative { History::new().with_alternative() } else { History::new() };
+        let stage = Stage::Queued(self.enqueue(id, &work, Priority::Normal, Duration::ZERO));
+        let work = Arc::new(work);
+        let task =
+            Task { work, history, avoid: self.avoid.clone(), alone: false, strategies: Vec::new(), stage };
+        self.open.insert(id, task);
+    }
+
+    fn enqueue(&self, id: WorkId, work: &Work, priority: Priority, delay: Duration) -> Ticket {
+        self.queue
+            .push(id, priority.in_order(work.order()), delay)
+            .unwrap_or_else(|_| unreachable!("the queue is open and has room for more than the window"))
+    }
+
+    /// Work that is not with the executor.
+    fn to_send(&self) -> usize {
+        let queued = self.queue.lengths();
+        self.backlog.len() + queued.ready + queued.waiting
+    }
+
+    fn dispatch_all(&mut self, jobs: Vec<Job<WorkId>>) {
+        for (left, job) in (0..jobs.len()).rev().zip(jobs) {
+            self.peers.announce(self.to_send() + left);
+            self.dispatch(job);
+        }
+    }
+
+    fn dispatch(&mut self, job: Job<WorkId>) {
+        let (id, ticket) = (job.item, job.ticket);
+        let Some(task) = self.open.get(&id) else {
+            self.queue.finish(ticket);
+            return;
+        };
+        let in_flight = |task: &Task| matches!(task.stage, Stage::InFlight(_));
+        let hold = if task.alone && self.open.values().any(in_flight) {
+            Some(ALONE_RECHECK)
+        } else {
+            let connected = self.peers.connected();
+            self.peers.recovery().may_send(&connected, now()).err()
+        };
+        let Some(task) = self.open.get_mut(&id) else { return };
+        if let Some(wait) = hold {
+            let rank = Priority::High.in_order(task.work.order());
+            // The ticket is running: it was handed out by this very job.
+            self.queue.retry(ticket, id, rank, wait).ok();
+            return;
+        }
+        task.stage = Stage::InFlight(ticket);
+        let exclude = self.peers.exclude_for(&task.avoid);
+        let (peers, request, order) = (self.peers.clone(), task.work.request.clone(), task.work.order());
+        let mut fetching = Box::pin(async move {
+            let result = Box::new(peers.execute_in_order(request, exclude, order).await);
+            Step::Fetched { id, ticket, result }
+        });
+        // Takes its slot now, so that the next batch is made for what is left and not for the same slots.
+        match fetching.as_mut().now_or_never() {
+            Some(step) => self.running.spawn(async { step }),
+            None => self.running.spawn(fetching),
+        };
+    }
+
+    fn handle(&mut self, step: Step) -> Result<(), DownloadFailure> {
+        match step {
+            Step::Fetched { id, ticket, result } => self.fetched(id, ticket, *result),
+            Step::Late { id, peer, result } => {
+                self.late(id, peer, *result);
+                Ok(())
+            }
+            Step::Verified { id, answer, verdict } => self.judged(id, answer, verdict),
+            Step::Unverified => Ok(()),
+        }
+    }
+
+    fn fetched(&mut self, id: WorkId, ticket: Ticket, result: Executed) -> Result<(), DownloadFailure> {
+        let error = match result {
+            Ok(completed) => {
+                self.verify(id, completed);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let kind = failure_kind(&error).unwrap_or(FailureKind::Internal);
+        let attempt = Attempt::new(error.peer().copied(), &kind, now());
+        if let ExecuteError::SoftTimeout { peer, late, .. } = error {
+            self.running.spawn(async move { Step::Late { id, peer, result: Box::new(late.await) } });
+        }
+        // A late answer to an earlier request may have taken over meanwhile.
+        let current = self.open.get(&id).is_some_and(|task| task.stage == Stage::InFlight(ticket));
+        if current { self.failed(id, attempt, None) } else { Ok(()) }
+    }
+
+    /// An answer that came after its soft timeout, or the reason why none came.
+    fn late(&mut self, id: WorkId, peer: SocketAddr, result: LateResult) {
+        match result {
+            Ok(completed) => {
+                self.tally.late += 1;
+                self.verify(id, completed);
+            }
+            Err(LateError::Transport { source }) if source.failure_kind() == FailureKind::Refused => {
+                self.peers.recovery().charge(&peer);
+                self.peers.settle_credit(peer);
+            }
+            // The slot is free again, but the peer may still be at work on it. A new connection counts from zero on both
+            // sides.
+            Err(LateError::HardTimeout) => self.peers.disconnect(peer),
+            Err(_) => {}
+        }
+    }
+
+    /// Has an answer verified, unless another copy is done or being verified.
+    fn verify(&mut self, id: WorkId, completed: Completed<SocketAddr, Answer>) {
+        let Completed { peer, response: answer, permit, .. } = completed;
+        let bytes = answer.payload.len() as u64;
+        let task = self.open.get_mut(&id).filter(|task| task.stage != Stage::Verifying);
+        let Some(task) = task else {
+            self.peers.record(peer, Outcome::Redundant);
+            self.tally.wasted_bytes += bytes;
+            return;
+        };
+        if let Stage::Queued(ticket) | Stage::InFlight(ticket) = task.stage {
+            self.queue.cancel(ticket);
+        }
+        task.stage = Stage::Verifying;
+        self.peers.recovery().on_answer(&peer, now());
+        let (work, verifier) = (task.work.clone(), self.verifier.clone());
+        let headers_stored = self.headers_stored.clone();
+        self.running.spawn(async move {
+            let digest = sha256::hash(&answer.payload).to_byte_array();
+            if let Some(mut stored) = headers_stored
+                && stored.wait_for(|stored| *stored).await.is_err()
+            {
+                return Step::Unverified;
+            }
+            match verifier.verify(work, answer).await {
+                Ok(verdict) => {
+                    Step::Verified { id, answer: Verified { peer, bytes, digest, permit }, verdict }
+                }
+                Err(_) => Step::Unverified,
+            }
+        });
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

@@ -1,0 +1,14 @@
+use metrics::{counter, describe_counter};
+
+use crate::wire::RequestKind;
+
+const RETRIES: &str = "qrsync_retries_total";
+
+/// Describes the metrics of the download of lists.
+pub(crate) fn describe() {
+    describe_counter!(RETRIES, "Requests that were made again after a failure, by kind");
+}
+
+pub(super) fn retried(kind: RequestKind) {
+    counter!(RETRIES, "kind" => kind.as_str()).increment(1);
+}

@@ -1,0 +1,337 @@
+mod incoming;
+mod outgoing;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use dashcore::ChainParams;
+use dashcore::network::framing::FrameDecoder;
+use parking_lot::Mutex;
+use spv_correlation::{CorrelationError, Correlator, RegisterError, Ticket};
+use spv_netmon::Monitor;
+use tokio::io::{ReadHalf, WriteHalf};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::announcement::Announcement;
+use super::connector::{Connector, Stream};
+use super::disconnect_reason::DisconnectReason;
+use super::gossip::Gossip;
+use super::handshake::{ConnectError, Greeting, PeerInfo, greet};
+use super::probing::Probing;
+use super::request_error::RequestError;
+use crate::clock;
+use crate::config::Settings;
+use crate::discovery::Heard;
+use crate::wire::{Answer, Request, RequestKind};
+
+/// Requests that may wait for the writing task; the executor's cap per peer keeps it far below.
+const OUTGOING_CAPACITY: usize = 16;
+
+/// A connection that is to be renewed waits no longer for what is in flight, ...
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// ... and looks as often whether it has ended.
+const DRAIN_RECHECK: Duration = Duration::from_millis(10);
+
+/// What connections need to know.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionConfig {
+    /// Limit for TCP connect, handshake and first pong together.
+    pub(crate) handshake_timeout: Duration,
+    /// Time between two pings on an idle connection.
+    pub(crate) ping_interval: Duration,
+    /// Without any byte for this long after a ping, the connection is given up.
+    pub(crate) ping_timeout: Duration,
+    /// Largest message accepted, in bytes.
+    pub(crate) max_payload: usize,
+    /// Bounds of the correlation table.
+    pub(crate) correlation: spv_correlation::Config,
+}
+
+/// What all connections of a pool share.
+#[derive(Debug)]
+pub(crate) struct ConnectionSetup {
+    pub(crate) params: ChainParams,
+    /// Height that is claimed in the handshake.
+    pub(crate) start_height: u32,
+    pub(crate) config: ConnectionConfig,
+    pub(crate) connector: Connector,
+    pub(crate) monitor: Monitor<SocketAddr, RequestKind>,
+    /// Where announcements of new blocks go; `None` when nobody wants them.
+    pub(crate) announcements: Option<mpsc::Sender<Announcement>>,
+    /// Where addresses of other nodes go; `None` when nobody wants them.
+    pub(crate) gossip: Option<mpsc::Sender<Heard>>,
+}
+
+/// A connection to one node: a cheap handle. Dropping the last one closes it.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    shared: Arc<Shared>,
+    _close_on_drop: Arc<tokio_util::sync::DropGuard>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    id: u64,
+    address: SocketAddr,
+    info: PeerInfo,
+    magic: [u8; 4],
+    config: ConnectionConfig,
+    correlator: Correlator<Request>,
+    monitor: Monitor<SocketAddr, RequestKind>,
+    announcements: Option<mpsc::Sender<Announcement>>,
+    gossip: Gossip,
+    rng: Mutex<fastrand::Rng>,
+    outgoing: mpsc::Sender<Outgoing>,
+    closing: CancellationToken,
+    renewing: CancellationToken,
+    /// Whether nothing more may be asked.
+    spent: AtomicBool,
+    closed: CancellationToken,
+    reason: Mutex<Option<DisconnectReason>>,
+    idle_ping: Mutex<Option<IdlePing>>,
+    probing: Mutex<Probing>,
+    /// Whether a fence of ours ever came back.
+    proven: watch::Sender<bool>,
+    last_received: Mutex<Instant>,
+    bytes_received: AtomicU64,
+}
+
+/// A ping that is no fence.
+#[derive(Debug, Clone, Copy)]
+struct IdlePing {
+    nonce: u64,
+    sent: Instant,
+    /// Whether there was no request before it, so that its pong measures the round trip alone.
+    alone: bool,
+}
+
+enum Outgoing {
+    Request(Request, oneshot::Sender<Result<Ticket<Answer>, RegisterError>>),
+    Pong(u64),
+    GetAddr,
+}
+
+impl ConnectionConfig {
+    /// What the settings say of connections.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self {
+            handshake_timeout: settings.handshake_timeout,
+            ping_interval: settings.ping_interval,
+            ping_timeout: settings.ping_timeout,
+            max_payload: settings.max_payload,
+            correlation: settings.correlation.clone(),
+        }
+    }
+}
+
+impl Connection {
+    /// Connects and greets. The first ping leaves with the answer to the handshake, but nobody waits for it here: see
+    /// [`proven`](Self::proven). Without its pong the connection ends at the limit for the handshake. Tasks run on
+    /// `tracker`.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the socket.
+    pub(crate) async fn open(
+        address: SocketAddr,
+        id: u64,
+        mut rng: fastrand::Rng,
+        setup: &ConnectionSetup,
+        tracker: &TaskTracker,
+    ) -> Result<Self, ConnectError> {
+        let ConnectionSetup { params, start_height, config, connector, monitor, announcements, gossip } =
+            setup;
+        let deadline = Instant::now() + config.handshake_timeout;
+        let silent = |during| ConnectError::Silent { during, after: config.handshake_timeout };
+        let decoder = FrameDecoder::new(params.magic, config.max_payload);
+        let greeting = Greeting {
+            params,
+            unix_time: clock::unix_time(),
+            nonce: rng.u64(1..),
+            start_height: *start_height,
+            wants_addresses: gossip.is_some(),
+        };
+        let greeted = async {
+            let stream = connector.connect(address).await?;
+            greet(stream, address, &greeting, decoder).await
+        };
+        let greeted = tokio::time::timeout_at(deadline, greeted).await.map_err(|_| silent("handshake"))??;
+
+        let (outgoing, requests) = mpsc::channel(OUTGOING_CAPACITY);
+        let correlator = Correlator::new(&config.correlation, rng.u64(..))
+            .expect("the correlation bounds were validated with the rest of the configuration");
+        let shared = Arc::new(Shared {
+            id,
+            address,
+            info: greeted.info,
+            magic: params.magic,
+            config: config.clone(),
+            correlator,
+            monitor: monitor.clone(),
+            announcements: announcements.clone(),
+            gossip: Gossip::new(address, gossip.clone()),
+            rng: Mutex::new(rng),
+            outgoing,
+            closing: CancellationToken::new(),
+            renewing: CancellationToken::new(),
+            spent: AtomicBool::new(false),
+            closed: CancellationToken::new(),
+            reason: Mutex::new(None),
+            idle_ping: Mutex::new(None),
+            probing: Mutex::new(Probing::new(Instant::now())),
+            proven: watch::Sender::new(false),
+            last_received: Mutex::new(Instant::now()),
+            bytes_received: AtomicU64::new(0),
+        });
+        let (read, write) = tokio::io::split(greeted.stream);
+        tracker.spawn(shared.clone().run(read, greeted.buffer, decoder, write, requests, deadline));
+        Ok(Self { _close_on_drop: Arc::new(shared.closing.clone().drop_guard()), shared })
+    }
+
+    /// Number of this connection, unique in its pool; a node that comes back has a new one.
+    pub(crate) fn id(&self) -> u64 {
+        self.shared.id
+    }
+
+    /// What the node said of itself.
+    pub(crate) fn info(&self) -> &PeerInfo {
+        &self.shared.info
+    }
+
+    /// Bytes received so far.
+    pub(crate) fn bytes_received(&self) -> u64 {
+        self.shared.bytes_received.load(Ordering::Relaxed)
+    }
+
+    /// Asks and waits for the answer, the refusal or the end of the connection. There is no timeout here but the
+    /// correlation table's expiry.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the request; its answer, if it comes, is still attributed to it.
+    pub(crate) async fn request(&self, request: Request) -> Result<Answer, RequestError> {
+        if self.shared.spent.load(Ordering::Relaxed) {
+            return Err(RequestError::CreditSpent);
+        }
+        let kind = request.kind();
+        let (registered, ticket) = oneshot::channel();
+        self.shared
+            .outgoing
+            .send(Outgoing::Request(request, registered))
+            .await
+            .map_err(|_| RequestError::Disconnected)?;
+        let ticket = ticket.await.map_err(|_| RequestError::Disconnected)??;
+        let answer = ticket.await;
+        if let Ok(spv_correlation::Answer { elapsed, .. })
+        | Err(CorrelationError::Refused { after: elapsed }) = &answer
+        {
+            self.shared.probing.lock().took(*elapsed);
+        }
+        let answer = answer?;
+        let bytes = answer.response.payload.len() as u64;
+        let now = Instant::now().into_std();
+        self.shared.monitor.on_answer(&self.shared.address, kind, bytes, answer.elapsed, now);
+        Ok(answer.response)
+    }
+
+    /// Asks for addresses of other nodes, which come whenever the node likes. To be called once: a node answers once.
+    pub(crate) fn ask_for_addresses(&self) {
+        self.shared.gossip.ask();
+        // Where there is no place, so much is going on that there are peers enough.
+        self.shared.outgoing.try_send(Outgoing::GetAddr).ok();
+    }
+
+    /// Resolves when the first pong has come back, before which the node has only shown that it can greet; or the reason
+    /// why none will.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn proven(&self) -> Result<(), DisconnectReason> {
+        let mut proven = self.shared.proven.subscribe();
+        tokio::select! {
+            biased;
+            // Cannot fail: the sender is a field of what `self` holds.
+            _ = proven.wait_for(|proven| *proven) => Ok(()),
+            reason = self.closed() => Err(reason),
+        }
+    }
+
+    /// Resolves when the connection has ended.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn closed(&self) -> DisconnectReason {
+        self.shared.closed.cancelled().await;
+        self.shared.reason.lock().clone().unwrap_or(DisconnectReason::Local)
+    }
+
+    /// Closes the connection; requests in flight end with [`RequestError::Disconnected`].
+    pub(crate) fn close(&self) {
+        self.shared.closing.cancel();
+    }
+
+    /// Sends no further request: the node has refused as many as it may be made to on this connection.
+    pub(crate) fn spend(&self) {
+        self.shared.spent.store(true, Ordering::Relaxed);
+    }
+
+    /// Closes the connection once nothing is in flight, or soon; for peers that are asked nothing more on this connection,
+    /// and are to be connected anew at once.
+    pub(crate) fn renew(&self) {
+        self.shared.renewing.cancel();
+    }
+}
+
+impl Shared {
+    async fn run(
+        self: Arc<Self>,
+        read: ReadHalf<Box<dyn Stream>>,
+        buffer: BytesMut,
+        decoder: FrameDecoder,
+        write: WriteHalf<Box<dyn Stream>>,
+        requests: mpsc::Receiver<Outgoing>,
+        deadline: Instant,
+    ) {
+        // Polled in order, here and below, so that a simulation always goes the same way.
+        let reason = tokio::select! {
+            biased;
+            () = self.closing.cancelled() => DisconnectReason::Local,
+            reason = self.read(read, buffer, decoder) => reason,
+            reason = self.write(write, requests) => reason,
+            () = self.unproven_at(deadline) => DisconnectReason::Unproven,
+            () = self.drained() => DisconnectReason::Renewed,
+        };
+        tracing::debug!(peer = %self.address, %reason, "disconnected");
+        self.reason.lock().get_or_insert(reason);
+        self.correlator.close();
+        self.closed.cancel();
+    }
+
+    /// Resolves at `deadline`, unless a pong comes before.
+    async fn unproven_at(&self, deadline: Instant) {
+        let mut proven = self.proven.subscribe();
+        if tokio::time::timeout_at(deadline, proven.wait_for(|proven| *proven)).await.is_ok() {
+            std::future::pending().await
+        }
+    }
+
+    /// Resolves when the connection is to be renewed and nothing is in flight, or has been for long.
+    async fn drained(&self) {
+        self.renewing.cancelled().await;
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
+        while self.correlator.in_flight() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_RECHECK).await;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+
+use super::ConnectError;
+use crate::wire::RequestKind;
+
+const RECEIVED_BYTES: &str = "qrsync_received_bytes_total";
+const UNDELIVERED_BYTES: &str = "qrsync_undelivered_bytes_total";
+const REQUESTS: &str = "qrsync_requests_total";
+const CONNECTIONS: &str = "qrsync_connections";
+const CONNECT_FAILURES: &str = "qrsync_connect_failures_total";
+
+/// Describes the metrics of connections.
+pub(crate) fn describe() {
+    describe_counter!(RECEIVED_BYTES, Unit::Bytes, "Bytes received from peers, framing included");
+    describe_counter!(UNDELIVERED_BYTES, Unit::Bytes, "Bytes of answers that no request was waiting for");
+    describe_counter!(REQUESTS, "Requests sent, by kind");
+    describe_gauge!(CONNECTIONS, "Peers that can be asked");
+    describe_counter!(CONNECT_FAILURES, "Failed attempts to connect, by reason");
+}
+
+pub(super) fn bytes_received(count: usize) {
+    counter!(RECEIVED_BYTES).increment(count as u64);
+}
+
+pub(super) fn undelivered(count: usize) {
+    counter!(UNDELIVERED_BYTES).increment(count as u64);
+}
+
+pub(super) fn request_sent(kind: RequestKind) {
+    counter!(REQUESTS, "kind" => kind.as_str()).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "connections are few")]
+pub(super) fn connected(count: usize) {
+    gauge!(CONNECTIONS).set(count as f64);
+}
+
+pub(super) fn connect_failed(error: &ConnectError) {
+    counter!(CONNECT_FAILURES, "reason" => error.kind()).increment(1);
+}

@@ -1,0 +1,48 @@
+use spv_correlation::{CorrelationError, RegisterError};
+use spv_recovery::{Classify, FailureKind};
+
+/// Why a request brought no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum RequestError {
+    /// There is no connection to the peer, or it ended.
+    #[error("not connected")]
+    Disconnected,
+    /// The peer has refused as many requests as it may be made to on one connection.
+    #[error("not sent: the peer has refused too many requests on this connection")]
+    CreditSpent,
+    /// The connection's table of requests has no place.
+    #[error("cannot be sent now: {0}")]
+    Register(#[from] RegisterError),
+    /// The peer refused, or answered something else.
+    #[error("{0}")]
+    Correlation(#[from] CorrelationError),
+}
+
+impl RequestError {
+    /// Name in a trace.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Disconnected | Self::Correlation(CorrelationError::Disconnected) => "disconnected",
+            Self::Register(_) | Self::CreditSpent => "not_sent",
+            Self::Correlation(CorrelationError::Refused { .. }) => "refused",
+            Self::Correlation(CorrelationError::Expired { .. }) => "expired",
+            Self::Correlation(_) => "mismatched",
+        }
+    }
+}
+
+impl Classify for RequestError {
+    fn failure_kind(&self) -> FailureKind {
+        match self {
+            Self::Disconnected
+            | Self::Register(RegisterError::Closed)
+            | Self::Correlation(CorrelationError::Disconnected) => FailureKind::Disconnected,
+            Self::Correlation(CorrelationError::Refused { .. }) => FailureKind::Refused,
+            Self::Correlation(CorrelationError::Expired { .. }) => FailureKind::Timeout,
+            Self::Correlation(_) => FailureKind::Invalid,
+            // Nothing was attempted: the peer is busier than it looked, or is not to be asked any more.
+            Self::Register(_) | Self::CreditSpent => FailureKind::NoPeer,
+        }
+    }
+}

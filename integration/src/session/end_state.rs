@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use crate::lists::{DownloadFailure, GaveUp};
+
+/// How a sync ended. Giving up never looks like success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndState {
+    /// Everything in the range is proven and stored.
+    Synced,
+    /// Something could not be had; another run may bring it.
+    Degraded {
+        /// What.
+        reason: DownloadFailure,
+        /// How long to wait before trying again; `None` when only another peer can help.
+        next_retry: Option<Duration>,
+    },
+    /// Independent peers agree on data that does not verify.
+    Unverifiable {
+        /// Which.
+        evidence: DownloadFailure,
+    },
+    /// Nobody could be asked.
+    NoCapablePeer,
+}
+
+impl EndState {
+    /// Name, as in the summary's JSON.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Synced => "Synced",
+            Self::Degraded { .. } => "Degraded",
+            Self::Unverifiable { .. } => "Unverifiable",
+            Self::NoCapablePeer => "NoCapablePeer",
+        }
+    }
+
+    /// Seconds after which another try makes sense, where waiting can help.
+    pub fn next_retry_seconds(&self) -> Option<f64> {
+        match self {
+            Self::Degraded { next_retry, .. } => next_retry.map(|wait| wait.as_secs_f64()),
+            _ => None,
+        }
+    }
+
+    /// What was wrong, for a person.
+    pub fn explanation(&self) -> Option<String> {
+        match self {
+            Self::Synced => None,
+            Self::Degraded { reason: failure, .. } | Self::Unverifiable { evidence: failure } => {
+                Some(failure.to_string())
+            }
+            Self::NoCapablePeer => {
+                Some("no usable peer; check addresses and network, or give others with --peer".to_owned())
+            }
+        }
+    }
+}
+
+impl From<Result<(), GaveUp>> for EndState {
+    fn from(outcome: Result<(), GaveUp>) -> Self {
+        match outcome {
+            Ok(()) => Self::Synced,
+            Err(GaveUp { failure: DownloadFailure::NoPeer, .. }) => Self::NoCapablePeer,
+            Err(GaveUp { failure: evidence @ DownloadFailure::Unverifiable { .. }, .. }) => {
+                Self::Unverifiable { evidence }
+            }
+            Err(GaveUp { failure: reason, next_retry }) => Self::Degraded { reason, next_retry },
+        }
+    }
+}

@@ -1,0 +1,210 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashcore::ChainParams;
+use serde::Serialize;
+use spv_recovery::Backoff;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::connected::Connected;
+use super::end_state::EndState;
+use super::io::Io;
+use super::run::SyncError;
+use super::summary::Summary;
+use crate::chain::HeaderChain;
+use crate::chain::is_work_block;
+use crate::config::Config;
+use crate::headers::{HeaderDownload, Tips};
+use crate::net;
+use crate::progress::{Phase, Progress};
+use crate::store::Store;
+
+/// Lists of this many blocks below the tip are kept whether members of quorums follow from them or not: reorganisations
+/// come back to them, and ChainLocks are checked against the quorums of a few blocks before.
+const RECENT_BLOCKS: u32 = 64;
+
+/// Largest wait before something that failed is tried again, the first time; doubles with each failure.
+const RETRY_BASE: Duration = Duration::from_secs(2);
+
+/// Largest wait at all.
+const RETRY_CAP: Duration = Duration::from_secs(300);
+
+/// What was reached for one tip. Serialises to the summary's object with one field more.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// How it ended; counts of requests, bytes and peers are those since following began.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Height of the last block that the chain before shares with this one; absent when no blocks were replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rolled_back_to: Option<u32>,
+    /// When the tip's block was made, as its header says, in seconds since 1970; absent when there is no chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tip_time: Option<u32>,
+}
+
+/// Syncs as [`sync_with`](super::sync_with) does, and then stays at the tip, block by block, through reorganisations and
+/// losses of all peers, until it is cancelled. `on_step` gets what was reached for each tip; a tip whose lists could not
+/// be had is tried again.
+///
+/// Of the blocks that it passes, the lists of work blocks stay; others are forgotten after a few dozen blocks.
+///
+/// # Errors
+/// See [`SyncError`]; being cancelled is none, it is how following ends.
+///
+/// # Cancel safety
+/// Everything stored so far stays; connections are dropped. Cancel through `cancel` to have them closed in order.
+pub async fn follow_with(
+    io: &Io,
+    params: &ChainParams,
+    config: &Config,
+    store: Arc<Store>,
+    progress: &Progress,
+    on_step: impl FnMut(&Step),
+    cancel: &CancellationToken,
+) -> Result<(), SyncError> {
+    let _done = progress.done_on_drop();
+    let (announcements, news) = net::announcements();
+    let (connected, keep_up) =
+        Connected::start(io, params, config, store, progress, Some(announcements)).await?;
+    let peers = connected.peers.clone();
+    let mut follower = Follower {
+        connected,
+        on_step,
+        cancel,
+        rng: io.rng(),
+        failures: 0,
+        pruned_to: 0,
+        retry_after: Duration::ZERO,
+        reported: None,
+    };
+    let followed = tokio::select! {
+        biased;
+        followed = follower.follow(news) => followed,
+        () = keep_up => unreachable!("the pool outlives the sync"),
+    };
+    peers.stop().await;
+    match followed {
+        Err(SyncError::Interrupted) => Ok(()),
+        followed => followed,
+    }
+}
+
+struct Follower<'a, F> {
+    connected: Connected<'a>,
+    on_step: F,
+    cancel: &'a CancellationToken,
+    rng: fastrand::Rng,
+    /// Steps in a row that did not end well.
+    failures: u32,
+    /// All lists below that can be forgotten are.
+    pruned_to: u32,
+    /// How long the last step would wait before it is tried again.
+    retry_after: Duration,
+    /// The chain that was reported last.
+    reported: Option<Arc<HeaderChain>>,
+}
+
+impl<F: FnMut(&Step)> Follower<'_, F> {
+    async fn follow(&mut self, news: mpsc::Receiver<net::Announcement>) -> Result<(), SyncError> {
+        let start = self.catch_up().await?;
+        let tips = Tips::new();
+        tips.publish(&start);
+        // Whatever is known is to be worked on at once.
+        tips.settle(Ok(()));
+        let download = HeaderDownload::new(&self.connected.params, self.connected.peers.clone());
+        let (progress, poll) = (self.connected.progress, self.connected.config.sync.poll_interval);
+        let on_progress = |height| progress.header_height(height);
+        tokio::select! {
+            biased;
+            followed = self.follow_tips(start.clone(), &tips) => followed,
+            () = download.track(news, start.clone(), &tips, poll, on_progress) => {
+                unreachable!("tracking never ends")
+            }
+        }
+    }
+
+    /// Syncs until there is a chain to follow, however that ends otherwise.
+    async fn catch_up(&mut self) -> Result<Arc<HeaderChain>, SyncError> {
+        loop {
+            let summary = self.connected.run(async |run| run.run().await, self.cancel).await?;
+            let stored = self.connected.blocking(|store, params| store.chain(params)).await?;
+            let has_begun = summary.state != EndState::NoCapablePeer;
+            let chain = stored.map(Arc::new).filter(|_| has_begun);
+            self.ended(summary, chain.clone()).await?;
+            match chain {
+                Some(chain) => return Ok(chain),
+                None => self.wait_to_retry().await?,
+            }
+        }
+    }
+
+    /// Brings lists and quorums to each tip that comes after `stored`.
+    async fn follow_tips(&mut self, mut stored: Arc<HeaderChain>, tips: &Tips) -> Result<(), SyncError> {
+        loop {
+            self.connected.progress.enter(Phase::Following);
+            let failed = self.failures > 0;
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(SyncError::Interrupted),
+                () = tips.other_than(&stored) => {}
+                waited = self.wait_to_retry(), if failed => waited?,
+            }
+            let before = stored.clone();
+            let step = self.connected.run(async |run| run.to_tip(before, tips).await, self.cancel);
+            let (summary, chain) = step.await?;
+            stored = chain.clone();
+            self.ended(summary, Some(chain)).await?;
+        }
+    }
+
+    /// Reports how it ended, and tidies up behind.
+    async fn ended(&mut self, summary: Summary, chain: Option<Arc<HeaderChain>>) -> Result<(), SyncError> {
+        let synced = summary.state == EndState::Synced;
+        self.failures = if synced { 0 } else { self.failures + 1 };
+        self.retry_after = summary.next_retry_seconds.map_or(Duration::ZERO, Duration::from_secs_f64);
+        let tip = chain.as_ref().and_then(|chain| chain.header(chain.tip_height()));
+        let tip_time = tip.map(|header| header.time);
+        let reported = std::mem::replace(&mut self.reported, chain.clone());
+        let rolled_back_to = reported.zip(chain).and_then(|(before, chain)| {
+            chain.last_common(&before).filter(|&common| common < before.tip_height())
+        });
+        if synced {
+            self.prune(summary.tip.height).await?;
+        }
+        (self.on_step)(&Step { summary, rolled_back_to, tip_time });
+        Ok(())
+    }
+
+    /// Forgets lists that nothing will be based on.
+    async fn prune(&mut self, tip: u32) -> Result<(), SyncError> {
+        let heights = self.pruned_to..tip.saturating_sub(RECENT_BLOCKS);
+        self.pruned_to = heights.end;
+        let pruned = self.connected.blocking(move |store, params| {
+            let lists = store.lists()?.into_iter().map(|(height, _)| height);
+            let passed = lists.filter(|height| heights.contains(height) && !is_work_block(params, *height));
+            store.drop_lists(&passed.collect())
+        });
+        Ok(pruned.await?)
+    }
+
+    /// Waits until another try may do better.
+    async fn wait_to_retry(&mut self) -> Result<(), SyncError> {
+        let backoff = Backoff::new(RETRY_BASE, RETRY_CAP).delay(self.failures, &mut self.rng);
+        let wait = backoff.max(self.retry_after);
+        let mut usable = self.connected.peers.changes();
+        let deserted = *usable.borrow_and_update() == 0;
+        let somebody = async {
+            if !deserted || usable.wait_for(|&usable| usable > 0).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(SyncError::Interrupted),
+            () = somebody => Ok(()),
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+use crate::net::Connector;
+use crate::verify::Verification;
+
+/// What a sync has around it. The default is the real world; a simulation brings its own.
+#[derive(Debug, Clone)]
+pub struct Io {
+    /// How nodes are reached.
+    pub connector: Connector,
+    /// Where answers are verified.
+    pub verification: Verification,
+    /// Seed of everything that is drawn: nonces, backoff, selection. `None`: a new one.
+    pub seed: Option<u64>,
+}
+
+impl Default for Io {
+    fn default() -> Self {
+        Self { connector: Connector::tcp(), verification: Verification::Threads, seed: None }
+    }
+}
+
+impl Io {
+    pub(crate) fn rng(&self) -> fastrand::Rng {
+        self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed)
+    }
+}

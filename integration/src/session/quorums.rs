@@ -1,0 +1,159 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::end_state::EndState;
+use super::run::{Reached, Run, SyncError};
+use crate::chain::HeaderChain;
+use crate::fleet::Outcome;
+use crate::lists::{Downloaded, ListDownload};
+use crate::plan::Plan;
+use crate::quorums::{Candidate, Findings, Prover, Proving, Survey, TipLock, verify_tip_lock};
+use crate::store::StoreError;
+use crate::verify::Stage;
+
+/// Snapshots that lead to quorums which fail are asked for anew, this often at most. On an honest network no round is
+/// needed; where the quorums themselves are wrong, no number of them helps.
+const ROUNDS: u32 = 3;
+
+/// What became of the range's quorums.
+#[derive(Debug, Default)]
+pub(super) struct ProvenQuorums {
+    pub(super) findings: Findings,
+    /// Quorums that were checked now, not by an earlier run.
+    pub(super) checked: u64,
+    /// Lists that were downloaded for members alone.
+    pub(super) lists: u64,
+    /// Base heights of cycles to the peer that served the cycle's snapshot last.
+    pub(super) snapshots_from: BTreeMap<u32, SocketAddr>,
+    pub(super) tip_lock: Option<TipLock>,
+    pub(super) time: Duration,
+}
+
+impl Run<'_> {
+    /// Proves the quorums of all lists in the range, downloading what their members follow from.
+    pub(super) async fn prove_quorums(&self, reached: &mut Reached) -> Result<(), SyncError> {
+        let started = Instant::now();
+        let heights: Arc<[u32]> = std::mem::take(&mut reached.heights).into();
+        let chain = reached.chain.clone();
+        let mut checked = BTreeSet::new();
+        let mut doubted = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            let survey = self.survey(&chain, &heights).await?;
+            let Survey { findings, candidates, unlocated, lists, snapshots } = survey;
+            reached.quorums.findings.extend(findings);
+            self.download_evidence(lists, snapshots, &doubted, reached).await?;
+
+            let new = (candidates.len() + unlocated.len()).saturating_sub(checked.len());
+            self.connected.progress.quorums_planned(new as u64);
+            let proving = self.prove(candidates, unlocated).await?;
+            checked.extend(proving.findings.keys().copied());
+            reached.quorums.findings.extend(proving.findings);
+            if proving.suspects.is_empty() {
+                self.blame(&doubted, &reached.quorums);
+                break;
+            }
+            tracing::info!(cycles = ?proving.suspects, "quorums fail with the snapshots of these cycles");
+            let served = &reached.quorums.snapshots_from;
+            doubted.extend(proving.suspects.iter().filter_map(|cycle_base| served.get(cycle_base)));
+            // Also after the last round, so that the next run asks for others.
+            let suspects: Vec<u32> = proving.suspects.into_iter().collect();
+            self.connected.blocking(move |store, _| store.drop_unproven_snapshots(&suspects)).await?;
+            if reached.state != EndState::Synced {
+                break;
+            }
+        }
+        reached.quorums.checked = checked.len() as u64;
+        let proven = self.proven_lists(&chain)?;
+        let stages = self.verifier.stages().clone();
+        reached.quorums.tip_lock = self
+            .connected
+            .blocking(move |store, params| {
+                let started = Instant::now();
+                let lock = verify_tip_lock(store, params, &chain, &proven)?;
+                stages.record(Stage::ChainLock, usize::from(lock.is_some()), started);
+                Ok(lock)
+            })
+            .await?;
+        reached.quorums.time = started.elapsed();
+        Ok(())
+    }
+
+    async fn survey(&self, chain: &Arc<HeaderChain>, heights: &Arc<[u32]>) -> Result<Survey, StoreError> {
+        let proven = self.proven_lists(chain)?;
+        let (chain, heights) = (chain.clone(), heights.clone());
+        let stages = self.verifier.stages().clone();
+        self.connected
+            .blocking(move |store, params| {
+                let started = Instant::now();
+                let survey = Survey::of(store, params, &chain, &heights, &proven)?;
+                let quorums = survey.findings.len() + survey.candidates.len() + survey.unlocated.len();
+                stages.record(Stage::Survey, quorums, started);
+                Ok(survey)
+            })
+            .await
+    }
+
+    /// Other snapshots verify in place of those that these peers served.
+    fn blame(&self, doubted: &BTreeSet<SocketAddr>, quorums: &ProvenQuorums) {
+        for &peer in doubted {
+            if quorums.snapshots_from.values().all(|&served| served != peer) {
+                tracing::info!(%peer, "disconnecting: other snapshots than its own verify");
+                self.connected.peers.record(peer, Outcome::Invalid);
+                self.connected.peers.record(peer, Outcome::Refuted);
+                self.connected.peers.ban(peer);
+            }
+        }
+    }
+
+    async fn download_evidence(
+        &self,
+        lists: BTreeSet<u32>,
+        snapshots: BTreeSet<u32>,
+        avoid: &BTreeSet<SocketAddr>,
+        reached: &mut Reached,
+    ) -> Result<(), SyncError> {
+        let chain = &reached.chain;
+        if lists.is_empty() && snapshots.is_empty() {
+            return Ok(());
+        }
+        let proven = self.proven_lists(chain)?;
+        let plan = Plan::further(&self.connected.params, chain, &lists, &snapshots, &proven);
+        tracing::info!(requests = plan.works.len(), lists = lists.len(), ?snapshots, "planned for members");
+        self.connected.progress.more_planned(lists.len() as u64);
+        let (peers, settings) = (self.connected.peers.clone(), &self.connected.config.sync);
+        let download = ListDownload::new(peers, &self.verifier, plan, settings, self.connected.progress)?;
+        let Downloaded { tally, outcome, snapshots_from } = download.avoiding(avoid.clone()).run().await;
+        reached.quorums.snapshots_from.extend(snapshots_from);
+        reached.quorums.lists += tally.lists;
+        reached.tally.add(tally);
+        reached.state = outcome.into();
+        Ok(())
+    }
+
+    async fn prove(
+        &self,
+        candidates: Vec<Candidate>,
+        unlocated: Vec<Candidate>,
+    ) -> Result<Proving, StoreError> {
+        let cancel = CancellationToken::new();
+        // The threads look at it when this future is dropped.
+        let _cancelled_when_dropped = cancel.clone().drop_guard();
+        let (progress, verification) = (self.connected.progress.clone(), self.connected.verification);
+        let stages = self.verifier.stages().clone();
+        self.connected
+            .blocking(move |store, params| {
+                let on_judged = |count| progress.quorums_judged(count);
+                let (cancel, stages, on_judged) = (&cancel, &stages, &on_judged);
+                let prover = Prover { store, params, verification, stages, cancel, on_judged };
+                let mut proving = prover.check_quorum_signatures(&unlocated)?;
+                proving.merge(prover.prove(candidates)?);
+                Ok(proving)
+            })
+            .await
+    }
+}

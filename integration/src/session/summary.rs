@@ -1,0 +1,192 @@
+use std::collections::BTreeMap;
+
+use dashcore::BlockHash;
+use serde::Serialize;
+use spv_masternodes::ActiveQuorum;
+
+use super::end_state::EndState;
+use crate::fleet::Peer;
+use crate::quorums::{Findings, TipLock};
+use crate::store::Finding;
+use crate::verify::StageTotal;
+
+/// What a sync did; serialises to the object that `qrsync sync --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// How it ended.
+    #[serde(serialize_with = "end_state_name")]
+    pub state: EndState,
+    /// What was wrong; absent when it ended as `Synced`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Seconds after which another try makes sense; absent where there is no need or no use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_retry_seconds: Option<f64>,
+    /// Network.
+    pub network: String,
+    /// Tip of the verified header chain.
+    pub tip: Tip,
+    /// Height from which lists were wanted.
+    pub from_height: u32,
+    /// Headers held.
+    pub headers: u64,
+    /// Lists.
+    pub lists: Lists,
+    /// Quorums.
+    pub quorums: Quorums,
+    /// The best ChainLock that the tip's coinbase carries, a further proof of the tip; absent when it carries none or
+    /// nothing was checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain_lock: Option<TipLock>,
+    /// Requests.
+    pub requests: Requests,
+    /// What became of failures.
+    pub recovery: RecoverySummary,
+    /// What each stage of verification did, by its name; docs/metrics.md explains them.
+    pub verification: BTreeMap<&'static str, StageTotal>,
+    /// Bytes.
+    pub bytes: Bytes,
+    /// Peers.
+    pub peers: Vec<Peer>,
+    /// Most requests that any peer had at one time.
+    pub max_in_flight_per_peer: usize,
+    /// Where the time went.
+    pub seconds: Seconds,
+}
+
+/// A block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Tip {
+    /// Height.
+    pub height: u32,
+    /// Hash.
+    pub hash: BlockHash,
+}
+
+/// Masternode lists.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Lists {
+    /// Proven lists that are stored for the range.
+    pub verified: u64,
+    /// Further lists that this run downloaded because members of quorums follow from them.
+    pub for_members: u64,
+}
+
+/// Quorums. Every one of them is in a proven set; whether its signatures verify is a matter of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Quorums {
+    /// Quorums active anywhere in the range, or at the tip where no start height was given, whose signatures verify;
+    /// those checked by an earlier run included.
+    pub verified: u64,
+    /// Quorums of these that are wrong: a signature, the commitment, or the members.
+    pub failed: u64,
+    /// Quorums of these that are not verified, by reason.
+    pub not_verified: BTreeMap<&'static str, u64>,
+    /// Quorums that this run checked.
+    pub checked: u64,
+    /// Quorums active at the tip, by kind.
+    pub by_type: BTreeMap<u8, QuorumsOfType>,
+}
+
+/// Quorums of one kind that are active at the tip.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct QuorumsOfType {
+    /// Proven by the coinbase's merkle root: all of them.
+    pub proven: u64,
+    /// Quorums whose signatures verify.
+    pub verified: u64,
+    /// Quorums of which only their own signature could be checked, and verifies; who their members are is not computed.
+    pub signed_by_quorum: u64,
+    /// Quorums that are wrong.
+    pub failed: u64,
+}
+
+impl Quorums {
+    /// Counts what was found in the range, and `tip`, the active quorums of the tip.
+    pub(crate) fn new<'a>(
+        findings: &Findings,
+        checked: u64,
+        tip: impl Iterator<Item = &'a ActiveQuorum>,
+    ) -> Self {
+        let mut quorums = Self { checked, ..Self::default() };
+        for finding in findings.values() {
+            quorums.verified += u64::from(finding.is_verified());
+            quorums.failed += u64::from(finding.is_failure());
+            if !finding.is_verified() {
+                *quorums.not_verified.entry(finding.as_str()).or_default() += 1;
+            }
+        }
+        for ActiveQuorum { entry, .. } in tip {
+            let of_type = quorums.by_type.entry(entry.llmq_type.0).or_default();
+            let finding = findings.get(&(entry.llmq_type, entry.quorum_hash));
+            of_type.proven += 1;
+            of_type.verified += u64::from(finding.is_some_and(|finding| finding.is_verified()));
+            of_type.signed_by_quorum += u64::from(finding == Some(&Finding::SignedByQuorum));
+            of_type.failed += u64::from(finding.is_some_and(|finding| finding.is_failure()));
+        }
+        quorums
+    }
+
+    /// Whether a quorum that may sign now is wrong.
+    pub fn fails_at_tip(&self) -> bool {
+        self.by_type.values().any(|of_type| of_type.failed > 0)
+    }
+}
+
+/// Requests sent and what happened to them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Requests {
+    /// `getqrinfo` sent.
+    pub qrinfo: u64,
+    /// `getmnlistd` sent.
+    pub mnlistdiff: u64,
+    /// `getheaders` sent.
+    pub getheaders: u64,
+    /// Refused by peers.
+    pub refused: u64,
+    /// Made again after a failure.
+    pub retried: u64,
+    /// Sent to a second peer while the first was still busy.
+    pub hedged: u64,
+    /// Answered after their soft timeout.
+    pub late: u64,
+}
+
+/// Work that failed at first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RecoverySummary {
+    /// Requests' worth of work that failed at least once and was proven in the end.
+    pub recovered: u64,
+    /// Those that needed no other strategy than the first that was chosen.
+    pub by_first_strategy: u64,
+    /// Times that nearly everything failed, so that nothing but single probes was sent for a while.
+    pub pool_openings: u64,
+}
+
+/// Traffic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Bytes {
+    /// Received.
+    pub received: u64,
+    /// Received in answers that were not used.
+    pub wasted: u64,
+}
+
+/// Seconds spent. The phases follow each other and add up to the whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Seconds {
+    /// From start to end.
+    pub total: f64,
+    /// Until a peer had answered the handshake.
+    pub connect: f64,
+    /// Until a chain to the tip was validated. Other peers may still be heard then, see `lists`.
+    pub headers: f64,
+    /// On lists, and on hearing peers that may know a better chain, which goes on beside.
+    pub lists: f64,
+    /// On quorums: their signatures, and what had to be downloaded for them.
+    pub quorums: f64,
+}
+
+fn end_state_name<S: serde::Serializer>(state: &EndState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.as_str())
+}
