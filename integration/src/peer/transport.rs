@@ -43,6 +43,17 @@ impl RequestError {
     }
 }
 
+impl RequestError {
+    /// Whether it says something of the peer; it does not where our own bookkeeping had no place for the request.
+    const fn blames_peer(&self) -> bool {
+        match self {
+            Self::CreditSpent => false,
+            Self::Register(error) => matches!(error, RegisterError::Closed),
+            Self::Disconnected | Self::Correlation(_) => true,
+        }
+    }
+}
+
 impl Classify for RequestError {
     fn failure_kind(&self) -> FailureKind {
         match self {
@@ -106,10 +117,18 @@ impl Transport for PoolTransport {
         self.pool.monitor().health(peer)?.srtt
     }
 
+    /// Our own rate limit is none of the peer's time.
+    async fn admit(&self, peer: &SocketAddr) {
+        self.pool.turn(peer).await;
+    }
+
+    fn blames_peer(&self, error: &RequestError) -> bool {
+        error.blames_peer()
+    }
+
     async fn send(&self, peer: &SocketAddr, request: Request) -> Result<Answer, RequestError> {
         let kind = request.kind();
         let connection = self.pool.connection(peer).ok_or(RequestError::Disconnected)?;
-        self.pool.turn(peer).await;
         let trace = RequestTrace::start(*peer, kind);
         let result = connection.request(request).await;
         match &result {
@@ -122,9 +141,28 @@ impl Transport for PoolTransport {
             Err(RequestError::Correlation(CorrelationError::Refused { .. })) => {
                 self.pool.monitor().on_refusal(peer, &kind, now);
             }
-            Err(RequestError::CreditSpent) => {}
+            Err(error) if !error.blames_peer() => {}
             Err(_) => self.pool.monitor().on_failure(peer, &kind, now),
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_we_had_no_place_for_blames_nobody() {
+        let refused = CorrelationError::Refused { after: Duration::ZERO };
+        for (error, blames) in [
+            (RequestError::CreditSpent, false),
+            (RegisterError::Full { limit: 3 }.into(), false),
+            (RegisterError::Closed.into(), true),
+            (RequestError::Disconnected, true),
+            (refused.into(), true),
+        ] {
+            assert_eq!(error.blames_peer(), blames, "{error}");
+        }
     }
 }

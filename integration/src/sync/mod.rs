@@ -27,7 +27,7 @@ pub use follow::{Step, follow_with};
 pub use io::{Io, Verification};
 pub use live_peer::{LivePeer, PeerState};
 pub(crate) use peer_report::Outcome;
-pub(crate) use peers::Peers;
+pub(crate) use peers::{Executed, Peers};
 pub use progress::{Phase, Progress, Snapshot};
 pub(crate) use run::blocking;
 pub use run::{SyncError, sync, sync_with};
