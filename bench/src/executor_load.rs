@@ -55,6 +55,7 @@ async fn measure(allocator: &'static StatsAlloc<System>, count: u64) -> anyhow::
     let (mut done, mut most) = (0_u64, 0);
     while let Some((_, result)) = stream.next().await {
         done += u64::from(result.is_ok());
+        result.into_iter().for_each(|answer| answer.permit.accept());
         most = most.max(held(allocator).saturating_sub(held_before));
     }
     let elapsed = started.elapsed();

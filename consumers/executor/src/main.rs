@@ -38,8 +38,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let results = executor.run(words.map(Word).into()).await;
     assert_eq!(results.len(), words.len());
     for (word, result) in words.iter().zip(results) {
-        let Translation(text) = result?.response;
+        let translated = result?;
+        let Translation(text) = &translated.response;
         assert!(text.starts_with(&word.to_uppercase()), "{text} is out of order");
+        translated.permit.accept();
     }
     executor.close().await;
     println!("executor: {} words, in order", words.len());

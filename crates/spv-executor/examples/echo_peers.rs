@@ -61,7 +61,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut results = std::pin::pin!(executor.stream((0..60).collect()));
         while let Some((index, result)) = results.next().await {
             match result {
-                Ok(_) => {}
+                // An echo is right if it is what was called.
+                Ok(echo) if echo.response as usize == index => echo.permit.accept(),
+                Ok(echo) => echo.permit.reject(),
                 Err(ExecuteError::SoftTimeout { peer, late: answer, .. }) => late.push((index, peer, answer)),
                 Err(error) => failed.push((index, error)),
             }
@@ -73,7 +75,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     // What the stuck peer had was given up at the soft timeout. It comes all the same.
     for (index, peer, answer) in late {
-        let answer = answer.await.map(|late| late.response);
+        let answer = answer.await.map(|late| {
+            late.permit.accept();
+            late.response
+        });
         writeln!(out, "late answer to request {index} from {peer}: {answer:?}")?;
     }
     for load in executor.peers() {

@@ -4,8 +4,16 @@ use tokio::sync::oneshot;
 
 use crate::metrics::{HEDGE_FAILED, HEDGE_LOST, HEDGE_WON};
 use crate::progress::Ending;
-use crate::shared::Job;
 use crate::{Completed, ExecuteError, ExecuteResult, LateAnswer, LateError, Transport};
+
+/// A request that waits.
+pub(crate) struct Job<T: Transport> {
+    pub(crate) request: T::Request,
+    /// For a second copy.
+    pub(crate) spare: Option<T::Request>,
+    pub(crate) reply: oneshot::Sender<ExecuteResult<T>>,
+    pub(crate) submitted: Instant,
+}
 
 /// A request that was sent: who waits for it, and its copies, of which there are one or two.
 pub(crate) struct Call<T: Transport> {
@@ -78,6 +86,11 @@ impl<T: Transport> Call<T> {
         self.queued
     }
 
+    /// The first copy was held up for so long after it had got its slot.
+    pub(crate) fn admitted_after(&mut self, held_up: Duration) {
+        self.queued += held_up;
+    }
+
     /// A copy is past its soft timeout. Frees the caller, unless another copy may still be in time.
     pub(crate) fn soft_timeout(&mut self, peer: T::Peer, after: Duration) -> Option<Message<T>> {
         self.patient = self.patient.saturating_sub(1);
@@ -143,11 +156,15 @@ impl<T: Transport> Message<T> {
         }
     }
 
-    /// How the request ended for its caller, if this is what it is told.
-    pub(crate) fn ending(&self) -> Option<Ending> {
+    /// How the request ended for its caller, if this is what it is told. The verdict on the answer is then one on the
+    /// request.
+    pub(crate) fn ending(&mut self) -> Option<Ending> {
         match self {
             Self::Caller { reply, .. } if reply.is_closed() => Some(Ending::Cancelled),
-            Self::Caller { result: Ok(_), .. } => Some(Ending::Succeeded),
+            Self::Caller { result: Ok(completed), .. } => {
+                completed.permit.ends_request();
+                Some(Ending::Answered)
+            }
             Self::Caller { result: Err(error), .. } => Some(Ending::Failed(error.kind())),
             Self::Late { .. } | Self::Nobody { .. } => None,
         }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{ExecuteError, Permit, Transport};
+use crate::Permit;
 
 /// A request that was answered.
 #[derive(Debug)]
@@ -10,16 +10,10 @@ pub struct Completed<P, R> {
     pub peer: P,
     /// Its answer.
     pub response: R,
-    /// How long the request waited before it was sent.
+    /// How long the request waited before it was sent, for [`Transport::admit`](crate::Transport::admit) too.
     pub queued: Duration,
     /// From sending it to this peer to the answer; the wait before is not in it.
     pub elapsed: Duration,
     /// The answer's bytes and the verdict on it, to be kept as long as the answer.
     pub permit: Permit,
 }
-
-/// How a request ended, for the types of transport `T`.
-pub type ExecuteResult<T> = Result<
-    Completed<<T as Transport>::Peer, <T as Transport>::Response>,
-    ExecuteError<<T as Transport>::Peer, <T as Transport>::Response, <T as Transport>::Error>,
->;

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{LateAnswer, LateError};
+use crate::{Completed, LateAnswer, LateError, Transport};
 
 /// Why a request did not complete in time.
 ///
@@ -10,8 +10,8 @@ use crate::{LateAnswer, LateError};
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ExecuteError<P, R, E> {
-    /// Every connected peer is excluded, or no peer is connected. Nothing was sent, or the last eligible peer was
-    /// removed while the request waited.
+    /// No connected peer may be asked for it, and nothing was sent: there was none when the request came, or the last one
+    /// was removed, or was found to be [eligible](crate::Executor::recheck) no more, while the request waited.
     #[error("no connected peer may take this request")]
     NoEligiblePeer,
     /// The request could not start at once and the waiting queue is full. Nothing was sent.
@@ -57,6 +57,12 @@ pub enum ExecuteError<P, R, E> {
     #[error("the executor is closed")]
     Closed,
 }
+
+/// How a request ended, for the types of transport `T`.
+pub type ExecuteResult<T> = Result<
+    Completed<<T as Transport>::Peer, <T as Transport>::Response>,
+    ExecuteError<<T as Transport>::Peer, <T as Transport>::Response, <T as Transport>::Error>,
+>;
 
 impl<P, R, E> ExecuteError<P, R, E> {
     /// The peer the request was sent to, if it was sent.

@@ -1,3 +1,5 @@
+mod batch;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +8,10 @@ use futures::stream::{Stream, StreamExt};
 use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 
-use crate::shared::{Admission, Shared, now};
+use crate::eligibility::Eligibility;
+use crate::shared::{Shared, Submitter, now};
 use crate::{
     Config, ConfigError, Depth, ExecuteResult, LeastLoaded, PeerLoad, PeerSelector, Progress, Transport,
-    batch,
 };
 
 /// Runs many requests over many peers, within a global cap and a cap per peer.
@@ -54,7 +56,7 @@ impl<T: Transport> Executor<T> {
         selector: impl PeerSelector<T::Peer>,
         config: Config,
     ) -> Result<Self, ConfigError> {
-        let shared = Shared::new(transport, Box::new(selector), config.validated()?);
+        let shared = Shared::new(transport, selector, config.validated()?);
         let stop = Arc::new(shared.stop.clone().drop_guard());
         Ok(Self { shared, stop })
     }
@@ -91,13 +93,23 @@ impl<T: Transport> Executor<T> {
         self.shared.read(|state| state.plan.loads())
     }
 
-    /// How many more requests that exclude nobody could start right now, as far as slots go, beside those that wait
+    /// How many more requests that may go to anybody could start right now, as far as slots go, beside those that wait
     /// already. Peers at rest after
     /// failures do not count while there are others. Bytes do not count either: a caller that held back the request
     /// others wait for, because those others use up the budget, would wait for ever.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.shared.read(|state| state.plan.capacity(now()))
+    }
+
+    /// As [`capacity`](Self::capacity), for requests that may go to those peers alone of whom `eligible` is true: how many
+    /// more of them could start right now. Peers at rest do not count while one of the others is eligible, and of the
+    /// requests that wait only those come first that may go to one of these peers.
+    ///
+    /// `eligible` is called under the executor's lock: it must be quick and must not call the executor.
+    #[must_use]
+    pub fn capacity_where(&self, eligible: impl Fn(&T::Peer) -> bool) -> usize {
+        self.shared.read(|state| state.plan.capacity_where(eligible, now()))
     }
 
     /// Tells how many requests the caller holds back for later, in place of what was told before; 0 at first. By their
@@ -109,7 +121,7 @@ impl<T: Transport> Executor<T> {
         }
     }
 
-    /// Sends `request` to a peer that is not in `exclude`, as soon as one has a slot, and waits for the answer.
+    /// Sends `request` to any peer, as soon as one has a slot, and waits for the answer.
     ///
     /// Requests start in the order they came; one whose peers are all busy does not hold up those behind it.
     ///
@@ -122,27 +134,62 @@ impl<T: Transport> Executor<T> {
     ///
     /// Dropping the future takes back a request that still waits. One that was sent runs on to its end and keeps its
     /// slot until then; its answer is thrown away.
-    pub async fn execute(
-        &self,
-        request: T::Request,
-        exclude: impl IntoIterator<Item = T::Peer>,
-    ) -> ExecuteResult<T> {
-        let exclude = exclude.into_iter().collect();
-        self.shared.submit(request, exclude, None, Admission::Bounded)?.outcome().await
+    pub async fn execute(&self, request: T::Request) -> ExecuteResult<T> {
+        self.submit(request, Eligibility::Anybody, None).await
     }
 
-    /// As [`execute`](Self::execute), for one of many requests whose answers are used in a certain order, the lowest
-    /// `order` first.
+    /// As [`execute`](Self::execute), on this peer and no other. A peer that rests after failures is asked all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute): [`NoEligiblePeer`](crate::ExecuteError::NoEligiblePeer) if the peer is not connected,
+    /// or is removed while the request waits for it.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`execute`](Self::execute).
+    pub async fn execute_on(&self, peer: &T::Peer, request: T::Request) -> ExecuteResult<T> {
+        self.submit(request, Eligibility::Only(peer.clone()), None).await
+    }
+
+    /// As [`execute`](Self::execute), on one of those peers of whom `eligible` is true.
+    ///
+    /// That is asked anew whenever a peer is chosen for the request, so it may tell what the caller knows by then. If the
+    /// answer changes while the request waits, call [`recheck`](Self::recheck): the executor cannot know, and else looks
+    /// again only when something it knows of changes.
+    ///
+    /// `eligible` is called under the executor's lock: it must be quick and must not call the executor, nor wait for a lock
+    /// under which somebody does. If it panics, the peer is not eligible.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute): [`NoEligiblePeer`](crate::ExecuteError::NoEligiblePeer) if no connected peer is
+    /// eligible when the request comes, or while it waits, after a peer was [removed](Self::remove_peer) or on a
+    /// [`recheck`](Self::recheck).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`execute`](Self::execute).
+    pub async fn execute_where(
+        &self,
+        request: T::Request,
+        eligible: impl Fn(&T::Peer) -> bool + Send + Sync + 'static,
+    ) -> ExecuteResult<T> {
+        self.submit(request, Eligibility::new(eligible), None).await
+    }
+
+    /// As [`execute_where`](Self::execute_where), for one of many requests whose answers are used in a certain order, the
+    /// lowest `order` first.
     ///
     /// Of all such requests that somebody waits for, the lowest holds up the others. So it never waits for bytes, and
-    /// if it takes longer than nineteen of twenty like it, a copy goes to a second peer that is free, if possible of
-    /// another [`group`](Transport::group). The first answer counts; the slower peer's slot stays taken until it has
-    /// answered too. At most one copy is made, and only if the transport can
+    /// if it takes longer than nineteen of twenty like it, a copy goes to a second peer that is eligible and free, if
+    /// possible of another [`group`](Transport::group). The first answer counts; the slower peer's slot stays taken until
+    /// it has answered too. At most one copy is made, and only if the transport can
     /// [`duplicate`](Transport::duplicate) the request and [`Config::hedge_budget`] allows it.
     ///
     /// # Errors
     ///
-    /// As [`execute`](Self::execute). A soft timeout is that of the copy, if there is one.
+    /// As [`execute_where`](Self::execute_where). A soft timeout is that of the copy, if there is one.
     ///
     /// # Cancel safety
     ///
@@ -150,17 +197,35 @@ impl<T: Transport> Executor<T> {
     pub async fn execute_in_order(
         &self,
         request: T::Request,
-        exclude: impl IntoIterator<Item = T::Peer>,
+        eligible: impl Fn(&T::Peer) -> bool + Send + Sync + 'static,
         order: u64,
     ) -> ExecuteResult<T> {
-        let exclude = exclude.into_iter().collect();
-        self.shared.submit(request, exclude, Some(order), Admission::Bounded)?.outcome().await
+        self.submit(request, Eligibility::new(eligible), Some(order)).await
+    }
+
+    async fn submit(
+        &self,
+        request: T::Request,
+        eligible: Eligibility<T::Peer>,
+        order: Option<u64>,
+    ) -> ExecuteResult<T> {
+        self.shared.submit(request, eligible, order, Submitter::Caller)?.outcome().await
+    }
+
+    /// To be called when predicates of requests that wait would answer otherwise than before. Sends what may be sent now,
+    /// and ends with [`NoEligiblePeer`](crate::ExecuteError::NoEligiblePeer) those that may go to no connected peer any
+    /// more: nothing that the executor knows of could ever start them.
+    ///
+    /// So to keep a request waiting for a peer that is not eligible for a while, do not submit it yet.
+    pub fn recheck(&self) {
+        self.shared.recheck();
     }
 
     /// Runs all requests, on any peer, and returns how each ended, in the order given.
     ///
     /// Not refused when the queue is full, see [`Config::max_waiting`]. Results give their bytes back as they come,
-    /// since all of them are held until the last one has ended.
+    /// since all of them are held until the last one has ended. The verdict on each answer is still the caller's to give,
+    /// by its [`Permit`](crate::Permit).
     ///
     /// # Cancel safety
     ///
@@ -179,7 +244,8 @@ impl<T: Transport> Executor<T> {
     /// Runs all requests, on any peer, and yields how each ended as it ends, with its index.
     ///
     /// Nothing starts before the stream is polled, and at most `max_in_flight` results are under way or unread, so a
-    /// reader that stops reading stops the work; so does one that keeps the [`Permit`](crate::Permit)s. Not refused when the queue is full, see [`Config::max_waiting`].
+    /// reader that stops reading stops the work; so does one that keeps the [`Permit`](crate::Permit)s. Not refused when
+    /// the queue is full, see [`Config::max_waiting`].
     /// Dropping the stream does to each request what dropping [`execute`](Self::execute) does. The stream keeps the
     /// executor alive.
     pub fn stream(
@@ -204,10 +270,6 @@ impl<T: Transport> Executor<T> {
     pub async fn close(&self) {
         self.shared.close();
         self.shared.tasks.wait().await;
-    }
-
-    pub(crate) const fn shared(&self) -> &Arc<Shared<T>> {
-        &self.shared
     }
 }
 

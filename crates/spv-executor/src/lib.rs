@@ -9,23 +9,20 @@
 //! finished one, a new peer, a permit that ends) starts what may start because of it.
 
 mod adaptive_depth;
-mod answered;
-mod batch;
 mod budget;
 mod call;
 mod completed;
 mod config;
 mod cost;
 mod depth;
+mod eligibility;
 mod error;
 mod estimates;
 mod executor;
-mod flight;
-mod lane;
+mod forecast;
 mod late;
 mod losses;
 mod metrics;
-mod pending;
 mod permit;
 mod plan;
 mod progress;
@@ -37,11 +34,11 @@ mod slots;
 mod timeouts;
 mod transport;
 
-pub use completed::{Completed, ExecuteResult};
+pub use completed::Completed;
 pub use config::{Config, ConfigError};
 pub use cost::Cost;
 pub use depth::{Depth, DepthOutOfRange};
-pub use error::ExecuteError;
+pub use error::{ExecuteError, ExecuteResult};
 pub use executor::Executor;
 pub use late::{LateAnswer, LateError};
 pub use metrics::describe_metrics;

@@ -11,7 +11,11 @@ use crate::Progress;
 pub fn describe_metrics() {
     metrics::describe_gauge!(IN_FLIGHT, Unit::Count, "Slots in use: requests sent and not ended at the peer");
     metrics::describe_gauge!(WAITING, Unit::Count, "Requests not sent yet, held-back ones included");
-    metrics::describe_counter!(REQUESTS, Unit::Count, "Requests ended, by outcome");
+    metrics::describe_counter!(
+        REQUESTS,
+        Unit::Count,
+        "Requests ended, by outcome; answered ones when judged"
+    );
     metrics::describe_counter!(LATE, Unit::Count, "Requests past their soft timeout, by what became of them");
     metrics::describe_counter!(REJECTED, Unit::Count, "Answers that their callers rejected");
     metrics::describe_counter!(HEDGES, Unit::Count, "Copies sent to a second peer, by who answered first");
@@ -81,6 +85,10 @@ impl Metrics {
     }
 }
 
+/// Answered in time, and what that was worth; the other outcomes are `cancelled` and the kinds of `ExecuteError`.
+pub(crate) const SUCCEEDED: &str = "succeeded";
+pub(crate) const WRONG_ANSWER: &str = "wrong_answer";
+pub(crate) const UNJUDGED: &str = "unjudged";
 /// What became of a late request whose answer came; the other outcomes are the kinds of `LateError`.
 pub(crate) const ANSWERED: &str = "answered";
 
@@ -94,8 +102,10 @@ const HELD: &str = "spv_executor_held_bytes";
 const SECONDS: &str = "spv_executor_request_seconds";
 
 /// Made beforehand, so that an outcome that never happened is exported as zero and not missing.
-const OUTCOMES: [&str; 9] = [
-    "succeeded",
+const OUTCOMES: [&str; 11] = [
+    SUCCEEDED,
+    WRONG_ANSWER,
+    UNJUDGED,
     "cancelled",
     "no_eligible_peer",
     "queue_full",

@@ -2,23 +2,29 @@ use std::fmt;
 
 /// The bytes of an answer, held against [`Config::max_bytes`](crate::Config::max_bytes), and the verdict on it.
 ///
-/// Keep it with the answer and drop it when the answer is used or thrown away: that gives back the bytes and tells
-/// the executor that the peer did well. [`reject`](Self::reject) it instead if the answer proved wrong.
-#[must_use = "dropping this gives back the bytes and counts the answer as good"]
+/// Keep it with the answer until that is used or thrown away; its end gives back the bytes. Whether the peer did well is
+/// for whoever checks the answer to say: [`accept`](Self::accept) it, or [`reject`](Self::reject) it. Dropping it says
+/// neither.
+#[must_use = "dropping this gives back the bytes and says nothing of the answer: accept or reject it"]
 pub struct Permit {
-    settle: Option<Box<dyn Settle>>,
+    answer: Option<Box<dyn JudgedAnswer>>,
     bytes: u64,
 }
 
 impl Permit {
-    pub(crate) fn new(settle: impl Settle + 'static, bytes: u64) -> Self {
-        Self { settle: Some(Box::new(settle)), bytes }
+    pub(crate) fn new(answer: impl JudgedAnswer + 'static, bytes: u64) -> Self {
+        Self { answer: Some(Box::new(answer)), bytes }
     }
 
     /// The bytes held. 0 in results of [`run`](crate::Executor::run), which give theirs back as they come.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// The answer is right: counts for its peer, and ends a row of failures.
+    pub fn accept(mut self) {
+        self.end(Verdict::Accepted);
     }
 
     /// The answer proved wrong: counts as a failure of its peer, and nothing is learned from its time.
@@ -28,21 +34,28 @@ impl Permit {
 
     /// Gives back the bytes before the verdict.
     pub(crate) fn give_back(&mut self) {
-        if let Some(settle) = &self.settle {
-            settle.give_back(std::mem::take(&mut self.bytes));
+        if let Some(answer) = &self.answer {
+            answer.give_back(std::mem::take(&mut self.bytes));
+        }
+    }
+
+    /// This is the answer by which its request ends: the first one, and in time.
+    pub(crate) fn ends_request(&mut self) {
+        if let Some(answer) = &mut self.answer {
+            answer.ends_request();
         }
     }
 
     fn end(&mut self, verdict: Verdict) {
-        if let Some(settle) = self.settle.take() {
-            settle.settle(self.bytes, verdict);
+        if let Some(answer) = self.answer.take() {
+            answer.end(self.bytes, verdict);
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.end(Verdict::Accepted);
+        self.end(Verdict::None);
     }
 }
 
@@ -56,10 +69,13 @@ impl fmt::Debug for Permit {
 pub(crate) enum Verdict {
     Accepted,
     Rejected,
+    /// Nobody looked at the answer, or nobody could tell.
+    None,
 }
 
-/// Where a permit comes from.
-pub(crate) trait Settle: Send + Sync {
+/// The answer that a permit is about, for whoever gave the permit.
+pub(crate) trait JudgedAnswer: Send + Sync {
+    fn ends_request(&mut self);
     fn give_back(&self, bytes: u64);
-    fn settle(&self, bytes: u64, verdict: Verdict);
+    fn end(&self, bytes: u64, verdict: Verdict);
 }

@@ -1,6 +1,8 @@
-mod others;
+mod outcome;
 mod pool;
 mod queue;
+mod reliable;
+mod start;
 #[cfg(test)]
 mod tests;
 
@@ -9,12 +11,12 @@ use std::time::{Duration, Instant};
 pub(crate) use queue::{Refused, RequestId, Terms};
 
 use crate::budget::{ByteBudget, HedgeBudget};
+use crate::eligibility::Eligibility;
 use crate::losses::Losses;
-use crate::slots::Slots;
 use crate::timeouts::{Timeouts, Widening};
-use crate::{Candidate, Config, Cost, Depth, PeerLoad, PeerSelector, Sample};
+use crate::{Config, Cost, Depth, PeerLoad};
 use pool::Pool;
-use queue::{Queue, Waiting};
+use queue::Queue;
 
 /// Who may start now: the decisions of the executor, without I/O, clock or task.
 ///
@@ -44,8 +46,11 @@ pub(crate) struct Plan<P, J> {
 pub(crate) struct Slot<P> {
     pub(crate) peer: P,
     pub(crate) cost: Cost,
+    /// Counted from its admission, once that has come.
     pub(crate) sent: Instant,
     pub(crate) timeouts: Timeouts,
+    /// It is not sent yet, for a reason of ours.
+    awaits_admission: bool,
 }
 
 /// A request that was given its first slot.
@@ -81,11 +86,13 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
     /// Takes the peer away from what waits; what it has in flight stays charged. Returns the jobs that have no
     /// eligible peer any more.
     pub(crate) fn remove_peer(&mut self, peer: &P) -> Vec<J> {
-        if !self.pool.remove(peer) {
-            return Vec::new();
-        }
+        if self.pool.remove(peer) { self.take_stranded() } else { Vec::new() }
+    }
+
+    /// Takes back the jobs that may go to no connected peer, by what their predicates say now.
+    pub(crate) fn take_stranded(&mut self) -> Vec<J> {
         let pool = &self.pool;
-        self.queue.remove_where(|waiting| !pool.has_eligible(&waiting.terms.exclude))
+        self.queue.remove_where(|waiting| !pool.has_eligible(&waiting.terms.eligible))
     }
 
     /// Whether the peer is connected, and so has the new depth.
@@ -107,7 +114,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         max_waiting: usize,
         now: Instant,
     ) -> Result<RequestId, (Refused, J)> {
-        if !self.pool.has_eligible(&terms.exclude) {
+        if !self.pool.has_eligible(&terms.eligible) {
             return Err((Refused::NoEligiblePeer, job));
         }
         if self.queue.len() >= max_waiting && !self.could_start(&terms, now) {
@@ -131,143 +138,28 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         self.queue.settle(id);
     }
 
-    /// Starts the longest waiting job that a free peer may take. Those before it whose peers are all busy stay.
-    pub(crate) fn start_next(
-        &mut self,
-        selector: &mut dyn PeerSelector<P>,
-        now: Instant,
-    ) -> Option<Start<P, J>> {
-        let (id, peer, cost) = self.find_start(selector, now)?;
-        let Waiting { terms, job } = self.queue.start(id)?;
-        let slot = self.charge(peer, cost, selector, now)?;
-        self.queue.started(id, terms, slot.peer.clone(), now + slot.timeouts.hedge);
-        Some(Start { id, slot, job })
-    }
-
-    /// Sends a copy of the request that holds up all others to one more peer, if its time has come, a peer has a slot
-    /// and the budget has a hedge.
-    pub(crate) fn hedge_next(
-        &mut self,
-        selector: &mut dyn PeerSelector<P>,
-        now: Instant,
-    ) -> Option<(RequestId, Slot<P>)> {
-        if self.in_flight >= self.config.max_in_flight.get() || !self.hedges.affords_one() {
-            return None;
-        }
-        let (id, first) = self.queue.head_in_flight().filter(|(_, first)| first.hedge_at <= now)?;
-        let mut exclude = first.exclude.clone();
-        exclude.insert(first.peer.clone());
-        // For one request, that is only who is quickest: a copy that comes later than the first is of no use.
-        let mut candidates = self.pool.awake(&exclude, first.cost, 1, now);
-        let group = self.pool.group(&first.peer);
-        let elsewhere = |candidate: &Candidate<'_, P>| self.pool.group(candidate.peer) != group;
-        if candidates.iter().any(elsewhere) {
-            candidates.retain(elsewhere);
-        }
-        let peer = choose(selector, &candidates)?;
-        let cost = first.cost;
-        self.queue.hedged(id);
-        self.hedges.spend();
-        self.charge(peer, cost, selector, now).map(|slot| (id, slot))
-    }
-
-    /// An answer has come: learns from the time it took, and holds its bytes until [`give_back`](Self::give_back).
-    pub(crate) fn arrived(&mut self, slot: &Slot<P>, bytes: u64, now: Instant) -> Sample {
-        self.losses.answered();
-        // A transport that does not tell sizes has to be believed in its expectations.
-        let bytes = if bytes == 0 { slot.cost.bytes } else { bytes };
-        self.bytes.take(bytes);
-        let sample = match self.pool.get_mut(&slot.peer) {
-            Some(slots) => {
-                let sample = Sample { bytes, ..slots.estimates.measure(slot.cost, slot.sent, now) };
-                if slots.connected {
-                    slots.answered();
-                    slots.learn(&sample, now);
-                }
-                sample
-            }
-            None => {
-                let elapsed = now.saturating_duration_since(slot.sent);
-                Sample { bytes, ..Sample::new(slot.cost.kind, elapsed) }
-            }
-        };
-        if sample.elapsed < slot.timeouts.soft {
-            self.widening.answered_in_time();
-        }
-        sample
-    }
-
-    pub(crate) fn give_back(&mut self, bytes: u64) {
-        self.bytes.give_back(bytes);
-    }
-
-    pub(crate) fn timed_out(&mut self, peer: &P) {
-        self.widening.timed_out(peer.clone(), self.pool.connected().count());
-    }
-
-    /// An answer was used.
-    pub(crate) fn accepted(
-        &mut self,
-        peer: &P,
-        sample: &Sample,
-        selector: &mut dyn PeerSelector<P>,
-        now: Instant,
-    ) {
-        self.hedges.earn();
-        if let Some(slots) = self.pool.connected_mut(peer) {
-            slots.succeeded();
-            selector.on_completed(peer, sample, now);
-        }
-    }
-
-    /// An answer was rejected. Returns how long the peer rests.
-    pub(crate) fn rejected(
-        &mut self,
-        peer: &P,
-        selector: &mut dyn PeerSelector<P>,
-        now: Instant,
-    ) -> Option<Duration> {
-        self.rest(peer, selector, now, |slots, rest| slots.rejected(rest, now))
-    }
-
-    /// A request failed. Returns how long the peer rests.
-    pub(crate) fn failed(
-        &mut self,
-        peer: &P,
-        selector: &mut dyn PeerSelector<P>,
-        now: Instant,
-    ) -> Option<Duration> {
-        let by_chance = self.losses.by_chance();
-        self.losses.lost();
-        self.rest(peer, selector, now, |slots, rest| slots.failed(rest, by_chance, now))
-    }
-
-    fn rest(
-        &mut self,
-        peer: &P,
-        selector: &mut dyn PeerSelector<P>,
-        now: Instant,
-        after: impl FnOnce(&mut Slots, Duration) -> Duration,
-    ) -> Option<Duration> {
-        let slots = self.pool.connected_mut(peer)?;
-        let rest = after(slots, self.config.rest_after_failure);
-        selector.on_failed(peer, now);
-        (!rest.is_zero()).then_some(rest)
-    }
-
-    /// Gives back one slot and the bytes that were expected.
-    pub(crate) fn release(&mut self, slot: &Slot<P>) {
-        debug_assert!(self.in_flight > 0, "released more than was started");
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.bytes.give_back(slot.cost.bytes);
-        self.pool.release(&slot.peer);
-    }
-
-    /// How many more jobs that exclude nobody could start now, as far as slots go. Those that wait have come first.
+    /// How many more jobs that may go to anybody could start now, as far as slots go. Those that wait have come first.
     pub(crate) fn capacity(&self, now: Instant) -> usize {
-        let free =
-            self.pool.free_slots(now).min(self.config.max_in_flight.get().saturating_sub(self.in_flight));
-        free.saturating_sub(self.queue.len())
+        self.free_slots(|_| true, now).saturating_sub(self.queue.len())
+    }
+
+    /// The same of jobs that may go to these peers alone. Of those that wait, only the ones come first that may go to one
+    /// of them.
+    pub(crate) fn capacity_where(&self, eligible: impl Fn(&P) -> bool, now: Instant) -> usize {
+        let free = self.free_slots(&eligible, now);
+        if free == 0 {
+            return 0;
+        }
+        let peers = self.pool.connected().map(|(peer, _)| peer).filter(|peer| eligible(peer));
+        let peers: Vec<_> = peers.collect();
+        let competes = |eligible: &Eligibility<P>| peers.iter().any(|peer| eligible.allows(peer));
+        let waiting = self.queue.iter().filter(|(_, waiting)| competes(&waiting.terms.eligible));
+        free.saturating_sub(waiting.count())
+    }
+
+    fn free_slots(&self, eligible: impl Fn(&P) -> bool, now: Instant) -> usize {
+        let free = self.pool.free_slots(eligible, now);
+        free.min(self.config.max_in_flight.get().saturating_sub(self.in_flight))
     }
 
     /// A batch will submit so many more.
@@ -315,82 +207,4 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
     pub(crate) fn loads(&self) -> Vec<PeerLoad<P>> {
         self.pool.loads()
     }
-
-    fn find_start(&self, selector: &mut dyn PeerSelector<P>, now: Instant) -> Option<(RequestId, P, Cost)> {
-        if self.in_flight >= self.config.max_in_flight.get() || !self.pool.has_free() {
-            return None;
-        }
-        let mut bytes_blocked = false;
-        let to_send = self.to_send();
-        let mut nobody_for = None;
-        for (id, Waiting { terms, .. }) in self.queue.iter() {
-            let has_bytes = self.has_bytes_for(id, terms, bytes_blocked);
-            if !has_bytes && bytes_blocked {
-                continue;
-            }
-            // Many that wait are alike.
-            let alike = (&terms.exclude, terms.cost);
-            if nobody_for == Some(alike) {
-                continue;
-            }
-            let candidates = self.pool.open_to(&terms.exclude, terms.cost, to_send, now);
-            if candidates.is_empty() {
-                nobody_for = Some(alike);
-            }
-            if has_bytes && let Some(peer) = choose(selector, &candidates) {
-                return Some((id, peer, terms.cost));
-            }
-            // Then only those start that need no bytes, lest the small ones starve the large one.
-            bytes_blocked |= !has_bytes && !candidates.is_empty();
-        }
-        None
-    }
-
-    fn has_bytes_for(&self, id: RequestId, terms: &Terms<P>, bytes_blocked: bool) -> bool {
-        let bytes = terms.cost.bytes;
-        // What all others wait for must not wait for those others to give back their bytes.
-        bytes == 0 || self.queue.is_head(id) || (!bytes_blocked && self.bytes.fits(bytes))
-    }
-
-    fn charge(
-        &mut self,
-        peer: P,
-        cost: Cost,
-        selector: &mut dyn PeerSelector<P>,
-        now: Instant,
-    ) -> Option<Slot<P>> {
-        let newcomer = self.pool.newcomer(cost.kind);
-        let slots = self.pool.get_mut(&peer)?;
-        let own = slots.estimates.kind(cost.kind);
-        let work = slots.estimates.work(cost, newcomer);
-        let due = slots.charge(self.started, work, now).saturating_duration_since(now);
-        self.started += 1;
-        self.in_flight += 1;
-        self.bytes.take(cost.bytes);
-        selector.on_sent(&peer, now);
-        let guess = slots.estimates.first_of_its_kind(cost);
-        let timeouts = Timeouts::new(&self.config, own, newcomer, guess, due, cost, self.widening.factor());
-        Some(Slot { peer, cost, sent: now, timeouts })
-    }
-
-    fn could_start(&self, terms: &Terms<P>, now: Instant) -> bool {
-        let to_send = self.to_send() + 1;
-        let open = |terms: &Terms<P>| !self.pool.open_to(&terms.exclude, terms.cost, to_send, now).is_empty();
-        // Between changes, whatever waits although a peer is free for it waits for bytes.
-        let bytes_blocked = || self.queue.iter().any(|(_, other)| open(&other.terms));
-        let bytes = terms.cost.bytes;
-        self.in_flight < self.config.max_in_flight.get()
-            && open(terms)
-            && (bytes == 0 || self.queue.would_be_head(terms) || (self.bytes.fits(bytes) && !bytes_blocked()))
-    }
-}
-
-fn choose<P: Clone + Ord + 'static>(
-    selector: &mut dyn PeerSelector<P>,
-    candidates: &[Candidate<'_, P>],
-) -> Option<P> {
-    let first = candidates.first()?;
-    let chosen = selector.select(candidates).peer;
-    let offered = candidates.iter().any(|candidate| candidate.peer == chosen);
-    Some(if offered { chosen.clone() } else { first.peer.clone() })
 }

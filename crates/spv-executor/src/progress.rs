@@ -5,7 +5,9 @@ use crate::rate::CompletionRate;
 
 /// Where the work of an executor stands, see [`Executor::progress`](crate::Executor::progress).
 ///
-/// The counters never go backwards. Every request ends in exactly one of `succeeded`, `failed` and `cancelled`.
+/// Every request that ended counts in exactly one of `succeeded`, `failed`, `cancelled` and `unjudged`. An answer is taken
+/// for what its caller finds, and until then it is in `unjudged`, the only one of them that goes down again. So of peers
+/// that answer nothing but wrong, all has failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -15,15 +17,19 @@ pub struct Progress {
     /// Slots in use: requests sent whose transport future has not ended, whether or not somebody still waits for
     /// the answer.
     pub in_flight: usize,
-    /// Requests answered in time.
+    /// Requests answered in time whose answer was [accepted](crate::Permit::accept).
     pub succeeded: u64,
-    /// Requests that ended with an error, soft timeouts included.
+    /// Requests that ended with an error, soft timeouts included, or whose answer was rejected.
     pub failed: u64,
     /// Requests nobody waited for any more when they ended.
     pub cancelled: u64,
+    /// Requests answered in time whose answer was neither accepted nor rejected: not yet, or never if its
+    /// [`Permit`](crate::Permit) was dropped.
+    pub unjudged: u64,
     /// Of those that passed their soft timeout, how many were answered all the same.
     pub late: u64,
-    /// Answers that their callers rejected; each counts in `succeeded` or `late` too.
+    /// Answers that their callers rejected. Of the request of each it counts in `failed` too: for this, or for the soft
+    /// timeout that came before the answer.
     pub rejected: u64,
     /// Copies sent to a second peer.
     pub hedged: u64,
@@ -40,6 +46,7 @@ pub(crate) struct Tally {
     succeeded: u64,
     failed: u64,
     cancelled: u64,
+    unjudged: u64,
     late: u64,
     rejected: u64,
     hedged: u64,
@@ -51,7 +58,8 @@ pub(crate) struct Tally {
 /// How a request ended for its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    Succeeded,
+    /// What the answer is worth is found out later.
+    Answered,
     Failed(&'static str),
     Cancelled,
 }
@@ -64,7 +72,7 @@ impl Tally {
     /// A request ended without having been sent.
     pub(crate) const fn ended_unsent(&mut self, ending: Ending) {
         match ending {
-            Ending::Succeeded => self.succeeded += 1,
+            Ending::Answered => self.unjudged += 1,
             Ending::Failed(_) => self.failed += 1,
             Ending::Cancelled => self.cancelled += 1,
         }
@@ -81,8 +89,19 @@ impl Tally {
         self.late += 1;
     }
 
-    pub(crate) const fn rejected(&mut self) {
+    /// The answer by which a request ended was found to be right.
+    pub(crate) const fn succeeded(&mut self) {
+        self.unjudged = self.unjudged.saturating_sub(1);
+        self.succeeded += 1;
+    }
+
+    /// An answer was found to be wrong. If its request had ended by it, that has failed.
+    pub(crate) const fn rejected(&mut self, ended_request: bool) {
         self.rejected += 1;
+        if ended_request {
+            self.unjudged = self.unjudged.saturating_sub(1);
+            self.failed += 1;
+        }
     }
 
     pub(crate) const fn hedged(&mut self) {
@@ -103,6 +122,7 @@ impl Tally {
             succeeded: self.succeeded,
             failed: self.failed,
             cancelled: self.cancelled,
+            unjudged: self.unjudged,
             late: self.late,
             rejected: self.rejected,
             hedged: self.hedged,
@@ -113,11 +133,12 @@ impl Tally {
 }
 
 impl Ending {
-    pub(crate) const fn label(self) -> &'static str {
+    /// As a metric label; `None` as long as it is not known.
+    pub(crate) const fn label(self) -> Option<&'static str> {
         match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed(kind) => kind,
-            Self::Cancelled => "cancelled",
+            Self::Answered => None,
+            Self::Failed(kind) => Some(kind),
+            Self::Cancelled => Some("cancelled"),
         }
     }
 }

@@ -1,3 +1,4 @@
+mod contained;
 mod expected_completion;
 mod least_loaded;
 mod lowest_latency;
@@ -8,6 +9,8 @@ pub use least_loaded::LeastLoaded;
 pub use lowest_latency::LowestLatency;
 pub use round_robin::RoundRobin;
 
+pub(crate) use contained::Contained;
+
 use std::time::{Duration, Instant};
 
 use crate::{Depth, Sample};
@@ -15,7 +18,7 @@ use crate::{Depth, Sample};
 /// Chooses the peer for the next request.
 ///
 /// The executor asks whenever a request may start, and offers exactly the peers that may take it: connected, with a
-/// free slot, not excluded by the request, not at rest after failures. The caps hold whatever the selector says; it
+/// free slot, eligible for the request, not at rest after failures. The caps hold whatever the selector says; it
 /// only decides who comes first. A selector that learns is told what becomes of its choices.
 ///
 /// # Writing one's own
@@ -52,7 +55,8 @@ use crate::{Depth, Sample};
 ///
 /// - Be deterministic: equal calls in equal order give equal choices, so that a run can be replayed. A selector that
 ///   wants chance takes a seed when it is made and draws from nothing else.
-/// - Be quick, do not block, do not panic and do not call the executor: the calls are made under its lock.
+/// - Be quick, do not block and do not call the executor: the calls are made under its lock. A choice that panics is
+///   made by the executor instead.
 #[expect(unused_variables, reason = "the names are the documentation of hooks that do nothing by default")]
 pub trait PeerSelector<P>: Send + 'static {
     /// Chooses one of `candidates`, which is never empty and sorted by peer.
@@ -63,11 +67,12 @@ pub trait PeerSelector<P>: Send + 'static {
     /// A request was sent to `peer`.
     fn on_sent(&mut self, peer: &P, now: Instant) {}
 
-    /// An answer of `peer` was used: its [`Permit`](crate::Permit) has ended without a rejection. Nothing else is an
-    /// achievement, so that wrong answers, however quick, do not make a peer look good.
+    /// An answer of `peer` was [accepted](crate::Permit::accept). Nothing else is an achievement, so that wrong answers, or
+    /// such that nobody looked at, do not make a peer look good, however quick they are.
     fn on_completed(&mut self, peer: &P, answer: &Sample, now: Instant) {}
 
-    /// A request to `peer` failed at the hard limit or by an error, or its answer was rejected.
+    /// A request to `peer` failed at the hard limit or by an error that
+    /// [blames](crate::Transport::blames_peer) it, or its answer was rejected.
     fn on_failed(&mut self, peer: &P, now: Instant) {}
 
     /// `peer` was removed; nothing more is told of it unless it comes back.

@@ -1,4 +1,8 @@
-use std::collections::{BTreeMap, BTreeSet};
+mod flight;
+mod pending;
+mod state;
+mod verdict;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,16 +12,18 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::answered::Answered;
-use crate::call::{Call, CopyEnd, Message};
-use crate::flight::{Charge, Flight};
+pub(crate) use pending::{Pending, Submitted};
+
+use crate::call::{Call, CopyEnd, Job, Message};
+use crate::eligibility::Eligibility;
 use crate::metrics::{ANSWERED, Metrics};
-use crate::pending::{Pending, Submitted};
-use crate::plan::{Plan, Refused, RequestId, Slot, Terms};
-use crate::progress::{Ending, Tally};
-use crate::{
-    Completed, Config, ExecuteError, ExecuteResult, LateError, PeerSelector, Permit, Progress, Transport,
-};
+use crate::plan::{Refused, RequestId, Slot, Terms};
+use crate::progress::Ending;
+use crate::selector::Contained;
+use crate::{Completed, Config, ExecuteError, LateError, PeerSelector, Permit, Progress, Transport};
+use flight::{Answer, Arrived, Lost};
+use state::State;
+use verdict::AwaitsVerdict;
 
 /// What the handles of an executor and its tasks share.
 pub(crate) struct Shared<T: Transport> {
@@ -32,40 +38,18 @@ pub(crate) struct Shared<T: Transport> {
     state: Mutex<State<T>>,
 }
 
-/// What only changes under the lock.
-pub(crate) struct State<T: Transport> {
-    pub(crate) plan: Plan<T::Peer, Job<T>>,
-    pub(crate) tally: Tally,
-    pub(crate) selector: Box<dyn PeerSelector<T::Peer>>,
-    /// Requests with a copy in flight.
-    calls: BTreeMap<RequestId, Call<T>>,
-    /// When a task will look again, although nothing else may have changed.
-    recheck_at: Option<Instant>,
-}
-
-/// A request that waits.
-pub(crate) struct Job<T: Transport> {
-    pub(crate) request: T::Request,
-    /// For a second copy.
-    pub(crate) spare: Option<T::Request>,
-    pub(crate) reply: oneshot::Sender<ExecuteResult<T>>,
-    pub(crate) submitted: Instant,
-}
-
 /// Who submits, which decides what a full queue means.
 #[derive(Clone, Copy)]
-pub(crate) enum Admission {
-    /// A single request: refused when the queue is full.
-    Bounded,
-    /// The next one of a batch's backlog. A batch has few at a time in the queue.
-    FromBacklog,
+pub(crate) enum Submitter {
+    /// Of a single request: refused when the queue is full.
+    Caller,
+    /// Of the next one of its backlog. A batch has few at a time in the queue.
+    Batch,
 }
 
 impl<T: Transport> Shared<T> {
-    pub(crate) fn new(transport: T, selector: Box<dyn PeerSelector<T::Peer>>, config: Config) -> Arc<Self> {
-        let plan = Plan::new(config.clone());
-        let state =
-            State { plan, tally: Tally::default(), selector, calls: BTreeMap::new(), recheck_at: None };
+    pub(crate) fn new(transport: T, selector: impl PeerSelector<T::Peer>, config: Config) -> Arc<Self> {
+        let state = State::new(config.clone(), Contained::new(selector));
         Arc::new(Self {
             transport,
             config,
@@ -80,7 +64,7 @@ impl<T: Transport> Shared<T> {
 
     /// The only way to change the state: starts what may start because of the change, and publishes the progress.
     pub(crate) fn update<R>(self: &Arc<Self>, change: impl FnOnce(&mut State<T>, Instant) -> R) -> R {
-        // Declared before the lock, so that an unwinding selector frees the lock before the flights are dropped.
+        // Declared before the lock, so that whatever unwinds frees the lock before the flights are dropped.
         let mut flights = Vec::new();
         let mut state = self.state.lock();
         let now = now();
@@ -107,20 +91,20 @@ impl<T: Transport> Shared<T> {
     pub(crate) fn submit(
         self: &Arc<Self>,
         request: T::Request,
-        exclude: BTreeSet<T::Peer>,
+        eligible: Eligibility<T::Peer>,
         order: Option<u64>,
-        admission: Admission,
+        submitter: Submitter,
     ) -> Submitted<T> {
         let (sender, reply) = oneshot::channel();
         // The transport's code has no place in the lock.
         let cost = self.transport.cost(&request);
         let hedging = order.filter(|_| self.config.hedge_budget > 0);
         let spare = hedging.and_then(|_| self.transport.duplicate(&request));
-        let terms = Terms { exclude, cost, order, may_hedge: spare.is_some() };
+        let terms = Terms { eligible: eligible.clone(), cost, order, may_hedge: spare.is_some() };
         let submitted = self.update(|state, now| {
-            let max_waiting = match admission {
-                Admission::Bounded => self.config.max_waiting,
-                Admission::FromBacklog => {
+            let max_waiting = match submitter {
+                Submitter::Caller => self.config.max_waiting,
+                Submitter::Batch => {
                     state.plan.let_go(1);
                     usize::MAX
                 }
@@ -139,9 +123,10 @@ impl<T: Transport> Shared<T> {
             }
             submitted
         });
-        // A refused job is dropped here and not above: it is the caller's type, and its drop has no place in the lock.
+        // A refused job is dropped here and not above, and `eligible` too: they are the caller's types, and their drop has
+        // no place in the lock.
         let id = submitted.map_err(|(error, _)| error)?;
-        Ok(Pending::new(self, id, reply))
+        Ok(Pending::new(self, id, reply, eligible))
     }
 
     /// The caller of a request has gone.
@@ -159,9 +144,22 @@ impl<T: Transport> Shared<T> {
     }
 
     pub(crate) fn remove_peer(self: &Arc<Self>, peer: &T::Peer) {
-        let stranded = self.update(|state, _| {
+        self.strand(|state| {
             let stranded = state.plan.remove_peer(peer);
             state.selector.on_removed(peer);
+            stranded
+        });
+    }
+
+    /// Asks the predicates of all that waits anew.
+    pub(crate) fn recheck(self: &Arc<Self>) {
+        self.strand(|state| state.plan.take_stranded());
+    }
+
+    /// Ends the jobs that `change` leaves without an eligible peer.
+    fn strand(self: &Arc<Self>, change: impl FnOnce(&mut State<T>) -> Vec<Job<T>>) {
+        let stranded = self.update(|state, _| {
+            let stranded = change(state);
             let ending = Ending::Failed(ExecuteError::<(), (), ()>::NoEligiblePeer.kind());
             stranded.iter().for_each(|_| self.end_unsent(state, ending));
             stranded
@@ -172,11 +170,24 @@ impl<T: Transport> Shared<T> {
         }
     }
 
-    pub(crate) fn soft_timeout(self: &Arc<Self>, id: RequestId, peer: &T::Peer, after: Duration) {
+    fn await_admission(self: &Arc<Self>, id: RequestId, slot: &mut Slot<T::Peer>) {
+        self.update(|state, _| state.plan.await_admission(id, slot));
+    }
+
+    fn admitted(self: &Arc<Self>, id: RequestId, slot: &mut Slot<T::Peer>, is_hedge: bool) {
+        self.update(|state, now| {
+            let held_up = state.plan.admitted(id, slot, now);
+            if let Some(call) = state.calls.get_mut(&id).filter(|_| !is_hedge) {
+                call.admitted_after(held_up);
+            }
+        });
+    }
+
+    fn soft_timeout(self: &Arc<Self>, id: RequestId, peer: &T::Peer, after: Duration) {
         let message = self.update(|state, now| {
             state.plan.timed_out(peer);
-            let message = state.calls.get_mut(&id)?.soft_timeout(peer.clone(), after)?;
-            self.count(state, id, &message, now);
+            let mut message = state.calls.get_mut(&id)?.soft_timeout(peer.clone(), after)?;
+            self.count(state, id, &mut message, now);
             Some(message)
         });
         if let Some(message) = message {
@@ -186,34 +197,33 @@ impl<T: Transport> Shared<T> {
 
     /// Gives back the slot of a copy before anybody is told, so that a caller who goes on at once finds it free and
     /// the counters moved.
-    pub(crate) fn copy_ended(
+    fn copy_ended(
         self: &Arc<Self>,
         id: RequestId,
         slot: &Slot<T::Peer>,
         copy: CopyEnd<T>,
-        answer: Result<(T::Response, u64), LateError<T::Error>>,
+        answer: Answer<T>,
     ) {
-        // The transport's code has no place in the lock.
-        let rtt = answer.is_ok().then(|| self.transport.rtt(&slot.peer)).flatten();
         let (rest, ended) = self.update(|state, now| {
             state.plan.release(slot);
-            // Before the answer is measured: else all of its time would count as the peer's work.
-            rtt.map(|rtt| state.plan.set_rtt(&slot.peer, rtt));
-            let rest = match &answer {
-                Err(error) if !matches!(error, LateError::Closed) => {
-                    state.plan.failed(&slot.peer, &mut *state.selector, now)
-                }
-                _ => None,
-            };
             let queued = state.calls.get(&id).map(Call::queued).unwrap_or_default();
-            let result = answer.map(|(response, size)| {
-                let sample = state.plan.arrived(slot, size, now);
-                self.metrics.answered(sample.elapsed);
-                let permit = Permit::new(Answered::new(self, slot.peer.clone(), sample), sample.bytes);
-                Completed { peer: slot.peer.clone(), response, queued, elapsed: sample.elapsed, permit }
-            });
-            let message = state.calls.get_mut(&id).map(|call| call.ended(copy, result));
-            if let Some(message) = &message {
+            let (rest, result) = match answer {
+                Ok(Arrived { response, bytes, rtt }) => {
+                    // Before the answer is measured: else all of its time would count as the peer's work.
+                    rtt.map(|rtt| state.plan.set_rtt(&slot.peer, rtt));
+                    let sample = state.plan.arrived(slot, bytes, now);
+                    self.metrics.answered(sample.elapsed);
+                    let (peer, elapsed) = (slot.peer.clone(), sample.elapsed);
+                    let permit = Permit::new(AwaitsVerdict::new(self, peer.clone(), sample), sample.bytes);
+                    (None, Ok(Completed { peer, response, queued, elapsed, permit }))
+                }
+                Err(Lost { error, blames_peer: true }) => {
+                    (state.plan.failed(&slot.peer, &mut state.selector, now), Err(error))
+                }
+                Err(Lost { error, blames_peer: false }) => (None, Err(error)),
+            };
+            let mut message = state.calls.get_mut(&id).map(|call| call.ended(copy, result));
+            if let Some(message) = &mut message {
                 self.count(state, id, message, now);
             }
             let over = state.calls.get(&id).is_some_and(Call::is_over);
@@ -227,7 +237,7 @@ impl<T: Transport> Shared<T> {
     }
 
     /// A copy's task was dropped.
-    pub(crate) fn abandon(self: &Arc<Self>, id: RequestId, slot: &Slot<T::Peer>) {
+    fn abandon(self: &Arc<Self>, id: RequestId, slot: &Slot<T::Peer>) {
         let call = self.update(|state, _| {
             state.plan.release(slot);
             state.plan.settle(id);
@@ -237,7 +247,7 @@ impl<T: Transport> Shared<T> {
     }
 
     /// Starts what may start when a peer has rested, or keeps us waiting too long.
-    pub(crate) fn wake_after(self: &Arc<Self>, rest: Option<Duration>) {
+    fn wake_after(self: &Arc<Self>, rest: Option<Duration>) {
         let Some(rest) = rest else { return };
         let shared = Arc::clone(self);
         let wake = async move {
@@ -266,14 +276,21 @@ impl<T: Transport> Shared<T> {
 
     fn end_unsent(&self, state: &mut State<T>, ending: Ending) {
         state.tally.ended_unsent(ending);
-        self.metrics.ended(ending.label());
+        self.count_ending(ending);
     }
 
-    fn count(&self, state: &mut State<T>, id: RequestId, message: &Message<T>, now: Instant) {
+    /// What an answer is worth is counted with the verdict on it.
+    fn count_ending(&self, ending: Ending) {
+        if let Some(label) = ending.label() {
+            self.metrics.ended(label);
+        }
+    }
+
+    fn count(&self, state: &mut State<T>, id: RequestId, message: &mut Message<T>, now: Instant) {
         if let Some(ending) = message.ending() {
             state.plan.settle(id);
             state.tally.ended(ending, now);
-            self.metrics.ended(ending.label());
+            self.count_ending(ending);
         }
         match message {
             Message::Caller { hedge, .. } => hedge.iter().for_each(|hedge| self.metrics.hedge_ended(hedge)),
@@ -287,41 +304,6 @@ impl<T: Transport> Shared<T> {
         }
     }
 }
-
-impl<T: Transport> State<T> {
-    fn start(&mut self, shared: &Arc<Shared<T>>, flights: &mut Vec<Flight<T>>, now: Instant) {
-        let Self { plan, tally, selector, calls, .. } = self;
-        // First: everybody waits for what is hedged, and there is little of it.
-        while let Some((id, slot)) = plan.hedge_next(&mut **selector, now) {
-            // The plan hedges only what has a call and a spare.
-            let Some(request) = calls.get_mut(&id).and_then(Call::hedge) else {
-                plan.release(&slot);
-                continue;
-            };
-            tally.hedged();
-            flights.push(Flight::new(Charge::new(shared, id, slot, true), request, false));
-        }
-        while let Some(start) = plan.start_next(&mut **selector, now) {
-            tally.sent();
-            let (call, request) = Call::new(start.job, now);
-            let charge = Charge::new(shared, start.id, start.slot, false);
-            flights.push(Flight::new(charge, request, call.may_hedge()));
-            calls.insert(start.id, call);
-        }
-    }
-
-    /// How long until somebody has to look again, if nobody will by then.
-    fn recheck(&mut self, now: Instant) -> Option<Duration> {
-        let planned = self.recheck_at.filter(|at| *at > now);
-        let needed = self.plan.recheck_at(now).map(|at| at + CLOCK_RESOLUTION);
-        self.recheck_at = planned.into_iter().chain(needed).min();
-        let is_new = self.recheck_at != planned;
-        self.recheck_at.filter(|_| is_new).map(|at| at.saturating_duration_since(now))
-    }
-}
-
-/// Of tokio's timers.
-const CLOCK_RESOLUTION: Duration = Duration::from_millis(1);
 
 /// The clock of the shell; obeys tokio's paused time.
 pub(crate) fn now() -> Instant {

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use crate::adaptive_depth::worthwhile;
 use crate::estimates::{Estimates, KindEstimate};
-use crate::lane::Lane;
+use crate::forecast::Forecast;
 use crate::{Candidate, Cost, Depth, Sample};
 
 /// What one connected peer has to do, see [`Executor::peers`](crate::Executor::peers).
@@ -40,6 +40,8 @@ pub(crate) struct Slots {
     last_assigned: Option<u64>,
     /// When each of the requests in flight should be answered, one after the other.
     due: VecDeque<Instant>,
+    /// The latest of them that we do not send yet.
+    unadmitted: usize,
     /// Requests that failed since the last answer.
     unanswered: u32,
     /// Answers that were rejected since the last one that was accepted.
@@ -58,6 +60,7 @@ impl Slots {
             requests: 0,
             last_assigned: None,
             due: VecDeque::new(),
+            unadmitted: 0,
             unanswered: 0,
             rejected: 0,
             rests_until: None,
@@ -108,20 +111,46 @@ impl Slots {
         }
     }
 
+    /// A request that has its slot is not sent yet, for a reason of ours.
+    pub(crate) const fn await_admission(&mut self) {
+        self.unadmitted += 1;
+    }
+
+    /// It will never be sent.
+    pub(crate) const fn never_admitted(&mut self) {
+        self.unadmitted = self.unadmitted.saturating_sub(1);
+    }
+
+    /// The first of those that were not sent yet is sent now. What follows it takes as long, as far as is known.
+    pub(crate) fn admitted(&mut self, work: Duration, now: Instant) {
+        let way = self.estimates.rtt.unwrap_or_default();
+        let ahead = self.due.len().saturating_sub(self.unadmitted);
+        self.unadmitted = self.unadmitted.saturating_sub(1);
+        let mut earliest = now.checked_add(way).unwrap_or(now);
+        for due in self.due.iter_mut().skip(ahead) {
+            earliest = earliest.checked_add(work).unwrap_or(earliest);
+            *due = earliest.max(*due);
+        }
+    }
+
     /// The moment from which the oldest request takes more than twice its usual time: then the peer is not counted on.
+    /// `None` also where it was sent none yet.
     pub(crate) fn overdue_from(&self) -> Option<Instant> {
+        if self.unadmitted >= self.due.len() {
+            return None;
+        }
         let occupied = self.estimates.typical().map_or(Duration::ZERO, |(occupied, _)| occupied);
         self.due.front()?.checked_add(self.estimates.rtt.unwrap_or_default().saturating_add(occupied))
     }
 
     /// What can be expected of the peer from now on. `None` if nothing at all is known.
-    pub(crate) fn lane(
+    pub(crate) fn forecast(
         &self,
         cost: Cost,
         newcomer: Option<KindEstimate>,
         adaptive: bool,
         now: Instant,
-    ) -> Option<Lane> {
+    ) -> Option<Forecast> {
         if self.estimates.rtt.is_none() && self.estimates.kind(cost.kind).is_none() {
             return None;
         }
@@ -132,9 +161,9 @@ impl Slots {
             None => now,
         };
         let round = self.estimates.rtt.unwrap_or_default().saturating_add(work);
-        Some(Lane {
-            first: self.due_if_sent(sent, work).saturating_duration_since(now),
-            each: work.max(round / u32::try_from(depth).unwrap_or(u32::MAX)),
+        Some(Forecast {
+            first_answer: self.due_if_sent(sent, work).saturating_duration_since(now),
+            interval: work.max(round / u32::try_from(depth).unwrap_or(u32::MAX)),
         })
     }
 

@@ -35,6 +35,24 @@ pub trait Transport: Send + Sync + 'static {
         request: Self::Request,
     ) -> impl Future<Output = Result<Self::Response, Self::Error>> + Send;
 
+    /// Waits until we may send `peer` a request, such as for a rate limit of our own. By default there is no wait.
+    ///
+    /// The peer's slot is taken meanwhile, but its time has not begun: no timeout runs, and nothing is learned from the
+    /// wait. Only closing the executor ends it, so it must not wait for the peer. If it panics, the panic becomes the error
+    /// of this request alone.
+    fn admit(&self, peer: &Self::Peer) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// Whether `error` says something of the peer. By default every error does.
+    ///
+    /// One that does not, such as a full table of our own, ends the request and is no failure of the peer, which neither
+    /// rests nor looks worse to a [`PeerSelector`](crate::PeerSelector) for it. But then the peer is free again at once,
+    /// and attracts what waits: say so only of what the caller will not run into again and again.
+    fn blames_peer(&self, error: &Self::Error) -> bool {
+        true
+    }
+
     /// What `request` will ask of a peer: its kind, for times measured per kind, and the expected bytes, for the byte
     /// budget. By default all are of one kind and unknown size.
     fn cost(&self, request: &Self::Request) -> Cost {

@@ -251,12 +251,7 @@ impl Peers {
     pub(crate) fn capacity(&self) -> usize {
         let proven = self.proven.lock().clone();
         let recovery = self.recovery.lock();
-        let loads = self.executor.peers();
-        let unusable =
-            loads.iter().filter(|load| !proven.contains(&load.peer) || recovery.exhausted(&load.peer));
-        let withheld: usize =
-            unusable.map(|load| load.adapted_depth.get().saturating_sub(load.in_flight)).sum();
-        self.executor.capacity().saturating_sub(withheld)
+        self.executor.capacity_where(|peer| proven.contains(peer) && !recovery.exhausted(peer))
     }
 
     /// Tells how many requests for lists are held back for later: for the last few of many, slow peers are not worth
@@ -268,7 +263,14 @@ impl Peers {
     /// Sends a request to some peer that is neither excluded nor blocked, and waits for the answer.
     pub(crate) async fn execute(&self, request: Request, exclude: BTreeSet<SocketAddr>) -> Executed {
         let kind = request.kind();
-        let executed = self.executor.execute(request, exclude).await;
+        let executed = self.executor.execute_where(request, move |peer| !exclude.contains(peer)).await;
+        self.count(kind, executed)
+    }
+
+    /// Sends a request to this peer and no other, and waits for the answer.
+    pub(crate) async fn execute_on(&self, peer: &SocketAddr, request: Request) -> Executed {
+        let kind = request.kind();
+        let executed = self.executor.execute_on(peer, request).await;
         self.count(kind, executed)
     }
 
@@ -281,7 +283,8 @@ impl Peers {
         order: u64,
     ) -> Executed {
         let kind = request.kind();
-        let executed = self.executor.execute_in_order(request, exclude, order).await;
+        let eligible = move |peer: &SocketAddr| !exclude.contains(peer);
+        let executed = self.executor.execute_in_order(request, eligible, order).await;
         self.count(kind, executed)
     }
 

@@ -59,10 +59,18 @@ impl Transport for PoolTransport {
         self.pool.monitor().health(peer)?.srtt
     }
 
+    /// Our own rate limit is none of the peer's time.
+    async fn admit(&self, peer: &SocketAddr) {
+        self.pool.turn(peer).await;
+    }
+
+    fn blames_peer(&self, error: &RequestError) -> bool {
+        error.blames_peer()
+    }
+
     async fn send(&self, peer: &SocketAddr, request: Request) -> Result<Answer, RequestError> {
         let kind = request.kind();
         let connection = self.pool.connection(peer).ok_or(RequestError::Disconnected)?;
-        self.pool.turn(peer).await;
         let trace = RequestTrace::start(*peer, kind);
         let result = connection.request(request).await;
         match &result {
@@ -75,7 +83,7 @@ impl Transport for PoolTransport {
             Err(RequestError::Correlation(CorrelationError::Refused { .. })) => {
                 self.pool.monitor().on_refusal(peer, &kind, now);
             }
-            Err(RequestError::CreditSpent) => {}
+            Err(error) if !error.blames_peer() => {}
             Err(_) => self.pool.monitor().on_failure(peer, &kind, now),
         }
         result

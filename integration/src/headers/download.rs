@@ -7,10 +7,11 @@ use dashcore::consensus::{DecodeError, deserialize};
 use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage, MAX_HEADERS};
 use dashcore::{BlockHash, ChainParams, Checkpoint, Header};
 use futures::StreamExt;
+use spv_executor::{Completed, Permit};
 
 use crate::chain::{HeaderChain, HeaderError, hash_all};
 use crate::clock;
-use crate::fleet::{Outcome, Peers};
+use crate::fleet::{Executed, Outcome, Peers};
 use crate::wire::Request;
 
 /// Headers downloaded beyond this many at once come from several peers, a checkpoint to the next each.
@@ -62,6 +63,8 @@ pub(crate) struct HeaderDownload {
 pub(super) struct Batch {
     pub(super) peer: SocketAddr,
     pub(super) headers: Vec<Header>,
+    /// Takes the verdict to the executor, where it was that brought them.
+    pub(super) permit: Option<Permit>,
 }
 
 impl HeaderDownload {
@@ -227,19 +230,22 @@ impl HeaderDownload {
         peer: SocketAddr,
         locator: Vec<BlockHash>,
     ) -> (SocketAddr, Option<Batch>) {
-        let others = self.peers.greeted().into_iter().filter(|&other| other != peer).collect();
-        (peer, self.ask(locator, others).await)
+        let executed = self.peers.execute_on(&peer, headers_after(locator)).await;
+        (peer, self.decode(executed))
     }
 
     /// Asks some peer; `None` when it brought nothing that can be decoded, which is on the peer's record then.
     async fn ask(&self, locator: Vec<BlockHash>, exclude: BTreeSet<SocketAddr>) -> Option<Batch> {
-        let message =
-            GetHeadersMessage { version: 1, locator_hashes: locator, stop_hash: BlockHash::all_zeros() };
-        let completed = self.peers.execute(Request::Headers(message), exclude).await.ok()?;
-        let peer = completed.peer;
-        match deserialize::<HeadersMessage>(&completed.response.payload) {
-            Ok(HeadersMessage(headers)) => Some(Batch { peer, headers }),
+        let executed = self.peers.execute(headers_after(locator), exclude).await;
+        self.decode(executed)
+    }
+
+    fn decode(&self, executed: Executed) -> Option<Batch> {
+        let Completed { peer, response, permit, .. } = executed.ok()?;
+        match deserialize::<HeadersMessage>(&response.payload) {
+            Ok(HeadersMessage(headers)) => Some(Batch { peer, headers, permit: Some(permit) }),
             Err(error) => {
+                permit.reject();
                 self.reject(peer, &error.into());
                 None
             }
@@ -248,18 +254,20 @@ impl HeaderDownload {
 
     /// Hashes and validates a batch off the runtime and puts the outcome on the peer's record; gives the chain that
     /// results.
-    pub(super) async fn judge(&self, chain: &HeaderChain, batch: Batch) -> Option<HeaderChain> {
-        let peer = batch.peer;
+    pub(super) async fn judge(&self, chain: &HeaderChain, mut batch: Batch) -> Option<HeaderChain> {
+        let (peer, permit) = (batch.peer, batch.permit.take());
         // Headers fork off at a block of ours or are of no use; only what stays of our chain is copied.
         let fork = batch.headers.first().and_then(|first| chain.height_of(&first.prev_blockhash));
         let base = fork.and_then(|fork| chain.truncated(fork));
         let validated = tokio::task::spawn_blocking(move || validate(base, &batch.headers));
         match validated.await.ok()? {
             Ok(extended) => {
+                permit.map(Permit::accept);
                 self.peers.record(peer, Outcome::AcceptedHeaders);
                 Some(extended)
             }
             Err(error) => {
+                permit.map(Permit::reject);
                 self.reject(peer, &error);
                 None
             }
@@ -270,6 +278,14 @@ impl HeaderDownload {
         tracing::info!(%peer, %error, "invalid headers");
         self.peers.record(peer, Outcome::Invalid);
     }
+}
+
+fn headers_after(locator: Vec<BlockHash>) -> Request {
+    Request::Headers(GetHeadersMessage {
+        version: 1,
+        locator_hashes: locator,
+        stop_hash: BlockHash::all_zeros(),
+    })
 }
 
 fn validate(base: Option<HeaderChain>, headers: &[Header]) -> Result<HeaderChain, BatchError> {

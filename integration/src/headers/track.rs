@@ -102,7 +102,7 @@ impl HeaderDownload {
         if chain.height_of(&first.prev_blockhash).is_none() {
             return Err(Unconnected);
         }
-        Ok(self.judge(chain, Batch { peer, headers }).await)
+        Ok(self.judge(chain, Batch { peer, headers, permit: None }).await)
     }
 }
 

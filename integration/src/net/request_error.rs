@@ -32,6 +32,17 @@ impl RequestError {
     }
 }
 
+impl RequestError {
+    /// Whether it says something of the peer; it does not where our own bookkeeping had no place for the request.
+    pub(crate) const fn blames_peer(&self) -> bool {
+        match self {
+            Self::CreditSpent => false,
+            Self::Register(error) => matches!(error, RegisterError::Closed),
+            Self::Disconnected | Self::Correlation(_) => true,
+        }
+    }
+}
+
 impl Classify for RequestError {
     fn failure_kind(&self) -> FailureKind {
         match self {
@@ -43,6 +54,27 @@ impl Classify for RequestError {
             Self::Correlation(_) => FailureKind::Invalid,
             // Nothing was attempted: the peer is busier than it looked, or is not to be asked any more.
             Self::Register(_) | Self::CreditSpent => FailureKind::NoPeer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_we_had_no_place_for_blames_nobody() {
+        let refused = CorrelationError::Refused { after: Duration::ZERO };
+        for (error, blames) in [
+            (RequestError::CreditSpent, false),
+            (RegisterError::Full { limit: 3 }.into(), false),
+            (RegisterError::Closed.into(), true),
+            (RequestError::Disconnected, true),
+            (refused.into(), true),
+        ] {
+            assert_eq!(error.blames_peer(), blames, "{error}");
         }
     }
 }

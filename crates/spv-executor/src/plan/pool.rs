@@ -1,7 +1,8 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::others::Others;
+use super::reliable::ReliablePeers;
+use crate::eligibility::Eligibility;
 use crate::estimates::KindEstimate;
 use crate::slots::Slots;
 use crate::{Candidate, Cost, Depth, PeerLoad};
@@ -12,7 +13,7 @@ pub(super) struct Pool<P> {
     peers: BTreeMap<P, Slots>,
     /// Whether a depth below the cap counts when it is all that is worthwhile.
     pub(super) adaptive: bool,
-    /// Whether a free peer is left alone that the others do not need.
+    /// Whether a free peer is left alone that the reliable ones do not need.
     spares_slow: bool,
 }
 
@@ -64,8 +65,8 @@ impl<P: Clone + Ord> Pool<P> {
         self.peers.get(peer).map(|slots| slots.group)
     }
 
-    pub(super) fn has_eligible(&self, exclude: &BTreeSet<P>) -> bool {
-        self.connected().any(|(peer, _)| !exclude.contains(peer))
+    pub(super) fn has_eligible(&self, eligible: &Eligibility<P>) -> bool {
+        self.connected().any(|(peer, _)| eligible.allows(peer))
     }
 
     pub(super) fn has_free(&self) -> bool {
@@ -74,50 +75,59 @@ impl<P: Clone + Ord> Pool<P> {
 
     /// The peers a request may start with now, if so many are still to be sent. A peer at rest is left alone as long as
     /// another, even a busy one, will do; and so is one that is not worthwhile.
-    pub(super) fn open_to(
+    pub(super) fn candidates(
         &self,
-        exclude: &BTreeSet<P>,
+        eligible: &Eligibility<P>,
         cost: Cost,
         to_send: usize,
         now: Instant,
     ) -> Vec<Candidate<'_, P>> {
-        let mut eligible = self.connected().filter(|(peer, _)| !exclude.contains(peer));
-        if eligible.all(|(_, slots)| slots.rests(now)) {
+        let eligible: Vec<_> = self.connected().filter(|(peer, _)| eligible.allows(peer)).collect();
+        if eligible.iter().all(|(_, slots)| slots.rests(now)) {
             let newcomer = self.newcomer(cost.kind);
-            let all = self.free_for(exclude);
-            return all
+            let free = eligible.into_iter().filter(|(_, slots)| slots.free(self.adaptive) > 0);
+            return free
                 .map(|(peer, slots)| slots.candidate(peer, cost, newcomer, self.adaptive, now))
                 .collect();
         }
-        self.awake(exclude, cost, to_send, now)
+        self.awake_candidates(&eligible, cost, to_send, now)
     }
 
-    /// The same without those at rest, even if all are.
-    pub(super) fn awake(
+    /// The peers that one more copy of a request may go to now; never the peer of the first one, nor one at rest.
+    pub(super) fn candidates_for_copy(
         &self,
-        exclude: &BTreeSet<P>,
+        eligible: &Eligibility<P>,
+        first: &P,
+        cost: Cost,
+        now: Instant,
+    ) -> Vec<Candidate<'_, P>> {
+        let others = self.connected().filter(|(peer, _)| *peer != first && eligible.allows(peer));
+        // For one request, that is only who is quickest: a copy that comes later than the first is of no use.
+        self.awake_candidates(&others.collect::<Vec<_>>(), cost, 1, now)
+    }
+
+    /// Of these peers those that are free, do not rest and are worthwhile.
+    fn awake_candidates<'a>(
+        &'a self,
+        eligible: &[(&'a P, &'a Slots)],
         cost: Cost,
         to_send: usize,
         now: Instant,
-    ) -> Vec<Candidate<'_, P>> {
-        let mut awake = self.free_for(exclude).filter(|(_, slots)| !slots.rests(now)).peekable();
+    ) -> Vec<Candidate<'a, P>> {
+        let is_free = |slots: &Slots| slots.free(self.adaptive) > 0 && !slots.rests(now);
+        let mut awake = eligible.iter().filter(|(_, slots)| is_free(slots)).peekable();
         if awake.peek().is_none() {
             return Vec::new();
         }
         let newcomer = self.newcomer(cost.kind);
-        let others = self.spares_slow.then(|| Others::new(self, exclude, cost, newcomer, now));
+        let reliable =
+            self.spares_slow.then(|| ReliablePeers::new(eligible, self.adaptive, cost, newcomer, now));
         awake
             .filter(|(peer, slots)| {
-                others.as_ref().is_none_or(|others| others.leave_something_for(peer, slots, to_send))
+                reliable.as_ref().is_none_or(|reliable| !reliable.make_superfluous(peer, slots, to_send))
             })
-            .map(|(peer, slots)| slots.candidate(peer, cost, newcomer, self.adaptive, now))
+            .map(|&(peer, slots)| slots.candidate(peer, cost, newcomer, self.adaptive, now))
             .collect()
-    }
-
-    /// The peers with a free slot.
-    fn free_for(&self, exclude: &BTreeSet<P>) -> impl Iterator<Item = (&P, &Slots)> {
-        let free = self.peers.iter().filter(|(_, slots)| slots.free(self.adaptive) > 0);
-        free.filter(|(peer, _)| !exclude.contains(peer))
     }
 
     /// What to expect of a peer not measured yet.
@@ -128,18 +138,22 @@ impl<P: Clone + Ord> Pool<P> {
     /// When time alone may make another peer worthwhile, because somebody keeps us waiting too long. `None` where no free
     /// peer is left alone.
     pub(super) fn recheck_at(&self, now: Instant) -> Option<Instant> {
-        if !self.spares_slow || self.free_slots(now) == 0 {
+        if !self.spares_slow || self.free_slots(|_| true, now) == 0 {
             return None;
         }
         let overdue = self.connected().filter_map(|(_, slots)| slots.overdue_from());
         overdue.filter(|from| *from >= now).min()
     }
 
-    /// Free slots. Those of peers at rest count when there are no others.
-    pub(super) fn free_slots(&self, now: Instant) -> usize {
-        let all_rest = self.connected().all(|(_, slots)| slots.rests(now));
-        let counted = self.connected().filter(|(_, slots)| all_rest || !slots.rests(now));
-        counted.map(|(_, slots)| slots.free(self.adaptive)).sum()
+    /// Free slots of these peers. Those at rest count when there are no others.
+    pub(super) fn free_slots(&self, eligible: impl Fn(&P) -> bool, now: Instant) -> usize {
+        let (mut awake, mut resting, mut all_rest) = (0, 0, true);
+        for (_, slots) in self.connected().filter(|(peer, _)| eligible(peer)) {
+            let rests = slots.rests(now);
+            *if rests { &mut resting } else { &mut awake } += slots.free(self.adaptive);
+            all_rest &= rests;
+        }
+        if all_rest { resting } else { awake }
     }
 
     pub(super) fn loads(&self) -> Vec<PeerLoad<P>> {

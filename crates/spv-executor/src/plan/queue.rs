@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::Cost;
+use crate::eligibility::Eligibility;
 
 /// What waits, in the order it came; and which of all requests, waiting or sent, holds up the others.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(crate) struct RequestId(u64);
 /// What is asked for with a job.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms<P> {
-    pub(crate) exclude: BTreeSet<P>,
+    pub(crate) eligible: Eligibility<P>,
     pub(crate) cost: Cost,
     /// Its place in the order in which answers are used, if they are used in order.
     pub(crate) order: Option<u64>,
@@ -46,9 +47,10 @@ pub(super) struct Waiting<P, J> {
 #[derive(Debug)]
 pub(super) struct InFlight<P> {
     pub(super) peer: P,
-    pub(super) exclude: BTreeSet<P>,
+    pub(super) eligible: Eligibility<P>,
     pub(super) cost: Cost,
-    pub(super) hedge_at: Instant,
+    /// `None` while it is not admitted, and so not late either.
+    pub(super) hedge_at: Option<Instant>,
     order: u64,
     may_hedge: bool,
 }
@@ -92,8 +94,19 @@ impl<P, J> Queue<P, J> {
     }
 
     pub(super) fn started(&mut self, id: RequestId, terms: Terms<P>, peer: P, hedge_at: Instant) {
-        let Terms { exclude, cost, order: Some(order), may_hedge } = terms else { return };
-        self.in_flight.insert(id, InFlight { peer, exclude, cost, hedge_at, order, may_hedge });
+        let Terms { eligible, cost, order: Some(order), may_hedge } = terms else { return };
+        let hedge_at = Some(hedge_at);
+        self.in_flight.insert(id, InFlight { peer, eligible, cost, hedge_at, order, may_hedge });
+    }
+
+    /// The first copy, which went to this peer, is late at another time than was thought.
+    pub(super) fn set_hedge_at(&mut self, id: RequestId, peer: &P, hedge_at: Option<Instant>)
+    where
+        P: PartialEq,
+    {
+        if let Some(first) = self.in_flight.get_mut(&id).filter(|first| first.peer == *peer) {
+            first.hedge_at = hedge_at;
+        }
     }
 
     /// One copy more is all a request gets.

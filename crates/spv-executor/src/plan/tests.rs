@@ -4,6 +4,7 @@ mod sparing;
 use std::num::NonZeroUsize;
 
 use super::*;
+use crate::{Candidate, PeerSelector, Sample};
 
 type Peer = u8;
 type Job = u32;
@@ -52,7 +53,9 @@ fn start_slots(
 
 fn terms(exclude: &[Peer], bytes: u64, order: Option<u64>) -> Terms<Peer> {
     let cost = Cost { kind: "list", bytes };
-    Terms { exclude: exclude.iter().copied().collect(), cost, order, may_hedge: order.is_some() }
+    let exclude = exclude.to_vec();
+    let eligible = Eligibility::new(move |peer| !exclude.contains(peer));
+    Terms { eligible, cost, order, may_hedge: order.is_some() }
 }
 
 fn submit(plan: &mut Plan<Peer, Job>, job: Job, exclude: &[Peer]) -> Result<RequestId, (Refused, Job)> {
@@ -68,7 +71,7 @@ fn serves(plan: &mut Plan<Peer, Job>, peer: Peer, sample: &Sample) {
 fn release(plan: &mut Plan<Peer, Job>, peer: Peer) {
     let cost = Cost { kind: "list", bytes: 0 };
     let timeouts = Timeouts::new(&Config::default(), None, None, None, Duration::ZERO, cost, 1);
-    plan.release(&Slot { peer, cost, sent: now(), timeouts });
+    plan.release(&Slot { peer, cost, sent: now(), timeouts, awaits_admission: false });
 }
 
 #[test]

@@ -7,7 +7,7 @@ use futures::{FutureExt, StreamExt};
 use spv_executor::{Config, Depth, ExecuteError, Executor};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{ANSWER_BYTES, Act, EXPECTED_BYTES, Scripted, answer, config, request};
+use crate::support::{ANSWER_BYTES, Act, EXPECTED_BYTES, Scripted, all_but, answer, config, request};
 
 fn executor(config: Config, peers: &[char], slower: &[(char, u64)]) -> (Executor<Scripted>, Scripted) {
     let transport = Scripted::default();
@@ -25,11 +25,11 @@ const fn millis(millis: u64) -> Duration {
 async fn a_copy_of_what_holds_up_the_others_goes_to_another_group_and_the_first_answer_counts() {
     let (executor, transport) = executor(config(), &['a', 'b', 'c'], &[('a', 3_000)]);
     let begin = Instant::now();
-    let completed = executor.execute_in_order(answer(100, 7), [], 1).await.unwrap();
+    let completed = executor.execute_in_order(answer(100, 7), |_| true, 1).await.unwrap();
     assert_eq!((completed.peer, completed.response, completed.elapsed), ('c', 7, millis(100)));
     assert_eq!(begin.elapsed(), millis(600));
     assert_eq!(transport.sent.load(SeqCst), 2);
-    drop(completed);
+    completed.permit.accept();
     // The slower peer is still at work, its slot taken and its bytes expected.
     let progress = *executor.progress().borrow();
     assert_eq!((progress.in_flight, progress.hedged, progress.held_bytes), (1, 1, EXPECTED_BYTES));
@@ -44,9 +44,9 @@ async fn only_the_lowest_order_is_hedged() {
     let (executor, transport) = executor(config(), &['a', 'b', 'c'], &[('a', 700), ('b', 700)]);
     let begin = Instant::now();
     let (low, high, none) = tokio::join!(
-        executor.execute_in_order(answer(100, 1), ['b', 'c'], 1),
-        executor.execute_in_order(answer(200, 2), ['a'], 2),
-        executor.execute(answer(0, 3), ['a', 'b']),
+        executor.execute_in_order(answer(100, 1), all_but(['b', 'c']), 1),
+        executor.execute_in_order(answer(200, 2), all_but(['a']), 2),
+        executor.execute_where(answer(0, 3), all_but(['a', 'b'])),
     );
     // `low` has nowhere to go, and `high` is late only when it is the head.
     assert_eq!((low.unwrap().peer, none.unwrap().peer), ('a', 'c'));
@@ -57,27 +57,28 @@ async fn only_the_lowest_order_is_hedged() {
 #[tokio::test(start_paused = true)]
 async fn a_request_without_an_order_is_not_hedged() {
     let (executor, transport) = executor(config(), &['a', 'b'], &[('a', 700)]);
-    assert_eq!(executor.execute(answer(100, 7), []).await.unwrap().peer, 'a');
+    assert_eq!(executor.execute(answer(100, 7)).await.unwrap().peer, 'a');
     assert_eq!(transport.sent.load(SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn hedges_are_paid_for_by_answers() {
     let (executor, _) = executor(config(), &['a', 'b'], &[('a', 900)]);
-    assert!(executor.execute(answer(1, 1), ['a']).await.is_ok());
+    executor.execute_where(answer(1, 1), all_but(['a'])).await.unwrap().permit.accept();
     // To a peer that is not known, which is expected to be as quick as the other.
     let head = async || {
         executor.remove_peer(&'a');
         executor.add_peer('a', Depth::THREE);
-        let peer = executor.execute_in_order(answer(0, 1), [], 1).await.unwrap().peer;
+        let answered = executor.execute_in_order(answer(0, 1), |_| true, 1).await.unwrap();
+        answered.permit.accept();
         sleep(millis(1_000)).await;
-        (peer, executor.progress().borrow().hedged)
+        (answered.peer, executor.progress().borrow().hedged)
     };
     assert_eq!(head().await, ('b', 1));
     // The answers that came are a few twentieths of the first, which was lent.
     assert_eq!(head().await, ('a', 1));
     for _ in 0..38 {
-        assert!(executor.execute(answer(1, 1), ['a']).await.is_ok());
+        executor.execute_where(answer(1, 1), all_but(['a'])).await.unwrap().permit.accept();
     }
     assert_eq!(head().await, ('b', 2));
 }
@@ -87,7 +88,7 @@ async fn the_error_of_one_copy_waits_for_the_other() {
     // 'a' fails after the copy was sent, which then is on its own.
     let (executor, _) = executor(config(), &['a', 'b'], &[('b', 100)]);
     let begin = Instant::now();
-    let error = executor.execute_in_order(request(600, Act::Fail), [], 1).await.unwrap_err();
+    let error = executor.execute_in_order(request(600, Act::Fail), |_| true, 1).await.unwrap_err();
     assert_eq!((error.peer(), error.kind(), begin.elapsed()), (Some(&'b'), "transport", millis(1_200)));
     assert_eq!(executor.progress().borrow().failed, 1);
 }
@@ -96,7 +97,7 @@ async fn the_error_of_one_copy_waits_for_the_other() {
 async fn the_caller_is_freed_when_both_copies_are_late_and_gets_whichever_comes_first() {
     let (executor, _) = executor(config(), &['a', 'b'], &[('a', 4_000)]);
     let begin = Instant::now();
-    let error = executor.execute_in_order(answer(2_000, 7), [], 1).await.unwrap_err();
+    let error = executor.execute_in_order(answer(2_000, 7), |_| true, 1).await.unwrap_err();
     assert_eq!((error.peer(), begin.elapsed()), (Some(&'b'), millis(1_500)));
     let ExecuteError::SoftTimeout { late, .. } = error else { panic!("{error:?}") };
     let late = late.await.unwrap();
@@ -110,7 +111,7 @@ async fn the_caller_is_freed_when_both_copies_are_late_and_gets_whichever_comes_
 #[tokio::test(start_paused = true)]
 async fn a_failed_copy_frees_the_caller_of_a_peer_past_its_soft_timeout() {
     let (executor, _) = executor(config(), &['a', 'b'], &[]);
-    let mut head = Box::pin(executor.execute_in_order(request(1_200, Act::Fail), [], 1));
+    let mut head = Box::pin(executor.execute_in_order(request(1_200, Act::Fail), |_| true, 1));
     assert!(futures::poll!(&mut head).is_pending());
     let begin = Instant::now();
     let error = head.await.unwrap_err();
@@ -122,7 +123,7 @@ async fn a_failed_copy_frees_the_caller_of_a_peer_past_its_soft_timeout() {
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_gives_up_during_a_hedge_leaves_nothing_behind() {
     let (executor, transport) = executor(config(), &['a', 'b'], &[('a', 700)]);
-    let mut head = Box::pin(executor.execute_in_order(answer(200, 7), [], 1));
+    let mut head = Box::pin(executor.execute_in_order(answer(200, 7), |_| true, 1));
     assert!(futures::poll!(&mut head).is_pending());
     sleep(millis(600)).await;
     assert_eq!(transport.alive.load(SeqCst), 2);
@@ -137,8 +138,8 @@ async fn a_caller_that_gives_up_during_a_hedge_leaves_nothing_behind() {
 async fn an_answer_holds_its_bytes_until_its_permit_is_dropped() {
     let config = Config { max_bytes: EXPECTED_BYTES + ANSWER_BYTES, ..config() };
     let (executor, _) = executor(config, &['a', 'b', 'c'], &[]);
-    let one = executor.execute(answer(10, 1), []).await.unwrap();
-    let mut others = [2, 3].map(|value| Box::pin(executor.execute(answer(10, value), [])));
+    let one = executor.execute(answer(10, 1)).await.unwrap();
+    let mut others = [2, 3].map(|value| Box::pin(executor.execute(answer(10, value))));
     assert!(futures::poll!(&mut others[0]).is_pending() && futures::poll!(&mut others[1]).is_pending());
     assert_eq!((executor.progress().borrow().in_flight, executor.progress().borrow().waiting), (1, 1));
     let spv_executor::Completed { response, permit, .. } = one;
@@ -153,13 +154,13 @@ async fn an_answer_holds_its_bytes_until_its_permit_is_dropped() {
 #[tokio::test(start_paused = true)]
 async fn answers_nobody_takes_give_back_their_bytes() {
     let (executor, _) = executor(config(), &['a'], &[]);
-    let mut unread = Box::pin(executor.execute(answer(10, 1), []));
+    let mut unread = Box::pin(executor.execute(answer(10, 1)));
     assert!(futures::poll!(&mut unread).is_pending());
     sleep(millis(50)).await;
     assert_eq!(executor.progress().borrow().held_bytes, ANSWER_BYTES);
     drop(unread);
     assert_eq!(executor.progress().borrow().held_bytes, 0);
-    let late = executor.execute(answer(1_500, 1), []).await.unwrap_err();
+    let late = executor.execute(answer(1_500, 1)).await.unwrap_err();
     drop(late);
     assert_eq!(executor.progress().borrow().held_bytes, EXPECTED_BYTES);
     sleep(millis(1_000)).await;
@@ -182,31 +183,31 @@ async fn a_batch_larger_than_the_budget_runs_to_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejected_answer_counts_against_its_peer_and_a_used_one_for_it() {
+async fn a_rejected_answer_counts_against_its_peer_and_an_accepted_one_for_it() {
     let (executor, _) = executor(config(), &['a', 'b'], &[]);
     let failures = |executor: &Executor<Scripted>| executor.peers()[0].failures;
     for expected in 1..=3 {
-        executor.execute(answer(10, 1), ['b']).await.unwrap().permit.reject();
+        executor.execute_where(answer(10, 1), all_but(['b'])).await.unwrap().permit.reject();
         assert_eq!(failures(&executor), expected);
     }
     assert_eq!(executor.progress().borrow().rejected, 3);
     // 'a' rests: 'b' is asked although it is busy.
     assert_eq!(executor.capacity(), 1);
-    let (one, two) = tokio::join!(executor.execute(answer(10, 1), []), executor.execute(answer(10, 1), []));
+    let (one, two) = tokio::join!(executor.execute(answer(10, 1)), executor.execute(answer(10, 1)));
     assert_eq!((one.unwrap().peer, two.unwrap().peer), ('b', 'b'));
     sleep(millis(400)).await;
     assert_eq!(executor.capacity(), 2);
-    drop(executor.execute(answer(10, 1), ['b']).await.unwrap());
+    executor.execute_where(answer(10, 1), all_but(['b'])).await.unwrap().permit.accept();
     assert_eq!(failures(&executor), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_a_busy_peer_goes_to_a_rested_one_as_soon_as_it_has_rested() {
     let (executor, _) = executor(config(), &['a', 'b'], &[]);
-    let mut busy = Box::pin(executor.execute(request(0, Act::Never), ['a']));
+    let mut busy = Box::pin(executor.execute_where(request(0, Act::Never), all_but(['a'])));
     assert!(futures::poll!(&mut busy).is_pending());
-    executor.execute(request(0, Act::Fail), ['b']).await.unwrap_err();
-    let completed = executor.execute(answer(10, 1), []).await.unwrap();
+    executor.execute_where(request(0, Act::Fail), all_but(['b'])).await.unwrap_err();
+    let completed = executor.execute(answer(10, 1)).await.unwrap();
     assert_eq!((completed.peer, completed.queued), ('a', Config::default().rest_after_failure));
 }
 
@@ -215,15 +216,15 @@ async fn an_answer_ends_a_row_of_losses_when_it_comes_but_not_one_of_rejections(
     let (executor, _) = executor(config(), &['a', 'b'], &[]);
     let failures = |executor: &Executor<Scripted>| executor.peers()[0].failures;
     for _ in 0..3 {
-        executor.execute(request(0, Act::Fail), ['b']).await.unwrap_err();
+        executor.execute_where(request(0, Act::Fail), all_but(['b'])).await.unwrap_err();
     }
     assert_eq!((failures(&executor), executor.capacity()), (3, 1));
-    let waits_for_its_base = executor.execute(answer(10, 1), ['b']).await.unwrap();
+    let waits_for_its_base = executor.execute_where(answer(10, 1), all_but(['b'])).await.unwrap();
     assert_eq!((failures(&executor), executor.capacity()), (0, 2));
     waits_for_its_base.permit.reject();
-    let another = executor.execute(answer(10, 1), ['b']).await.unwrap();
+    let another = executor.execute_where(answer(10, 1), all_but(['b'])).await.unwrap();
     assert_eq!((failures(&executor), executor.capacity()), (1, 1));
-    drop(another);
+    another.permit.accept();
     assert_eq!((failures(&executor), executor.capacity()), (0, 2));
 }
 
@@ -232,9 +233,9 @@ async fn timeouts_follow_what_was_measured() {
     let config = Config { soft_timeout_floor: millis(50), ..Config::default() };
     let (executor, _) = executor(config, &['a'], &[]);
     for _ in 0..50 {
-        assert!(executor.execute(answer(100, 1), []).await.is_ok());
+        assert!(executor.execute(answer(100, 1)).await.is_ok());
     }
-    let error = executor.execute(request(0, Act::Never), []).await.unwrap_err();
+    let error = executor.execute(request(0, Act::Never)).await.unwrap_err();
     let ExecuteError::SoftTimeout { after, .. } = error else { panic!("{error:?}") };
     assert!(after < millis(120), "{after:?}");
 }
@@ -242,7 +243,7 @@ async fn timeouts_follow_what_was_measured() {
 #[tokio::test(start_paused = true)]
 async fn a_permit_that_outlives_the_executor_does_not_keep_the_transport() {
     let (executor, transport) = executor(config(), &['a'], &[]);
-    let kept = executor.execute(answer(10, 1), []).await.unwrap();
+    let kept = executor.execute(answer(10, 1)).await.unwrap();
     let sent = std::sync::Arc::downgrade(&transport.sent);
     drop(transport);
     executor.close().await;
@@ -254,19 +255,19 @@ async fn a_permit_that_outlives_the_executor_does_not_keep_the_transport() {
 #[tokio::test(start_paused = true)]
 async fn what_waits_goes_to_a_peer_of_rejected_answers_as_soon_as_it_has_rested() {
     let (executor, _) = executor(config(), &['a', 'b'], &[]);
-    let rejected = executor.execute(answer(10, 1), ['b']).await.unwrap();
-    let mut busy = Box::pin(executor.execute(request(0, Act::Never), ['a']));
+    let rejected = executor.execute_where(answer(10, 1), all_but(['b'])).await.unwrap();
+    let mut busy = Box::pin(executor.execute_where(request(0, Act::Never), all_but(['a'])));
     assert!(futures::poll!(&mut busy).is_pending());
     rejected.permit.reject();
-    let completed = executor.execute(answer(10, 1), []).await.unwrap();
+    let completed = executor.execute(answer(10, 1)).await.unwrap();
     assert_eq!((completed.peer, completed.queued), ('a', Config::default().rest_after_failure));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_nobody_waits_for_any_more_holds_nobody_up() {
     let (executor, _) = executor(config(), &['a', 'b', 'c'], &[('a', 900), ('b', 700)]);
-    let mut given_up = Box::pin(executor.execute_in_order(answer(0, 1), ['b', 'c'], 1));
+    let mut given_up = Box::pin(executor.execute_in_order(answer(0, 1), all_but(['b', 'c']), 1));
     assert!(futures::poll!(&mut given_up).is_pending());
     drop(given_up);
-    assert_eq!(executor.execute_in_order(answer(0, 2), ['a'], 2).await.unwrap().peer, 'c');
+    assert_eq!(executor.execute_in_order(answer(0, 2), all_but(['a']), 2).await.unwrap().peer, 'c');
 }

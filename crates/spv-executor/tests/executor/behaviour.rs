@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use crate::support::{Act, Refused, Scripted, answer, config, request};
+use crate::support::{Act, Refused, Scripted, all_but, answer, config, request};
 use futures::{FutureExt, StreamExt};
 use spv_executor::{Config, Depth, ExecuteError, Executor, LateError, RoundRobin};
 use tokio::time::{Instant, sleep};
@@ -27,8 +27,7 @@ const fn millis(millis: u64) -> Duration {
 #[tokio::test(start_paused = true)]
 async fn an_answer_comes_with_its_peer_and_with_waiting_and_elapsed_time_apart() {
     let (executor, _) = executor(config(), &[('a', Depth::ONE)]);
-    let (first, second) =
-        tokio::join!(executor.execute(answer(100, 1), []), executor.execute(answer(50, 2), []));
+    let (first, second) = tokio::join!(executor.execute(answer(100, 1)), executor.execute(answer(50, 2)));
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(
         (first.peer, first.response, first.queued, first.elapsed),
@@ -75,7 +74,7 @@ async fn the_global_cap_bounds_all_peers_together() {
 async fn an_excluded_peer_is_not_asked() {
     let (executor, transport) = executor(config(), &[('a', Depth::ONE), ('b', Depth::ONE)]);
     for _ in 0..4 {
-        assert_eq!(executor.execute(answer(10, 0), ['a']).await.unwrap().peer, 'b');
+        assert_eq!(executor.execute_where(answer(10, 0), all_but(['a'])).await.unwrap().peer, 'b');
     }
     assert_eq!(transport.most_in_flight('a'), 0);
 }
@@ -83,10 +82,10 @@ async fn an_excluded_peer_is_not_asked() {
 #[tokio::test(start_paused = true)]
 async fn without_an_eligible_peer_a_request_ends_at_once() {
     let (executor, transport) = executor(config(), &[]);
-    let result = executor.execute(answer(10, 0), []).now_or_never().unwrap();
+    let result = executor.execute(answer(10, 0)).now_or_never().unwrap();
     assert!(matches!(result, Err(ExecuteError::NoEligiblePeer)));
     executor.add_peer('a', Depth::ONE);
-    let result = executor.execute(answer(10, 0), ['a']).now_or_never().unwrap();
+    let result = executor.execute_where(answer(10, 0), all_but(['a'])).now_or_never().unwrap();
     assert!(matches!(result, Err(ExecuteError::NoEligiblePeer)));
     assert_eq!(transport.sent.load(SeqCst), 0);
 }
@@ -94,8 +93,8 @@ async fn without_an_eligible_peer_a_request_ends_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_removed_peer_finishes_what_it_has_and_gets_nothing_more() {
     let (executor, transport) = executor(config(), &[('a', Depth::ONE)]);
-    let mut running = Box::pin(executor.execute(answer(100, 1), []));
-    let mut waiting = Box::pin(executor.execute(answer(100, 2), []));
+    let mut running = Box::pin(executor.execute(answer(100, 1)));
+    let mut waiting = Box::pin(executor.execute(answer(100, 2)));
     assert!(futures::poll!(&mut running).is_pending() && futures::poll!(&mut waiting).is_pending());
     executor.remove_peer(&'a');
     assert!(matches!(waiting.now_or_never().unwrap(), Err(ExecuteError::NoEligiblePeer)));
@@ -123,7 +122,7 @@ async fn a_new_peer_and_a_greater_depth_take_up_what_waits() {
 async fn a_slow_peer_frees_its_caller_but_not_its_slot_and_its_late_answer_counts() {
     let (executor, _) = executor(config(), &[('a', Depth::ONE), ('b', Depth::ONE)]);
     let begin = Instant::now();
-    let error = executor.execute(answer(4_000, 7), ['b']).await.unwrap_err();
+    let error = executor.execute_where(answer(4_000, 7), all_but(['b'])).await.unwrap_err();
     assert_eq!(begin.elapsed(), seconds(1));
     assert_eq!((error.peer(), error.kind()), (Some(&'a'), "soft_timeout"));
     let ExecuteError::SoftTimeout { after, late, .. } = error else { unreachable!() };
@@ -131,13 +130,17 @@ async fn a_slow_peer_frees_its_caller_but_not_its_slot_and_its_late_answer_count
 
     // The other copy goes elsewhere: the slow peer's only slot is taken until it has answered.
     assert_eq!(executor.capacity(), 1);
-    assert_eq!(executor.execute(answer(10, 8), []).await.unwrap().peer, 'b');
-    let mut queued = Box::pin(executor.execute(answer(10, 9), ['b']));
+    let other = executor.execute(answer(10, 8)).await.unwrap();
+    assert_eq!(other.peer, 'b');
+    other.permit.accept();
+    let mut queued = Box::pin(executor.execute_where(answer(10, 9), all_but(['b'])));
     assert!(futures::poll!(&mut queued).is_pending());
 
     assert_eq!(late.await.unwrap().response, 7);
     assert_eq!(begin.elapsed(), seconds(4));
-    assert_eq!(queued.await.unwrap().queued, seconds(4) - millis(1_010));
+    let queued = queued.await.unwrap();
+    assert_eq!(queued.queued, seconds(4) - millis(1_010));
+    queued.permit.accept();
     let progress = *executor.progress().borrow();
     assert_eq!((progress.succeeded, progress.failed, progress.late, progress.in_flight), (2, 1, 1, 0));
 }
@@ -146,7 +149,7 @@ async fn a_slow_peer_frees_its_caller_but_not_its_slot_and_its_late_answer_count
 async fn the_hard_limit_drops_the_transport_future_and_frees_the_slot() {
     let (executor, transport) = executor(config(), &[('a', Depth::ONE)]);
     let begin = Instant::now();
-    let error = executor.execute(request(0, Act::Never), []).await.unwrap_err();
+    let error = executor.execute(request(0, Act::Never)).await.unwrap_err();
     let ExecuteError::SoftTimeout { late, .. } = error else { panic!("{error:?}") };
     assert_eq!((executor.capacity(), transport.alive.load(SeqCst)), (0, 1));
     assert_eq!(late.await.unwrap_err(), LateError::HardTimeout);
@@ -161,7 +164,7 @@ async fn late_failures_and_panics_are_reported_late() {
     for (act, expected) in
         [(Act::Fail, LateError::Transport { source: Refused }), (Act::Panic, LateError::Panicked)]
     {
-        let error = executor.execute(request(2_000, act), []).await.unwrap_err();
+        let error = executor.execute(request(2_000, act)).await.unwrap_err();
         let ExecuteError::SoftTimeout { late, .. } = error else { panic!("{error:?}") };
         assert_eq!(late.await.unwrap_err(), expected);
     }
@@ -172,7 +175,7 @@ async fn late_failures_and_panics_are_reported_late() {
 async fn with_equal_timeouts_there_is_no_late_answer() {
     let config = Config { hard_timeout: seconds(1), ..config() };
     let (executor, transport) = executor(config, &[('a', Depth::ONE)]);
-    let error = executor.execute(request(0, Act::Never), []).await.unwrap_err();
+    let error = executor.execute(request(0, Act::Never)).await.unwrap_err();
     assert!(matches!(error, ExecuteError::HardTimeout { peer: 'a', after } if after == seconds(1)));
     assert_eq!((executor.capacity(), transport.alive.load(SeqCst)), (1, 0));
 }
@@ -180,7 +183,7 @@ async fn with_equal_timeouts_there_is_no_late_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_transport_error_keeps_its_source() {
     let (executor, _) = executor(config(), &[('a', Depth::ONE)]);
-    let error = executor.execute(request(5, Act::Fail), []).await.unwrap_err();
+    let error = executor.execute(request(5, Act::Fail)).await.unwrap_err();
     assert_eq!(error.kind(), "transport");
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "refused");
 }
@@ -199,17 +202,17 @@ async fn a_panic_ends_its_own_request_and_frees_the_slot() {
 #[tokio::test(start_paused = true)]
 async fn a_transport_future_that_panics_when_dropped_at_the_hard_limit_leaks_nothing() {
     let (executor, _) = executor(config(), &[('a', Depth::ONE)]);
-    let error = executor.execute(request(60_000, Act::PanicWhenDropped), []).await.unwrap_err();
+    let error = executor.execute(request(60_000, Act::PanicWhenDropped)).await.unwrap_err();
     let ExecuteError::SoftTimeout { late, .. } = error else { panic!("{error:?}") };
     assert_eq!(late.await.unwrap_err(), LateError::Panicked);
-    assert_eq!(executor.execute(answer(5, 1), []).await.unwrap().response, 1);
+    assert_eq!(executor.execute(answer(5, 1)).await.unwrap().response, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn dropping_a_waiting_request_takes_it_back_at_once() {
     let (executor, transport) = executor(config(), &[('a', Depth::ONE)]);
-    let running = executor.execute(answer(100, 1), []);
-    let mut waiting = Box::pin(executor.execute(answer(100, 2), []));
+    let running = executor.execute(answer(100, 1));
+    let mut waiting = Box::pin(executor.execute(answer(100, 2)));
     let mut running = Box::pin(running);
     assert!(futures::poll!(&mut running).is_pending() && futures::poll!(&mut waiting).is_pending());
     assert_eq!(executor.progress().borrow().waiting, 1);
@@ -224,12 +227,13 @@ async fn dropping_a_waiting_request_takes_it_back_at_once() {
 #[tokio::test(start_paused = true)]
 async fn dropping_a_sent_request_leaves_its_peer_busy_until_it_has_answered() {
     let (executor, transport) = executor(config(), &[('a', Depth::ONE)]);
-    let mut sent = Box::pin(executor.execute(answer(500, 1), []));
+    let mut sent = Box::pin(executor.execute(answer(500, 1)));
     assert!(futures::poll!(&mut sent).is_pending());
     drop(sent);
     assert_eq!(executor.capacity(), 0);
-    let next = executor.execute(answer(10, 2), []).await.unwrap();
+    let next = executor.execute(answer(10, 2)).await.unwrap();
     assert_eq!(next.queued, millis(500));
+    next.permit.accept();
     assert_eq!(transport.most_in_flight('a'), 1);
     let progress = *executor.progress().borrow();
     assert_eq!((progress.succeeded, progress.failed, progress.cancelled), (1, 0, 1));
@@ -239,10 +243,10 @@ async fn dropping_a_sent_request_leaves_its_peer_busy_until_it_has_answered() {
 async fn a_full_queue_refuses_single_requests_and_not_batches() {
     let config = Config { max_waiting: 1, ..config() };
     let (executor, _) = executor(config, &[('a', Depth::ONE)]);
-    let mut first = Box::pin(executor.execute(answer(100, 1), []));
-    let mut second = Box::pin(executor.execute(answer(100, 2), []));
+    let mut first = Box::pin(executor.execute(answer(100, 1)));
+    let mut second = Box::pin(executor.execute(answer(100, 2)));
     assert!(futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending());
-    let third = executor.execute(answer(100, 3), []).now_or_never().unwrap();
+    let third = executor.execute(answer(100, 3)).now_or_never().unwrap();
     assert!(matches!(third, Err(ExecuteError::QueueFull { max_waiting: 1 })));
     let (first, second, batch) = tokio::join!(first, second, executor.run(vec![answer(100, 4); 200]));
     assert!(first.is_ok() && second.is_ok() && batch.iter().all(Result::is_ok));
@@ -264,8 +268,8 @@ async fn dropping_a_stream_takes_back_its_backlog() {
 #[tokio::test(start_paused = true)]
 async fn closing_ends_all_requests_and_waits_for_all_tasks() {
     let (executor, transport) = executor(config(), &[('a', Depth::ONE)]);
-    let mut sent = Box::pin(executor.execute(request(0, Act::Never), []));
-    let mut waiting = Box::pin(executor.execute(answer(1, 1), []));
+    let mut sent = Box::pin(executor.execute(request(0, Act::Never)));
+    let mut waiting = Box::pin(executor.execute(answer(1, 1)));
     assert!(futures::poll!(&mut sent).is_pending() && futures::poll!(&mut waiting).is_pending());
     tokio::task::yield_now().await;
     assert_eq!(transport.alive.load(SeqCst), 1);
@@ -273,8 +277,8 @@ async fn closing_ends_all_requests_and_waits_for_all_tasks() {
     assert_eq!(transport.alive.load(SeqCst), 0);
     assert!(matches!(sent.now_or_never().unwrap(), Err(ExecuteError::Closed)));
     assert!(matches!(waiting.now_or_never().unwrap(), Err(ExecuteError::Closed)));
-    assert!(matches!(executor.execute(answer(1, 1), []).await, Err(ExecuteError::Closed)));
-    assert!(matches!(executor.execute(answer(1, 1), ['a']).await, Err(ExecuteError::Closed)));
+    assert!(matches!(executor.execute(answer(1, 1)).await, Err(ExecuteError::Closed)));
+    assert!(matches!(executor.execute_where(answer(1, 1), all_but(['a'])).await, Err(ExecuteError::Closed)));
     assert_eq!(executor.run(vec![answer(1, 1)]).await[0].as_ref().unwrap_err().kind(), "closed");
     executor.close().await;
     let progress = *executor.progress().borrow();
@@ -284,7 +288,7 @@ async fn closing_ends_all_requests_and_waits_for_all_tasks() {
 #[tokio::test(start_paused = true)]
 async fn dropping_the_last_handle_stops_the_work() {
     let (executor, transport) = executor(config(), &[('a', Depth::ONE)]);
-    let error = executor.execute(request(0, Act::Never), []).await.unwrap_err();
+    let error = executor.execute(request(0, Act::Never)).await.unwrap_err();
     let ExecuteError::SoftTimeout { late, .. } = error else { panic!("{error:?}") };
     let clone = executor.clone();
     drop(executor);
@@ -306,7 +310,7 @@ fn when_the_runtime_goes_requests_from_another_end() {
     let other = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let kinds = other.block_on(async {
         let mut requests: Vec<_> =
-            (0..2000).map(|_| Box::pin(executor.execute(request(0, Act::Never), []))).collect();
+            (0..2000).map(|_| Box::pin(executor.execute(request(0, Act::Never)))).collect();
         for request in requests.iter_mut().take(1000) {
             assert!(futures::poll!(request).is_pending());
         }
@@ -324,7 +328,7 @@ async fn round_robin_gives_every_peer_its_turn() {
     ['a', 'b', 'c'].into_iter().for_each(|peer| executor.add_peer(peer, Depth::THREE));
     let mut peers = Vec::new();
     for _ in 0..6 {
-        peers.push(executor.execute(answer(10, 0), []).await.unwrap().peer);
+        peers.push(executor.execute(answer(10, 0)).await.unwrap().peer);
     }
     assert_eq!(peers, ['a', 'b', 'c', 'a', 'b', 'c']);
 }

@@ -26,14 +26,17 @@ fn gauges_return_to_zero_and_every_outcome_is_counted_once() {
             let transport = Scripted::default();
             transport.slower.lock().insert('c', Duration::from_secs(2));
             let executor = Executor::new(transport, config).unwrap();
-            executor.execute(answer(1, 0), []).await.unwrap_err();
+            executor.execute(answer(1, 0)).await.unwrap_err();
             executor.add_peer('a', Depth::ONE);
-            executor.run(vec![answer(500, 1), answer(400, 2), request(10, Act::Fail)]).await;
+            let results = executor.run(vec![answer(500, 1), answer(400, 2), request(10, Act::Fail)]).await;
+            results.into_iter().flatten().for_each(|completed| completed.permit.accept());
             executor.add_peer('c', Depth::ONE);
-            assert_eq!(executor.execute_in_order(answer(200, 4), [], 1).await.unwrap().peer, 'a');
+            let hedged = executor.execute_in_order(answer(200, 4), |_| true, 1).await.unwrap();
+            assert_eq!(hedged.peer, 'a');
+            hedged.permit.accept();
             tokio::time::sleep(Duration::from_secs(3)).await;
             executor.remove_peer(&'c');
-            let slow = executor.execute(answer(3_000, 3), []).await.unwrap_err();
+            let slow = executor.execute(answer(3_000, 3)).await.unwrap_err();
             let ExecuteError::SoftTimeout { late, .. } = slow else { panic!("{slow:?}") };
             late.await.unwrap().permit.reject();
             executor.close().await;
@@ -75,5 +78,5 @@ fn gauges_return_to_zero_and_every_outcome_is_counted_once() {
     {
         assert!(seen.contains_key(&(gauge.to_owned(), String::new())), "{gauge} is missing");
     }
-    assert_eq!(seen.len(), 9 + 5 + 3 + 1 + 3);
+    assert_eq!(seen.len(), 11 + 5 + 3 + 1 + 3);
 }

@@ -11,7 +11,7 @@ use spv_executor::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::Refused;
+use crate::support::{Refused, all_but};
 
 /// Peers that answer after 100 ms, but for a share of stalls and failures; which ones is decided by the request, the
 /// attempt and the peer, so that everybody who asks the same has the same luck.
@@ -80,7 +80,7 @@ async fn download(
         let executor = executor.clone();
         async move {
             let piece = Piece { index, attempt };
-            let result = executor.execute_in_order(piece, exclude, index).await;
+            let result = executor.execute_in_order(piece, all_but(exclude), index).await;
             (index, attempt, result)
         }
         .boxed()
@@ -112,8 +112,9 @@ async fn download(
                 }
             }
         }
-        // Used and dropped, with its permit, in order.
-        while brought.remove(&next).is_some() {
+        // Used, and accepted with that, in order.
+        while let Some(used) = brought.remove(&next) {
+            used.permit.accept();
             next += 1;
         }
     }

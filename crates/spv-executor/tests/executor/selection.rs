@@ -12,7 +12,7 @@ use spv_executor::{
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use crate::support::Refused;
+use crate::support::{Refused, all_but};
 
 const RTT: Duration = Duration::from_millis(40);
 
@@ -86,12 +86,15 @@ async fn run_with(
         .map(|request| {
             let executor = executor.clone();
             async move {
-                match executor.execute(request, []).await {
+                match executor.execute(request).await {
                     Ok(completed) if !completed.response => {
                         completed.permit.reject();
                         None
                     }
-                    result => result.ok().map(|completed| completed.peer),
+                    result => result.ok().map(|completed| {
+                        completed.permit.accept();
+                        completed.peer
+                    }),
                 }
             }
         })
@@ -109,7 +112,7 @@ async fn a_transport_that_measures_the_round_trip_is_asked_for_it() {
     for (rtt, depth) in [(None, Depth::THREE), (Some(RTT), Depth::TWO)] {
         let executor = Executor::new(Serial { rtt, ..Serial::new() }, Config::default()).unwrap();
         executor.add_peer('c', Depth::THREE);
-        drop(executor.execute(0, []).await.unwrap());
+        executor.execute(0).await.unwrap().permit.accept();
         // Answers that take longer than the way are no sooner there for being asked for three at a time.
         assert_eq!(executor.peers()[0].adapted_depth, depth);
     }
@@ -149,7 +152,7 @@ async fn a_peer_that_was_left_alone_is_asked_when_the_other_keeps_us_waiting() {
         executor.set_rtt(&peer, Duration::from_millis(rtt));
     }
     let begin = Instant::now();
-    let (first, second) = tokio::join!(executor.execute(1, []), executor.execute(2, []));
+    let (first, second) = tokio::join!(executor.execute(1), executor.execute(2));
     assert_eq!((first.unwrap().peer, second.unwrap().peer), ('h', 'a'));
     assert_eq!(executor.peers().iter().map(|load| load.requests).collect::<Vec<_>>(), [1, 1]);
     // 'h' was due after 10 ms, and is not counted on after 20; 'a' takes the way and 20 ms.
@@ -224,18 +227,18 @@ async fn a_selector_is_told_what_becomes_of_its_choices() {
         executor.add_peer(peer, Depth::ONE);
         executor.set_rtt(&peer, RTT);
     }
-    let used = executor.execute(1, ['b']).await.unwrap();
+    let used = executor.execute_where(1, all_but(['b'])).await.unwrap();
     assert_eq!(told(), [("sent", 'a')]);
-    drop(used);
+    used.permit.accept();
     assert_eq!(told(), [("completed", 'a')]);
-    executor.execute(1, ['b']).await.unwrap().permit.reject();
+    executor.execute_where(1, all_but(['b'])).await.unwrap().permit.reject();
     assert_eq!(told(), [("sent", 'a'), ("failed", 'a')]);
-    executor.execute(1, ['a']).await.unwrap_err();
+    executor.execute_where(1, all_but(['a'])).await.unwrap_err();
     assert_eq!(told(), [("sent", 'b'), ("failed", 'b')]);
-    let kept = executor.execute(1, ['b']).await.unwrap();
+    let kept = executor.execute_where(1, all_but(['b'])).await.unwrap();
     executor.remove_peer(&'a');
     assert_eq!(told(), [("sent", 'a'), ("removed", 'a')]);
     // Whoever has gone is not heard of again.
-    drop(kept);
+    kept.permit.accept();
     assert!(told().is_empty());
 }

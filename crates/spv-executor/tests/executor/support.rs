@@ -46,6 +46,12 @@ pub(crate) fn answer(after_ms: u64, value: u32) -> Request {
     request(after_ms, Act::Answer(value))
 }
 
+/// Allows everybody else.
+pub(crate) fn all_but<P: PartialEq>(peers: impl IntoIterator<Item = P>) -> impl Fn(&P) -> bool {
+    let peers: Vec<P> = peers.into_iter().collect();
+    move |peer| !peers.contains(peer)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("refused")]
 pub(crate) struct Refused;

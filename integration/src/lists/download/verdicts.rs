@@ -23,6 +23,7 @@ impl ListDownload<'_> {
     ) -> Result<(), DownloadFailure> {
         match verdict {
             Ok(applied) => {
+                answer.permit.accept();
                 self.peers.record(answer.peer, Outcome::Accepted);
                 // It may have become of use only now.
                 self.peers.settle_credit(answer.peer);

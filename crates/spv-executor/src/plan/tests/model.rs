@@ -15,7 +15,7 @@ enum Op {
     Submit { exclude: BTreeSet<Peer>, bytes: u64, order: Option<u64> },
     Cancel(prop::sample::Index),
     Answer(prop::sample::Index, u64),
-    Use(prop::sample::Index, bool),
+    Judge(prop::sample::Index, Option<bool>),
     Fail(prop::sample::Index),
     GiveUp(prop::sample::Index),
     Wait(Duration),
@@ -36,7 +36,7 @@ fn op() -> impl Strategy<Value = Op> {
         12 => submit.prop_map(|(exclude, bytes, order)| Op::Submit { exclude, bytes, order }),
         1 => index().prop_map(Op::Cancel),
         6 => (index(), 0..60_u64).prop_map(|(index, bytes)| Op::Answer(index, bytes)),
-        5 => (index(), any::<bool>()).prop_map(|(index, good)| Op::Use(index, good)),
+        5 => (index(), prop::option::weighted(0.8, any::<bool>())).prop_map(|(index, good)| Op::Judge(index, good)),
         3 => index().prop_map(Op::Fail),
         1 => index().prop_map(Op::GiveUp),
         6 => (1..4_000_u64).prop_map(|ms| Op::Wait(Duration::from_millis(ms))),
@@ -52,9 +52,9 @@ struct Model {
     peers: BTreeMap<Peer, ModelPeer>,
     waiting: Vec<Request>,
     copies: Vec<Copy>,
-    /// Answers not used yet: whose, and their bytes.
+    /// Answers not judged yet: whose, and their bytes.
     held: Vec<(Peer, u64)>,
-    used: u64,
+    accepted: u64,
     hedged: BTreeSet<Job>,
     /// The same as the plan's: tested by itself.
     losses: Losses,
@@ -150,7 +150,7 @@ impl Model {
 
     fn next_hedge(&self) -> Option<(Job, Peer)> {
         let hedges = self.hedged.len() as u64;
-        let affords_one = hedges == 0 || self.used >= 20 * (hedges + 1);
+        let affords_one = hedges == 0 || self.accepted >= 20 * (hedges + 1);
         let head = self.head()?;
         let first = self.copies.iter().find(|copy| copy.request.job == head && copy.hedge_at <= self.now)?;
         if !affords_one || self.hedged.contains(&head) || self.copies.len() >= self.max_in_flight {
@@ -327,18 +327,23 @@ impl Pair {
                 self.model.held.push((copy.peer, sample.bytes));
                 self.settle(&copy);
             }
-            Op::Use(index, good) if !self.model.held.is_empty() => {
+            Op::Judge(index, good) if !self.model.held.is_empty() => {
                 let (peer, bytes) = self.model.held.remove(index.index(self.model.held.len()));
                 self.plan.give_back(bytes);
                 let now = self.now();
-                if good {
-                    let sample = Sample { bytes, ..Sample::new("list", Duration::from_millis(bytes)) };
-                    self.plan.accepted(&peer, &sample, &mut *self.selector, now);
-                    self.model.used += 1;
-                } else {
-                    self.plan.rejected(&peer, &mut *self.selector, now);
+                match good {
+                    Some(true) => {
+                        let sample = Sample { bytes, ..Sample::new("list", Duration::from_millis(bytes)) };
+                        self.plan.accepted(&peer, &sample, &mut *self.selector, now);
+                        self.model.accepted += 1;
+                        self.model.judge(peer, Verdict::Good);
+                    }
+                    Some(false) => {
+                        self.plan.rejected(&peer, &mut *self.selector, now);
+                        self.model.judge(peer, Verdict::Rejected);
+                    }
+                    None => {}
                 }
-                self.model.judge(peer, if good { Verdict::Good } else { Verdict::Rejected });
             }
             Op::Fail(index) if !self.slots.is_empty() => {
                 let (copy, slot) = self.remove_copy(index);
@@ -359,7 +364,7 @@ impl Pair {
                 prop_assert_eq!(&self.plan.drain(), &expected);
                 self.end(expected);
             }
-            Op::Cancel(_) | Op::Answer(..) | Op::Use(..) | Op::Fail(_) | Op::GiveUp(_) => {}
+            Op::Cancel(_) | Op::Answer(..) | Op::Judge(..) | Op::Fail(_) | Op::GiveUp(_) => {}
         }
         Ok(())
     }
@@ -450,7 +455,7 @@ impl Pair {
         prop_assert!(plan.in_flight() <= model.max_in_flight);
         prop_assert_eq!(plan.held_bytes(), model.held_bytes());
         prop_assert_eq!(plan.capacity(self.now()), model.capacity());
-        prop_assert!(model.hedged.len() as u64 <= (model.used / 20).max(1));
+        prop_assert!(model.hedged.len() as u64 <= (model.accepted / 20).max(1));
         prop_assert_eq!(plan.loads().len(), model.eligible(&BTreeSet::new()).len());
         for load in plan.loads() {
             let known = model.peers[&load.peer];

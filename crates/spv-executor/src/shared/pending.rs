@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::Shared;
+use crate::eligibility::Eligibility;
 use crate::plan::RequestId;
-use crate::shared::Shared;
 use crate::{ExecuteError, ExecuteResult, Transport};
 
 /// A submitted request. Dropping it takes the request back if it still waits.
@@ -13,6 +14,8 @@ pub(crate) struct Pending<T: Transport> {
     id: RequestId,
     reply: oneshot::Receiver<ExecuteResult<T>>,
     ended: bool,
+    /// The last handle on the request's predicate: its drop is the caller's code, and has no place in the lock.
+    _eligible: Eligibility<T::Peer>,
 }
 
 /// A request in the queue or on its way; or, at once, why it is neither.
@@ -22,12 +25,13 @@ pub(crate) type Submitted<T> = Result<
 >;
 
 impl<T: Transport> Pending<T> {
-    pub(crate) fn new(
+    pub(super) fn new(
         shared: &Arc<Shared<T>>,
         id: RequestId,
         reply: oneshot::Receiver<ExecuteResult<T>>,
+        eligible: Eligibility<T::Peer>,
     ) -> Self {
-        Self { shared: Arc::clone(shared), id, reply, ended: false }
+        Self { shared: Arc::clone(shared), id, reply, ended: false, _eligible: eligible }
     }
 
     pub(crate) async fn outcome(mut self) -> ExecuteResult<T> {

@@ -7,14 +7,14 @@ use futures::FutureExt;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::Shared;
 use crate::call::CopyEnd;
 use crate::plan::{RequestId, Slot};
-use crate::shared::Shared;
 use crate::timeouts::Timeouts;
 use crate::{LateError, Transport};
 
 /// One copy of a request on its way: from the slot it was given until its transport future has ended.
-pub(crate) struct Flight<T: Transport> {
+pub(super) struct Flight<T: Transport> {
     charge: Charge<T>,
     request: T::Request,
     may_hedge: bool,
@@ -22,30 +22,42 @@ pub(crate) struct Flight<T: Transport> {
 
 impl<T: Transport> Flight<T> {
     /// `may_hedge` tells whether the first copy should look after a second one.
-    pub(crate) const fn new(charge: Charge<T>, request: T::Request, may_hedge: bool) -> Self {
+    pub(super) const fn new(charge: Charge<T>, request: T::Request, may_hedge: bool) -> Self {
         Self { charge, request, may_hedge }
     }
 
-    pub(crate) async fn fly(self) {
+    pub(super) async fn fly(self) {
         let Self { mut charge, request, may_hedge } = self;
         let stop = charge.shared.stop.clone();
         let answer = tokio::select! {
             biased;
-            () = stop.cancelled() => Err(LateError::Closed),
+            () = stop.cancelled() => Err(Lost { error: LateError::Closed, blames_peer: false }),
             answer = AssertUnwindSafe(charge.send(request, may_hedge)).catch_unwind() => answer.unwrap_or_else(|_| {
                 tracing::warn!(peer = ?charge.slot.peer, "transport panicked");
-                Err(LateError::Panicked)
+                Err(Lost { error: LateError::Panicked, blames_peer: true })
             }),
         };
         charge.end(answer);
     }
 }
 
-/// A response and its size.
-type Answer<T> = Result<(<T as Transport>::Response, u64), LateError<<T as Transport>::Error>>;
+/// An answer, with all that the transport has to say of it.
+pub(super) struct Arrived<T: Transport> {
+    pub(super) response: T::Response,
+    pub(super) bytes: u64,
+    pub(super) rtt: Option<Duration>,
+}
+
+/// Why there is no answer.
+pub(super) struct Lost<T: Transport> {
+    pub(super) error: LateError<T::Error>,
+    pub(super) blames_peer: bool,
+}
+
+pub(super) type Answer<T> = Result<Arrived<T>, Lost<T>>;
 
 /// A charged slot. Whatever becomes of the task that holds it, the slot is given back.
-pub(crate) struct Charge<T: Transport> {
+pub(super) struct Charge<T: Transport> {
     shared: Arc<Shared<T>>,
     id: RequestId,
     slot: Slot<T::Peer>,
@@ -58,14 +70,16 @@ pub(crate) struct Charge<T: Transport> {
 }
 
 impl<T: Transport> Charge<T> {
-    pub(crate) fn new(shared: &Arc<Shared<T>>, id: RequestId, slot: Slot<T::Peer>, is_hedge: bool) -> Self {
+    pub(super) fn new(shared: &Arc<Shared<T>>, id: RequestId, slot: Slot<T::Peer>, is_hedge: bool) -> Self {
         let _tracked = shared.tasks.token();
         Self { shared: Arc::clone(shared), id, slot, is_hedge, patient: true, settled: false, _tracked }
     }
 
-    /// Sends and waits through all timeouts. The transport future has ended when this has.
+    /// Sends and waits through all timeouts. The transport future has ended when this has. All of the transport's code runs
+    /// in here, where its panics are caught.
     async fn send(&mut self, request: T::Request, may_hedge: bool) -> Answer<T> {
         let (shared, peer) = (Arc::clone(&self.shared), self.slot.peer.clone());
+        self.admit(&shared.transport).await;
         let Timeouts { hedge, soft, hard } = self.slot.timeouts;
         let sent = Instant::from_std(self.slot.sent);
         let mut sending = pin!(shared.transport.send(&peer, request));
@@ -79,10 +93,29 @@ impl<T: Transport> Charge<T> {
         if answer.is_err() {
             answer = timeout_at(sent + hard, sending).await.map_err(drop);
         }
-        let response =
-            answer.map_err(|()| LateError::HardTimeout)?.map_err(|source| LateError::Transport { source })?;
-        let size = shared.transport.size(&response);
-        Ok((response, size))
+        match answer {
+            Ok(Ok(response)) => {
+                let (bytes, rtt) = (shared.transport.size(&response), shared.transport.rtt(&peer));
+                Ok(Arrived { response, bytes, rtt })
+            }
+            Ok(Err(source)) => {
+                let blames_peer = shared.transport.blames_peer(&source);
+                Err(Lost { error: LateError::Transport { source }, blames_peer })
+            }
+            Err(()) => Err(Lost { error: LateError::HardTimeout, blames_peer: true }),
+        }
+    }
+
+    /// Waits until we may send. The request's time counts from then on.
+    async fn admit(&mut self, transport: &T) {
+        let peer = self.slot.peer.clone();
+        let mut admission = pin!(transport.admit(&peer));
+        if futures::poll!(&mut admission).is_ready() {
+            return;
+        }
+        self.shared.await_admission(self.id, &mut self.slot);
+        admission.await;
+        self.shared.admitted(self.id, &mut self.slot, self.is_hedge);
     }
 
     /// Every change starts what may start, and now this may.

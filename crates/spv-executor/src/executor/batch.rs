@@ -1,18 +1,17 @@
-use std::collections::BTreeSet;
-
 use futures::stream::{self, Stream, StreamExt};
 
-use crate::pending::Submitted;
-use crate::shared::Admission;
-use crate::{ExecuteResult, Executor, Transport};
+use super::Executor;
+use crate::eligibility::Eligibility;
+use crate::shared::{Submitted, Submitter};
+use crate::{ExecuteResult, Transport};
 
 /// Runs all requests, each with its index, and yields them as they finish.
-pub(crate) fn stream<T: Transport>(
+pub(super) fn stream<T: Transport>(
     executor: Executor<T>,
     requests: Vec<T::Request>,
 ) -> impl Stream<Item = (usize, ExecuteResult<T>)> + Send + use<T> {
     // More can never run at the same time, so more in the queue would gain nothing.
-    let window = executor.shared().config.max_in_flight.get();
+    let window = executor.shared.config.max_in_flight.get();
     let mut backlog = Backlog::new(executor, requests.len());
     stream::iter(requests.into_iter().enumerate())
         .map(move |(index, request)| {
@@ -37,18 +36,20 @@ struct Backlog<T: Transport> {
 
 impl<T: Transport> Backlog<T> {
     fn new(executor: Executor<T>, held_back: usize) -> Self {
-        executor.shared().update(|state, _| state.plan.hold_back(held_back));
+        executor.shared.update(|state, _| state.plan.hold_back(held_back));
         Self { executor, held_back }
     }
 
     fn submit(&mut self, request: T::Request) -> Submitted<T> {
+        let submitted = self.executor.shared.submit(request, Eligibility::Anybody, None, Submitter::Batch);
+        // Last: a transport that panics over the request leaves it held back.
         self.held_back -= 1;
-        self.executor.shared().submit(request, BTreeSet::new(), None, Admission::FromBacklog)
+        submitted
     }
 }
 
 impl<T: Transport> Drop for Backlog<T> {
     fn drop(&mut self) {
-        self.executor.shared().update(|state, _| state.plan.let_go(self.held_back));
+        self.executor.shared.update(|state, _| state.plan.let_go(self.held_back));
     }
 }
