@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::{FutureExt, OptionFuture};
 use spv_executor::{Completed, ExecuteError, LateError, Permit};
-use spv_recovery::{Attempt, Classify, FailureKind, History};
+use spv_recovery::{Answered, Attempt, Classify, FailureKind, History};
 use spv_scheduler::{Job, Priority, Queue, Ticket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -142,6 +142,8 @@ struct Verified {
     peer: SocketAddr,
     bytes: u64,
     digest: [u8; 32],
+    /// Takes it back from the recovery policy when it proves wrong.
+    answered: Answered,
     /// Holds the answer's bytes, and takes the verdict to the executor.
     permit: Permit,
 }
@@ -379,7 +381,7 @@ impl<'a> ListDownload<'a> {
             self.queue.cancel(ticket);
         }
         task.stage = Stage::Verifying;
-        self.peers.recovery().on_answer(&peer, now());
+        let answered = self.peers.recovery().on_answer(&peer, now());
         let (work, verifier) = (task.work.clone(), self.verifier.clone());
         let headers_stored = self.headers_stored.clone();
         self.running.spawn(async move {
@@ -391,7 +393,7 @@ impl<'a> ListDownload<'a> {
             }
             match verifier.verify(work, answer).await {
                 Ok(verdict) => {
-                    Step::Verified { id, answer: Verified { peer, bytes, digest, permit }, verdict }
+                    Step::Verified { id, answer: Verified { peer, bytes, digest, answered, permit }, verdict }
                 }
                 Err(_) => Step::Unverified,
             }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use spv_recovery::{Action, Attempt, FailureKind, GiveUpReason, History};
+use spv_recovery::{Action, Answered, Attempt, FailureKind, GiveUpReason, History};
 use spv_scheduler::Priority;
 
 use super::{ListDownload, Stage, Task, Verified, WorkId, now};
@@ -56,7 +56,7 @@ impl ListDownload<'_> {
                 let attempt = Attempt::new(answer.peer, &error, now())
                     .with_digest(answer.digest)
                     .in_group(network_group(answer.peer));
-                self.failed(id, attempt, Some(error))
+                self.failed(id, attempt, Some((answer.answered, error)))
             }
         }
     }
@@ -72,12 +72,12 @@ impl ListDownload<'_> {
         }
     }
 
-    /// Lets the recovery policy decide what becomes of work that failed.
+    /// Lets the recovery policy decide what becomes of work that failed, perhaps by an answer that proved wrong.
     pub(super) fn failed(
         &mut self,
         id: WorkId,
         attempt: Attempt<SocketAddr>,
-        error: Option<AnswerError>,
+        wrong: Option<(Answered, AnswerError)>,
     ) -> Result<(), DownloadFailure> {
         let Some(mut task) = self.open.remove(&id) else { return Ok(()) };
         if let Stage::InFlight(ticket) = task.stage {
@@ -87,7 +87,13 @@ impl ListDownload<'_> {
         task.history.record(attempt);
         let height = task.work.wanted.first().map_or(0, |block| block.height);
         let connected = self.peers.connected();
-        let decision = self.peers.recovery().on_failure(&task.history, &connected, now());
+        let (answered, error) = wrong.unzip();
+        let mut recovery = self.peers.recovery();
+        let decision = match answered {
+            Some(answered) => recovery.on_wrong_answer(answered, &task.history, &connected, now()),
+            None => recovery.on_failure(&task.history, &connected, now()),
+        };
+        drop(recovery);
         if let Some(peer) = peer {
             self.peers.settle_credit(peer);
         }
