@@ -11,7 +11,7 @@ use futures::StreamExt;
 use super::chain::{HeaderChain, HeaderError};
 use super::hashing::hash_all;
 use crate::clock;
-use crate::peer::Request;
+use crate::peer::{Request, RequestKind};
 use crate::sync::{Outcome, Peers};
 
 /// Headers downloaded beyond this many at once come from several peers, a checkpoint to the next each.
@@ -269,7 +269,7 @@ impl HeaderDownload {
 
     pub(super) fn reject(&self, peer: SocketAddr, error: &BatchError) {
         tracing::info!(%peer, %error, "invalid headers");
-        self.peers.record(peer, Outcome::Invalid);
+        self.peers.record(peer, Outcome::Invalid(RequestKind::GetHeaders));
     }
 }
 

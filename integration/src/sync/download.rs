@@ -21,7 +21,7 @@ use super::progress::Progress;
 use super::summary::EndState;
 use crate::blame::digest;
 use crate::config::{ConfigError, Settings};
-use crate::peer::{Answer, RequestError};
+use crate::peer::{Answer, RequestError, RequestKind};
 use crate::plan::{Plan, Work};
 use crate::verify::{Verdict, Verifier};
 
@@ -140,6 +140,7 @@ enum Step {
 /// What is remembered of an answer that is being verified.
 struct Verified {
     peer: SocketAddr,
+    kind: RequestKind,
     bytes: u64,
     digest: [u8; 32],
     /// Takes it back from the recovery policy when it proves wrong.
@@ -383,6 +384,7 @@ impl<'a> ListDownload<'a> {
         task.stage = Stage::Verifying;
         let answered = self.peers.recovery().on_answer(&peer, now());
         let (work, verifier) = (task.work.clone(), self.verifier.clone());
+        let kind = work.request.kind();
         let headers_stored = self.headers_stored.clone();
         self.running.spawn(async move {
             let digest = digest(&answer.payload);
@@ -392,9 +394,11 @@ impl<'a> ListDownload<'a> {
                 return Step::Unverified;
             }
             match verifier.verify(work, answer).await {
-                Ok(verdict) => {
-                    Step::Verified { id, answer: Verified { peer, bytes, digest, answered, permit }, verdict }
-                }
+                Ok(verdict) => Step::Verified {
+                    id,
+                    answer: Verified { peer, kind, bytes, digest, answered, permit },
+                    verdict,
+                },
                 Err(_) => Step::Unverified,
             }
         });

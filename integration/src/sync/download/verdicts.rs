@@ -23,7 +23,7 @@ impl ListDownload<'_> {
     ) -> Result<(), DownloadFailure> {
         match verdict {
             Ok(applied) => {
-                self.peers.record(answer.peer, Outcome::Accepted);
+                self.peers.record(answer.peer, Outcome::Accepted(answer.kind));
                 // It may have become of use only now.
                 self.peers.settle_credit(answer.peer);
                 self.tally.lists += applied.lists as u64;
@@ -51,7 +51,7 @@ impl ListDownload<'_> {
             Err(error) => {
                 tracing::info!(peer = %answer.peer, %error, "wrong answer");
                 answer.permit.reject();
-                self.peers.record(answer.peer, Outcome::Invalid);
+                self.peers.record(answer.peer, Outcome::Invalid(answer.kind));
                 self.tally.wasted_bytes += answer.bytes;
                 let attempt = Attempt::new(answer.peer, &error, now())
                     .with_digest(answer.digest)
