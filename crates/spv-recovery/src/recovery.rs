@@ -71,7 +71,8 @@ impl<P: Ord + Clone> Recovery<P> {
     }
 
     /// Decides about work that failed. The failure must be recorded in `history` already; it is counted against
-    /// its peer here, and a refusal is charged to the [`Ledger`]. Call it once for each recorded failure. `available` are the connected peers that could do this work, blocked ones included.
+    /// its peer here, and a refusal is charged to the [`Ledger`]. Call it once for each recorded failure. `available` are the
+    /// connected peers that could do this work, blocked ones included.
     ///
     /// There is always a decision. Work is given up only after [`Config::max_attempts`] tries, on a failure that no
     /// retry can cure, or as unverifiable; a retry is delayed, but never dropped, when the budget is used up or the

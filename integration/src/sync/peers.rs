@@ -325,8 +325,8 @@ impl Peers {
         executed
     }
 
-    /// Puts an outcome on the record of a peer. That requests failed is measured where they are sent; that a list was accepted reaches the recovery policy with the history of
-    /// its work, by [`Recovering::on_verified`].
+    /// Puts an outcome on the record of a peer. That a request failed is measured where it is sent. That a list was accepted
+    /// reaches the recovery policy with the history of its work, by [`Recovering::on_verified`].
     pub(crate) fn record(&self, peer: SocketAddr, outcome: Outcome) {
         self.with_report(peer, |report| report.record(outcome));
         let (monitor, now) = (self.pool.monitor(), now());
