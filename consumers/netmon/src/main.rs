@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let printer = printer.to_owned();
         monitor.on_rtt(&printer, Duration::from_millis(10), now);
         monitor.on_answer(&printer, Job::Page, 20_000, Duration::from_millis(millis), now);
+        monitor.on_accepted(&printer, &Job::Page, now);
     }
     let time = |printer: &str| {
         let health = monitor.health(&printer.to_owned())?;

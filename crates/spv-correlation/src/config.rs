@@ -36,11 +36,10 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        let check = |ok, field, reason| if ok { Ok(()) } else { Err(ConfigError { field, reason }) };
-        check((1..=4096).contains(&self.max_pending), "max_pending", "must be 1 to 4096")?;
-        check((1..=65_536).contains(&self.max_history), "max_history", "must be 1 to 65536")?;
+        ensure((1..=4096).contains(&self.max_pending), "max_pending", "must be 1 to 4096")?;
+        ensure((1..=65_536).contains(&self.max_history), "max_history", "must be 1 to 65536")?;
         let day = Duration::from_secs(24 * 60 * 60);
-        check(
+        ensure(
             (Duration::from_millis(1)..=day).contains(&self.expire_after),
             "expire_after",
             "must be 1 ms to 1 day",
@@ -56,6 +55,11 @@ pub struct ConfigError {
     pub field: &'static str,
     /// What is wrong with it.
     pub reason: &'static str,
+}
+
+/// The common shape of every range check.
+const fn ensure(ok: bool, field: &'static str, reason: &'static str) -> Result<(), ConfigError> {
+    if ok { Ok(()) } else { Err(ConfigError { field, reason }) }
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ fn main() -> Result<(), spv_netmon::ConfigError> {
             } else {
                 let transfer = Duration::from_millis(50 + 30 * u64::from(peer));
                 monitor.on_answer(&peer, "list", 50_000, round_trip + transfer, now);
+                monitor.on_accepted(&peer, &"list", now);
             }
         }
         let conditions = monitor.conditions(now);

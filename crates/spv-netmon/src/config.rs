@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, ensure};
 
 /// What is remembered of each peer, and when the pool's conditions change.
 ///
@@ -91,39 +91,38 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        let check = |ok, field, reason| if ok { Ok(()) } else { Err(ConfigError { field, reason }) };
         let ratio = 0.0..=1.0;
-        check((1..=65_536).contains(&self.max_peers), "max_peers", "must be 1 to 65536")?;
-        check((1..=4096).contains(&self.reliability_window), "reliability_window", "must be 1 to 4096")?;
-        check(!self.reliability_horizon.is_zero(), "reliability_horizon", "must be above 0")?;
-        check(self.throughput_min_bytes > 0, "throughput_min_bytes", "must be above 0")?;
-        check(!self.rto_min.is_zero(), "rto_min", "must be above 0")?;
-        check(self.rto_min <= self.rto_max, "rto_max", "must not be below rto_min")?;
-        check(
+        ensure((1..=65_536).contains(&self.max_peers), "max_peers", "must be 1 to 65536")?;
+        ensure((1..=4096).contains(&self.reliability_window), "reliability_window", "must be 1 to 4096")?;
+        ensure(!self.reliability_horizon.is_zero(), "reliability_horizon", "must be above 0")?;
+        ensure(self.throughput_min_bytes > 0, "throughput_min_bytes", "must be above 0")?;
+        ensure(!self.rto_min.is_zero(), "rto_min", "must be above 0")?;
+        ensure(self.rto_min <= self.rto_max, "rto_max", "must not be below rto_min")?;
+        ensure(
             (self.rto_min..=self.rto_max).contains(&self.rto_initial),
             "rto_initial",
             "must be between rto_min and rto_max",
         )?;
-        check(!self.min_rtt_window.is_zero(), "min_rtt_window", "must be above 0")?;
-        check(!self.stale_after.is_zero(), "stale_after", "must be above 0")?;
-        check(
+        ensure(!self.min_rtt_window.is_zero(), "min_rtt_window", "must be above 0")?;
+        ensure(!self.stale_after.is_zero(), "stale_after", "must be above 0")?;
+        ensure(
             self.high_latency_leave < self.high_latency_enter,
             "high_latency_leave",
             "must be below high_latency_enter",
         )?;
-        check(
+        ensure(
             self.low_bandwidth_leave > self.low_bandwidth_enter,
             "low_bandwidth_leave",
             "must be above low_bandwidth_enter",
         )?;
-        check(ratio.contains(&self.unstable_enter), "unstable_enter", "must be 0 to 1")?;
-        check(ratio.contains(&self.unstable_leave), "unstable_leave", "must be 0 to 1")?;
-        check(self.unstable_leave > self.unstable_enter, "unstable_leave", "must be above unstable_enter")?;
+        ensure(ratio.contains(&self.unstable_enter), "unstable_enter", "must be 0 to 1")?;
+        ensure(ratio.contains(&self.unstable_leave), "unstable_leave", "must be 0 to 1")?;
+        ensure(self.unstable_leave > self.unstable_enter, "unstable_leave", "must be above unstable_enter")?;
         // Compared the way round that a NaN fails.
         let between = |leave: f64, enter: f64| leave >= 1.0 && leave < enter && enter.is_finite();
         let reason = "must be at least 1 and below the one to enter";
-        check(between(self.slow_link_leave, self.slow_link_enter), "slow_link_leave", reason)?;
-        check(between(self.slow_peer_leave, self.slow_peer_enter), "slow_peer_leave", reason)
+        ensure(between(self.slow_link_leave, self.slow_link_enter), "slow_link_leave", reason)?;
+        ensure(between(self.slow_peer_leave, self.slow_peer_enter), "slow_peer_leave", reason)
     }
 }
 

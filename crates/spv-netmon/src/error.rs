@@ -7,3 +7,8 @@ pub struct ConfigError {
     /// What is wrong with it.
     pub reason: &'static str,
 }
+
+/// The common shape of every range check.
+pub(crate) const fn ensure(ok: bool, field: &'static str, reason: &'static str) -> Result<(), ConfigError> {
+    if ok { Ok(()) } else { Err(ConfigError { field, reason }) }
+}

@@ -4,6 +4,7 @@ mod conditions;
 mod confidence;
 mod config;
 mod error;
+mod median;
 mod metrics;
 mod min_rtt;
 mod monitor;

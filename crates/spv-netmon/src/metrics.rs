@@ -9,7 +9,7 @@ const CONDITION: &str = "spv_netmon_condition";
 const OUTCOMES: &str = "spv_netmon_outcomes_total";
 const PEERS: &str = "spv_netmon_tracked_peers";
 
-pub(crate) const ANSWERED: &str = "answered";
+pub(crate) const ACCEPTED: &str = "accepted";
 pub(crate) const REFUSED: &str = "refused";
 pub(crate) const FAILED: &str = "failed";
 
@@ -17,7 +17,7 @@ pub(crate) const FAILED: &str = "failed";
 pub fn describe() {
     describe_histogram!(RTT, Unit::Seconds, "Round trip samples of all peers");
     describe_gauge!(CONDITION, "1 while the condition holds for the pool, else 0");
-    describe_counter!(OUTCOMES, Unit::Count, "Requests reported, by outcome");
+    describe_counter!(OUTCOMES, Unit::Count, "Requests judged, by outcome");
     describe_gauge!(PEERS, Unit::Count, "Peers that measurements are kept of");
 }
 

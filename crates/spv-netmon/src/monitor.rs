@@ -9,9 +9,10 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 
 use crate::{
-    conditions::{Conditions, PoolMedians, median_duration, median_f64},
+    conditions::{Conditions, PoolMedians},
     config::Config,
     error::ConfigError,
+    median::{median_duration, median_f64},
     metrics,
     pace::{Baseline, Pace},
     peer_health::PeerHealth,
@@ -49,10 +50,18 @@ where
         self.update(peer, now, |record| record.on_rtt(sample, now, &self.shared.config));
     }
 
-    /// A request was answered. `elapsed` runs from sending it to the last of the `bytes`.
+    /// A request was answered, and whether rightly is not known yet. `elapsed` runs from sending it to the last of the
+    /// `bytes`. This measures the peer and the way to it; what the answer was worth is reported by
+    /// [`on_accepted`](Self::on_accepted) or [`on_failure`](Self::on_failure).
     pub fn on_answer(&self, peer: &P, kind: K, bytes: u64, elapsed: Duration, now: Instant) {
-        metrics::record_outcome(metrics::ANSWERED);
         self.update(peer, now, |record| record.on_answer(kind, bytes, elapsed, now, &self.shared.config));
+    }
+
+    /// An answer was verified and useful: the peer is more reliable. Answers that nobody looked at, because another copy
+    /// came first, are neither accepted nor failed.
+    pub fn on_accepted(&self, peer: &P, kind: &K, now: Instant) {
+        metrics::record_outcome(metrics::ACCEPTED);
+        self.update(peer, now, |record| record.on_accepted(kind.clone(), now, &self.shared.config));
     }
 
     /// A request was refused. This is counted but does not make the peer less reliable: it did its work,
@@ -62,7 +71,7 @@ where
         self.update(peer, now, |record| record.on_refusal(kind.clone(), now));
     }
 
-    /// A request failed: no answer in time, a lost connection, or an answer that was wrong.
+    /// A request failed: no answer in time, a lost connection, or an answer that proved wrong.
     pub fn on_failure(&self, peer: &P, kind: &K, now: Instant) {
         metrics::record_outcome(metrics::FAILED);
         self.update(peer, now, |record| record.on_failure(kind.clone(), now, &self.shared.config));

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
-use crate::conditions::{median_duration, median_f64};
-use crate::config::Config;
+use crate::{
+    config::Config,
+    median::{median_duration, median_f64},
+};
 
 /// Whether a peer is slow at the moment, or our own link is.
 ///

@@ -21,12 +21,14 @@ pub struct PeerHealth<K> {
     pub throughput: Option<f64>,
     /// What it rests on.
     pub throughput_confidence: Confidence,
-    /// Recent successes and failures, as of the last report about this peer.
+    /// Recent accepted answers and failures, as of the last report about this peer.
     pub reliability: Reliability,
     /// The same per kind of request.
     pub kinds: BTreeMap<K, KindHealth>,
-    /// Requests answered.
+    /// Requests answered, rightly or not.
     pub answers: u64,
+    /// Answers accepted.
+    pub accepted: u64,
     /// Requests refused.
     pub refusals: u64,
     /// Requests failed.
@@ -43,6 +45,8 @@ pub struct KindHealth {
     pub service_time: Option<Duration>,
     /// What it rests on; its samples are the requests answered.
     pub confidence: Confidence,
+    /// Answers accepted.
+    pub accepted: u64,
     /// Requests refused.
     pub refusals: u64,
     /// Requests failed.

@@ -60,7 +60,6 @@ impl<K: Ord + Clone> PeerRecord<K> {
         config: &Config,
     ) {
         self.last_report = now;
-        self.outcomes.record(true, now, config.reliability_window, config.reliability_horizon);
         let round_trip = self.rtt.estimate().map_or(Duration::ZERO, |estimate| estimate.smoothed);
         if bytes >= config.throughput_min_bytes {
             self.throughput.record(bytes, elapsed, round_trip);
@@ -72,6 +71,13 @@ impl<K: Ord + Clone> PeerRecord<K> {
         of_kind.service_time = Some(mean);
         of_kind.confidence.sampled(now);
         of_kind.bytes = of_kind.bytes.saturating_add(bytes);
+    }
+
+    pub(crate) fn on_accepted(&mut self, kind: K, now: Instant, config: &Config) {
+        self.last_report = now;
+        self.outcomes.record(true, now, config.reliability_window, config.reliability_horizon);
+        let of_kind = self.kinds.entry(kind).or_default();
+        of_kind.accepted = of_kind.accepted.saturating_add(1);
     }
 
     pub(crate) fn on_refusal(&mut self, kind: K, now: Instant) {
@@ -114,6 +120,7 @@ impl<K: Ord + Clone> PeerRecord<K> {
             reliability: self.outcomes.reliability(now, config.reliability_horizon),
             kinds: self.kinds.clone(),
             answers: sum(|kind| kind.confidence.samples),
+            accepted: sum(|kind| kind.accepted),
             refusals: sum(|kind| kind.refusals),
             failures: sum(|kind| kind.failures),
             bytes: sum(|kind| kind.bytes),

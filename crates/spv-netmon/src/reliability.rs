@@ -3,7 +3,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a peer's recent requests succeeded. A refusal is neither success nor failure.
+/// How often a peer's recent requests succeeded: brought an answer that was accepted. A refusal is neither success nor
+/// failure, and so is an answer that is not verified.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reliability {
     /// Successes among the samples, 0 to 1; 1 where there are none.

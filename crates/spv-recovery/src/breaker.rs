@@ -4,9 +4,10 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BreakerState, ConfigError, FailureKind,
-    circuit::{Circuit, OpenTimes},
-    error::ensure,
+    blocked::Blocked,
+    circuit::{BreakerState, Circuit, OpenTimes},
+    error::{ConfigError, ensure},
+    failure::FailureKind,
 };
 
 /// When a [`Breaker`] opens and for how long.
@@ -103,6 +104,11 @@ impl Breaker {
         self.circuit.blocks(now)
     }
 
+    /// A request goes to the peer: the probe, when half open and none is under way. After that another is blocked.
+    pub fn on_sent(&mut self, now: Instant) {
+        self.circuit.on_sent(now);
+    }
+
     /// The peer answered well, no matter when it was asked: the breaker closes.
     pub const fn on_success(&mut self) {
         *self = Self::closed(self.config);
@@ -172,6 +178,10 @@ impl Breaker {
 
     pub(crate) const fn is_closed(&self) -> bool {
         self.circuit.is_closed()
+    }
+
+    pub(crate) fn blocked_by(&self, now: Instant) -> Option<Blocked> {
+        self.circuit.blocked_by(now)
     }
 
     pub(crate) fn earliest(&self, now: Instant) -> Instant {

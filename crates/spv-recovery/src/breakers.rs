@@ -5,7 +5,12 @@ use std::{
 
 use fastrand::Rng;
 
-use crate::{Breaker, BreakerConfig, BreakerState, FailureKind};
+use crate::{
+    blocked::Blocked,
+    breaker::{Breaker, BreakerConfig},
+    circuit::BreakerState,
+    failure::FailureKind,
+};
 
 /// One breaker for each peer that failed lately, with a ceiling on how much of the pool they take away.
 #[derive(Debug)]
@@ -76,8 +81,14 @@ impl<P: Ord + Clone> Breakers<P> {
         }
     }
 
-    pub(crate) fn allows(&mut self, peer: &P, now: Instant) -> bool {
-        self.by_peer.get_mut(peer).is_none_or(|breaker| breaker.allows(now))
+    pub(crate) fn on_sent(&mut self, peer: &P, now: Instant) {
+        if let Some(breaker) = self.by_peer.get_mut(peer) {
+            breaker.on_sent(now);
+        }
+    }
+
+    pub(crate) fn blocked_by(&self, peer: &P, now: Instant) -> Option<Blocked> {
+        self.by_peer.get(peer)?.blocked_by(now)
     }
 
     pub(crate) fn blocked(&self, now: Instant) -> impl Iterator<Item = &P> {

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use crate::BudgetConfig;
+use crate::config::BudgetConfig;
 
 /// Tokens for retries: successes earn them, and a floor rate adds a few even when nothing succeeds.
 ///
@@ -35,10 +35,23 @@ impl Budget {
         spent.saturating_sub(self.depth)
     }
 
-    pub(crate) fn on_success(&mut self) {
-        self.full_at = self.full_at.and_then(|at| at.checked_sub(self.reward));
+    /// Pays for an answer; what it brought, which is less than the reward when the budget is nearly full.
+    pub(crate) fn on_success(&mut self, now: Instant) -> Earned {
+        let spent = self.full_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        let earned = self.reward.min(spent);
+        self.full_at = self.full_at.and_then(|at| at.checked_sub(earned));
+        Earned(earned)
+    }
+
+    /// Takes back what an answer brought.
+    pub(crate) fn take_back(&mut self, Earned(earned): Earned) {
+        self.full_at = self.full_at.map(|at| at.checked_add(earned).unwrap_or(at));
     }
 }
+
+/// What an answer was worth, as time at the floor rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Earned(Duration);
 
 #[cfg(test)]
 mod tests {
@@ -62,7 +75,7 @@ mod tests {
         let mut ms = || budget.reserve(now).as_millis();
         assert_eq!([ms(), ms(), ms(), ms()], [0, 0, 500, 1000]);
         for _ in 0..4 {
-            budget.on_success();
+            budget.on_success(now);
         }
         assert_eq!(budget.reserve(now).as_millis(), 500);
     }
@@ -73,11 +86,23 @@ mod tests {
         let mut budget = budget(2, 10.0, 1.0);
         assert_eq!(budget.reserve(now), Duration::ZERO);
         for _ in 0..50 {
-            budget.on_success();
+            budget.on_success(now);
         }
         let later = now + Duration::from_secs(1);
         let free = (0..10).filter(|_| budget.reserve(later).is_zero()).count();
         assert_eq!(free, 2);
+    }
+
+    #[test]
+    fn what_was_earned_can_be_taken_back_and_no_more() {
+        let now = start();
+        let mut budget = budget(1, 2.0, 1.0);
+        let worth_nothing = budget.on_success(now);
+        budget.take_back(worth_nothing);
+        assert_eq!(budget.reserve(now), Duration::ZERO, "a full budget earns nothing");
+        let earned = budget.on_success(now);
+        budget.take_back(earned);
+        assert_eq!(budget.reserve(now), Duration::from_secs(1));
     }
 
     proptest! {
@@ -93,7 +118,7 @@ mod tests {
                 ms += step;
                 let now = t0 + Duration::from_millis(ms);
                 if success {
-                    budget.on_success();
+                    budget.on_success(now);
                     successes.push(now);
                 } else {
                     due.push(now + budget.reserve(now));

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use crate::Backoff;
+use crate::{backoff::Backoff, blocked::Blocked};
 
 /// Where a breaker stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,22 +55,38 @@ impl Circuit {
 
     /// May a request go out? Claims the probe when half open.
     pub(crate) fn allows(&mut self, now: Instant) -> bool {
-        if self.blocks(now) {
-            return false;
+        let is_free = !self.blocks(now);
+        if is_free {
+            self.on_sent(now);
         }
-        if !self.is_closed() {
+        is_free
+    }
+
+    /// A request goes out: the probe, when half open and none is under way.
+    pub(crate) fn on_sent(&mut self, now: Instant) {
+        if self.state(now) == BreakerState::HalfOpen && !self.probe_is_out(now) {
             self.probe = Some(now + self.times.probe);
         }
-        true
     }
 
     pub(crate) fn blocks(&self, now: Instant) -> bool {
-        now < self.earliest(now)
+        self.blocked_by(now).is_some()
+    }
+
+    /// What keeps a request from going out.
+    pub(crate) fn blocked_by(&self, now: Instant) -> Option<Blocked> {
+        match self.state(now) {
+            BreakerState::Closed => None,
+            BreakerState::Open { until } => Some(Blocked::Open { until }),
+            BreakerState::HalfOpen => {
+                self.probe.filter(|lost| now < *lost).map(|until| Blocked::Probing { until })
+            }
+        }
     }
 
     /// From when on a request may go out if nothing else is heard; `now` if it may.
     pub(crate) fn earliest(&self, now: Instant) -> Instant {
-        [self.until, self.probe].into_iter().flatten().fold(now, Instant::max)
+        self.blocked_by(now).and_then(Blocked::until).unwrap_or(now)
     }
 
     pub(crate) fn probe_is_out(&self, now: Instant) -> bool {

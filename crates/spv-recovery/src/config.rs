@@ -2,7 +2,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BreakerConfig, ConfigError, PoolBreakerConfig, error::ensure};
+use crate::{
+    breaker::BreakerConfig,
+    error::{ConfigError, ensure},
+    pool_breaker::PoolBreakerConfig,
+};
 
 /// How hard to try, how fast, and when to stop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +66,7 @@ pub struct BudgetConfig {
 }
 
 impl Config {
+    /// The only check of these fields: what is built of them relies on it.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let ratio = |value: f64| (0.0..=1.0).contains(&value);
         let (min, max) = (Duration::from_millis(1), Duration::from_secs(24 * 60 * 60));
@@ -82,6 +87,8 @@ impl Config {
             "must be from 1 s to 1 day",
         )?;
         ensure(ratio(self.max_open_share), "max_open_share", "must be from 0 to 1")?;
+        ensure(self.ledger_limit > 0, "ledger_limit", "must be at least 1")?;
+        ensure(self.max_peers > 0, "max_peers", "must be at least 1")?;
         ensure((1..=1_000_000).contains(&self.budget.burst), "budget.burst", "must be from 1 to 1000000")?;
         ensure(
             (0.0..=100.0).contains(&self.budget.per_success),
@@ -133,7 +140,7 @@ mod tests {
     fn defaults_are_valid_and_each_bad_field_is_named() {
         assert_eq!(Config::default().validate(), Ok(()));
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 15] = [
+        let cases: [(&str, Spoil); 17] = [
             ("max_attempts", |c| c.max_attempts = 0),
             ("backoff_base", |c| c.backoff_base = Duration::ZERO),
             ("backoff_cap", |c| c.backoff_cap = Duration::from_millis(499)),
@@ -143,6 +150,8 @@ mod tests {
             ("sequential_failure_rate", |c| c.sequential_failure_rate = f64::NAN),
             ("statistics_window", |c| c.statistics_window = Duration::ZERO),
             ("max_open_share", |c| c.max_open_share = 1.1),
+            ("ledger_limit", |c| c.ledger_limit = 0),
+            ("max_peers", |c| c.max_peers = 0),
             ("budget.burst", |c| c.budget.burst = 0),
             ("budget.per_success", |c| c.budget.per_success = -1.0),
             ("budget.floor_per_second", |c| c.budget.floor_per_second = 0.0),

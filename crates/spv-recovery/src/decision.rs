@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use crate::FailureKind;
+use crate::failure::FailureKind;
 
 /// What to do about a failed piece of work.
 #[derive(Debug, Clone, PartialEq, Eq)]

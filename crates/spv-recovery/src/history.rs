@@ -3,7 +3,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{Classify, FailureKind};
+use crate::failure::{Classify, FailureKind};
 
 /// One failed try of a piece of work.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,5 @@
 use std::collections::BTreeMap;
 
-use crate::{ConfigError, error::ensure};
-
 /// What we have cost each peer's patience on the present connection.
 ///
 /// Servers count requests they have to refuse and shut out who makes too many. Whoever stops at a limit well below
@@ -14,19 +12,14 @@ pub struct Ledger<P> {
 }
 
 impl<P: Ord + Clone> Ledger<P> {
-    /// An empty ledger. `limit` is the number of charges (1 and up) at which a peer is exhausted; `max_peers` (1
-    /// and up) bounds the memory: beyond it the peer with the least charge is forgotten.
-    ///
-    /// # Errors
-    /// Names `ledger_limit` or `max_peers`, as [`Config`](crate::Config) calls them, if zero.
-    pub fn new(limit: u32, max_peers: usize) -> Result<Self, ConfigError> {
-        ensure(limit > 0, "ledger_limit", "must be at least 1")?;
-        ensure(max_peers > 0, "max_peers", "must be at least 1")?;
-        Ok(Self { limit, max_peers, charges: BTreeMap::new() })
+    /// An empty ledger. A peer is exhausted at `limit` charges. Beyond `max_peers` the one with the least charge is
+    /// forgotten. The configuration must be valid: both are at least 1.
+    pub(crate) const fn new(limit: u32, max_peers: usize) -> Self {
+        Self { limit, max_peers, charges: BTreeMap::new() }
     }
 
     /// Counts one request the peer had to refuse; the charges that remain before it is exhausted.
-    pub fn charge(&mut self, peer: &P) -> u32 {
+    pub(crate) fn charge(&mut self, peer: &P) -> u32 {
         if let Some(charges) = self.charges.get_mut(peer) {
             *charges = charges.saturating_add(1);
             return self.limit.saturating_sub(*charges);
@@ -46,13 +39,13 @@ impl<P: Ord + Clone> Ledger<P> {
         self.charges.get(peer).is_some_and(|charges| *charges >= self.limit)
     }
 
-    /// All exhausted peers, in order. A new connection, and [`reset`](Self::reset), brings them back.
+    /// All exhausted peers, in order. A new connection brings them back.
     pub fn all_exhausted(&self) -> impl Iterator<Item = &P> {
         self.charges.iter().filter(|(_, charges)| **charges >= self.limit).map(|(peer, _)| peer)
     }
 
     /// The connection ended; the server keeps count per connection, so a new one starts with a clean page.
-    pub fn reset(&mut self, peer: &P) {
+    pub(crate) fn reset(&mut self, peer: &P) {
         self.charges.remove(peer);
     }
 }
@@ -63,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_peer_is_exhausted_at_the_limit_until_it_is_connected_anew() {
-        let mut ledger = Ledger::new(3, 10).unwrap();
+        let mut ledger = Ledger::new(3, 10);
         assert_eq!([ledger.charge(&'a'), ledger.charge(&'a'), ledger.charge(&'b')], [2, 1, 2]);
         assert!(!ledger.exhausted(&'a'));
         assert_eq!([ledger.charge(&'a'), ledger.charge(&'a')], [0, 0]);
@@ -75,7 +68,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_heaviest_charges_are_kept() {
-        let mut ledger = Ledger::new(2, 3).unwrap();
+        let mut ledger = Ledger::new(2, 3);
         ledger.charge(&0);
         ledger.charge(&0);
         for peer in 1..100 {
@@ -83,11 +76,5 @@ mod tests {
         }
         assert!(ledger.exhausted(&0));
         assert_eq!(ledger.charges.len(), 3);
-    }
-
-    #[test]
-    fn zero_bounds_are_refused() {
-        assert_eq!(Ledger::<u8>::new(0, 1).unwrap_err().field, "ledger_limit");
-        assert_eq!(Ledger::<u8>::new(1, 0).unwrap_err().field, "max_peers");
     }
 }

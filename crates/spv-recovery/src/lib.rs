@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod answered;
 mod backoff;
+mod blocked;
 mod breaker;
 mod breakers;
 mod budget;
@@ -19,7 +21,9 @@ mod statistics;
 pub mod strategies;
 mod strategy;
 
+pub use answered::Answered;
 pub use backoff::Backoff;
+pub use blocked::Blocked;
 pub use breaker::{Breaker, BreakerConfig};
 pub use circuit::BreakerState;
 pub use config::{BudgetConfig, Config};

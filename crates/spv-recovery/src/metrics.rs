@@ -2,7 +2,10 @@ use std::fmt;
 
 use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 
-use crate::{Action, Decision, Recovery};
+use crate::{
+    decision::{Action, Decision},
+    recovery::Recovery,
+};
 
 /// Describes this crate's metrics to the installed recorder. Call once, after the recorder is installed.
 pub fn describe_metrics() {

@@ -4,9 +4,10 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BreakerState, ConfigError, FailureKind, Statistics,
-    circuit::{Circuit, OpenTimes},
-    error::ensure,
+    circuit::{BreakerState, Circuit, OpenTimes},
+    error::{ConfigError, ensure},
+    failure::FailureKind,
+    statistics::Statistics,
 };
 
 /// When a [`PoolBreaker`] opens and for how long.
@@ -81,6 +82,8 @@ pub struct PoolBreaker {
     /// Probes that succeeded in a row.
     successes: u32,
     circuit: Circuit,
+    /// How often it has opened or closed; with each, counting begins anew.
+    phase: u64,
 }
 
 impl PoolBreaker {
@@ -90,8 +93,13 @@ impl PoolBreaker {
     /// Names the first configuration field out of range, with `pool.` before it.
     pub fn new(config: PoolBreakerConfig) -> Result<Self, ConfigError> {
         config.validate()?;
+        Ok(Self::closed(config))
+    }
+
+    /// A closed breaker of a configuration that is known to be valid.
+    pub(crate) fn closed(config: PoolBreakerConfig) -> Self {
         let (window, circuit) = (Statistics::new(config.window), Circuit::closed(config.times()));
-        Ok(Self { config, window, successes: 0, circuit })
+        Self { config, window, successes: 0, circuit, phase: 0 }
     }
 
     /// Where it stands at `now`.
@@ -109,18 +117,36 @@ impl PoolBreaker {
     /// Some peer answered well. Counts towards closing only when half open: a few successes are normal while nearly
     /// everything fails.
     pub fn on_success(&mut self, now: Instant) {
+        self.count_success(now);
+    }
+
+    /// Like [`on_success`](Self::on_success); tells in which phase the success was counted, if it was.
+    pub(crate) fn count_success(&mut self, now: Instant) -> Option<Phase> {
+        let phase = Phase(self.phase);
         match self.circuit.state(now) {
             BreakerState::Closed => self.window.record_success(now),
-            BreakerState::Open { .. } => {}
+            BreakerState::Open { .. } => return None,
             BreakerState::HalfOpen => {
                 self.circuit.release();
                 self.successes += 1;
                 if self.successes >= self.config.successes {
                     self.circuit.close();
-                    self.successes = 0;
-                    self.window = Statistics::new(self.config.window);
+                    self.begin_phase();
                 }
             }
+        }
+        Some(phase)
+    }
+
+    /// Takes back a success that was counted at `at`, unless it counts no more.
+    pub(crate) fn take_back(&mut self, phase: Phase, at: Instant, now: Instant) {
+        if phase.0 != self.phase {
+            return;
+        }
+        if self.circuit.is_closed() {
+            self.window.take_back_success(at, now);
+        } else {
+            self.successes = self.successes.saturating_sub(1);
         }
     }
 
@@ -141,8 +167,14 @@ impl PoolBreaker {
         };
         if opens {
             self.circuit.open(now, rng);
-            self.successes = 0;
+            self.begin_phase();
         }
+    }
+
+    fn begin_phase(&mut self) {
+        self.phase = self.phase.wrapping_add(1);
+        self.successes = 0;
+        self.window = Statistics::new(self.config.window);
     }
 
     pub(crate) fn earliest(&self, now: Instant) -> Instant {
@@ -157,6 +189,10 @@ impl PoolBreaker {
         self.circuit.is_closed()
     }
 }
+
+/// The time between two changes of a breaker between closed and not closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Phase(u64);
 
 #[cfg(test)]
 mod tests {

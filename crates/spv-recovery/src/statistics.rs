@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::FailureKind;
+use crate::failure::FailureKind;
 
 /// Outcomes of the last while, by kind. The window slides in steps of a tenth of its length.
 #[derive(Debug, Clone)]
@@ -56,13 +56,26 @@ impl Statistics {
         self.current(now).successes += 1;
     }
 
+    /// Takes back a success that was recorded at `at`, unless it has left the window.
+    pub(crate) fn take_back_success(&mut self, at: Instant, now: Instant) {
+        let (index, oldest) = (self.index(at), self.oldest(now));
+        if let Some(step) = self.steps.iter_mut().find(|step| step.index == index && index >= oldest) {
+            step.successes = step.successes.saturating_sub(1);
+        }
+    }
+
     pub(crate) fn record_failure(&mut self, kind: FailureKind, now: Instant) {
         self.current(now).failures[kind as usize] += 1;
     }
 
     fn recent(&self, now: Instant) -> impl Iterator<Item = &Step> {
-        let oldest = (self.index(now) + 1).saturating_sub(u128::from(STEPS));
+        let oldest = self.oldest(now);
         self.steps.iter().filter(move |step| step.index >= oldest)
+    }
+
+    /// The first step of the window that ends at `now`.
+    fn oldest(&self, now: Instant) -> u128 {
+        (self.index(now) + 1).saturating_sub(u128::from(STEPS))
     }
 
     fn current(&mut self, now: Instant) -> &mut Step {

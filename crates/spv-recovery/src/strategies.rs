@@ -10,7 +10,7 @@ pub use exponential_backoff::ExponentialBackoff;
 pub use sequential_fallback::SequentialFallback;
 pub use switch_peer::SwitchPeer;
 
-use crate::{Backoff, Config, Strategy};
+use crate::{backoff::Backoff, config::Config, strategy::Strategy};
 
 /// The default chain: [`Alternative`], [`SwitchPeer`], [`SequentialFallback`], [`ExponentialBackoff`].
 ///

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use fastrand::Rng;
 
-use crate::{Action, FailureKind, History};
+use crate::{decision::Action, failure::FailureKind, history::History};
 
 /// One way to deal with a failure.
 ///

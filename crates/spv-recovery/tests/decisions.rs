@@ -226,8 +226,7 @@ fn answers_pay_for_retries_when_they_come_and_an_outage_costs_none() {
     }
     assert_eq!(switch(&mut recovery), Duration::ZERO, "nobody was asked, so nothing was retried");
     assert_eq!(switch(&mut recovery), Duration::from_secs(1));
-    recovery.on_answer(&2, now);
-    recovery.on_answer(&2, now);
+    let _ = (recovery.on_answer(&2, now), recovery.on_answer(&2, now));
     assert_eq!(switch(&mut recovery), Duration::ZERO, "an answer that waits for its base is one");
 }
 
@@ -240,7 +239,7 @@ fn what_chance_explains_is_retried_at_once_and_only_that() {
         let mut recovery = Recovery::new(config, 1).unwrap();
         let mut history = History::new();
         for _ in 0..2_000 {
-            (0..answers).for_each(|_| recovery.on_answer(&1, start()));
+            (0..answers).for_each(|_| _ = recovery.on_answer(&1, start()));
             let _ = fail(&mut recovery, &mut History::new(), 1, Refused, start());
         }
         for attempt in 1..20 {

@@ -61,7 +61,7 @@ fn a_cascade_opens_the_pool_then_probes_go_out_one_by_one_and_close_it() {
 fn answers_that_wait_for_their_verification_keep_losses_from_opening_the_pool() {
     let (mut recovery, now) = (recovery(), start());
     for peer in PEERS.repeat(10) {
-        recovery.on_answer(&peer, now);
+        let _ = recovery.on_answer(&peer, now);
         let _ = fail(&mut recovery, peer, Timeout, now);
     }
     assert_eq!(recovery.pool_state(now), BreakerState::Closed);
@@ -128,7 +128,7 @@ fn the_outlook_names_the_first_instant_at_which_somebody_may_be_asked() {
     assert_eq!(recovery.outlook(&[1], now), Outlook::At(until.max(peer_until)));
     assert_eq!(recovery.outlook(&[2], now).wait(now), Some(until - now));
 
-    (0..50).for_each(|_| _ = recovery.ledger_mut().charge(&2));
+    (0..50).for_each(|_| recovery.on_stray_refusal(&2));
     assert_eq!(recovery.outlook(&[2], until), Outlook::NeedsPeer);
     recovery.on_reconnect(&2);
     assert_eq!(recovery.outlook(&[2], until), Outlook::Now);

@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ConfigError;
+use crate::error::{ConfigError, ensure};
 
 /// How many jobs start together, and how much fewer under bad conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -45,18 +45,12 @@ impl BatchConfig {
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        if !(1..=MAX_BATCH).contains(&self.max) {
-            return Err(ConfigError { field: "batch.max", reason: "must be from 1 to 1000000" });
-        }
-        let factors = [
-            ("batch.high_latency", self.high_latency),
-            ("batch.low_bandwidth", self.low_bandwidth),
-            ("batch.unstable", self.unstable),
-        ];
-        match factors.into_iter().find(|(_, factor)| !(*factor > 0.0 && *factor <= 1.0)) {
-            Some((field, _)) => Err(ConfigError { field, reason: "must be above 0 and at most 1" }),
-            None => Ok(()),
-        }
+        let is_factor = |value: f64| value > 0.0 && value <= 1.0;
+        let reason = "must be above 0 and at most 1";
+        ensure((1..=MAX_BATCH).contains(&self.max), "batch.max", "must be from 1 to 1000000")?;
+        ensure(is_factor(self.high_latency), "batch.high_latency", reason)?;
+        ensure(is_factor(self.low_bandwidth), "batch.low_bandwidth", reason)?;
+        ensure(is_factor(self.unstable), "batch.unstable", reason)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use crate::Ticket;
+use crate::job::Ticket;
 
 /// Which tickets each held item will end, and which item a key stands for. An item goes by its first ticket, also
 /// when that one is cancelled while others remain.

@@ -2,7 +2,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchConfig, ConfigError, TokenBucket};
+use crate::{
+    batch::BatchConfig,
+    error::{ConfigError, ensure},
+    token_bucket::validate_rate,
+};
 
 /// Bounds and rates of a [`Scheduler`](crate::Scheduler) or [`Queue`](crate::Queue).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,15 +29,12 @@ pub struct Config {
 }
 
 impl Config {
-    pub(crate) fn validate(&self) -> Result<TokenBucket, ConfigError> {
-        if self.capacity == 0 {
-            return Err(ConfigError { field: "capacity", reason: "must be at least 1" });
-        }
-        if !(MIN_AGEING..=MAX_AGEING).contains(&self.ageing) {
-            return Err(ConfigError { field: "ageing", reason: "must be from 1 ms to 1 day" });
-        }
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        let ageing = MIN_AGEING..=MAX_AGEING;
+        ensure(self.capacity > 0, "capacity", "must be at least 1")?;
+        ensure(ageing.contains(&self.ageing), "ageing", "must be from 1 ms to 1 day")?;
         self.batch.validate()?;
-        TokenBucket::new(self.burst, self.per_second)
+        validate_rate(self.burst, self.per_second)
     }
 }
 
@@ -58,7 +59,7 @@ mod tests {
 
     #[test]
     fn defaults_are_valid_and_each_bad_field_is_named() {
-        assert!(Config::default().validate().is_ok());
+        assert_eq!(Config::default().validate(), Ok(()));
         let with_batch = |batch| Config { batch, ..Config::default() };
         let bad = [
             ("capacity", Config { capacity: 0, ..Config::default() }),

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::Ticket;
+use crate::job::Ticket;
 
 /// A configuration value outside its range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +11,11 @@ pub struct ConfigError {
     pub field: &'static str,
     /// What is wrong with its value.
     pub reason: &'static str,
+}
+
+/// The common shape of every range check.
+pub(crate) const fn ensure(ok: bool, field: &'static str, reason: &'static str) -> Result<(), ConfigError> {
+    if ok { Ok(()) } else { Err(ConfigError { field, reason }) }
 }
 
 /// The queue holds as many items as it may; the item comes back.

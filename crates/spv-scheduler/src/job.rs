@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use crate::Priority;
+use crate::priority::Priority;
 
 /// Names one push for as long as its item lives, over all its retries. Never reused by the same scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@ use metrics::{
     histogram,
 };
 
-use crate::Lengths;
+use crate::job::Lengths;
 
 /// Describes this crate's metrics to the installed recorder. Call once, after the recorder is installed.
 pub fn describe_metrics() {

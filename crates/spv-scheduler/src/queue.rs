@@ -9,8 +9,13 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
-    Cancelled, Conditions, Config, ConfigError, Job, Lengths, Next, PushError, Pushed, Rank, Scheduler,
-    Ticket, UnknownTicket, metrics::Reporter,
+    batch::Conditions,
+    config::Config,
+    error::{ConfigError, PushError, UnknownTicket},
+    job::{Cancelled, Job, Lengths, Next, Pushed, Ticket},
+    metrics::Reporter,
+    priority::Rank,
+    scheduler::Scheduler,
 };
 
 /// A [`Scheduler`] shared between tasks: producers push, workers await [`next`](Self::next).

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use crate::ConfigError;
+use crate::error::{ConfigError, ensure};
 
 /// A rate limit: `capacity` tokens at most, refilled continuously at a fixed rate, full at the start.
 ///
@@ -23,14 +23,14 @@ impl TokenBucket {
     /// # Errors
     /// Names `burst` or `per_second`, as [`Config`](crate::Config) calls them, if out of range.
     pub fn new(capacity: u32, per_second: f64) -> Result<Self, ConfigError> {
-        if !(1..=MAX_CAPACITY).contains(&capacity) {
-            return Err(ConfigError { field: "burst", reason: "must be from 1 to 1000000" });
-        }
-        if !(MIN_PER_SECOND..=MAX_PER_SECOND).contains(&per_second) {
-            return Err(ConfigError { field: "per_second", reason: "must be from 0.001 to 1000000" });
-        }
+        validate_rate(capacity, per_second)?;
+        Ok(Self::full(capacity, per_second))
+    }
+
+    /// A full bucket of a rate that is known to be valid.
+    pub(crate) fn full(capacity: u32, per_second: f64) -> Self {
         let interval = Duration::from_secs_f64(per_second.recip());
-        Ok(Self { interval, depth: interval * capacity, full_at: None })
+        Self { interval, depth: interval * capacity, full_at: None }
     }
 
     /// Takes one token.
@@ -57,6 +57,13 @@ impl TokenBucket {
     pub(crate) fn full_at(&self, now: Instant) -> Instant {
         self.full_at.map_or(now, |at| at.max(now))
     }
+}
+
+/// The range of every rate of this crate. The fields are named alike in each configuration that has one.
+pub(crate) fn validate_rate(burst: u32, per_second: f64) -> Result<(), ConfigError> {
+    let rates = MIN_PER_SECOND..=MAX_PER_SECOND;
+    ensure((1..=MAX_CAPACITY).contains(&burst), "burst", "must be from 1 to 1000000")?;
+    ensure(rates.contains(&per_second), "per_second", "must be from 0.001 to 1000000")
 }
 
 const MAX_CAPACITY: u32 = 1_000_000;

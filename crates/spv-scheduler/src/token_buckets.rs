@@ -2,7 +2,10 @@ use std::{collections::BTreeMap, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfigError, TokenBucket};
+use crate::{
+    error::{ConfigError, ensure},
+    token_bucket::{TokenBucket, validate_rate},
+};
 
 /// The rate of each key of [`TokenBuckets`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -15,6 +18,13 @@ pub struct TokenBucketsConfig {
     /// Keys remembered at once. Default 1024, range 1 and up. Only a key whose bucket is full again is forgotten;
     /// while all places are taken by others, a new key has to wait.
     pub max_keys: usize,
+}
+
+impl TokenBucketsConfig {
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        ensure(self.max_keys > 0, "max_keys", "must be at least 1")?;
+        validate_rate(self.burst, self.per_second)
+    }
 }
 
 impl Default for TokenBucketsConfig {
@@ -37,10 +47,8 @@ impl<K: Ord + Clone> TokenBuckets<K> {
     /// # Errors
     /// Names the first configuration field out of range.
     pub fn new(config: &TokenBucketsConfig) -> Result<Self, ConfigError> {
-        if config.max_keys == 0 {
-            return Err(ConfigError { field: "max_keys", reason: "must be at least 1" });
-        }
-        let full = TokenBucket::new(config.burst, config.per_second)?;
+        config.validate()?;
+        let full = TokenBucket::full(config.burst, config.per_second);
         Ok(Self { full, max_keys: config.max_keys, by_key: BTreeMap::new() })
     }
 

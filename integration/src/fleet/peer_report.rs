@@ -2,17 +2,19 @@ use std::time::Duration;
 
 use spv_recovery::FailureKind;
 
+use crate::wire::RequestKind;
+
 /// What became of an answer or a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The answer was valid and useful.
-    Accepted,
+    /// The answer to a request of this kind was valid and useful.
+    Accepted(RequestKind),
     /// The same of headers, which a node that refuses all else may still serve.
     AcceptedHeaders,
     /// The answer came too late or twice.
     Redundant,
-    /// The answer did not verify. Whose fault that is, nobody knows yet.
-    Invalid,
+    /// The answer to a request of this kind did not verify. Whose fault that is, nobody knows yet.
+    Invalid(RequestKind),
     /// An earlier answer that was malformed or did not verify is the peer's fault: another copy verifies.
     Refuted,
     /// The request failed in this way.
@@ -52,9 +54,9 @@ impl PeerReport {
     pub(crate) fn record(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::AcceptedHeaders | Outcome::Redundant => {}
-            Outcome::Accepted => self.accepted += 1,
+            Outcome::Accepted(_) => self.accepted += 1,
             Outcome::Failed(FailureKind::Refused) => self.refused += 1,
-            Outcome::Invalid => self.failed += 1,
+            Outcome::Invalid(_) => self.failed += 1,
             Outcome::Refuted => self.invalid += 1,
             Outcome::Failed(FailureKind::Timeout) => {
                 self.failed += 1;

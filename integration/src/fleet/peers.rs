@@ -330,12 +330,19 @@ impl Peers {
         executed
     }
 
-    /// Puts an outcome on the record of a peer. That a list was accepted reaches the recovery policy with the history of
-    /// its work, by [`Recovering::on_verified`].
+    /// Puts an outcome on the record of a peer. That a request failed is measured where it is sent. That a list was accepted
+    /// reaches the recovery policy with the history of its work, by [`Recovering::on_verified`].
     pub(crate) fn record(&self, peer: SocketAddr, outcome: Outcome) {
         self.with_report(peer, |report| report.record(outcome));
-        if outcome == Outcome::AcceptedHeaders {
-            self.recovery.lock().on_success(&peer, now());
+        let (monitor, now) = (self.pool.monitor(), now());
+        match outcome {
+            Outcome::Accepted(kind) => monitor.on_accepted(&peer, &kind, now),
+            Outcome::AcceptedHeaders => {
+                monitor.on_accepted(&peer, &RequestKind::GetHeaders, now);
+                self.recovery.lock().on_success(&peer, now);
+            }
+            Outcome::Invalid(kind) => monitor.on_failure(&peer, &kind, now),
+            Outcome::Redundant | Outcome::Refuted | Outcome::Failed(_) => {}
         }
         self.remember(peer, outcome);
     }

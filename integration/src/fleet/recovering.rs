@@ -1,7 +1,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use spv_recovery::{BreakerState, Config, ConfigError, Decision, GiveUpReason, History, Recovery, Reporter};
+use spv_recovery::{
+    Answered, BreakerState, Config, ConfigError, Decision, GiveUpReason, History, Recovery, Reporter,
+};
 
 /// The recovery policy with its metrics.
 #[derive(Debug)]
@@ -35,10 +37,25 @@ impl Recovering {
         decision
     }
 
-    /// An answer came that is still to be verified.
-    pub(crate) fn on_answer(&mut self, peer: &SocketAddr, now: Instant) {
-        self.recovery.on_answer(peer, now);
+    /// The same of work whose answer was counted by [`on_answer`](Self::on_answer) and proved wrong.
+    pub(crate) fn on_wrong_answer(
+        &mut self,
+        answered: Answered,
+        history: &History<SocketAddr>,
+        available: &[SocketAddr],
+        now: Instant,
+    ) -> Decision<SocketAddr> {
+        let decision = self.recovery.on_wrong_answer(answered, history, available, now);
+        self.reporter.decided(&decision);
         self.observe(now);
+        decision
+    }
+
+    /// An answer came that is still to be verified.
+    pub(crate) fn on_answer(&mut self, peer: &SocketAddr, now: Instant) -> Answered {
+        let answered = self.recovery.on_answer(peer, now);
+        self.observe(now);
+        answered
     }
 
     pub(crate) fn on_success(&mut self, peer: &SocketAddr, now: Instant) {
@@ -100,7 +117,7 @@ impl Recovering {
 
     /// A refusal that no work is waiting for any more.
     pub(crate) fn charge(&mut self, peer: &SocketAddr) {
-        self.recovery.ledger_mut().charge(peer);
+        self.recovery.on_stray_refusal(peer);
     }
 
     /// How long after giving up another try makes sense; `None` when only another peer can help.

@@ -12,7 +12,7 @@ use spv_executor::{Completed, Permit};
 use crate::chain::{HeaderChain, HeaderError, hash_all};
 use crate::clock;
 use crate::fleet::{Executed, Outcome, Peers};
-use crate::wire::Request;
+use crate::wire::{Request, RequestKind};
 
 /// Headers downloaded beyond this many at once come from several peers, a checkpoint to the next each.
 const SEGMENTS_IN_FLIGHT: usize = 16;
@@ -276,7 +276,7 @@ impl HeaderDownload {
 
     pub(super) fn reject(&self, peer: SocketAddr, error: &BatchError) {
         tracing::info!(%peer, %error, "invalid headers");
-        self.peers.record(peer, Outcome::Invalid);
+        self.peers.record(peer, Outcome::Invalid(RequestKind::GetHeaders));
     }
 }
 

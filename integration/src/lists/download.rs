@@ -9,7 +9,7 @@ use std::time::Duration;
 use bitcoin_hashes::sha256;
 use futures::future::{FutureExt, OptionFuture};
 use spv_executor::{Completed, ExecuteError, LateError, Permit};
-use spv_recovery::{Attempt, Classify, FailureKind, History};
+use spv_recovery::{Answered, Attempt, Classify, FailureKind, History};
 use spv_scheduler::{Job, Priority, Queue, Ticket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -22,7 +22,7 @@ use crate::net::RequestError;
 use crate::plan::{Plan, Work};
 use crate::progress::Progress;
 use crate::verify::{Verdict, Verifier};
-use crate::wire::Answer;
+use crate::wire::{Answer, RequestKind};
 
 /// Work that has to run alone looks this often whether it can.
 const ALONE_RECHECK: Duration = Duration::from_millis(20);
@@ -144,8 +144,11 @@ enum Step {
 /// What is remembered of an answer that is being verified.
 struct Verified {
     peer: SocketAddr,
+    kind: RequestKind,
     bytes: u64,
     digest: [u8; 32],
+    /// Takes it back from the recovery policy when it proves wrong.
+    answered: Answered,
     /// Holds the answer's bytes, and takes the verdict to the executor.
     permit: Permit,
 }
@@ -380,8 +383,9 @@ impl<'a> ListDownload<'a> {
             self.queue.cancel(ticket);
         }
         task.stage = Stage::Verifying;
-        self.peers.recovery().on_answer(&peer, now());
+        let answered = self.peers.recovery().on_answer(&peer, now());
         let (work, verifier) = (task.work.clone(), self.verifier.clone());
+        let kind = work.request.kind();
         let headers_stored = self.headers_stored.clone();
         self.running.spawn(async move {
             let digest = sha256::hash(&answer.payload).to_byte_array();
@@ -391,9 +395,11 @@ impl<'a> ListDownload<'a> {
                 return Step::Unverified;
             }
             match verifier.verify(work, answer).await {
-                Ok(verdict) => {
-                    Step::Verified { id, answer: Verified { peer, bytes, digest, permit }, verdict }
-                }
+                Ok(verdict) => Step::Verified {
+                    id,
+                    answer: Verified { peer, kind, bytes, digest, answered, permit },
+                    verdict,
+                },
                 Err(_) => Step::Unverified,
             }
         });

@@ -11,6 +11,7 @@ use super::run::{Reached, Run, SyncError};
 use crate::chain::HeaderChain;
 use crate::fleet::Outcome;
 use crate::lists::{Downloaded, ListDownload};
+use crate::wire::RequestKind;
 use crate::plan::Plan;
 use crate::quorums::{Candidate, Findings, Prover, Proving, Survey, TipLock, verify_tip_lock};
 use crate::store::StoreError;
@@ -103,7 +104,7 @@ impl Run<'_> {
         for &peer in doubted {
             if quorums.snapshots_from.values().all(|&served| served != peer) {
                 tracing::info!(%peer, "disconnecting: other snapshots than its own verify");
-                self.connected.peers.record(peer, Outcome::Invalid);
+                self.connected.peers.record(peer, Outcome::Invalid(RequestKind::QrInfo));
                 self.connected.peers.record(peer, Outcome::Refuted);
                 self.connected.peers.ban(peer);
             }

@@ -26,12 +26,16 @@ fn a_snapshot_holds_everything_that_was_reported() {
     monitor.on_answer(&1, "small", 1_000, ms(180), now);
     // Quicker than the smoothed round trip: nothing is left for service.
     monitor.on_answer(&1, "instant", 10, ms(90), now);
+    for kind in ["large", "small", "instant"] {
+        monitor.on_accepted(&1, &kind, now);
+    }
     monitor.on_refusal(&1, &"large", now);
     monitor.on_failure(&1, &"large", now);
     let confidence = |samples| Confidence { samples, last: Some(now) };
     let kind = |ms_of_service, refusals, failures, bytes| KindHealth {
         service_time: Some(ms(ms_of_service)),
         confidence: confidence(1),
+        accepted: 1,
         refusals,
         failures,
         bytes,
@@ -52,11 +56,30 @@ fn a_snapshot_holds_everything_that_was_reported() {
         reliability: Reliability { ratio: 0.75, samples: 4 },
         kinds: kinds.into(),
         answers: 3,
+        accepted: 3,
         refusals: 1,
         failures: 1,
         bytes: 1_001_010,
     };
     assert_eq!(monitor.health(&1), Some(expected));
+}
+
+#[test]
+fn reliability_follows_the_verdict_and_not_the_delivery() {
+    let (monitor, now) = (monitor(Config::default()), base());
+    let reliability = |peer| monitor.health(&peer).unwrap().reliability;
+    for (liar, honest) in [(1, 2); 5] {
+        monitor.on_answer(&liar, "a", 10, ms(50), now);
+        monitor.on_failure(&liar, &"a", now);
+        monitor.on_answer(&honest, "a", 10, ms(50), now);
+        monitor.on_accepted(&honest, &"a", now);
+    }
+    assert_eq!(reliability(1), Reliability { ratio: 0.0, samples: 5 });
+    assert_eq!(reliability(2), Reliability { ratio: 1.0, samples: 5 });
+    monitor.on_answer(&3, "a", 10, ms(50), now);
+    assert_eq!(reliability(3).samples, 0, "not verified yet, or never");
+    let health = monitor.health(&1).unwrap();
+    assert_eq!((health.answers, health.accepted, health.failures), (5, 0, 5));
 }
 
 #[test]
@@ -104,6 +127,9 @@ fn one_peer_too_many_displaces_the_one_heard_of_least_recently() {
     monitor.on_answer(&5, "a", 1, ms(10), at(6));
     monitor.on_rtt(&2, ms(10), at(7));
     assert_eq!(monitor.peers(), [2, 5, 9]);
+    monitor.on_accepted(&9, &"a", at(8));
+    monitor.on_rtt(&3, ms(10), at(9));
+    assert_eq!(monitor.peers(), [2, 3, 9]);
 }
 
 #[test]
@@ -235,6 +261,9 @@ fn metrics_show_round_trips_conditions_and_peers() {
         monitor.on_rtt(&2, ms(500), now);
         monitor.remove(&2);
         monitor.on_failure(&1, &"a", now);
+        monitor.on_answer(&1, "a", 10, ms(500), now);
+        monitor.on_accepted(&1, &"a", now);
+        monitor.on_failure(&1, &"a", now);
         assert!(monitor.conditions(now).high_latency);
     });
     let mut seen: Vec<(String, DebugValue)> = snapshotter
@@ -254,7 +283,8 @@ fn metrics_show_round_trips_conditions_and_peers() {
         ("spv_netmon_condition[\"low_bandwidth\"]", gauge(0.0)),
         ("spv_netmon_condition[\"slow_link\"]", gauge(0.0)),
         ("spv_netmon_condition[\"unstable\"]", gauge(1.0)),
-        ("spv_netmon_outcomes_total[\"failed\"]", DebugValue::Counter(1)),
+        ("spv_netmon_outcomes_total[\"accepted\"]", DebugValue::Counter(1)),
+        ("spv_netmon_outcomes_total[\"failed\"]", DebugValue::Counter(2)),
         ("spv_netmon_rtt_seconds[]", DebugValue::Histogram(vec![0.5.into(), 0.5.into()])),
         ("spv_netmon_tracked_peers[]", gauge(1.0)),
     ];
@@ -265,6 +295,7 @@ fn metrics_show_round_trips_conditions_and_peers() {
 enum Report {
     Rtt(Duration),
     Answer(u8, u64, Duration),
+    Accepted(u8),
     Refusal,
     Failure,
 }
@@ -279,6 +310,7 @@ fn any_report() -> impl Strategy<Value = Report> {
     prop_oneof![
         duration.clone().prop_map(Report::Rtt),
         (0u8..3, bytes, duration).prop_map(|(kind, bytes, elapsed)| Report::Answer(kind, bytes, elapsed)),
+        (0u8..3).prop_map(Report::Accepted),
         Just(Report::Refusal),
         Just(Report::Failure),
     ]
@@ -288,6 +320,7 @@ fn apply(monitor: &Monitor<u8, u8>, peer: u8, report: Report, now: Instant) {
     match report {
         Report::Rtt(sample) => monitor.on_rtt(&peer, sample, now),
         Report::Answer(kind, bytes, elapsed) => monitor.on_answer(&peer, kind, bytes, elapsed, now),
+        Report::Accepted(kind) => monitor.on_accepted(&peer, &kind, now),
         Report::Refusal => monitor.on_refusal(&peer, &0, now),
         Report::Failure => monitor.on_failure(&peer, &0, now),
     }

@@ -1,6 +1,10 @@
 use fastrand::Rng;
 
-use crate::{Action, Context, FailureKind, Strategy};
+use crate::{
+    decision::Action,
+    failure::FailureKind,
+    strategy::{Context, Strategy},
+};
 
 /// Asks to do the work by its other means, if it has any: after refusals by several distinct peers, or by all there
 /// are, rather than asking everybody; when no try is left; and when no retry can help.

@@ -2,7 +2,12 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::{Action, Backoff, Context, FailureKind, Strategy};
+use crate::{
+    backoff::Backoff,
+    decision::Action,
+    failure::FailureKind,
+    strategy::{Context, Strategy},
+};
 
 /// Waits, longer each time, and retries any failure that may pass.
 ///

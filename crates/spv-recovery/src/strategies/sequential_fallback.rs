@@ -1,6 +1,10 @@
 use fastrand::Rng;
 
-use crate::{Action, Backoff, Context, Strategy};
+use crate::{
+    backoff::Backoff,
+    decision::Action,
+    strategy::{Context, Strategy},
+};
 
 /// Asks to run the work alone, after a backoff, once it was tried often and most answers of the whole network fail:
 /// the load may be the cause.

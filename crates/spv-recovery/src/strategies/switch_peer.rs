@@ -2,7 +2,11 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::{Action, Context, FailureKind, Strategy};
+use crate::{
+    decision::Action,
+    failure::FailureKind,
+    strategy::{Context, Strategy},
+};
 
 /// Retries at once with a peer that was not asked yet, as long as there is one.
 #[derive(Debug, Clone, Copy)]

@@ -19,9 +19,11 @@ impl Peers {
     pub(super) fn remember(&self, peer: SocketAddr, outcome: Outcome) {
         let Some(discovery) = self.pool.discovery() else { return };
         let deed = match outcome {
-            Outcome::Accepted | Outcome::AcceptedHeaders => Deed::Served,
+            Outcome::Accepted(_) | Outcome::AcceptedHeaders => Deed::Served,
             Outcome::Failed(FailureKind::Refused) => Deed::Refused,
-            Outcome::Failed(FailureKind::Timeout | FailureKind::Invalid) | Outcome::Invalid => Deed::Failed,
+            Outcome::Failed(FailureKind::Timeout | FailureKind::Invalid) | Outcome::Invalid(_) => {
+                Deed::Failed
+            }
             Outcome::Refuted => Deed::Lied,
             // Not about what the node does, or known already.
             Outcome::Redundant | Outcome::Failed(_) => return,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use spv_recovery::{Action, Attempt, FailureKind, GiveUpReason, History};
+use spv_recovery::{Action, Answered, Attempt, FailureKind, GiveUpReason, History};
 use spv_scheduler::Priority;
 
 use super::{ListDownload, Stage, Task, Verified, WorkId, now};
@@ -24,7 +24,7 @@ impl ListDownload<'_> {
         match verdict {
             Ok(applied) => {
                 answer.permit.accept();
-                self.peers.record(answer.peer, Outcome::Accepted);
+                self.peers.record(answer.peer, Outcome::Accepted(answer.kind));
                 // It may have become of use only now.
                 self.peers.settle_credit(answer.peer);
                 self.tally.lists += applied.lists as u64;
@@ -52,12 +52,12 @@ impl ListDownload<'_> {
             Err(error) => {
                 tracing::info!(peer = %answer.peer, %error, "wrong answer");
                 answer.permit.reject();
-                self.peers.record(answer.peer, Outcome::Invalid);
+                self.peers.record(answer.peer, Outcome::Invalid(answer.kind));
                 self.tally.wasted_bytes += answer.bytes;
                 let attempt = Attempt::new(answer.peer, &error, now())
                     .with_digest(answer.digest)
                     .in_group(network_group(answer.peer));
-                self.failed(id, attempt, Some(error))
+                self.failed(id, attempt, Some((answer.answered, error)))
             }
         }
     }
@@ -73,12 +73,12 @@ impl ListDownload<'_> {
         }
     }
 
-    /// Lets the recovery policy decide what becomes of work that failed.
+    /// Lets the recovery policy decide what becomes of work that failed, perhaps by an answer that proved wrong.
     pub(super) fn failed(
         &mut self,
         id: WorkId,
         attempt: Attempt<SocketAddr>,
-        error: Option<AnswerError>,
+        wrong: Option<(Answered, AnswerError)>,
     ) -> Result<(), DownloadFailure> {
         let Some(mut task) = self.open.remove(&id) else { return Ok(()) };
         if let Stage::InFlight(ticket) = task.stage {
@@ -88,7 +88,13 @@ impl ListDownload<'_> {
         task.history.record(attempt);
         let height = task.work.wanted.first().map_or(0, |block| block.height);
         let connected = self.peers.connected();
-        let decision = self.peers.recovery().on_failure(&task.history, &connected, now());
+        let (answered, error) = wrong.unzip();
+        let mut recovery = self.peers.recovery();
+        let decision = match answered {
+            Some(answered) => recovery.on_wrong_answer(answered, &task.history, &connected, now()),
+            None => recovery.on_failure(&task.history, &connected, now()),
+        };
+        drop(recovery);
         if let Some(peer) = peer {
             self.peers.settle_credit(peer);
         }
