@@ -4,6 +4,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+/// The present moment of tokio's clock, which stands still and jumps in simulations.
+pub(crate) fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
 /// Time since 1970, in UTC and without leap seconds.
 pub(crate) type UnixTime = Duration;
 

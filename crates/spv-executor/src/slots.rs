@@ -24,6 +24,8 @@ pub struct PeerLoad<P> {
     pub requests: u64,
     /// Requests that failed since its last answer, and answers that were rejected since its last good one.
     pub failures: u32,
+    /// Until when it rests after failures, while others can be asked; may lie in the past.
+    pub rests_until: Option<Instant>,
 }
 
 /// The slots of one peer, and what is known of it.
@@ -234,6 +236,7 @@ impl Slots {
             max_in_flight: self.max_in_flight,
             requests: self.requests,
             failures: self.failures(),
+            rests_until: self.rests_until,
         }
     }
 

@@ -51,7 +51,12 @@ fn main() -> Result<(), Box<dyn Error>> {
                     done += 1;
                     break;
                 }
-                Err(kind) => history.record(Attempt::new(peer, &kind, now)),
+                Err(kind) => {
+                    if let (FailureKind::Refused, Some(peer)) = (kind, &peer) {
+                        recovery.on_refusal(peer);
+                    }
+                    history.record(Attempt::new(peer, &kind, now));
+                }
             }
             let decision = recovery.on_failure(&history, &peers, now);
             *decisions.entry(decision.strategy).or_default() += 1;

@@ -71,8 +71,8 @@ impl<P: Ord + Clone> Recovery<P> {
     }
 
     /// Decides about work that failed. The failure must be recorded in `history` already; it is counted against
-    /// its peer here, and a refusal is charged to the [`Ledger`]. Call it once for each recorded failure. `available` are the
-    /// connected peers that could do this work, blocked ones included.
+    /// its peer here. Call it once for each recorded failure. `available` are the connected peers that could do this work,
+    /// blocked ones included.
     ///
     /// There is always a decision. Work is given up only after [`Config::max_attempts`] tries, on a failure that no
     /// retry can cure, or as unverifiable; a retry is delayed, but never dropped, when the budget is used up or the
@@ -160,11 +160,11 @@ impl<P: Ord + Clone> Recovery<P> {
         liars.into_iter().cloned().collect()
     }
 
-    /// A request was refused, and that is no failure of work: it was the second copy of a request that the other peer
-    /// answered, or its work was done or went on elsewhere meanwhile. It is charged to the [`Ledger`] and counts nowhere
-    /// else. A refusal that is recorded in a history is charged by [`on_failure`](Self::on_failure); report each by one of
-    /// the two.
-    pub fn on_stray_refusal(&mut self, peer: &P) {
+    /// A peer refused a request, which its server counts, whether anybody still waits for the answer or not: it may have
+    /// been the second copy of a request, or its work may have gone on elsewhere. Report each refusal once, where it is
+    /// detected. It is charged to the [`Ledger`]; that work failed by it is reported by [`on_failure`](Self::on_failure)
+    /// besides, which charges nothing.
+    pub fn on_refusal(&mut self, peer: &P) {
         self.breakers.on_inconclusive(peer);
         self.ledger.charge(peer);
     }

@@ -160,8 +160,8 @@ fn every_outcome_ends_the_probe() {
     let frees: [(&str, Outcome); 6] = [
         ("success", |recovery, now| recovery.on_success(&1, now)),
         ("answer", |recovery, now| _ = recovery.on_answer(&1, now)),
-        ("refusal", |recovery, now| _ = fail(recovery, 1, Refused, now)),
-        ("stray refusal", |recovery, _| recovery.on_stray_refusal(&1)),
+        ("work refused", |recovery, now| _ = fail(recovery, 1, Refused, now)),
+        ("refusal", |recovery, _| recovery.on_refusal(&1)),
         ("our own failure", |recovery, now| _ = fail(recovery, 1, Internal, now)),
         ("abandoned", |recovery, _| recovery.on_abandoned(&1)),
     ];
@@ -188,16 +188,15 @@ fn sending_to_a_peer_whose_breaker_is_closed_or_open_claims_nothing() {
 }
 
 #[test]
-fn each_refusal_is_charged_once_whichever_way_it_is_reported() {
+fn each_refusal_is_charged_once_whether_work_fails_by_it_or_not() {
     let (mut recovery, mut now) = (recovery(), start());
     let limit = Config::default().ledger_limit;
     for refusals in 1..=limit {
         assert_eq!(recovery.why_blocked(&1, now), None, "before refusal {refusals}");
         now += SECOND;
+        recovery.on_refusal(&1);
         if refusals % 2 == 0 {
             let _ = fail(&mut recovery, 1, Refused, now);
-        } else {
-            recovery.on_stray_refusal(&1);
         }
     }
     assert_eq!(recovery.why_blocked(&1, now), Some(Blocked::Exhausted));

@@ -291,6 +291,7 @@ fn refusals_exhaust_a_peer_for_the_connection_and_open_no_breaker() {
     for refusals in 1..=Config::default().ledger_limit {
         assert!(recovery.allows(&1, now), "before refusal {refusals}");
         now += Duration::from_secs(1);
+        recovery.on_refusal(&1);
         let _ = fail(&mut recovery, &mut History::new(), 1, Refused, now);
     }
     assert_eq!((recovery.blocked(now), recovery.breaker(&1, now)), (vec![1], BreakerState::Closed));

@@ -128,7 +128,7 @@ fn the_outlook_names_the_first_instant_at_which_somebody_may_be_asked() {
     assert_eq!(recovery.outlook(&[1], now), Outlook::At(until.max(peer_until)));
     assert_eq!(recovery.outlook(&[2], now).wait(now), Some(until - now));
 
-    (0..50).for_each(|_| recovery.on_stray_refusal(&2));
+    (0..50).for_each(|_| recovery.on_refusal(&2));
     assert_eq!(recovery.outlook(&[2], until), Outlook::NeedsPeer);
     recovery.on_reconnect(&2);
     assert_eq!(recovery.outlook(&[2], until), Outlook::Now);

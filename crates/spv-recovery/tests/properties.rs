@@ -93,6 +93,9 @@ proptest! {
             match outcome {
                 None => recovery.on_success(&peer, now),
                 Some(kind) => {
+                    if kind == FailureKind::Refused {
+                        recovery.on_refusal(&peer);
+                    }
                     let mut history = History::new();
                     history.record(Attempt::new((kind != NoPeer).then_some(peer), &kind, now));
                     let _ = recovery.on_failure(&history, &peers, now);

@@ -11,8 +11,10 @@ mod record;
 mod room;
 mod seeds;
 mod shell;
+mod standing;
 mod table;
 
 pub use known_peer::{KnownPeer, ban, known_peers, unban};
 pub(crate) use record::Deed;
+pub use standing::Standing;
 pub(crate) use shell::{Candidate, Discovery, Heard, Next};

@@ -208,6 +208,16 @@ impl Discovery {
         }
     }
 
+    /// For how much longer and why an address is avoided. Configured ones never are.
+    pub(crate) fn ban(&self, address: &SocketAddr) -> Option<(Duration, BanReason)> {
+        if self.is_fixed(address) {
+            return None;
+        }
+        let now = self.clock.now();
+        let ban = self.state.lock().table.records().get(address)?.ban_at(now)?;
+        Some((ban.until - now, ban.reason))
+    }
+
     /// Puts on record what a node did.
     pub(crate) fn record(&self, address: &SocketAddr, deed: Deed) {
         self.with(|state, _| state.table.record(address, deed));

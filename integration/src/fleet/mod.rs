@@ -1,5 +1,6 @@
 //! The peers of a sync: which of them may be asked, who is asked next, and what each of them did.
 
+mod book;
 mod contacts;
 mod live_peer;
 mod peer_report;
@@ -11,7 +12,7 @@ mod selecting;
 mod transport;
 
 pub(crate) use contacts::Contacts;
-pub use live_peer::{LivePeer, PeerState};
+pub use live_peer::LivePeer;
 pub(crate) use peer_report::{Outcome, PeerReport};
 pub use peer_summary::Peer;
 pub(crate) use peers::{Executed, Peers, failure_kind};

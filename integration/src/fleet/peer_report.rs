@@ -7,16 +7,14 @@ use crate::wire::RequestKind;
 /// What became of an answer or a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The answer to a request of this kind was valid and useful.
+    /// The answer to a request of this kind was valid and useful: lists that are proven, headers that add work.
     Accepted(RequestKind),
-    /// The same of headers, which a node that refuses all else may still serve.
-    AcceptedHeaders,
-    /// The answer came too late or twice.
-    Redundant,
     /// The answer to a request of this kind did not verify. Whose fault that is, nobody knows yet.
     Invalid(RequestKind),
     /// An earlier answer that was malformed or did not verify is the peer's fault: another copy verifies.
     Refuted,
+    /// The answer to a request of this kind was accepted, and proves wrong after all.
+    Disproved(RequestKind),
     /// The request failed in this way.
     Failed(FailureKind),
 }
@@ -53,8 +51,14 @@ pub(crate) struct PeerReport {
 impl PeerReport {
     pub(crate) fn record(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::AcceptedHeaders | Outcome::Redundant => {}
+            // A node that refuses all else may still serve headers.
+            Outcome::Accepted(RequestKind::GetHeaders) => {}
             Outcome::Accepted(_) => self.accepted += 1,
+            Outcome::Disproved(_) => {
+                self.accepted = self.accepted.saturating_sub(1);
+                self.failed += 1;
+                self.invalid += 1;
+            }
             Outcome::Failed(FailureKind::Refused) => self.refused += 1,
             Outcome::Invalid(_) => self.failed += 1,
             Outcome::Refuted => self.invalid += 1,

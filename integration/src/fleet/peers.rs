@@ -1,85 +1,56 @@
-mod credit;
+mod asking;
+mod conduct;
 mod live;
-mod standing;
+mod presence;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dashcore::ChainParams;
 use parking_lot::Mutex;
-use spv_correlation::CorrelationError;
-use spv_executor::{Completed, Depth, ExecuteError, Executor};
+use spv_executor::{Depth, Executor};
 use spv_netmon::Monitor;
-use spv_recovery::{Classify, FailureKind};
-use spv_scheduler::{Conditions, TokenBuckets};
+use spv_scheduler::TokenBuckets;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
+pub(crate) use asking::{Executed, failure_kind};
+
+use super::book::PeerBook;
 use super::contacts::Contacts;
-use super::peer_report::{Outcome, PeerReport};
+use super::peer_report::PeerReport;
 use super::recovering::Recovering;
 use super::selecting::executor;
 use super::transport::PoolTransport;
+use crate::clock::now;
 use crate::config::{ConfigError, Settings};
+use crate::discovery::Standing;
 use crate::net::{
-    Announcement, ConnectError, ConnectionConfig, ConnectionSetup, Connector, DisconnectReason, Pool,
-    PoolConfig, PoolEvent, RequestError,
+    Announcement, ConnectionConfig, ConnectionSetup, Connector, DisconnectReason, OnRefusal, Pool,
+    PoolConfig, PoolEvent,
 };
-use crate::timer::sleep_until;
-use crate::wire::{Answer, Request, RequestKind};
-
-/// An address that failed this often in a row is no hope for a sync that has nobody else.
-const HOPELESS_AFTER: u32 = 3;
-
-/// Once the first peer has greeted, the others get this long at least before a sync may end without having heard them.
-const MIN_GRACE: Duration = Duration::from_millis(20);
+use crate::wire::RequestKind;
+use presence::Presence;
 
 /// Messages with addresses that may wait to be read.
 const GOSSIP_CAPACITY: usize = 16;
 
-/// The peers of a sync: connections, slots, measurements, and what each of them did.
+/// Refusals that may wait to be acted on; each is charged at once.
+const REFUSAL_CAPACITY: usize = 256;
+
+/// The peers of a sync: connections, slots, measurements, and the book that says which of them may be asked.
 #[derive(Debug)]
 pub(crate) struct Peers {
     _stop_on_drop: DropGuard,
     executor: Executor<PoolTransport>,
     pool: Arc<Pool>,
-    recovery: Mutex<Recovering>,
-    patience: Duration,
-    /// Peers that have answered a ping. Others, if they have greeted, are asked for headers alone.
-    proven: Mutex<BTreeSet<SocketAddr>>,
-    /// When connecting began, and when the first peer had greeted.
-    started: Instant,
-    first_greeted: Mutex<Option<Instant>>,
-    /// Since when nobody can be asked, and whether somebody ever could.
-    deserted: Mutex<Deserted>,
+    book: Arc<PeerBook>,
+    presence: Mutex<Presence>,
     depth: Depth,
-    reports: Mutex<BTreeMap<SocketAddr, PeerReport>>,
-    sent: Mutex<BTreeMap<RequestKind, u64>>,
     changed: watch::Sender<usize>,
 }
-
-#[derive(Debug, Clone, Copy)]
-struct Deserted {
-    since: Option<Instant>,
-    from_the_start: bool,
-}
-
-impl Deserted {
-    fn update(&mut self, usable: usize) {
-        if usable > 0 {
-            *self = Self { since: None, from_the_start: false };
-        } else {
-            self.since.get_or_insert_with(Instant::now);
-        }
-    }
-}
-
-/// How a request ended.
-pub(crate) type Executed =
-    Result<Completed<SocketAddr, Answer>, ExecuteError<SocketAddr, Answer, RequestError>>;
 
 impl Peers {
     /// Starts connecting to the contacts, and has new blocks announced where that is wanted. The returned future follows
@@ -103,12 +74,24 @@ impl Peers {
                 (gossip, (discovery, heard))
             })
             .unzip();
+        let pool_seed = rng.u64(..);
+        let executor_seed = rng.u64(..);
+        let recovery = Recovering::new(settings.recovery.clone(), rng.u64(..))?;
+        let book = Arc::new(PeerBook::new(&fixed, recovery));
+        let (refusals, refused) = mpsc::channel(REFUSAL_CAPACITY);
+        let charged = book.clone();
+        let on_refusal = move |peer| {
+            charged.on_refusal(peer, now());
+            // Where there is no place, so many have refused that their turn comes all the same.
+            refusals.try_send(peer).ok();
+        };
         let setup = ConnectionSetup {
             params: params.clone(),
             start_height,
             config: ConnectionConfig::of(settings),
             connector: connector.clone(),
             monitor,
+            on_refusal: OnRefusal(Arc::new(on_refusal)),
             announcements,
             gossip,
         };
@@ -116,113 +99,47 @@ impl Peers {
             setup,
             reconnect_base: settings.reconnect_base,
             reconnect_cap: settings.reconnect_cap,
-            seed: rng.u64(..),
+            seed: pool_seed,
             rates: Mutex::new(TokenBuckets::new(&settings.peer_rate)?),
             discovery,
         };
         let (pool, events) = Pool::start(&fixed, pool_config);
-        let transport = PoolTransport::new(pool.clone());
-        let executor = executor(settings.selector, transport, rng.u64(..), settings.executor.clone())?;
-        let recovery = Recovering::new(settings.recovery.clone(), rng.u64(..))?;
-        let reports = fixed.into_iter().map(|address| (address, PeerReport::default())).collect();
+        let transport = PoolTransport::new(pool.clone(), book.clone());
+        let executor =
+            executor(settings.selector, transport, book.clone(), executor_seed, settings.executor.clone())?;
         let peers = Arc::new(Self {
             _stop_on_drop: pool.stop_on_drop(),
             executor,
             pool,
-            recovery: Mutex::new(recovery),
-            patience: settings.peer_patience,
-            proven: Mutex::new(BTreeSet::new()),
-            started: Instant::now(),
-            first_greeted: Mutex::new(None),
-            deserted: Mutex::new(Deserted { since: Some(Instant::now()), from_the_start: true }),
+            book,
+            presence: Mutex::new(Presence::new(settings.peer_patience)),
             depth: settings.depth,
-            reports: Mutex::new(reports),
-            sent: Mutex::new(BTreeMap::new()),
             changed: watch::Sender::new(0),
         });
-        Ok((peers.clone(), peers.follow(events)))
+        Ok((peers.clone(), peers.follow(events, refused)))
     }
 
-    /// Peers that can be asked for anything now, in order of address.
-    pub(crate) fn connected(&self) -> Vec<SocketAddr> {
-        let proven = self.proven.lock();
-        self.greeted().into_iter().filter(|peer| proven.contains(peer)).collect()
-    }
-
-    /// Peers that can be asked for headers now, in order of address: those too that have shown no more than a greeting.
-    pub(crate) fn greeted(&self) -> Vec<SocketAddr> {
-        self.executor.peers().into_iter().map(|load| load.peer).collect()
-    }
-
-    /// Peers that have shown no more than a greeting, where there are others.
-    pub(crate) fn unproven(&self) -> BTreeSet<SocketAddr> {
-        if self.connected().is_empty() { BTreeSet::new() } else { self.all_unproven() }
-    }
-
-    /// All addresses that cannot be asked for anything, those too that may greet any moment.
-    fn all_unproven(&self) -> BTreeSet<SocketAddr> {
-        let proven = self.proven.lock();
-        self.reports.lock().keys().filter(|peer| !proven.contains(peer)).copied().collect()
-    }
-
-    /// Whether there is no use in waiting for a peer: nobody could be asked for as long as patience lasts, or nobody
-    /// ever could and every address has failed again and again.
-    pub(crate) fn hopeless(&self) -> bool {
-        let deserted = *self.deserted.lock();
-        let Some(since) = deserted.since else { return false };
-        let never_useful = |report: &PeerReport| report.connect_failures >= HOPELESS_AFTER;
-        let nobody_left = || match self.pool.discovery() {
-            Some(discovery) => discovery.is_hopeless(),
-            None => self.reports.lock().values().all(never_useful),
-        };
-        since.elapsed() >= self.patience || deserted.from_the_start && nobody_left()
-    }
-
-    /// Resolves when patience ends; never while somebody can be asked.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub(crate) async fn out_of_patience(&self) {
-        let since = self.deserted.lock().since;
-        sleep_until(since.map(|since| since + self.patience)).await;
-    }
-
-    /// Waits until a peer has greeted; returns whether there is one.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub(crate) async fn ready(&self) -> bool {
-        let mut changed = self.changed.subscribe();
-        while *changed.borrow_and_update() == 0 {
-            if self.hopeless() {
-                return false;
+    /// Whether a peer may be asked for anything; if not, why, and for how much longer. The one answer to that question:
+    /// requests go to the peers that the book calls ready, and what the executor and discovery add is shown here.
+    pub(crate) fn standing(&self, peer: &SocketAddr) -> Standing {
+        let now = now();
+        match self.book.standing(peer, now) {
+            Standing::Ready => {
+                let load = self.executor.peers().into_iter().find(|load| load.peer == *peer);
+                let rests_until = load.and_then(|load| load.rests_until).filter(|until| *until > now);
+                rests_until.map_or(Standing::Ready, |until| Standing::Resting { wait: until - now })
             }
-            tokio::select! {
-                biased;
-                // Cannot fail: the sender is a field of `self`.
-                _ = changed.changed() => {}
-                () = self.out_of_patience() => {}
+            absent @ Standing::Absent { .. } => {
+                let ban = self.pool.discovery().and_then(|discovery| discovery.ban(peer));
+                ban.map_or(absent, |(wait, reason)| Standing::Banned { wait, reason })
             }
+            standing => standing,
         }
-        true
     }
 
-    /// Resolves when every address has greeted, or has had a little more time for it than the first one took.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub(crate) async fn gathered(&self) {
-        let mut changed = self.changed.subscribe();
-        // Cannot fail: the sender is a field of `self`.
-        changed.wait_for(|_| self.first_greeted.lock().is_some()).await.ok();
-        let first = self.first_greeted.lock().unwrap_or(self.started);
-        let grace = ((first - self.started) / 4).max(MIN_GRACE);
-        let everybody = match self.pool.discovery() {
-            Some(discovery) => discovery.expected(),
-            None => self.reports.lock().len(),
-        };
-        // Elapses when some peer does not come in time. Whoever comes later joins in what is left.
-        tokio::time::timeout_at(first + grace, changed.wait_for(|&greeted| greeted >= everybody)).await.ok();
+    /// Peers that have greeted, in order of address.
+    pub(crate) fn greeted(&self) -> Vec<SocketAddr> {
+        self.book.greeted()
     }
 
     /// Notified whenever a peer comes, is proven or goes, or an attempt to connect fails. The number of those that have
@@ -242,116 +159,6 @@ impl Peers {
         connections.map(|connection| connection.info().start_height).max().unwrap_or(0)
     }
 
-    /// Notified whenever a request ends and so a slot may be free, also one that nobody waits for any more.
-    pub(crate) fn slots(&self) -> watch::Receiver<spv_executor::Progress> {
-        self.executor.progress()
-    }
-
-    /// How many more requests for lists could start now.
-    pub(crate) fn capacity(&self) -> usize {
-        let proven = self.proven.lock().clone();
-        let recovery = self.recovery.lock();
-        self.executor.capacity_where(|peer| proven.contains(peer) && !recovery.exhausted(peer))
-    }
-
-    /// Tells how many requests for lists are held back for later: for the last few of many, slow peers are not worth
-    /// asking.
-    pub(crate) fn announce(&self, requests: usize) {
-        self.executor.announce(requests);
-    }
-
-    /// Sends a request to some peer that is neither excluded nor blocked, and waits for the answer.
-    pub(crate) async fn execute(&self, request: Request, exclude: BTreeSet<SocketAddr>) -> Executed {
-        let kind = request.kind();
-        let executed = self.executor.execute_where(request, move |peer| !exclude.contains(peer)).await;
-        self.count(kind, executed)
-    }
-
-    /// Sends a request to this peer and no other, and waits for the answer.
-    pub(crate) async fn execute_on(&self, peer: &SocketAddr, request: Request) -> Executed {
-        let kind = request.kind();
-        let executed = self.executor.execute_on(peer, request).await;
-        self.count(kind, executed)
-    }
-
-    /// The same for one of many requests that are applied in `order`: the lowest holds up the others, so it may be
-    /// sent to a second peer when the first one is slow.
-    pub(crate) async fn execute_in_order(
-        &self,
-        request: Request,
-        exclude: BTreeSet<SocketAddr>,
-        order: u64,
-    ) -> Executed {
-        let kind = request.kind();
-        let eligible = move |peer: &SocketAddr| !exclude.contains(peer);
-        let executed = self.executor.execute_in_order(request, eligible, order).await;
-        self.count(kind, executed)
-    }
-
-    /// What is wrong with the network now, as far as the size of batches depends on it.
-    pub(crate) fn conditions(&self) -> Conditions {
-        let measured = self.pool.monitor().conditions(now());
-        Conditions {
-            high_latency: measured.high_latency,
-            low_bandwidth: measured.low_bandwidth,
-            unstable: measured.unstable,
-        }
-    }
-
-    /// Copies that were sent to a second peer.
-    pub(crate) fn hedged(&self) -> u64 {
-        self.executor.progress().borrow().hedged
-    }
-
-    fn count(&self, kind: RequestKind, executed: Executed) -> Executed {
-        let peer = match &executed {
-            Ok(completed) => Some(completed.peer),
-            Err(ExecuteError::Transport { source: RequestError::CreditSpent, .. }) => return executed,
-            Err(error) => error.peer().copied(),
-        };
-        if let Some(peer) = peer {
-            *self.sent.lock().entry(kind).or_default() += 1;
-            self.with_report(peer, |report| report.requests += 1);
-        }
-        if let Err(error) = &executed
-            && let (Some(peer), Some(kind)) = (peer, failure_kind(error))
-        {
-            self.record(peer, Outcome::Failed(kind));
-            if let ExecuteError::Transport {
-                source: RequestError::Correlation(CorrelationError::Refused { after }),
-                ..
-            } = error
-            {
-                self.with_report(peer, |report| {
-                    report.slowest_refusal = report.slowest_refusal.max(Some(*after));
-                });
-            }
-        }
-        executed
-    }
-
-    /// Puts an outcome on the record of a peer. That a request failed is measured where it is sent. That a list was accepted
-    /// reaches the recovery policy with the history of its work, by [`Recovering::on_verified`].
-    pub(crate) fn record(&self, peer: SocketAddr, outcome: Outcome) {
-        self.with_report(peer, |report| report.record(outcome));
-        let (monitor, now) = (self.pool.monitor(), now());
-        match outcome {
-            Outcome::Accepted(kind) => monitor.on_accepted(&peer, &kind, now),
-            Outcome::AcceptedHeaders => {
-                monitor.on_accepted(&peer, &RequestKind::GetHeaders, now);
-                self.recovery.lock().on_success(&peer, now);
-            }
-            Outcome::Invalid(kind) => monitor.on_failure(&peer, &kind, now),
-            Outcome::Redundant | Outcome::Refuted | Outcome::Failed(_) => {}
-        }
-        self.remember(peer, outcome);
-    }
-
-    /// The recovery policy.
-    pub(crate) fn recovery(&self) -> parking_lot::MutexGuard<'_, Recovering> {
-        self.recovery.lock()
-    }
-
     /// Closes the connection to a peer; it is connected anew after a while.
     pub(crate) fn disconnect(&self, peer: SocketAddr) {
         if let Some(connection) = self.pool.connection(&peer) {
@@ -361,7 +168,7 @@ impl Peers {
 
     /// Requests sent, by kind.
     pub(crate) fn sent(&self, kind: RequestKind) -> u64 {
-        self.sent.lock().get(&kind).copied().unwrap_or(0)
+        self.book.sent(kind)
     }
 
     /// Bytes received over all connections.
@@ -372,7 +179,7 @@ impl Peers {
     /// What every peer did.
     pub(crate) fn reports(&self) -> BTreeMap<SocketAddr, PeerReport> {
         self.note_loads();
-        let mut reports = self.reports.lock().clone();
+        let mut reports = self.book.reports();
         for (address, report) in &mut reports {
             report.rtt = self.pool.monitor().health(address).and_then(|health| health.srtt);
         }
@@ -389,85 +196,63 @@ impl Peers {
         self.pool.stop().await;
     }
 
-    async fn follow(self: Arc<Self>, mut events: mpsc::Receiver<PoolEvent>) {
-        while let Some(event) = events.recv().await {
-            match event {
-                // It may greet any moment, see `all_unproven`.
-                PoolEvent::Trying { address } => self.with_report(address, |_| {}),
-                PoolEvent::Up { address, info } => {
-                    tracing::debug!(peer = %address, version = info.version, agent = info.user_agent, "connected");
-                    self.recovery.lock().on_reconnect(&address);
-                    self.first_greeted.lock().get_or_insert_with(Instant::now);
-                    self.executor.add_peer(address, Depth::ONE);
-                }
-                PoolEvent::Proven { address } => {
-                    self.with_report(address, |report| {
-                        report.connected = true;
-                        report.connect_failures = 0;
-                    });
-                    self.proven.lock().insert(address);
-                    let health = self.pool.monitor().health(&address);
-                    if let Some(rtt) = health.and_then(|health| health.srtt) {
-                        self.executor.set_rtt(&address, rtt);
-                    }
-                    self.executor.set_depth(&address, self.depth);
-                }
-                PoolEvent::Down { address, reason } => {
-                    self.proven.lock().remove(&address);
-                    self.note_loads();
-                    self.executor.remove_peer(&address);
-                    self.trouble(address, &reason);
-                }
-                PoolEvent::Failed { address, error } => {
-                    self.note_loads();
-                    self.executor.remove_peer(&address);
-                    self.failed_to_connect(address, &error);
-                    self.forget_passers_by();
-                }
+    async fn follow(
+        self: Arc<Self>,
+        mut events: mpsc::Receiver<PoolEvent>,
+        mut refused: mpsc::Receiver<SocketAddr>,
+    ) {
+        loop {
+            tokio::select! {
+                biased;
+                event = events.recv() => match event {
+                    Some(event) => self.take_up(event),
+                    None => return,
+                },
+                Some(peer) = refused.recv() => self.renew_if_spent(peer),
             }
-            self.deserted.lock().update(self.connected().len());
-            self.changed.send_replace(self.greeted().len());
         }
     }
 
-    fn failed_to_connect(&self, address: SocketAddr, error: &ConnectError) {
-        self.with_report(address, |report| {
-            report.connect_failures += 1;
-            report.trouble = Some(error.to_string());
-        });
-    }
-
-    fn trouble(&self, address: SocketAddr, reason: &DisconnectReason) {
-        if !matches!(reason, DisconnectReason::Local | DisconnectReason::Renewed) {
-            self.with_report(address, |report| report.trouble = Some(reason.to_string()));
+    fn take_up(&self, event: PoolEvent) {
+        match event {
+            PoolEvent::Trying { address } => self.book.on_attempt(address),
+            PoolEvent::Up { address, info } => {
+                tracing::debug!(peer = %address, version = info.version, agent = info.user_agent, "connected");
+                self.book.on_greeting(address, now());
+                self.executor.add_peer(address, Depth::ONE);
+            }
+            PoolEvent::Proven { address } => {
+                self.book.on_proven(address, now());
+                let health = self.pool.monitor().health(&address);
+                if let Some(rtt) = health.and_then(|health| health.srtt) {
+                    self.executor.set_rtt(&address, rtt);
+                }
+                self.executor.set_depth(&address, self.depth);
+            }
+            PoolEvent::Down { address, reason } => {
+                let is_trouble = !matches!(reason, DisconnectReason::Local | DisconnectReason::Renewed);
+                self.note_loads();
+                self.book.on_left(address, is_trouble.then(|| reason.to_string()), None, now());
+                self.executor.remove_peer(&address);
+            }
+            PoolEvent::Failed { address, error } => {
+                self.note_loads();
+                self.book.on_unreachable(address, error.to_string(), None, now());
+                self.executor.remove_peer(&address);
+                self.forget_passers_by();
+            }
         }
+        let (greeted, proven) = (self.book.greeted().len(), self.book.proven().len());
+        self.presence.lock().update(greeted, proven, Instant::now());
+        self.changed.send_replace(greeted);
     }
 
     /// The executor forgets a peer's peak when it goes, so it is noted before.
     fn note_loads(&self) {
         for load in self.executor.peers() {
-            self.with_report(load.peer, |report| {
+            self.book.with_report(load.peer, |report| {
                 report.max_in_flight = report.max_in_flight.max(load.max_in_flight);
             });
         }
     }
-
-    fn with_report(&self, peer: SocketAddr, change: impl FnOnce(&mut PeerReport)) {
-        change(self.reports.lock().entry(peer).or_default());
-    }
-}
-
-/// What kind of failure an error is; `None` when it is not about a peer or a request at all.
-pub(crate) fn failure_kind(error: &ExecuteError<SocketAddr, Answer, RequestError>) -> Option<FailureKind> {
-    match error {
-        ExecuteError::NoEligiblePeer => Some(FailureKind::NoPeer),
-        ExecuteError::SoftTimeout { .. } | ExecuteError::HardTimeout { .. } => Some(FailureKind::Timeout),
-        ExecuteError::Transport { source, .. } => Some(source.failure_kind()),
-        ExecuteError::Closed => None,
-        _ => Some(FailureKind::Internal),
-    }
-}
-
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
 }

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use spv_recovery::{
-    Answered, BreakerState, Config, ConfigError, Decision, GiveUpReason, History, Recovery, Reporter,
+    Answered, Blocked, BreakerState, Config, ConfigError, Decision, GiveUpReason, History, Recovery, Reporter,
 };
 
 /// The recovery policy with its metrics.
@@ -106,18 +106,24 @@ impl Recovering {
         self.pool_was_open = open;
     }
 
-    pub(crate) fn blocked(&self, now: Instant) -> Vec<SocketAddr> {
-        self.recovery.blocked(now)
+    /// Why a peer is not to be asked now.
+    pub(crate) fn why_blocked(&self, peer: &SocketAddr, now: Instant) -> Option<Blocked> {
+        self.recovery.why_blocked(peer, now)
     }
 
-    /// Whether we have made this peer refuse so often that it would soon discourage us.
-    pub(crate) fn exhausted(&self, peer: &SocketAddr) -> bool {
-        self.recovery.ledger().exhausted(peer)
+    /// A request goes to this peer.
+    pub(crate) fn on_sent(&mut self, peer: &SocketAddr, now: Instant) {
+        self.recovery.on_sent(peer, now);
     }
 
-    /// A refusal that no work is waiting for any more.
-    pub(crate) fn charge(&mut self, peer: &SocketAddr) {
-        self.recovery.on_stray_refusal(peer);
+    /// A request to this peer ended that no other outcome is reported for.
+    pub(crate) fn on_abandoned(&mut self, peer: &SocketAddr) {
+        self.recovery.on_abandoned(peer);
+    }
+
+    /// This peer refused a request.
+    pub(crate) fn on_refusal(&mut self, peer: &SocketAddr) {
+        self.recovery.on_refusal(peer);
     }
 
     /// How long after giving up another try makes sense; `None` when only another peer can help.

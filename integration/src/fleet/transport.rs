@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use spv_correlation::CorrelationError;
 use spv_executor::{Cost, Transport};
-use tokio::time::Instant;
 
+use super::book::PeerBook;
 use super::request_trace::RequestTrace;
 use crate::address::network_group;
+use crate::clock::now;
+use crate::discovery::Standing;
 use crate::net::{Pool, RequestError};
 use crate::wire::{Answer, Request, RequestKind};
 
@@ -18,12 +20,22 @@ const EXPECTED_QRINFO_BYTES: u64 = 128 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct PoolTransport {
     pool: Arc<Pool>,
+    book: Arc<PeerBook>,
 }
 
 impl PoolTransport {
-    /// A transport over this pool.
-    pub(crate) fn new(pool: Arc<Pool>) -> Self {
-        Self { pool }
+    /// A transport over this pool, to peers that are in this book.
+    pub(super) fn new(pool: Arc<Pool>, book: Arc<PeerBook>) -> Self {
+        Self { pool, book }
+    }
+}
+
+/// Tells the book that a request has ended, also when it is given up.
+struct EndsInBook<'a>(&'a PeerBook, &'a SocketAddr);
+
+impl Drop for EndsInBook<'_> {
+    fn drop(&mut self) {
+        self.0.on_ended(self.1, now());
     }
 }
 
@@ -70,6 +82,11 @@ impl Transport for PoolTransport {
 
     async fn send(&self, peer: &SocketAddr, request: Request) -> Result<Answer, RequestError> {
         let kind = request.kind();
+        let _ended = EndsInBook(&self.book, peer);
+        // It may have refused once more while this request waited for its turn.
+        if self.book.standing(peer, now()) == Standing::Spent {
+            return Err(RequestError::CreditSpent);
+        }
         let connection = self.pool.connection(peer).ok_or(RequestError::Disconnected)?;
         let trace = RequestTrace::start(*peer, kind);
         let result = connection.request(request).await;
@@ -77,7 +94,7 @@ impl Transport for PoolTransport {
             Ok(answer) => trace.end("answered", answer.payload.len()),
             Err(error) => trace.end(error.kind(), 0),
         }
-        let now = Instant::now().into_std();
+        let now = now();
         match &result {
             Ok(_) => {}
             Err(RequestError::Correlation(CorrelationError::Refused { .. })) => {

@@ -174,8 +174,7 @@ impl HeaderDownload {
         let mut attempts = 0;
         while chain.tip_height() < end {
             let missing = usize::try_from(end - chain.tip_height()).unwrap_or(usize::MAX);
-            let avoid = exclude.union(&self.peers.unproven()).copied().collect();
-            let progressed = match self.ask(vec![chain.tip_hash()], avoid).await {
+            let progressed = match self.ask(vec![chain.tip_hash()], exclude.clone()).await {
                 Some(mut batch) => {
                     batch.headers.truncate(missing);
                     exclude.insert(batch.peer);
@@ -191,7 +190,7 @@ impl HeaderDownload {
                 continue;
             }
             attempts += 1;
-            if attempts == MAX_SEGMENT_ATTEMPTS || self.peers.hopeless() {
+            if attempts == MAX_SEGMENT_ATTEMPTS || self.peers.none_expected() {
                 return Err(HeaderDownloadError::NoUsableAnswer { height: chain.tip_height() });
             }
             if self.peers.greeted().iter().all(|peer| exclude.contains(peer)) {
@@ -208,7 +207,7 @@ impl HeaderDownload {
         mut chain: HeaderChain,
         on_progress: &impl Fn(u32),
     ) -> (HeaderChain, bool) {
-        while let Some(batch) = self.ask(chain.locator(), self.peers.unproven()).await {
+        while let Some(batch) = self.ask(chain.locator(), BTreeSet::new()).await {
             let more = batch.headers.len() == MAX_HEADERS;
             if batch.headers.is_empty() {
                 return (chain, true);
@@ -230,13 +229,13 @@ impl HeaderDownload {
         peer: SocketAddr,
         locator: Vec<BlockHash>,
     ) -> (SocketAddr, Option<Batch>) {
-        let executed = self.peers.execute_on(&peer, headers_after(locator)).await;
+        let executed = self.peers.ask_for_headers(&peer, headers_after(locator)).await;
         (peer, self.decode(executed))
     }
 
     /// Asks some peer; `None` when it brought nothing that can be decoded, which is on the peer's record then.
     async fn ask(&self, locator: Vec<BlockHash>, exclude: BTreeSet<SocketAddr>) -> Option<Batch> {
-        let executed = self.peers.execute(headers_after(locator), exclude).await;
+        let executed = self.peers.ask_somebody_for_headers(headers_after(locator), exclude).await;
         self.decode(executed)
     }
 
@@ -262,8 +261,13 @@ impl HeaderDownload {
         let validated = tokio::task::spawn_blocking(move || validate(base, &batch.headers));
         match validated.await.ok()? {
             Ok(extended) => {
-                permit.map(Permit::accept);
-                self.peers.record(peer, Outcome::AcceptedHeaders);
+                // Headers that are known already, or a lighter branch, cost nothing to send and earn nothing.
+                if extended.work() > chain.work() {
+                    if let Some(permit) = permit {
+                        permit.accept();
+                    }
+                    self.peers.record(peer, Outcome::Accepted(RequestKind::GetHeaders));
+                }
                 Some(extended)
             }
             Err(error) => {

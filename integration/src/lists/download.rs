@@ -9,7 +9,7 @@ use std::time::Duration;
 use bitcoin_hashes::sha256;
 use futures::future::{FutureExt, OptionFuture};
 use spv_executor::{Completed, ExecuteError, LateError, Permit};
-use spv_recovery::{Answered, Attempt, Classify, FailureKind, History};
+use spv_recovery::{Answered, Attempt, FailureKind, History};
 use spv_scheduler::{Job, Priority, Queue, Ticket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::failure::DownloadFailure;
 use crate::config::{ConfigError, REPLACEMENTS, Settings};
-use crate::fleet::{Executed, Outcome, Peers, failure_kind};
+use crate::fleet::{Executed, Peers, failure_kind};
 use crate::net::RequestError;
 use crate::plan::{Plan, Work};
 use crate::progress::Progress;
@@ -202,7 +202,7 @@ impl<'a> ListDownload<'a> {
     pub(crate) async fn run(mut self) -> Downloaded {
         let outcome = self.drive().await.map_err(|failure| GaveUp {
             failure,
-            next_retry: self.peers.recovery().after_giving_up(&self.peers.connected(), now()),
+            next_retry: self.peers.after_giving_up(),
         });
         self.running.shutdown().await;
         self.peers.announce(0);
@@ -222,7 +222,7 @@ impl<'a> ListDownload<'a> {
             self.peers.announce(self.to_send());
             let batch = free.map(|free| self.queue.next_batch(free, self.peers.conditions()));
             peers_changed.mark_unchanged();
-            if self.peers.hopeless() {
+            if self.peers.none_expected() {
                 return Err(DownloadFailure::NoPeer);
             }
             if self.peers.credit_spent() && self.running.is_empty() {
@@ -297,8 +297,7 @@ impl<'a> ListDownload<'a> {
         let hold = if task.alone && self.open.values().any(in_flight) {
             Some(ALONE_RECHECK)
         } else {
-            let connected = self.peers.connected();
-            self.peers.recovery().may_send(&connected, now()).err()
+            self.peers.may_send().err()
         };
         let Some(task) = self.open.get_mut(&id) else { return };
         if let Some(wait) = hold {
@@ -308,10 +307,10 @@ impl<'a> ListDownload<'a> {
             return;
         }
         task.stage = Stage::InFlight(ticket);
-        let exclude = self.peers.exclude_for(&task.avoid);
+        let avoid = task.avoid.clone();
         let (peers, request, order) = (self.peers.clone(), task.work.request.clone(), task.work.order());
         let mut fetching = Box::pin(async move {
-            let result = Box::new(peers.execute_in_order(request, exclude, order).await);
+            let result = Box::new(peers.ask_for_lists(request, &avoid, order).await);
             Step::Fetched { id, ticket, result }
         });
         // Takes its slot now, so that the next batch is made for what is left and not for the same slots.
@@ -358,10 +357,6 @@ impl<'a> ListDownload<'a> {
                 self.tally.late += 1;
                 self.verify(id, completed);
             }
-            Err(LateError::Transport { source }) if source.failure_kind() == FailureKind::Refused => {
-                self.peers.recovery().charge(&peer);
-                self.peers.settle_credit(peer);
-            }
             // The slot is free again, but the peer may still be at work on it. A new connection counts from zero on both
             // sides.
             Err(LateError::HardTimeout) => self.peers.disconnect(peer),
@@ -375,7 +370,6 @@ impl<'a> ListDownload<'a> {
         let bytes = answer.payload.len() as u64;
         let task = self.open.get_mut(&id).filter(|task| task.stage != Stage::Verifying);
         let Some(task) = task else {
-            self.peers.record(peer, Outcome::Redundant);
             self.tally.wasted_bytes += bytes;
             return;
         };
@@ -383,7 +377,7 @@ impl<'a> ListDownload<'a> {
             self.queue.cancel(ticket);
         }
         task.stage = Stage::Verifying;
-        let answered = self.peers.recovery().on_answer(&peer, now());
+        let answered = self.peers.on_answer(peer);
         let (work, verifier) = (task.work.clone(), self.verifier.clone());
         let kind = work.request.kind();
         let headers_stored = self.headers_stored.clone();

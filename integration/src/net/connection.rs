@@ -1,16 +1,18 @@
 mod incoming;
 mod outgoing;
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use dashcore::ChainParams;
 use dashcore::network::framing::FrameDecoder;
 use parking_lot::Mutex;
-use spv_correlation::{CorrelationError, Correlator, RegisterError, Ticket};
+use spv_correlation::{CorrelationError, Correlator, RegisterError, RequestId, Ticket};
 use spv_netmon::Monitor;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -54,6 +56,17 @@ pub(crate) struct ConnectionConfig {
     pub(crate) correlation: spv_correlation::Config,
 }
 
+/// Called with the address of a node that has refused a request for lists, once for each refusal, whether somebody still
+/// waits for the answer or not: the node counts them all.
+#[derive(Clone)]
+pub(crate) struct OnRefusal(pub(crate) Arc<dyn Fn(SocketAddr) + Send + Sync>);
+
+impl fmt::Debug for OnRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnRefusal")
+    }
+}
+
 /// What all connections of a pool share.
 #[derive(Debug)]
 pub(crate) struct ConnectionSetup {
@@ -63,6 +76,8 @@ pub(crate) struct ConnectionSetup {
     pub(crate) config: ConnectionConfig,
     pub(crate) connector: Connector,
     pub(crate) monitor: Monitor<SocketAddr, RequestKind>,
+    /// Told of every refusal.
+    pub(crate) on_refusal: OnRefusal,
     /// Where announcements of new blocks go; `None` when nobody wants them.
     pub(crate) announcements: Option<mpsc::Sender<Announcement>>,
     /// Where addresses of other nodes go; `None` when nobody wants them.
@@ -85,14 +100,15 @@ struct Shared {
     config: ConnectionConfig,
     correlator: Correlator<Request>,
     monitor: Monitor<SocketAddr, RequestKind>,
+    on_refusal: OnRefusal,
+    /// Kinds of the requests whose fence has not come back yet, in the order of the stream.
+    fenced: Mutex<VecDeque<(RequestId, RequestKind)>>,
     announcements: Option<mpsc::Sender<Announcement>>,
     gossip: Gossip,
     rng: Mutex<fastrand::Rng>,
     outgoing: mpsc::Sender<Outgoing>,
     closing: CancellationToken,
     renewing: CancellationToken,
-    /// Whether nothing more may be asked.
-    spent: AtomicBool,
     closed: CancellationToken,
     reason: Mutex<Option<DisconnectReason>>,
     idle_ping: Mutex<Option<IdlePing>>,
@@ -148,7 +164,7 @@ impl Connection {
         setup: &ConnectionSetup,
         tracker: &TaskTracker,
     ) -> Result<Self, ConnectError> {
-        let ConnectionSetup { params, start_height, config, connector, monitor, announcements, gossip } =
+        let ConnectionSetup { params, start_height, config, connector, monitor, on_refusal, announcements, gossip } =
             setup;
         let deadline = Instant::now() + config.handshake_timeout;
         let silent = |during| ConnectError::Silent { during, after: config.handshake_timeout };
@@ -177,13 +193,14 @@ impl Connection {
             config: config.clone(),
             correlator,
             monitor: monitor.clone(),
+            on_refusal: on_refusal.clone(),
+            fenced: Mutex::new(VecDeque::new()),
             announcements: announcements.clone(),
             gossip: Gossip::new(address, gossip.clone()),
             rng: Mutex::new(rng),
             outgoing,
             closing: CancellationToken::new(),
             renewing: CancellationToken::new(),
-            spent: AtomicBool::new(false),
             closed: CancellationToken::new(),
             reason: Mutex::new(None),
             idle_ping: Mutex::new(None),
@@ -221,9 +238,6 @@ impl Connection {
     /// # Cancel safety
     /// Dropping the future abandons the request; its answer, if it comes, is still attributed to it.
     pub(crate) async fn request(&self, request: Request) -> Result<Answer, RequestError> {
-        if self.shared.spent.load(Ordering::Relaxed) {
-            return Err(RequestError::CreditSpent);
-        }
         let kind = request.kind();
         let (registered, ticket) = oneshot::channel();
         self.shared
@@ -279,11 +293,6 @@ impl Connection {
     /// Closes the connection; requests in flight end with [`RequestError::Disconnected`].
     pub(crate) fn close(&self) {
         self.shared.closing.cancel();
-    }
-
-    /// Sends no further request: the node has refused as many as it may be made to on this connection.
-    pub(crate) fn spend(&self) {
-        self.shared.spent.store(true, Ordering::Relaxed);
     }
 
     /// Closes the connection once nothing is in flight, or soon; for peers that are asked nothing more on this connection,

@@ -13,7 +13,7 @@ mod probing;
 mod request_error;
 
 pub(crate) use announcement::{Announcement, News, channel as announcements};
-pub(crate) use connection::{ConnectionConfig, ConnectionSetup};
+pub(crate) use connection::{ConnectionConfig, ConnectionSetup, OnRefusal};
 pub use connector::{Connector, Stream};
 pub(crate) use disconnect_reason::DisconnectReason;
 pub(crate) use handshake::ConnectError;

@@ -104,8 +104,7 @@ impl Run<'_> {
         for &peer in doubted {
             if quorums.snapshots_from.values().all(|&served| served != peer) {
                 tracing::info!(%peer, "disconnecting: other snapshots than its own verify");
-                self.connected.peers.record(peer, Outcome::Invalid(RequestKind::QrInfo));
-                self.connected.peers.record(peer, Outcome::Refuted);
+                self.connected.peers.record(peer, Outcome::Disproved(RequestKind::QrInfo));
                 self.connected.peers.ban(peer);
             }
         }

@@ -276,7 +276,7 @@ impl Run<'_> {
             recovery: RecoverySummary {
                 recovered: reached.tally.recovered,
                 by_first_strategy: reached.tally.recovered_by_first_strategy,
-                pool_openings: self.connected.peers.recovery().pool_openings(),
+                pool_openings: self.connected.peers.pool_openings(),
             },
             verification: self.verifier.stages().totals(),
             bytes: Bytes {

@@ -76,9 +76,6 @@ impl<P: Ord + Clone> Recovery<P> {
             } else {
                 self.breakers.on_inconclusive(peer);
             }
-            if kind == FailureKind::Refused {
-                self.ledger.charge(peer);
-            }
         }
         // All requests that one disconnect ended are one failure of the network.
         if is_new_event || kind != FailureKind::Disconnected {

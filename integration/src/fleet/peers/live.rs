@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::Peers;
-use crate::fleet::live_peer::{LivePeer, PeerState};
+use crate::fleet::live_peer::LivePeer;
 use crate::fleet::peer_report::PeerReport;
 use crate::fleet::peer_summary::Peer;
 
@@ -10,18 +10,13 @@ impl Peers {
     /// What every peer did, and what it is doing now.
     pub(crate) fn live(&self) -> Vec<LivePeer> {
         let loads: BTreeMap<_, _> = self.executor.peers().into_iter().map(|load| (load.peer, load)).collect();
-        let proven = self.proven.lock().clone();
         let live = |(address, report): (&SocketAddr, &PeerReport)| {
             let load = loads.get(address);
             let connection = load.and_then(|_| self.pool.connection(address));
             let health = self.pool.monitor().health(address);
             LivePeer {
                 peer: Peer::new(*address, report),
-                state: match load {
-                    None => PeerState::Connecting,
-                    Some(_) if proven.contains(address) => PeerState::Ready,
-                    Some(_) => PeerState::Greeted,
-                },
+                standing: self.standing(address),
                 in_flight: load.map_or(0, |load| load.in_flight),
                 slots: load.map_or(0, |load| load.adapted_depth.get()),
                 bytes_per_second: health.and_then(|health| health.throughput),

@@ -25,8 +25,6 @@ impl ListDownload<'_> {
             Ok(applied) => {
                 answer.permit.accept();
                 self.peers.record(answer.peer, Outcome::Accepted(answer.kind));
-                // It may have become of use only now.
-                self.peers.settle_credit(answer.peer);
                 self.tally.lists += applied.lists as u64;
                 self.progress.lists_proven(applied.lists as u64);
                 let Some(task) = self.open.remove(&id) else { return Ok(()) };
@@ -35,18 +33,7 @@ impl ListDownload<'_> {
                 self.tally.recovered += u64::from(!task.strategies.is_empty());
                 self.tally.recovered_by_first_strategy += u64::from(task.strategies.len() == 1);
                 self.refute(&task, &answer.digest);
-                let connected = self.peers.connected();
-                let liars = self.peers.recovery().on_verified(
-                    &task.history,
-                    &answer.peer,
-                    &answer.digest,
-                    &connected,
-                    now(),
-                );
-                for liar in liars {
-                    tracing::info!(peer = %liar, "disconnecting: another copy of its answer verifies");
-                    self.peers.ban(liar);
-                }
+                self.peers.on_verified(&task.history, answer.peer, &answer.digest);
                 Ok(())
             }
             Err(error) => {
@@ -84,20 +71,10 @@ impl ListDownload<'_> {
         if let Stage::InFlight(ticket) = task.stage {
             self.queue.finish(ticket);
         }
-        let peer = attempt.peer;
         task.history.record(attempt);
         let height = task.work.wanted.first().map_or(0, |block| block.height);
-        let connected = self.peers.connected();
         let (answered, error) = wrong.unzip();
-        let mut recovery = self.peers.recovery();
-        let decision = match answered {
-            Some(answered) => recovery.on_wrong_answer(answered, &task.history, &connected, now()),
-            None => recovery.on_failure(&task.history, &connected, now()),
-        };
-        drop(recovery);
-        if let Some(peer) = peer {
-            self.peers.settle_credit(peer);
-        }
+        let decision = self.peers.on_failure(&task.history, answered);
         tracing::debug!(height, strategy = decision.strategy, attempt = decision.attempt, "recovering");
         if task.strategies.last() != Some(&decision.strategy) {
             task.strategies.push(decision.strategy);
@@ -106,7 +83,7 @@ impl ListDownload<'_> {
             Action::Retry { after, avoid, alone } => {
                 self.tally.retried += 1;
                 // Nothing is sent before a peer comes, and there is no reason to let that one wait.
-                let after = if connected.is_empty() { Duration::ZERO } else { after };
+                let after = if self.peers.is_deserted() { Duration::ZERO } else { after };
                 metrics::retried(task.work.request.kind());
                 task.avoid = avoid.into_iter().collect();
                 task.alone = alone;

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use dashcore::network::framing::{Frame, FrameDecoder};
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_blockdata::Inventory;
-use spv_correlation::{Delivery, Verdict};
+use spv_correlation::{Delivery, FenceVerdict, RequestId, Verdict};
 use tokio::io::{AsyncReadExt, ReadHalf};
 use tokio::time::Instant;
 
@@ -17,6 +17,9 @@ use crate::wire::{Answer, RequestKind};
 
 /// Bytes asked of the socket at a time.
 const READ_CHUNK: usize = 64 * 1024;
+
+/// Requests whose fence is waited for that are remembered by kind; far more than are ever in flight.
+const MAX_FENCED: usize = 64;
 
 /// What a node sends.
 impl Shared {
@@ -110,5 +113,35 @@ impl Shared {
         drop(idle_ping);
         let verdict = self.correlator.on_fence(nonce);
         tracing::trace!(peer = %self.address, ?verdict, "fence");
+        match verdict {
+            FenceVerdict::Refused(id) => {
+                // Headers cost nothing: nodes count what they cannot serve of lists.
+                if self.fence_passed(id).is_some_and(|kind| kind != RequestKind::GetHeaders) {
+                    (self.on_refusal.0)(self.address);
+                }
+            }
+            FenceVerdict::Answered { id, .. } | FenceVerdict::Inconclusive(id) => _ = self.fence_passed(id),
+            FenceVerdict::Unknown => {}
+        }
+    }
+
+    /// Remembers a request until its fence comes back. Of a node that answers no pings, only the newest.
+    pub(super) fn fence_sent(&self, id: RequestId, kind: RequestKind) {
+        let mut fenced = self.fenced.lock();
+        if fenced.len() == MAX_FENCED {
+            fenced.pop_front();
+        }
+        fenced.push_back((id, kind));
+    }
+
+    /// The kind of the request whose fence has come back. Fences that were lost are before it.
+    fn fence_passed(&self, passed: RequestId) -> Option<RequestKind> {
+        let mut fenced = self.fenced.lock();
+        while let Some((id, kind)) = fenced.pop_front() {
+            if id == passed {
+                return Some(kind);
+            }
+        }
+        None
     }
 }

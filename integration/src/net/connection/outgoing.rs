@@ -75,6 +75,7 @@ impl Shared {
                         message.encode_framed(self.magic, out);
                         if self.config.correlation.fences {
                             NetworkMessage::Ping(fence).encode_framed(self.magic, out);
+                            self.fence_sent(ticket.id(), kind);
                         }
                         // A caller that has gone drops its ticket, which abandons the request.
                         registered.send(Ok(ticket)).ok();
