@@ -263,12 +263,12 @@ impl HeaderDownload {
         let validated = tokio::task::spawn_blocking(move || validate(base, &batch.headers));
         match validated.await.ok()? {
             Ok(extended) => {
-                permit.map(Permit::accept);
+                permit.into_iter().for_each(Permit::accept);
                 self.peers.record(peer, Outcome::AcceptedHeaders);
                 Some(extended)
             }
             Err(error) => {
-                permit.map(Permit::reject);
+                permit.into_iter().for_each(Permit::reject);
                 self.reject(peer, &error);
                 None
             }
