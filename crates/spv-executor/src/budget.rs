@@ -31,7 +31,7 @@ impl ByteBudget {
     }
 }
 
-/// Extra copies of requests, paid for by answers: a twentieth of a hedge each.
+/// Extra copies of requests, paid for by accepted answers: a twentieth of a hedge each.
 ///
 /// Counted in twentieths, so that nothing is lost to rounding.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ pub struct Config {
     pub max_in_flight: NonZeroUsize,
     /// How many requests may wait for a slot. Default 1024; 0 means that nothing waits.
     ///
-    /// When it is reached, [`execute`](crate::Executor::execute) ends at once with
-    /// [`QueueFull`](crate::ExecuteError::QueueFull) unless its request can start right away.
+    /// When it is reached, [`execute`](crate::Executor::execute) and its kind end at once with
+    /// [`QueueFull`](crate::ExecuteError::QueueFull) unless the request can start right away.
     /// [`run`](crate::Executor::run) and [`stream`](crate::Executor::stream) are not refused: each keeps its backlog
     /// to itself and has at most `max_in_flight` requests in the queue.
     pub max_waiting: usize,
@@ -72,8 +72,8 @@ pub struct Config {
     pub spares_slow_peers: bool,
     /// Extra copies of requests that may be saved up. Default 10; 0 turns hedging off.
     ///
-    /// Every used answer earns a twentieth of one, and the first is lent: so at most 5 % more requests are sent, or one. See
-    /// [`execute_in_order`](crate::Executor::execute_in_order).
+    /// Every accepted answer earns a twentieth of one, and the first is lent: so at most 5 % more requests are sent, or one.
+    /// See [`execute_in_order`](crate::Executor::execute_in_order).
     pub hedge_budget: u32,
     /// How long others are preferred to a peer that failed or whose answer was rejected. Default 100 ms, doubled with each
     /// failure in a row up to 64 times; 0 turns it off. Where many requests of all peers are lost, as many in a row as can

@@ -331,6 +331,3 @@ impl State {
         proven.map(|(&peer, _)| peer).collect()
     }
 }
-
-#[cfg(test)]
-mod tests;

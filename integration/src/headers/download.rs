@@ -263,15 +263,13 @@ impl HeaderDownload {
             Ok(extended) => {
                 // Headers that are known already, or a lighter branch, cost nothing to send and earn nothing.
                 if extended.work() > chain.work() {
-                    if let Some(permit) = permit {
-                        permit.accept();
-                    }
+                    permit.into_iter().for_each(Permit::accept);
                     self.peers.record(peer, Outcome::Accepted(RequestKind::GetHeaders));
                 }
                 Some(extended)
             }
             Err(error) => {
-                permit.map(Permit::reject);
+                permit.into_iter().for_each(Permit::reject);
                 self.reject(peer, &error);
                 None
             }

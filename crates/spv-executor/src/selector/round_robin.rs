@@ -2,7 +2,7 @@ use super::{Candidate, PeerSelector};
 
 /// Every peer in turn: whoever has gone longest without a new request, new peers first.
 ///
-/// A peer that was busy or excluded when its turn came does not lose it.
+/// A peer that was busy or not eligible when its turn came does not lose it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RoundRobin;
 
