@@ -90,7 +90,7 @@ impl Recent {
     }
 }
 
-#[cfg(all(test, feature = "cli"))]
+#[cfg(test)]
 mod tests {
     use dashcore::Network;
     use futures::FutureExt;
