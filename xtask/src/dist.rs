@@ -57,7 +57,7 @@ fn build(sh: &Shell, target: &Target) -> Result<PathBuf> {
     let _debug = sh.push_env("CARGO_PROFILE_RELEASE_DEBUG", "0");
     let triple = &target.triple;
     let selection = if target.is_hosts { Vec::new() } else { vec!["--target", triple] };
-    cmd!(sh, "cargo build --locked --release -p spv-integration --bin qrsync {selection...}").run()?;
+    cmd!(sh, "cargo build --locked --release -p qrsync {selection...}").run()?;
     let built = workspace::target_directory(sh)?;
     let built = if target.is_hosts { built } else { built.join(triple) };
     Ok(built.join("release/qrsync"))

@@ -40,7 +40,7 @@ enum Task {
     Consumer,
     /// Make an archive of the binary, its completions and man pages
     Dist,
-    /// Check that every crate builds with none of its features, and with each alone
+    /// Check that every crate builds alone, with none of its features and with each of them
     Features,
     /// Test the alert rules, and see them fire in a real Prometheus
     Observe {

@@ -28,7 +28,7 @@ fn check_rules(sh: &Shell, tools: &Tools) -> Result<()> {
 }
 
 fn watch_a_client(sh: &Shell, tools: &Tools) -> Result<()> {
-    cmd!(sh, "cargo build --locked -p spv-integration --bin qrsync").run()?;
+    cmd!(sh, "cargo build --locked -p qrsync").run()?;
     let qrsync = crate::workspace::target_directory(sh)?.join("debug/qrsync");
     let directory = tempfile::tempdir()?;
 

@@ -15,7 +15,7 @@ use crate::workspace;
 /// Looks at the page during a sync and at the tip, checks what it shows, and leaves a picture of each.
 pub(crate) fn run(sh: &Shell) -> Result<()> {
     let browser = Browser::find(sh)?;
-    cmd!(sh, "cargo build --locked -p spv-integration --bin qrsync").run()?;
+    cmd!(sh, "cargo build --locked -p qrsync").run()?;
     let target = workspace::target_directory(sh)?;
     let qrsync = target.join("debug/qrsync");
     let directory = tempfile::tempdir()?;

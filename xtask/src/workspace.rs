@@ -20,6 +20,10 @@ pub(crate) struct Package {
     pub(crate) has_license: bool,
     /// Names of all direct dependencies, those for tests and build scripts included.
     pub(crate) dependencies: Vec<String>,
+    /// Those of them that whoever uses the crate has to build.
+    pub(crate) inherited: Vec<String>,
+    /// Whether other crates can use it; otherwise it is a program.
+    pub(crate) has_library: bool,
     pub(crate) examples: Vec<String>,
     pub(crate) version: String,
     pub(crate) features: Vec<String>,
@@ -27,6 +31,13 @@ pub(crate) struct Package {
     pub(crate) is_published: bool,
     /// Direct dependencies that a registry would not accept: from git, or by a path alone. Those for tests may be.
     pub(crate) unpublishable: Vec<String>,
+}
+
+impl Package {
+    /// Whether strangers may depend on it.
+    pub(crate) fn is_published_library(&self) -> bool {
+        self.is_published && self.has_library
+    }
 }
 
 pub(crate) fn packages(sh: &Shell) -> Result<Vec<Package>> {
@@ -59,14 +70,18 @@ fn parse(json: &str) -> Result<Vec<Package>> {
 
 fn parse_package(package: &Value, root: &Path) -> Result<Package> {
     let manifest = Path::new(package["manifest_path"].as_str().context("no manifest_path")?);
-    let examples = array(&package["targets"]).filter(|target| target["kind"][0] == "example");
+    let targets_of = |kind: &'static str| {
+        array(&package["targets"]).filter(move |target| array(&target["kind"]).any(|of| of == kind))
+    };
     Ok(Package {
         name: package["name"].as_str().context("no name")?.to_owned(),
         manifest: manifest.strip_prefix(root)?.to_string_lossy().replace('\\', "/"),
         has_description: package["description"].is_string(),
         has_license: package["license"].is_string() || package["license_file"].is_string(),
         dependencies: names(array(&package["dependencies"])),
-        examples: names(examples),
+        inherited: names(array(&package["dependencies"]).filter(|dependency| dependency["kind"] != "dev")),
+        has_library: targets_of("lib").next().is_some(),
+        examples: names(targets_of("example")),
         version: package["version"].as_str().context("no version")?.to_owned(),
         features: package["features"]
             .as_object()
@@ -106,17 +121,21 @@ mod tests {
                 "version": "1.2.3", "publish": null, "features": {"cli": [], "default": []},
                 "dependencies": [{"name": "x", "kind": null, "rename": "y", "req": "^1"}, {"name": "z", "kind": "dev"}],
                 "targets": [{"kind": ["lib"], "name": "a"}, {"kind": ["example"], "name": "shown"}]
+            }, {
+                "name": "b", "manifest_path": "/w/crates/b/Cargo.toml", "version": "1.2.3",
+                "targets": [{"kind": ["bin"], "name": "b"}, {"kind": ["test"], "name": "lib"}]
             }]}"#,
         )
         .unwrap();
-        let [a] = &packages[..] else { panic!("{packages:?}") };
+        let [a, b] = &packages[..] else { panic!("{packages:?}") };
         assert_eq!((a.name.as_str(), a.manifest.as_str()), ("a", "crates/a/Cargo.toml"));
         assert_eq!((a.version.as_str(), a.is_published), ("1.2.3", true));
         assert_eq!(a.features, ["cli", "default"]);
+        assert_eq!((a.has_library, b.has_library), (true, false));
         assert_eq!((a.has_description, a.has_license), (false, true));
         assert_eq!(
-            (&a.dependencies[..], &a.examples[..]),
-            (&["x".into(), "z".into()][..], &["shown".into()][..])
+            (&a.dependencies[..], &a.inherited[..], &a.examples[..]),
+            (&["x".into(), "z".into()][..], &["x".into()][..], &["shown".into()][..])
         );
     }
 

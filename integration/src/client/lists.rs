@@ -89,7 +89,7 @@ impl Recent {
     }
 }
 
-#[cfg(all(test, feature = "cli"))]
+#[cfg(test)]
 mod tests {
     use dashcore::Network;
     use futures::FutureExt;

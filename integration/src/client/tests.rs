@@ -1,5 +1,3 @@
-#![cfg(feature = "cli")]
-
 use std::sync::LazyLock;
 
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};

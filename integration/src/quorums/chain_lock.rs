@@ -100,7 +100,7 @@ fn same_locking_quorums(
     })
 }
 
-#[cfg(all(test, feature = "cli"))]
+#[cfg(test)]
 mod tests {
     use dashcore::network::message_sml::GetMnListDiff;
     use spv_masternodes::{BlockRef, CheckedDiff};

@@ -1,5 +1,4 @@
 //! Quorums of mainnet as a store holds them, from recorded answers of a node.
-#![cfg(feature = "cli")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -12,6 +12,7 @@ pub(super) fn check(packages: &[Package], files: &[TextFile]) -> Vec<Finding> {
         let readme = package.manifest.replace("Cargo.toml", "README.md");
         let has_readme = files.iter().any(|file| file.path == readme);
         findings.extend(forbidden_dependencies(package, &ours, manifest));
+        findings.extend(for_programs_only(package, manifest));
         findings.extend(incomplete_manifest(package, has_readme, manifest));
     }
     findings
@@ -32,6 +33,19 @@ fn forbidden_dependencies(package: &Package, ours: &[&str], manifest: &str) -> V
     dependencies.map(violation).collect()
 }
 
+/// Whoever uses a library of ours builds no command line, exporter, HTTP server or simulator.
+fn for_programs_only(package: &Package, manifest: &str) -> Vec<Finding> {
+    if !package.is_published_library() {
+        return Vec::new();
+    }
+    let found = package.inherited.iter().filter(|name| FOR_PROGRAMS.contains(&name.as_str()));
+    let violation = |name: &String| {
+        let message = format!("{} is a library and depends on {name}, which is for programs", package.name);
+        Finding::violation(&package.manifest, line_of(manifest, name), message)
+    };
+    found.map(violation).collect()
+}
+
 fn incomplete_manifest(package: &Package, has_readme: bool, manifest: &str) -> Vec<Finding> {
     let rules = [
         (inherits(manifest, "lints"), "does not inherit the lints, add [lints] with workspace = true"),
@@ -48,7 +62,7 @@ fn incomplete_manifest(package: &Package, has_readme: bool, manifest: &str) -> V
             "is published and does not say what docs.rs shows, add [package.metadata.docs.rs]",
         ),
         (
-            !package.is_published || !package.examples.is_empty(),
+            !package.is_published_library() || !package.examples.is_empty(),
             "is published and has no example, add one to its examples/",
         ),
     ];
@@ -81,6 +95,20 @@ fn line_of(manifest: &str, key: &str) -> usize {
     };
     manifest.lines().position(is_key).map_or(1, |index| index + 1)
 }
+
+const FOR_PROGRAMS: [&str; 11] = [
+    "anyhow",
+    "clap",
+    "clap_complete",
+    "clap_mangen",
+    "hyper",
+    "hyper-util",
+    "indicatif",
+    "metrics-exporter-prometheus",
+    "sd-notify",
+    "spv-simnet",
+    "tracing-subscriber",
+];
 
 #[cfg(test)]
 mod tests {
@@ -122,6 +150,22 @@ mod tests {
     }
 
     #[test]
+    fn libraries_do_not_depend_on_what_is_for_programs() {
+        let manifest = "[dependencies]\ntokio = \"1\"\nclap.workspace = true\n";
+        let inherited = ["clap", "tokio"].map(str::to_owned).to_vec();
+        let library =
+            Package { is_published: true, has_library: true, inherited, ..package("a", &["anyhow"]) };
+        let found: Vec<_> = for_programs_only(&library, manifest).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            ["crates/a/Cargo.toml:3: a is a library and depends on clap, which is for programs"]
+        );
+
+        let program = Package { has_library: false, ..library };
+        assert_eq!(for_programs_only(&program, manifest), []);
+    }
+
+    #[test]
     fn inheritance_is_recognised_in_every_spelling() {
         for (manifest, inherited) in [
             ("[lints]\nworkspace = true", true),
@@ -149,8 +193,10 @@ mod tests {
 
     #[test]
     fn what_is_published_is_made_for_strangers() {
-        let published = Package { is_published: true, ..package("a", &[]) };
+        let published = Package { is_published: true, has_library: true, ..package("a", &[]) };
         assert_eq!(incomplete_manifest(&published, true, GOOD).len(), 3);
+        let program = Package { is_published: true, ..package("a", &[]) };
+        assert_eq!(incomplete_manifest(&program, true, GOOD).len(), 2);
         let complete =
             GOOD.to_owned() + "\nkeywords = [\"x\"]\n[package.metadata.docs.rs]\nall-features = true\n";
         let shown = Package { examples: vec!["shown".into()], ..published };

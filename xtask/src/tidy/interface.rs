@@ -124,7 +124,7 @@ fn kebab_case(name: &str) -> String {
     result
 }
 
-const QRSYNC: &str = "integration/src/bin/qrsync/";
+const QRSYNC: &str = "crates/qrsync/src/";
 
 #[cfg(test)]
 mod tests {
@@ -161,7 +161,7 @@ struct SyncArgs {
 "#;
         let library = "pub struct Summary {\n    pub max_in_flight: usize,\n    window: u8,\n}\n";
         let files = [
-            file("integration/src/bin/qrsync/args.rs", source),
+            file("crates/qrsync/src/args.rs", source),
             file("integration/src/summary.rs", library),
             file("xtask/src/main.rs", "#[derive(Parser)]\nenum Task {\n    Ci,\n}\n"),
         ];

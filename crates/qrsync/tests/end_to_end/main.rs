@@ -1,5 +1,4 @@
 //! The whole client against simulated networks on real sockets, and the binary as its users run it.
-#![cfg(feature = "cli")]
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,

@@ -22,7 +22,7 @@ use process::wait_until;
 /// A folder of recorded data, which is no part of the project. Where it is absent, a test says so and passes, except on
 /// CI, where it has to be there.
 pub(crate) fn recorded(folder: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(folder);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(folder);
     if path.is_dir() {
         return Some(path);
     }

@@ -30,7 +30,7 @@ fn check(value: &Value, name: &str) -> Result<(), String> {
 }
 
 fn read(file: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas").join(file);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap()
 }
