@@ -21,12 +21,23 @@ pub(crate) struct Package {
     /// Names of all direct dependencies, those for tests and build scripts included.
     pub(crate) dependencies: Vec<String>,
     pub(crate) examples: Vec<String>,
+    /// Its library and its programs.
+    pub(crate) crates: Vec<Crate>,
     pub(crate) version: String,
     pub(crate) features: Vec<String>,
     /// Whether it may go to a registry.
     pub(crate) is_published: bool,
     /// Direct dependencies that a registry would not accept: from git, or by a path alone. Those for tests may be.
     pub(crate) unpublishable: Vec<String>,
+}
+
+/// A library or program of a package.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Crate {
+    /// That of the package, if this is its library.
+    pub(crate) name: String,
+    /// Path of its lib.rs or main.rs from the root of the workspace.
+    pub(crate) root: String,
 }
 
 pub(crate) fn packages(sh: &Shell) -> Result<Vec<Package>> {
@@ -58,11 +69,15 @@ fn parse(json: &str) -> Result<Vec<Package>> {
 }
 
 fn parse_package(package: &Value, root: &Path) -> Result<Package> {
-    let manifest = Path::new(package["manifest_path"].as_str().context("no manifest_path")?);
+    let name = package["name"].as_str().context("no name")?.to_owned();
+    let manifest = package["manifest_path"].as_str().context("no manifest_path")?;
     let examples = array(&package["targets"]).filter(|target| target["kind"][0] == "example");
     Ok(Package {
-        name: package["name"].as_str().context("no name")?.to_owned(),
-        manifest: manifest.strip_prefix(root)?.to_string_lossy().replace('\\', "/"),
+        crates: array(&package["targets"])
+            .filter_map(|target| parse_crate(target, &name, root).transpose())
+            .collect::<Result<_>>()?,
+        name,
+        manifest: inside(root, manifest)?,
         has_description: package["description"].is_string(),
         has_license: package["license"].is_string() || package["license_file"].is_string(),
         dependencies: names(array(&package["dependencies"])),
@@ -78,6 +93,21 @@ fn parse_package(package: &Value, root: &Path) -> Result<Package> {
             array(&package["dependencies"]).filter(|dependency| is_unpublishable(dependency)),
         ),
     })
+}
+
+/// None for an example, a test and a benchmark.
+fn parse_crate(target: &Value, package: &str, root: &Path) -> Result<Option<Crate>> {
+    let name = match target["kind"][0].as_str() {
+        Some("lib") => package,
+        Some("bin") => target["name"].as_str().context("no name")?,
+        _ => return Ok(None),
+    };
+    let source = target["src_path"].as_str().context("no src_path")?;
+    Ok(Some(Crate { name: name.to_owned(), root: inside(root, source)? }))
+}
+
+fn inside(root: &Path, path: &str) -> Result<String> {
+    Ok(Path::new(path).strip_prefix(root)?.to_string_lossy().replace('\\', "/"))
 }
 
 fn is_unpublishable(dependency: &Value) -> bool {
@@ -105,13 +135,19 @@ mod tests {
                 "name": "a", "manifest_path": "/w/crates/a/Cargo.toml", "description": null, "license": "MIT",
                 "version": "1.2.3", "publish": null, "features": {"cli": [], "default": []},
                 "dependencies": [{"name": "x", "kind": null, "rename": "y", "req": "^1"}, {"name": "z", "kind": "dev"}],
-                "targets": [{"kind": ["lib"], "name": "a"}, {"kind": ["example"], "name": "shown"}]
+                "targets": [
+                    {"kind": ["lib"], "name": "a", "src_path": "/w/crates/a/src/lib.rs"},
+                    {"kind": ["example"], "name": "shown", "src_path": "/w/crates/a/examples/shown.rs"},
+                    {"kind": ["bin"], "name": "tool", "src_path": "/w/crates/a/src/bin/tool.rs"}
+                ]
             }]}"#,
         )
         .unwrap();
         let [a] = &packages[..] else { panic!("{packages:?}") };
         assert_eq!((a.name.as_str(), a.manifest.as_str()), ("a", "crates/a/Cargo.toml"));
         assert_eq!((a.version.as_str(), a.is_published), ("1.2.3", true));
+        let roots: Vec<_> = a.crates.iter().map(|one| (one.name.as_str(), one.root.as_str())).collect();
+        assert_eq!(roots, [("a", "crates/a/src/lib.rs"), ("tool", "crates/a/src/bin/tool.rs")]);
         assert_eq!(a.features, ["cli", "default"]);
         assert_eq!((a.has_description, a.has_license), (false, true));
         assert_eq!(
