@@ -3,6 +3,7 @@ use spv_integration::config::Selector;
 use spv_integration::session::{Download, Session};
 
 use crate::rival::Rival;
+use crate::tuned::Tuned;
 
 /// Who takes part.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ impl Contestant {
 }
 
 /// All contestants, with the numbers that were found on training seeds and then frozen.
-pub(crate) fn contestants(tuned: &crate::tuning::Tuned) -> Vec<Contestant> {
+pub(crate) fn contestants(tuned: &Tuned) -> Vec<Contestant> {
     let rival = Contestant::rival;
     vec![
         rival("A", "sequential, one peer, 10/30/60 s", Rival::Sequential),

@@ -16,6 +16,7 @@ mod rival;
 mod run;
 mod stats;
 mod suite;
+mod tuned;
 mod tuning;
 mod virtual_time;
 mod workload;

@@ -7,7 +7,7 @@ use crate::contestant::{Contestant, contestants};
 use crate::network::Net;
 use crate::run::{Outcome, Spec, run};
 use crate::suite::Suite;
-use crate::tuning::Tuned;
+use crate::tuned::Tuned;
 use crate::workload::{FRAME_HEADER, Workload};
 
 fn everybody() -> Vec<Contestant> {

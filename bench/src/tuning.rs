@@ -6,7 +6,6 @@ use std::thread;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 
 use crate::bound::bounds;
 use crate::contestant::{Contestant, Kind};
@@ -14,33 +13,8 @@ use crate::network::Net;
 use crate::rival::Rival;
 use crate::run::{LONGEST, Spec, run};
 use crate::stats::mean;
+use crate::tuned::Tuned;
 use crate::workload::Workload;
-
-/// What was chosen for each rival.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Tuned {
-    /// C
-    pub(crate) unordered: Rival,
-    /// D
-    pub(crate) brief: Rival,
-    /// E
-    pub(crate) tower: Rival,
-    /// F
-    pub(crate) neutrino: Rival,
-}
-
-impl Tuned {
-    /// What was frozen; the file says how it came about.
-    ///
-    /// # Errors
-    /// When the file is not what it should be.
-    pub(crate) fn frozen() -> anyhow::Result<Self> {
-        toml::from_str(FROZEN).context("bench/tuned.toml")
-    }
-}
-
-const FROZEN: &str = include_str!("../tuned.toml");
 
 /// Far from the seeds that are measured.
 const TRAINING: std::ops::Range<u64> = 1_000_000..1_000_003;

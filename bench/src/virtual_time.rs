@@ -12,7 +12,7 @@ use crate::report::{Report, Sweep, page, summary, table};
 use crate::run::{LONGEST, Outcome, Spec, run as run_one};
 use crate::stats::quantile;
 use crate::suite::Suite;
-use crate::tuning::Tuned;
+use crate::tuned::Tuned;
 use crate::workload::Workload;
 
 #[derive(Debug, clap::Args)]

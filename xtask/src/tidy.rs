@@ -4,6 +4,7 @@ mod alerts;
 mod crates;
 mod finding;
 mod interface;
+mod layers;
 mod mentions;
 mod metric_names;
 mod seeded_faults;
@@ -30,6 +31,9 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     let list = fs::read_to_string(root.join(faults::LIST))
         .with_context(|| format!("cannot read {}", faults::LIST))?;
     findings.extend(seeded_faults::check(&faults::parse(&list)?, &packages, &files));
+    let floors = fs::read_to_string(root.join(layers::LAYERS))
+        .with_context(|| format!("cannot read {}", layers::LAYERS))?;
+    findings.extend(layers::check(&layers::parse(&floors)?, &packages, &files));
     findings.extend(alerts::check(&files));
     findings.extend(metric_names::check(&files));
     let interface = Interface::read(&files);

@@ -25,6 +25,8 @@ pub(crate) struct Package {
     /// Whether other crates can use it; otherwise it is a program.
     pub(crate) has_library: bool,
     pub(crate) examples: Vec<String>,
+    /// Its library and its programs.
+    pub(crate) crates: Vec<Crate>,
     pub(crate) version: String,
     pub(crate) features: Vec<String>,
     /// Whether it may go to a registry.
@@ -38,6 +40,15 @@ impl Package {
     pub(crate) fn is_published_library(&self) -> bool {
         self.is_published && self.has_library
     }
+}
+
+/// A library or program of a package.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Crate {
+    /// That of the package, if this is its library.
+    pub(crate) name: String,
+    /// Path of its lib.rs or main.rs from the root of the workspace.
+    pub(crate) root: String,
 }
 
 pub(crate) fn packages(sh: &Shell) -> Result<Vec<Package>> {
@@ -69,13 +80,17 @@ fn parse(json: &str) -> Result<Vec<Package>> {
 }
 
 fn parse_package(package: &Value, root: &Path) -> Result<Package> {
-    let manifest = Path::new(package["manifest_path"].as_str().context("no manifest_path")?);
+    let name = package["name"].as_str().context("no name")?.to_owned();
+    let manifest = package["manifest_path"].as_str().context("no manifest_path")?;
     let targets_of = |kind: &'static str| {
         array(&package["targets"]).filter(move |target| array(&target["kind"]).any(|of| of == kind))
     };
     Ok(Package {
-        name: package["name"].as_str().context("no name")?.to_owned(),
-        manifest: manifest.strip_prefix(root)?.to_string_lossy().replace('\\', "/"),
+        crates: array(&package["targets"])
+            .filter_map(|target| parse_crate(target, &name, root).transpose())
+            .collect::<Result<_>>()?,
+        name,
+        manifest: inside(root, manifest)?,
         has_description: package["description"].is_string(),
         has_license: package["license"].is_string() || package["license_file"].is_string(),
         dependencies: names(array(&package["dependencies"])),
@@ -93,6 +108,21 @@ fn parse_package(package: &Value, root: &Path) -> Result<Package> {
             array(&package["dependencies"]).filter(|dependency| is_unpublishable(dependency)),
         ),
     })
+}
+
+/// None for an example, a test and a benchmark.
+fn parse_crate(target: &Value, package: &str, root: &Path) -> Result<Option<Crate>> {
+    let name = match target["kind"][0].as_str() {
+        Some("lib") => package,
+        Some("bin") => target["name"].as_str().context("no name")?,
+        _ => return Ok(None),
+    };
+    let source = target["src_path"].as_str().context("no src_path")?;
+    Ok(Some(Crate { name: name.to_owned(), root: inside(root, source)? }))
+}
+
+fn inside(root: &Path, path: &str) -> Result<String> {
+    Ok(Path::new(path).strip_prefix(root)?.to_string_lossy().replace('\\', "/"))
 }
 
 fn is_unpublishable(dependency: &Value) -> bool {
@@ -120,16 +150,25 @@ mod tests {
                 "name": "a", "manifest_path": "/w/crates/a/Cargo.toml", "description": null, "license": "MIT",
                 "version": "1.2.3", "publish": null, "features": {"cli": [], "default": []},
                 "dependencies": [{"name": "x", "kind": null, "rename": "y", "req": "^1"}, {"name": "z", "kind": "dev"}],
-                "targets": [{"kind": ["lib"], "name": "a"}, {"kind": ["example"], "name": "shown"}]
+                "targets": [
+                    {"kind": ["lib"], "name": "a", "src_path": "/w/crates/a/src/lib.rs"},
+                    {"kind": ["example"], "name": "shown", "src_path": "/w/crates/a/examples/shown.rs"},
+                    {"kind": ["bin"], "name": "tool", "src_path": "/w/crates/a/src/bin/tool.rs"}
+                ]
             }, {
                 "name": "b", "manifest_path": "/w/crates/b/Cargo.toml", "version": "1.2.3",
-                "targets": [{"kind": ["bin"], "name": "b"}, {"kind": ["test"], "name": "lib"}]
+                "targets": [
+                    {"kind": ["bin"], "name": "b", "src_path": "/w/crates/b/src/main.rs"},
+                    {"kind": ["test"], "name": "lib", "src_path": "/w/crates/b/tests/lib.rs"}
+                ]
             }]}"#,
         )
         .unwrap();
         let [a, b] = &packages[..] else { panic!("{packages:?}") };
         assert_eq!((a.name.as_str(), a.manifest.as_str()), ("a", "crates/a/Cargo.toml"));
         assert_eq!((a.version.as_str(), a.is_published), ("1.2.3", true));
+        let roots: Vec<_> = a.crates.iter().map(|one| (one.name.as_str(), one.root.as_str())).collect();
+        assert_eq!(roots, [("a", "crates/a/src/lib.rs"), ("tool", "crates/a/src/bin/tool.rs")]);
         assert_eq!(a.features, ["cli", "default"]);
         assert_eq!((a.has_library, b.has_library), (true, false));
         assert_eq!((a.has_description, a.has_license), (false, true));

@@ -8,6 +8,10 @@ use crate::checkpoints::{self, Checkpoint};
 use crate::hash_types::{BlockHash, TxMerkleNode};
 use crate::sml::llmq_type::{LLMQParams, LLMQType};
 
+/// Blocks between a cycle's base block and its work block below it, from whose list members are chosen (Dash Core
+/// `WORK_DIFF_DEPTH`, llmq/utils.h).
+pub const WORK_BLOCK_DEPTH: u32 = 8;
+
 /// A Dash network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Network {
@@ -141,6 +145,12 @@ impl ChainParams {
     /// Never for parameters made by [`ChainParams::new`]: each network has its rotated kind.
     pub fn rotated(&self) -> &LLMQParams {
         self.llmq(self.rotated_llmq).expect("every network lists its rotated quorum type")
+    }
+
+    /// Whether the members of some kind of quorum may be chosen from the list of the block at this height.
+    pub fn is_work_block(&self, height: u32) -> bool {
+        let base = height.checked_add(WORK_BLOCK_DEPTH);
+        base.is_some_and(|base| self.llmqs.iter().any(|llmq| base.is_multiple_of(llmq.dkg_interval)))
     }
 
     fn mainnet() -> Self {

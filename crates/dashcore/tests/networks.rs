@@ -69,6 +69,18 @@ fn every_role_has_its_quorum_type() {
 }
 
 #[test]
+fn work_blocks_lie_below_the_bases_of_cycles() {
+    let params = ChainParams::new(Network::Dash);
+    let found: Vec<u32> = (2_240_300..2_240_352).filter(|&height| params.is_work_block(height)).collect();
+    // Kinds with an interval of 24 blocks and of 288: the bases are 2,240,304, 2,240,328 and 2,240,352.
+    assert_eq!(found, [2_240_320, 2_240_344]);
+    let rotated = ChainParams { llmqs: vec![*params.rotated()], ..params };
+    let found: Vec<u32> = (2_240_300..2_240_700).filter(|&height| rotated.is_work_block(height)).collect();
+    assert_eq!(found, [2_240_344, 2_240_632]);
+    assert!(!rotated.is_work_block(u32::MAX));
+}
+
+#[test]
 fn names_of_networks_are_read_as_they_are_written() {
     for network in networks() {
         assert_eq!(network.to_string().parse(), Ok(network));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use spv_integration::discovery::{KnownPeer, ban, known_peers, unban};
+use spv_integration::discovery::{KnownPeer, Standing, ban, known_peers, unban};
 
 use crate::args::DataArgs;
 use crate::exit::Exit;
@@ -80,7 +80,8 @@ pub(crate) fn run(args: &PeersArgs) -> anyhow::Result<Exit> {
 }
 
 fn table(peers: &[KnownPeer]) -> String {
-    let banned = peers.iter().filter(|peer| peer.ban.is_some()).count();
+    let is_banned = |standing: Standing| matches!(standing, Standing::Banned { .. });
+    let banned = peers.iter().filter(|peer| is_banned(peer.standing)).count();
     let mut text = format!("{} nodes known, {banned} of them banned\n", peers.len());
     if !peers.is_empty() {
         let header = ("address", "score", "served", "refused", "failed", "wrong", "unreachable", "rtt");
@@ -92,12 +93,9 @@ fn table(peers: &[KnownPeer]) -> String {
             ),
         );
     }
-    for KnownPeer { address, score, ban, ban_seconds, record } in peers {
+    for KnownPeer { address, score, standing, record } in peers {
         let rtt = record.rtt.map_or_else(|| "-".to_owned(), |rtt| format!("{} ms", rtt.as_millis()));
-        let ban = ban.zip(*ban_seconds).map_or_else(String::new, |(reason, seconds)| {
-            let hours = seconds.div_ceil(3_600);
-            format!("  banned ({}) for {hours} h", reason.as_str())
-        });
+        let ban = if is_banned(*standing) { format!("  {standing}") } else { String::new() };
         line(
             &mut text,
             format_args!(

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
-use spv_integration::fleet::{LivePeer, PeerState};
+use spv_integration::discovery::Standing;
+use spv_integration::fleet::LivePeer;
 use spv_integration::progress::{Phase, Progress, Snapshot};
 
 /// Time between two looks at the peers.
@@ -103,7 +104,7 @@ impl Drawn {
     }
 
     fn show_peers(&mut self, peers: &[LivePeer], details: Details) {
-        let ready = peers.iter().filter(|peer| peer.state == PeerState::Ready).count();
+        let ready = peers.iter().filter(|peer| peer.standing == Standing::Ready).count();
         let in_flight: usize = peers.iter().map(|peer| peer.in_flight).sum();
         let line = self.line(Line::Peers);
         line.set_message(format!("{ready} of {} ready, {in_flight} requests in flight", peers.len()));
@@ -155,7 +156,7 @@ impl Drop for Drawn {
 }
 
 fn describe(peer: &LivePeer) -> String {
-    let LivePeer { peer: record, state, in_flight, slots, bytes_per_second, .. } = peer;
+    let LivePeer { peer: record, standing, in_flight, slots, bytes_per_second, .. } = peer;
     let rtt = record.rtt_ms.map(|rtt| format!(", rtt {rtt:.0} ms")).unwrap_or_default();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole bytes are enough")]
     let rate = bytes_per_second.map(|rate| format!(", {}/s", HumanBytes(rate as u64))).unwrap_or_default();
@@ -165,10 +166,8 @@ fn describe(peer: &LivePeer) -> String {
         String::new()
     };
     format!(
-        "{}  {}, {in_flight} of {slots} in flight, {} requests{bad}{rtt}{rate}",
-        record.address,
-        state.as_str(),
-        record.requests
+        "{}  {standing}, {in_flight} of {slots} in flight, {} requests{bad}{rtt}{rate}",
+        record.address, record.requests
     )
 }
 

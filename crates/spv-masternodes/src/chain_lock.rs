@@ -7,8 +7,7 @@ use dashcore::ephemerealdata::chain_lock::ChainLock;
 
 use crate::bls::BlsScheme;
 use crate::quorum_set::{ActiveQuorum, QuorumSet};
-use crate::signing::{signing_quorum, verify_signature};
-use crate::verification::SignatureError;
+use crate::signing::{SignatureError, signing_quorum, verify_signature};
 
 /// The best ChainLock that a coinbase carries, but for the locked block's hash, which the caller's header chain knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,15 +1,15 @@
 //! Which quorum answers a request for a signature, and what it signs.
 
 use bitcoin_hashes::sha256d;
+use blst::min_pk::PublicKey;
 use dashcore::QuorumHash;
 use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
-use dashcore::bls_sig_utils::BLSSignature;
+use dashcore::bls_sig_utils::{BLSPublicKey, BLSSignature};
 use dashcore::consensus::Encodable;
 use dashcore::sml::llmq_type::{LLMQParams, LLMQType};
 
-use crate::bls::BlsScheme;
+use crate::bls::{BlsScheme, SignedHash, verify_batch};
 use crate::quorum_set::{ActiveQuorum, QuorumSet};
-use crate::verification::{SignatureError, verify_with_key};
 
 /// The hash over which a quorum's signature is verified.
 pub fn sign_hash(
@@ -57,6 +57,32 @@ pub fn verify_signature(
         .ok_or(SignatureError::MalformedPublicKey(entry.quorum_public_key))?;
     let hash = sign_hash(entry.llmq_type, entry.quorum_hash, request_id, message_hash);
     verify_with_key(key, hash, signature, scheme)
+}
+
+pub(crate) fn verify_with_key(
+    public_key: PublicKey,
+    hash: [u8; 32],
+    signature: &BLSSignature,
+    scheme: BlsScheme,
+) -> Result<(), SignatureError> {
+    let point = scheme.decode_signature(signature).ok_or(SignatureError::Malformed(*signature))?;
+    let signed = SignedHash { scheme, hash, signatures: vec![(public_key, point)] };
+    if verify_batch(&[signed]) { Ok(()) } else { Err(SignatureError::Wrong) }
+}
+
+/// Why something is not signed by a quorum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// The signature is not a point on the curve.
+    #[error("{0} is not a signature")]
+    Malformed(BLSSignature),
+    /// The quorum's public key is not a point on the curve.
+    #[error("quorum public key {0} is not a key")]
+    MalformedPublicKey(BLSPublicKey),
+    /// The signature is another one's, or of something else.
+    #[error("the signature is wrong")]
+    Wrong,
 }
 
 /// Index of the quorum in a rotated cycle of `count`, a power of two: bits of the id just below its highest one.

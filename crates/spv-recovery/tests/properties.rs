@@ -93,7 +93,7 @@ proptest! {
             match outcome {
                 None => recovery.on_success(&peer, now),
                 Some(kind) => {
-                    if kind == FailureKind::Refused {
+                    if kind == Refused {
                         recovery.on_refusal(&peer);
                     }
                     let mut history = History::new();

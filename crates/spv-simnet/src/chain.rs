@@ -89,3 +89,10 @@ impl ActiveChain {
         self.world.height(hash).filter(|&height| height <= self.tip)
     }
 }
+
+impl World {
+    /// The chain as a node sees it that has all of it.
+    pub fn active_chain(self: &Arc<Self>) -> ActiveChain {
+        ActiveChain::new(Arc::clone(self), self.tip())
+    }
+}

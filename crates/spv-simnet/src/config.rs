@@ -5,8 +5,8 @@ use std::time::Duration;
 use dashcore::network::message_network::PROTOCOL_VERSION;
 use serde::{Deserialize, Serialize};
 
-use crate::faults::Faults;
-use crate::luck::Luck;
+use crate::faults::{FaultPlan, Faults};
+use crate::luck::{Fate, Luck, draw_seed};
 
 /// A simulated network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,5 +66,37 @@ impl Default for PeerConfig {
             seed: 0,
             luck: Luck::ByOrder,
         }
+    }
+}
+
+impl PeerConfig {
+    /// What happens when this node is asked something for the `attempt`-th time, counted from 0, with luck by request.
+    /// `request` is the payload of the message.
+    pub fn fate(&self, request: &[u8], attempt: u32) -> Fate {
+        let mut plan = FaultPlan::new(self.faults.clone(), draw_seed(self.seed, request, attempt));
+        let jitter = plan.time_below(self.service_jitter);
+        Fate { service: self.service_time + jitter, faulty: plan.next(false).is_some() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fates_follow_the_schedule_and_the_jitter() {
+        let peer = PeerConfig {
+            service_time: Duration::from_millis(10),
+            service_jitter: Duration::from_millis(20),
+            faults: "drop=0.3".parse().unwrap(),
+            ..PeerConfig::default()
+        };
+        let fates: Vec<Fate> = (0..2_000_u32).map(|n| peer.fate(&n.to_le_bytes(), 0)).collect();
+        let faulty = fates.iter().filter(|fate| fate.faulty).count();
+        assert!((500..700).contains(&faulty), "{faulty} of 2000");
+        let within = Duration::from_millis(10)..Duration::from_millis(30);
+        assert!(fates.iter().all(|fate| within.contains(&fate.service)));
+        let mean = fates.iter().map(|fate| fate.service).sum::<Duration>() / 2_000;
+        assert!(mean.abs_diff(Duration::from_millis(20)) < Duration::from_millis(1));
     }
 }

@@ -22,7 +22,7 @@ use dashcore::network::message_qrinfo::QuorumSnapshot;
 use dashcore::sml::llmq_type::LLMQParams;
 use dashcore::{BlockHash, ChainParams, Header};
 
-use crate::world::{CoinbaseProof, History, genesis_coinbase};
+use crate::history::{CoinbaseProof, History, genesis_coinbase};
 use block::{MinedBlock, mine};
 use chain_locks::ChainLocks;
 use keys::KeyRing;

@@ -5,6 +5,7 @@ mod config;
 mod error;
 mod faults;
 mod generate;
+mod history;
 mod in_memory;
 mod luck;
 mod network;

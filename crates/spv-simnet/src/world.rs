@@ -1,30 +1,20 @@
 //! A chain with everything that it takes to answer any request about it.
 
 mod cache;
-mod coinbases;
 mod error;
-mod genesis;
 mod manifest;
-mod masternode_history;
-mod quorum_history;
 mod recording;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use dashcore::network::message_qrinfo::QuorumSnapshot;
 use dashcore::{BlockHash, ChainParams, Header};
 
-use crate::chain::ActiveChain;
 use crate::generate::{Branch, GeneratedSpec, generate};
+use crate::history::{Coinbases, History, MasternodeHistory, QuorumHistory};
 
 pub use error::{CacheError, Inconsistency, WorldError};
-
-pub(crate) use coinbases::{CoinbaseProof, Coinbases};
-pub(crate) use genesis::genesis_coinbase;
-pub(crate) use masternode_history::MasternodeHistory;
-pub(crate) use quorum_history::QuorumHistory;
 
 /// A chain: headers, and for each block the masternode list, the active quorums, the coinbase and its proof; the
 /// snapshots of the rotated quorums' cycles; the parameters that all this follows.
@@ -37,20 +27,6 @@ pub struct World {
     heights: HashMap<BlockHash, u32>,
     coinbases: Coinbases,
     first_qrinfo_height: u32,
-}
-
-/// All of a chain but its coinbases.
-#[derive(Debug)]
-pub(crate) struct History {
-    pub(crate) params: ChainParams,
-    /// From height 0 to the tip.
-    pub(crate) headers: Vec<Header>,
-    /// Those of the headers.
-    pub(crate) hashes: Vec<BlockHash>,
-    pub(crate) masternodes: MasternodeHistory,
-    pub(crate) quorums: QuorumHistory,
-    /// By base height of the cycle.
-    pub(crate) snapshots: BTreeMap<u32, QuorumSnapshot>,
 }
 
 impl World {
@@ -127,11 +103,6 @@ impl World {
     /// Height of a block; `None` when the chain does not have it.
     pub fn height(&self, hash: &BlockHash) -> Option<u32> {
         self.heights.get(hash).copied()
-    }
-
-    /// The chain as a node sees it that has all of it.
-    pub fn active_chain(self: &Arc<Self>) -> ActiveChain {
-        ActiveChain::new(Arc::clone(self), self.tip())
     }
 
     fn make(spec: &GeneratedSpec, branch: Option<Branch>) -> Self {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::standing::Standing;
 use crate::clock;
 use crate::config::LONGEST_BAN;
 use crate::store::{Ban, BanReason, PeerRecord, Source, Store, StoreError};
@@ -14,10 +15,8 @@ pub struct KnownPeer {
     pub address: SocketAddr,
     /// How promising a connection is, above 0 and up to 1; 0.5 where nothing is known.
     pub score: f64,
-    /// Why it is avoided now; absent when it is not.
-    pub ban: Option<BanReason>,
-    /// How much longer it is avoided, in seconds.
-    pub ban_seconds: Option<u64>,
+    /// Banned, or not connected: no sync is running while the store can be read.
+    pub standing: Standing,
     /// All that is on record; times are those since 1970.
     #[serde(flatten)]
     pub record: PeerRecord,
@@ -34,13 +33,16 @@ pub fn known_peers(store: &Store) -> Result<Vec<KnownPeer>, StoreError> {
         KnownPeer {
             address,
             score: record.score(),
-            ban: ban.map(|ban| ban.reason),
-            ban_seconds: ban.map(|ban| (ban.until - now).as_secs()),
+            standing: ban.map_or(Standing::Absent { wait: None }, |Ban { until, reason }| Standing::Banned {
+                wait: until - now,
+                reason,
+            }),
             record: PeerRecord { ban, ..record },
         }
     };
     let mut peers: Vec<KnownPeer> = store.peers()?.into_iter().map(known).collect();
-    peers.sort_by(|a, b| a.ban.is_some().cmp(&b.ban.is_some()).then(b.score.total_cmp(&a.score)));
+    let is_banned = |peer: &KnownPeer| matches!(peer.standing, Standing::Banned { .. });
+    peers.sort_by(|a, b| is_banned(a).cmp(&is_banned(b)).then(b.score.total_cmp(&a.score)));
     Ok(peers)
 }
 
@@ -104,7 +106,10 @@ mod tests {
         assert!(!unban(&store, one).unwrap());
         let known = known_peers(&store).unwrap();
         assert_eq!(known.iter().map(|peer| peer.address).collect::<Vec<_>>(), [one, other]);
-        assert_eq!(known.iter().map(|peer| peer.ban).collect::<Vec<_>>(), [None, Some(BanReason::Manual)]);
-        assert!(known[1].ban_seconds.unwrap() <= LONGEST_BAN.as_secs());
+        assert_eq!(known[0].standing, Standing::Absent { wait: None });
+        let Standing::Banned { wait, reason: BanReason::Manual } = known[1].standing else {
+            panic!("{:?}", known[1]);
+        };
+        assert!(wait <= LONGEST_BAN);
     }
 }

@@ -8,7 +8,8 @@ use crate::store::BanReason;
 
 /// Whether a node may be asked; if not, why, and for how much longer where that is known.
 ///
-/// Serialises to an object with `state`, `reason` (a sentence for people) and, where it is known, `seconds`.
+/// Serialises to an object with `state`, `reason` (a sentence for people) and
+/// `seconds`, null where time alone changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// It may be asked for anything.
@@ -95,10 +96,7 @@ impl Serialize for Standing {
         let mut object = serializer.serialize_struct("Standing", 3)?;
         object.serialize_field("state", self.as_str())?;
         object.serialize_field("reason", &self.to_string())?;
-        match self.wait() {
-            Some(wait) => object.serialize_field("seconds", &wait.as_secs_f64())?,
-            None => object.skip_field("seconds")?,
-        }
+        object.serialize_field("seconds", &self.wait().map(|wait| wait.as_secs_f64()))?;
         object.end()
     }
 }

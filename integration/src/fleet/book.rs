@@ -82,7 +82,10 @@ impl PeerBook {
         let is_left = |choice: &ListPeers| state.records.keys().any(|peer| state.serves(peer, choice, now));
         let avoiding = |resting| ListPeers { avoid: avoid.clone(), resting };
         let anybody = |resting| ListPeers { avoid: BTreeSet::new(), resting };
-        [avoiding(false), avoiding(true), anybody(false)].into_iter().find(is_left).unwrap_or_else(|| anybody(true))
+        [avoiding(false), avoiding(true), anybody(false)]
+            .into_iter()
+            .find(is_left)
+            .unwrap_or_else(|| anybody(true))
     }
 
     /// Whether a peer is one of these now.
@@ -268,9 +271,10 @@ impl PeerBook {
 
     /// Drops records of absent peers for which `keep` is false.
     pub(super) fn forget(&self, mut keep: impl FnMut(&SocketAddr, &PeerReport) -> bool) {
-        self.state.lock().records.retain(|peer, record| {
-            !matches!(record.link, Link::Absent { .. }) || keep(peer, &record.report)
-        });
+        self.state
+            .lock()
+            .records
+            .retain(|peer, record| !matches!(record.link, Link::Absent { .. }) || keep(peer, &record.report));
     }
 
     /// Counts a request that was sent.
@@ -309,7 +313,9 @@ impl State {
             Link::Greeted => Standing::Unproven,
             Link::Proven => match self.recovery.why_blocked(peer, now) {
                 Some(Blocked::Exhausted) => Standing::Spent,
-                Some(Blocked::Open { until }) => Standing::Resting { wait: until.saturating_duration_since(now) },
+                Some(Blocked::Open { until }) => {
+                    Standing::Resting { wait: until.saturating_duration_since(now) }
+                }
                 Some(Blocked::Probing { .. }) => Standing::Probing,
                 None => Standing::Ready,
             },
@@ -322,7 +328,9 @@ impl State {
             && match self.standing(peer, now) {
                 Standing::Ready => true,
                 Standing::Resting { .. } | Standing::Probing => *resting,
-                Standing::Unproven | Standing::Absent { .. } | Standing::Spent | Standing::Banned { .. } => false,
+                Standing::Unproven | Standing::Absent { .. } | Standing::Spent | Standing::Banned { .. } => {
+                    false
+                }
             }
     }
 

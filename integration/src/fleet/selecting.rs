@@ -37,10 +37,7 @@ struct Booked {
 }
 
 impl PeerSelector<SocketAddr> for Booked {
-    fn select<'c>(
-        &mut self,
-        candidates: &'c [Candidate<'c, SocketAddr>],
-    ) -> &'c Candidate<'c, SocketAddr> {
+    fn select<'c>(&mut self, candidates: &'c [Candidate<'c, SocketAddr>]) -> &'c Candidate<'c, SocketAddr> {
         self.inner.select(candidates)
     }
 

@@ -200,10 +200,10 @@ impl<'a> ListDownload<'a> {
     /// # Cancel safety
     /// Lists that were stored stay; all else is lost.
     pub(crate) async fn run(mut self) -> Downloaded {
-        let outcome = self.drive().await.map_err(|failure| GaveUp {
-            failure,
-            next_retry: self.peers.after_giving_up(),
-        });
+        let outcome = self
+            .drive()
+            .await
+            .map_err(|failure| GaveUp { failure, next_retry: self.peers.after_giving_up() });
         self.running.shutdown().await;
         self.peers.announce(0);
         Downloaded { tally: self.tally, outcome, snapshots_from: self.snapshots_from }

@@ -164,8 +164,16 @@ impl Connection {
         setup: &ConnectionSetup,
         tracker: &TaskTracker,
     ) -> Result<Self, ConnectError> {
-        let ConnectionSetup { params, start_height, config, connector, monitor, on_refusal, announcements, gossip } =
-            setup;
+        let ConnectionSetup {
+            params,
+            start_height,
+            config,
+            connector,
+            monitor,
+            on_refusal,
+            announcements,
+            gossip,
+        } = setup;
         let deadline = Instant::now() + config.handshake_timeout;
         let silent = |during| ConnectError::Silent { during, after: config.handshake_timeout };
         let decoder = FrameDecoder::new(params.magic, config.max_payload);

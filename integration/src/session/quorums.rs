@@ -11,11 +11,11 @@ use super::run::{Reached, Run, SyncError};
 use crate::chain::HeaderChain;
 use crate::fleet::Outcome;
 use crate::lists::{Downloaded, ListDownload};
-use crate::wire::RequestKind;
 use crate::plan::Plan;
 use crate::quorums::{Candidate, Findings, Prover, Proving, Survey, TipLock, verify_tip_lock};
 use crate::store::StoreError;
 use crate::verify::Stage;
+use crate::wire::RequestKind;
 
 /// Snapshots that lead to quorums which fail are asked for anew, this often at most. On an honest network no round is
 /// needed; where the quorums themselves are wrong, no number of them helps.

@@ -1,21 +1,9 @@
-use super::{DecodeError, DecodeErrorKind, Reader};
+use super::{Decodable, DecodeError, DecodeErrorKind, Reader};
 
 /// A value that can be written in the wire format.
 pub trait Encodable {
     /// Appends the encoding to `out`.
     fn consensus_encode(&self, out: &mut Vec<u8>);
-}
-
-/// A value that can be read from the wire format.
-pub trait Decodable: Sized {
-    /// Bytes that the shortest valid encoding takes; bounds how many elements a length field may claim.
-    const MIN_SIZE: usize;
-
-    /// Reads one value.
-    ///
-    /// # Errors
-    /// Says at which byte, in which field and why the bytes are no valid encoding.
-    fn consensus_decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
 }
 
 /// Encodes a value.

@@ -9,8 +9,8 @@ mod encode;
 mod error;
 mod reader;
 
-pub use encode::{Decodable, Encodable, deserialize, serialize};
+pub use encode::{Encodable, deserialize, serialize};
 pub use error::{DecodeError, DecodeErrorKind};
-pub use reader::Reader;
+pub use reader::{Decodable, Reader};
 
 pub(crate) use encode::{encode_compact_size, encode_compact_u64, encode_vec};

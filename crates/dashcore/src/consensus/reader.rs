@@ -1,7 +1,19 @@
-use super::{Decodable, DecodeError, DecodeErrorKind};
+use super::{DecodeError, DecodeErrorKind};
 
 /// Largest CompactSize accepted as a length, as in Dash Core (`MAX_SIZE`, serialize.h).
 const MAX_LENGTH: u64 = 0x0200_0000;
+
+/// A value that can be read from the wire format.
+pub trait Decodable: Sized {
+    /// Bytes that the shortest valid encoding takes; bounds how many elements a length field may claim.
+    const MIN_SIZE: usize;
+
+    /// Reads one value.
+    ///
+    /// # Errors
+    /// Says at which byte, in which field and why the bytes are no valid encoding.
+    fn consensus_decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
+}
 
 /// Cursor over a payload that remembers which field it is in, so that errors can say where and why.
 #[derive(Debug, Clone)]
@@ -68,10 +80,10 @@ impl<'a> Reader<'a> {
     /// When it ends early or is longer than needed.
     pub fn compact_size(&mut self) -> Result<u64, DecodeError> {
         let start = self.position;
-        let (value, smallest) = match u8::consensus_decode(self)? {
-            0xfd => (u64::from(u16::consensus_decode(self)?), 0xfd),
-            0xfe => (u64::from(u32::consensus_decode(self)?), 0x1_0000),
-            0xff => (u64::consensus_decode(self)?, 0x1_0000_0000),
+        let (value, smallest) = match u8::from_le_bytes(self.array()?) {
+            0xfd => (u64::from(u16::from_le_bytes(self.array()?)), 0xfd),
+            0xfe => (u64::from(u32::from_le_bytes(self.array()?)), 0x1_0000),
+            0xff => (u64::from_le_bytes(self.array()?), 0x1_0000_0000),
             short => (u64::from(short), 0),
         };
         if value < smallest {

@@ -716,14 +716,28 @@ async fn peers_that_were_found_are_listed_and_can_be_banned() {
     let mut expected: Vec<String> = network.addresses().iter().map(ToString::to_string).collect();
     expected.sort_unstable();
     assert_eq!(found, expected);
-    let keys = ["score", "ban", "ban_seconds", "source", "seen", "tried", "succeeded", "failures", "rtt_ms"];
+    let keys = [
+        "score",
+        "standing.state",
+        "standing.seconds",
+        "source",
+        "seen",
+        "tried",
+        "succeeded",
+        "failures",
+        "rtt_ms",
+    ];
     assert_has_keys(&peers[0], &keys);
 
     run(["peers", "ban", &expected[0], "--hours", "2", "--data-dir", text(data.path())]).ok();
     assert_valid("peers", &query("peers", &data, &["--json"]).json());
     let table = query("peers", &data, &[]);
     assert!(table.ok().starts_with("4 nodes known, 1 of them banned"), "{}", table.ok());
-    assert!(table.ok().lines().last().unwrap().ends_with("banned (manual) for 2 h"), "{}", table.ok());
+    assert!(
+        table.ok().lines().last().unwrap().ends_with("avoided for 2 h because it was banned by hand"),
+        "{}",
+        table.ok()
+    );
     let unban = ["peers", "unban", &expected[0], "--data-dir", text(data.path()), "--json"];
     let lifted = run(unban).json();
     assert_valid("peers", &lifted);

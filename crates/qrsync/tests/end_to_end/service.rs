@@ -84,7 +84,7 @@ async fn everything_that_is_served_answers_as_it_should() {
     expected.sort();
     assert_eq!(addresses, expected.iter().map(ToString::to_string).collect::<Vec<_>>());
     for peer in peers {
-        assert_eq!((&peer["state"], &peer["in_flight"]), (&"ready".into(), &0.into()), "{peer}");
+        assert_eq!((&peer["standing"]["state"], &peer["in_flight"]), (&"ready".into(), &0.into()), "{peer}");
         assert!(
             (1..=3).contains(&peer["slots"].as_u64().unwrap()) && peer["claimed_height"] == 503,
             "{peer}"
@@ -153,7 +153,10 @@ async fn a_service_that_cannot_sync_is_healthy_but_not_ready() {
     assert_eq!(Response::to(address, &get("/health")).unwrap().status, 200);
     let status: Value = serde_json::from_str(&Response::to(address, &get("/status")).unwrap().body).unwrap();
     crate::schemas::assert_valid("service-status", &status);
-    assert_eq!((&status["ready"], &status["peers"][0]["state"]), (&false.into(), &"connecting".into()));
+    assert_eq!(
+        (&status["ready"], &status["peers"][0]["standing"]["state"]),
+        (&false.into(), &"absent".into())
+    );
     process.signal("-TERM");
     assert_eq!(process.finish().code(), Some(3), "the last step says how it ended");
 }

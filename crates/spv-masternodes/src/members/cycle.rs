@@ -1,18 +1,16 @@
-use std::sync::Arc;
-
-use dashcore::ChainParams;
-use dashcore::Network;
 use dashcore::network::message_qrinfo::QuorumSnapshot;
+use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::sml::llmq_type::LLMQParams;
+use dashcore::{ChainParams, Network};
 
+use super::Members;
 use super::error::MembersError;
 use super::evidence::Evidence;
 use super::modifier::cycle_modifier;
-use super::needs::earlier_cycles;
 use super::new_quarter::new_quarter;
 use super::old_quarter::old_quarter;
-use super::{Members, WORK_BLOCK_DEPTH};
-use crate::masternode_list::HashedEntry;
+use super::quarter::{Quarter, quarter_size, quorum_count};
+use super::session::earlier_cycles;
 
 /// The quorums of one cycle of the rotated kind. Each has three quarters from the cycles before, and a new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,30 +71,4 @@ fn old_quarters(
         quarters.push(old_quarter(llmq, cycle_base, list, &modifier, snapshot)?);
     }
     Ok(quarters)
-}
-
-/// What one cycle adds to each of its quorums.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Quarter(Vec<Vec<Arc<HashedEntry>>>);
-
-impl Quarter {
-    pub(super) fn empty(llmq: &LLMQParams) -> Self {
-        Self(vec![Vec::new(); quorum_count(llmq)])
-    }
-
-    pub(super) fn of(&self, index: usize) -> &[Arc<HashedEntry>] {
-        &self.0[index]
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Vec<Arc<HashedEntry>>> {
-        self.0.iter_mut()
-    }
-}
-
-pub(super) fn quarter_size(llmq: &LLMQParams) -> usize {
-    usize::try_from(llmq.size / 4).unwrap_or(usize::MAX)
-}
-
-pub(super) fn quorum_count(llmq: &LLMQParams) -> usize {
-    usize::try_from(llmq.signing_active_quorum_count).unwrap_or(usize::MAX)
 }

@@ -1,5 +1,6 @@
 //! Who the members of a quorum are, computed from proven lists.
 
+mod compute;
 mod cycle;
 mod error;
 mod evidence;
@@ -7,7 +8,9 @@ mod modifier;
 mod needs;
 mod new_quarter;
 mod old_quarter;
+mod quarter;
 mod ranking;
+mod session;
 mod used;
 
 use std::fmt;
@@ -58,6 +61,3 @@ impl fmt::Debug for Members {
         f.debug_list().entries(self.iter().map(|member| member.pro_reg_tx_hash)).finish()
     }
 }
-
-/// Blocks between a cycle's base block and its work block, from which members are computed.
-const WORK_BLOCK_DEPTH: u32 = 8;

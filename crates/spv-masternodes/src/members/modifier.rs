@@ -1,10 +1,10 @@
 use bitcoin_hashes::sha256d;
 use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::consensus::Encodable;
+use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{ChainParams, QuorumHash};
 
-use super::WORK_BLOCK_DEPTH;
 use super::error::MembersError;
 use crate::proven_state::ProvenState;
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use dashcore::network::message_qrinfo::{MNSkipListMode, QuorumSnapshot};
 use dashcore::sml::llmq_type::LLMQParams;
 
-use super::cycle::{Quarter, quarter_size, quorum_count};
+use super::quarter::{Quarter, quarter_size, quorum_count};
 use super::ranking::ranked;
 use super::used::Used;
 use crate::masternode_list::{HashedEntry, MasternodeList};

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use dashcore::network::message_qrinfo::{MNSkipListMode, QuorumSnapshot};
 use dashcore::sml::llmq_type::LLMQParams;
 
-use super::cycle::{Quarter, quarter_size};
 use super::error::MembersError;
+use super::quarter::{Quarter, quarter_size};
 use super::ranking::ranked;
 use crate::masternode_list::{HashedEntry, MasternodeList};
 

@@ -6,8 +6,8 @@ mod verified_quorum;
 mod verifier;
 
 pub use error::{CommitmentBits, CommitmentSignature, QuorumError};
-pub(crate) use verified_quorum::verify_with_key;
-pub use verified_quorum::{SignatureError, VerifiedQuorum};
+pub use verified_quorum::VerifiedQuorum;
 pub use verifier::{QuorumCandidate, QuorumVerifier};
 
 pub use crate::bls::BlsScheme;
+pub use crate::signing::SignatureError;

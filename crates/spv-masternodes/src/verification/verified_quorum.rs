@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use blst::min_pk::PublicKey;
 use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
-use dashcore::bls_sig_utils::{BLSPublicKey, BLSSignature};
+use dashcore::bls_sig_utils::BLSSignature;
 
-use crate::bls::{BlsScheme, SignedHash, verify_batch};
+use crate::bls::BlsScheme;
 use crate::members::Members;
-use crate::signing::sign_hash;
+use crate::signing::{SignatureError, sign_hash, verify_with_key};
 
 /// A quorum whose commitment its own key and its members' operators signed. Only a
 /// [`QuorumVerifier`](super::QuorumVerifier) makes one.
@@ -63,30 +63,4 @@ impl VerifiedQuorum {
     ) -> Self {
         Self { entry, base_height, members, public_key }
     }
-}
-
-/// Why something is not signed by a quorum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SignatureError {
-    /// The signature is not a point on the curve.
-    #[error("{0} is not a signature")]
-    Malformed(BLSSignature),
-    /// The quorum's public key is not a point on the curve.
-    #[error("quorum public key {0} is not a key")]
-    MalformedPublicKey(BLSPublicKey),
-    /// The signature is another one's, or of something else.
-    #[error("the signature is wrong")]
-    Wrong,
-}
-
-pub(crate) fn verify_with_key(
-    public_key: PublicKey,
-    hash: [u8; 32],
-    signature: &BLSSignature,
-    scheme: BlsScheme,
-) -> Result<(), SignatureError> {
-    let point = scheme.decode_signature(signature).ok_or(SignatureError::Malformed(*signature))?;
-    let signed = SignedHash { scheme, hash, signatures: vec![(public_key, point)] };
-    if verify_batch(&[signed]) { Ok(()) } else { Err(SignatureError::Wrong) }
 }

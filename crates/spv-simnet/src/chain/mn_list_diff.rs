@@ -7,7 +7,8 @@ use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff, QuorumCLSigObject};
 
 use super::{ActiveChain, Refusal};
-use crate::world::{CoinbaseProof, World};
+use crate::history::CoinbaseProof;
+use crate::world::World;
 
 /// Blocks between the one whose list a quorum is chosen from and the first of its cycle
 /// (Dash Core `WORK_DIFF_DEPTH`, llmq/utils.h).

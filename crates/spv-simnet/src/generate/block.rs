@@ -7,7 +7,7 @@ use dashcore::{BlockHash, Header, Transaction, Txid};
 use super::merkle::coinbase_branch;
 use super::profile::QuorumProfile;
 use super::random;
-use crate::world::CoinbaseProof;
+use crate::history::CoinbaseProof;
 
 pub(super) struct MinedBlock {
     pub(super) header: Header,

@@ -13,7 +13,7 @@ use dashcore::{BitSet, BlockHash};
 
 use super::keys::KeyRing;
 use super::random;
-use crate::world::QuorumHistory;
+use crate::history::QuorumHistory;
 
 /// Final commitments: those to be mined, and those that are active.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use dashcore::{BlockHash, ProTxHash};
 use super::keys::KeyRing;
 use super::profile::{FIRST_SESSION, QuorumProfile};
 use super::random;
-use crate::world::MasternodeHistory;
+use crate::history::MasternodeHistory;
 
 /// The masternodes of a made-up chain: they register early, then some come, go and change.
 #[derive(Debug)]

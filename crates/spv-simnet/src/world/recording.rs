@@ -8,10 +8,8 @@ use dashcore::network::message_sml::MnListDiff;
 use dashcore::{BlockHash, ChainParams, Header};
 
 use super::manifest::Manifest;
-use super::{
-    CoinbaseProof, Coinbases, History, Inconsistency, MasternodeHistory, QuorumHistory, World, WorldError,
-    genesis_coinbase,
-};
+use super::{Inconsistency, World, WorldError};
+use crate::history::{CoinbaseProof, Coinbases, History, MasternodeHistory, QuorumHistory, genesis_coinbase};
 
 pub(super) fn load(dir: &Path) -> Result<World, WorldError> {
     let manifest = File::read(dir, "manifest.json")?;

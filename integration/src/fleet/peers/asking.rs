@@ -32,8 +32,7 @@ impl Peers {
         exclude: BTreeSet<SocketAddr>,
     ) -> Executed {
         let book = self.book.clone();
-        let eligible =
-            move |peer: &SocketAddr| !exclude.contains(peer) && book.serves_headers(peer, now());
+        let eligible = move |peer: &SocketAddr| !exclude.contains(peer) && book.serves_headers(peer, now());
         self.count(RequestKind::GetHeaders, self.executor.execute_where(request, eligible).await)
     }
 

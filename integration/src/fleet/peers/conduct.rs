@@ -71,9 +71,9 @@ impl Peers {
         };
         discovery.record(&peer, deed);
         let refuses_all = deed == Deed::Refused
-            && self.book.with_report(peer, |report| {
-                report.accepted == 0 && report.refused >= REFUSES_ALL_AFTER
-            });
+            && self
+                .book
+                .with_report(peer, |report| report.accepted == 0 && report.refused >= REFUSES_ALL_AFTER);
         if refuses_all && discovery.refuses(&peer) {
             tracing::info!(%peer, "disconnecting: refuses everything");
             self.disconnect(peer);

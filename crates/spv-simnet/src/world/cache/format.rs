@@ -11,8 +11,7 @@ use dashcore::consensus::{Decodable, DecodeError, Encodable, Reader};
 use dashcore::{BlockHash, Header, ProTxHash};
 
 use crate::generate::GeneratedSpec;
-use crate::world::quorum_history::MinedQuorum;
-use crate::world::{Coinbases, History, MasternodeHistory, QuorumHistory};
+use crate::history::{Coinbases, History, MasternodeHistory, MinedQuorum, QuorumHistory};
 
 /// Changes whenever what is written, or what is generated from a specification, does.
 pub(super) const VERSION: u32 = 1;

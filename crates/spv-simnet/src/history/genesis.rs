@@ -1,7 +1,7 @@
 use dashcore::blockdata::transaction::{OutPoint, TxIn, TxOut};
 use dashcore::{Transaction, Txid};
 
-use super::CoinbaseProof;
+use super::coinbases::CoinbaseProof;
 
 /// The only transaction of the block that all Dash networks begin with, apart from time and difficulty.
 pub(crate) fn genesis_coinbase() -> CoinbaseProof {
