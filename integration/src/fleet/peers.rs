@@ -23,6 +23,7 @@ use super::peer_report::{Outcome, PeerReport};
 use super::recovering::Recovering;
 use super::selecting::executor;
 use super::transport::PoolTransport;
+use crate::clock::now;
 use crate::config::{ConfigError, Settings};
 use crate::net::{
     Announcement, ConnectError, ConnectionConfig, ConnectionSetup, Connector, DisconnectReason, Pool,
@@ -402,13 +403,15 @@ impl Peers {
                     }
                     self.executor.set_depth(&address, self.depth);
                 }
-                PoolEvent::Down { address, reason } => {
+                PoolEvent::Down { address, reason, retry_at } => {
+                    tracing::debug!(peer = %address, %reason, ?retry_at, "disconnected");
                     self.proven.lock().remove(&address);
                     self.note_loads();
                     self.executor.remove_peer(&address);
                     self.trouble(address, &reason);
                 }
-                PoolEvent::Failed { address, error } => {
+                PoolEvent::Failed { address, error, retry_at } => {
+                    tracing::debug!(peer = %address, %error, ?retry_at, "not connected");
                     self.note_loads();
                     self.executor.remove_peer(&address);
                     self.failed_to_connect(address, &error);
@@ -456,8 +459,4 @@ pub(crate) fn failure_kind(error: &ExecuteError<SocketAddr, Answer, RequestError
         ExecuteError::Closed => None,
         _ => Some(FailureKind::Internal),
     }
-}
-
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use spv_correlation::CorrelationError;
 use spv_executor::{Cost, Transport};
-use tokio::time::Instant;
 
 use super::request_trace::RequestTrace;
 use crate::address::network_group;
+use crate::clock;
 use crate::net::{Pool, RequestError};
 use crate::wire::{Answer, Request, RequestKind};
 
@@ -69,7 +69,7 @@ impl Transport for PoolTransport {
             Ok(answer) => trace.end("answered", answer.payload.len()),
             Err(error) => trace.end(error.kind(), 0),
         }
-        let now = Instant::now().into_std();
+        let now = clock::now();
         match &result {
             Ok(_) => {}
             Err(RequestError::Correlation(CorrelationError::Refused { .. })) => {

@@ -155,7 +155,7 @@ impl Connection {
         let decoder = FrameDecoder::new(params.magic, config.max_payload);
         let greeting = Greeting {
             params,
-            unix_time: clock::unix_time(),
+            unix_time: clock::unix_seconds(),
             nonce: rng.u64(1..),
             start_height: *start_height,
             wants_addresses: gossip.is_some(),
@@ -240,8 +240,7 @@ impl Connection {
         }
         let answer = answer?;
         let bytes = answer.response.payload.len() as u64;
-        let now = Instant::now().into_std();
-        self.shared.monitor.on_answer(&self.shared.address, kind, bytes, answer.elapsed, now);
+        self.shared.monitor.on_answer(&self.shared.address, kind, bytes, answer.elapsed, clock::now());
         Ok(answer.response)
     }
 

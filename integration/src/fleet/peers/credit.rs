@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use super::{Peers, now};
+use super::Peers;
+use crate::clock::now;
 
 /// Whom to ask nothing: by choice, or because it has refused so much that it would soon have enough of us.
 impl Peers {

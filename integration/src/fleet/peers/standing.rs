@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use spv_recovery::FailureKind;
 
 use super::{Outcome, Peers};
-use crate::discovery::Deed;
+use crate::discovery::Conduct;
 
 /// A node that has refused as often, and served nothing, is of no use. It is asked less and less, so there is no waiting
 /// for more.
@@ -18,16 +18,18 @@ impl Peers {
     /// Puts an outcome on the record that outlasts this sync.
     pub(super) fn remember(&self, peer: SocketAddr, outcome: Outcome) {
         let Some(discovery) = self.pool.discovery() else { return };
-        let deed = match outcome {
-            Outcome::Accepted | Outcome::AcceptedHeaders => Deed::Served,
-            Outcome::Failed(FailureKind::Refused) => Deed::Refused,
-            Outcome::Failed(FailureKind::Timeout | FailureKind::Invalid) | Outcome::Invalid => Deed::Failed,
-            Outcome::Refuted => Deed::Lied,
+        let conduct = match outcome {
+            Outcome::Accepted | Outcome::AcceptedHeaders => Conduct::Served,
+            Outcome::Failed(FailureKind::Refused) => Conduct::Refused,
+            Outcome::Failed(FailureKind::Timeout | FailureKind::Invalid) | Outcome::Invalid => {
+                Conduct::Failed
+            }
+            Outcome::Refuted => Conduct::Lied,
             // Not about what the node does, or known already.
             Outcome::Redundant | Outcome::Failed(_) => return,
         };
-        discovery.record(&peer, deed);
-        let refuses_all = deed == Deed::Refused
+        discovery.record(&peer, conduct);
+        let refuses_all = conduct == Conduct::Refused
             && self
                 .reports
                 .lock()

@@ -1,0 +1,83 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use fastrand::Rng;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::{Pool, PoolEvent};
+use crate::net::absence::Absence;
+use crate::net::disconnect_reason::DisconnectReason;
+
+impl Pool {
+    /// Keeps a connection to a fixed address, reconnecting with backoff.
+    pub(super) async fn keep(self: Arc<Self>, address: SocketAddr, events: mpsc::Sender<PoolEvent>) {
+        let mut absence = Absence::new(self.config.reconnect_base, self.config.reconnect_cap);
+        let mut rng = rng_for(self.config.seed, &address);
+        let stopping = self.stopping.clone();
+        let keep = async {
+            loop {
+                let end = self.connect(address, &events).await;
+                let now = Instant::now();
+                match &end {
+                    Ok(_) => absence.begins(now),
+                    Err(_) => absence.goes_on(),
+                }
+                // Nothing is wrong with a node whose connection is renewed.
+                let is_renewed = matches!(end, Ok(DisconnectReason::Renewed));
+                let retry_at = if is_renewed { now } else { now + absence.wait(now, &mut rng) };
+                self.ended(address, end, Some(retry_at), &events).await;
+                if !is_renewed {
+                    tokio::time::sleep_until(retry_at).await;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => {}
+            () = keep => {}
+        }
+        self.let_go(&address);
+    }
+}
+
+/// What the waits for a node are drawn from. Of the whole address: most nodes have the same port, and when several go
+/// away together, they are not to be tried together.
+fn rng_for(seed: u64, address: &SocketAddr) -> Rng {
+    // Its keys are fixed.
+    let mut hasher = DefaultHasher::new();
+    (seed, address).hash(&mut hasher);
+    Rng::with_seed(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The first waits before a node is tried again.
+    fn waits(seed: u64, address: &str) -> [Duration; 4] {
+        let mut absence = Absence::new(Duration::from_millis(500), Duration::from_secs(30));
+        let mut rng = rng_for(seed, &address.parse().unwrap());
+        std::array::from_fn(|_| {
+            absence.goes_on();
+            absence.wait(Instant::now(), &mut rng)
+        })
+    }
+
+    #[test]
+    fn hosts_with_the_same_port_are_not_tried_at_the_same_times() {
+        let waits_of_first = waits(1, "1.2.3.4:9999");
+        for other in ["1.2.3.5:9999", "4.3.2.1:9999", "[2001:db8::1]:9999", "1.2.3.4:19999"] {
+            let waits = waits(1, other);
+            assert!(
+                waits.iter().zip(waits_of_first).all(|(wait, first)| *wait != first),
+                "{other}: {waits:?}"
+            );
+        }
+        assert_eq!(waits(1, "1.2.3.4:9999"), waits_of_first, "equal seeds and addresses");
+        assert_ne!(waits(2, "1.2.3.4:9999"), waits_of_first);
+    }
+}
