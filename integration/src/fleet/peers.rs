@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
-use super::contacts::Contacts;
 use super::peer_report::{Outcome, PeerReport};
+use super::peer_sources::PeerSources;
 use super::recovering::Recovering;
 use super::selecting::executor;
 use super::transport::PoolTransport;
@@ -83,14 +83,14 @@ pub(crate) type Executed =
     Result<Completed<SocketAddr, Answer>, ExecuteError<SocketAddr, Answer, RequestError>>;
 
 impl Peers {
-    /// Starts connecting to the contacts, and has new blocks announced where that is wanted. The returned future follows
+    /// Starts connecting to the peers of these sources, and has new blocks announced where that is wanted. The returned future follows
     /// the connections and has to be polled for as long as the peers are used.
     ///
     /// # Errors
     /// When a setting is out of range.
     pub(crate) fn start(
         params: &ChainParams,
-        Contacts { fixed, discovery }: Contacts,
+        PeerSources { fixed, discovery }: PeerSources,
         start_height: u32,
         settings: &Settings,
         connector: &Connector,

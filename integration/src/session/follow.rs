@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::connected::Connected;
 use super::end_state::EndState;
+use super::error::SyncError;
 use super::io::Io;
-use super::run::SyncError;
 use super::summary::Summary;
 use crate::chain::HeaderChain;
 use crate::chain::is_work_block;
