@@ -25,7 +25,11 @@ pub struct Config {
 }
 
 impl Config {
-    pub(crate) fn validate(&self) -> Result<TokenBucket, ConfigError> {
+    /// Refuses the first field out of range.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         if self.capacity == 0 {
             return Err(ConfigError { field: "capacity", reason: "must be at least 1" });
         }
@@ -33,7 +37,7 @@ impl Config {
             return Err(ConfigError { field: "ageing", reason: "must be from 1 ms to 1 day" });
         }
         self.batch.validate()?;
-        TokenBucket::new(self.burst, self.per_second)
+        TokenBucket::new(self.burst, self.per_second).map(drop)
     }
 }
 

@@ -58,10 +58,11 @@ impl<T, K: Ord + Clone> Scheduler<T, K> {
     /// # Errors
     /// Names the first configuration field out of range.
     pub fn with_keys(config: &Config, now: Instant) -> Result<Self, ConfigError> {
+        config.validate()?;
         Ok(Self {
             capacity: config.capacity,
             ageing: config.ageing,
-            bucket: config.validate()?,
+            bucket: TokenBucket::new(config.burst, config.per_second)?,
             batch: config.batch,
             origin: now,
             queued: BTreeMap::new(),

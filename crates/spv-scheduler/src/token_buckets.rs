@@ -17,6 +17,19 @@ pub struct TokenBucketsConfig {
     pub max_keys: usize,
 }
 
+impl TokenBucketsConfig {
+    /// Refuses the first field out of range.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.max_keys == 0 {
+            return Err(ConfigError { field: "max_keys", reason: "must be at least 1" });
+        }
+        TokenBucket::new(self.burst, self.per_second).map(drop)
+    }
+}
+
 impl Default for TokenBucketsConfig {
     fn default() -> Self {
         Self { burst: 8, per_second: 20.0, max_keys: 1024 }
@@ -37,9 +50,7 @@ impl<K: Ord + Clone> TokenBuckets<K> {
     /// # Errors
     /// Names the first configuration field out of range.
     pub fn new(config: &TokenBucketsConfig) -> Result<Self, ConfigError> {
-        if config.max_keys == 0 {
-            return Err(ConfigError { field: "max_keys", reason: "must be at least 1" });
-        }
+        config.validate()?;
         let full = TokenBucket::new(config.burst, config.per_second)?;
         Ok(Self { full, max_keys: config.max_keys, by_key: BTreeMap::new() })
     }
