@@ -168,7 +168,7 @@ impl Connection {
 
         let (outgoing, requests) = mpsc::channel(OUTGOING_CAPACITY);
         let correlator = Correlator::new(&config.correlation, rng.u64(..))
-            .expect("the correlation bounds were validated with the rest of the configuration");
+            .expect("the correlation bounds were validated with all settings");
         let shared = Arc::new(Shared {
             id,
             address,

@@ -85,7 +85,7 @@ impl Run<'_> {
         tokio::select! {
             biased;
             () = self.survey_tips(start, &tips) => unreachable!("there may always be newcomers"),
-            brought = self.bring_lists(stored.map(Arc::new), &tips, &mut results) => brought?,
+            done = self.bring_lists(stored.map(Arc::new), &tips, &mut results) => done?,
         }
         self.conclude(results).await
     }
