@@ -53,9 +53,19 @@ fn rng_for(seed: u64, address: &SocketAddr) -> Rng {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::time::Duration;
 
+    use dashcore::{ChainParams, Network};
+    use parking_lot::Mutex;
+    use spv_netmon::Monitor;
+    use spv_scheduler::TokenBuckets;
+
     use super::*;
+    use crate::config::Settings;
+    use crate::net::connection::{ConnectionConfig, ConnectionSetup};
+    use crate::net::connector::Connector;
+    use crate::net::pool::PoolConfig;
 
     /// The first waits before a node is tried again.
     fn waits(seed: u64, address: &str) -> [Duration; 4] {
@@ -79,5 +89,46 @@ mod tests {
         }
         assert_eq!(waits(1, "1.2.3.4:9999"), waits_of_first, "equal seeds and addresses");
         assert_ne!(waits(2, "1.2.3.4:9999"), waits_of_first);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_says_when_the_next_attempt_follows() {
+        let settings = Settings::default();
+        let (attempted, mut attempts) = mpsc::unbounded_channel();
+        let connector = Connector::new(move |_| {
+            attempted.send(Instant::now()).ok();
+            async { Err::<tokio::io::DuplexStream, _>(io::ErrorKind::ConnectionRefused.into()) }
+        });
+        let setup = ConnectionSetup {
+            params: ChainParams::new(Network::Regtest),
+            start_height: 0,
+            config: ConnectionConfig::of(&settings),
+            connector,
+            monitor: Monitor::new(settings.netmon.clone()).unwrap(),
+            announcements: None,
+            gossip: None,
+        };
+        let config = PoolConfig {
+            setup,
+            reconnect_base: settings.reconnect_base,
+            reconnect_cap: settings.reconnect_cap,
+            seed: 1,
+            rates: Mutex::new(TokenBuckets::new(&settings.peer_rate).unwrap()),
+            discovery: None,
+        };
+        let (pool, mut events) = Pool::start(&["1.2.3.4:9999".parse().unwrap()], config);
+        let mut expected = attempts.recv().await;
+        for _ in 0..5 {
+            let Some(PoolEvent::Failed { retry_at, .. }) = events.recv().await else {
+                panic!("it is refused")
+            };
+            assert!(retry_at > expected);
+            let attempt = attempts.recv().await;
+            // The timer counts in whole milliseconds.
+            let late = attempt.unwrap() - retry_at.unwrap();
+            assert!(attempt >= retry_at && late <= Duration::from_millis(1), "{late:?}");
+            expected = retry_at;
+        }
+        pool.stop().await;
     }
 }
