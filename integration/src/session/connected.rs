@@ -5,8 +5,8 @@ use std::sync::Arc;
 use dashcore::ChainParams;
 use tokio::sync::{mpsc, oneshot};
 
+use super::environment::Environment;
 use super::error::SyncError;
-use super::io::Io;
 use crate::config::{Config, REPLACEMENTS, Settings};
 use crate::discovery::Discovery;
 use crate::fleet::{PeerSources, Peers};
@@ -35,7 +35,7 @@ impl<'a> Connected<'a> {
     /// # Cancel safety
     /// Nothing is left behind.
     pub(super) async fn start(
-        io: &Io,
+        environment: &Environment,
         params: &ChainParams,
         config: &'a Config,
         store: Arc<Store>,
@@ -44,11 +44,12 @@ impl<'a> Connected<'a> {
     ) -> Result<(Self, impl Future<Output = ()> + use<>), SyncError> {
         // Before anybody is asked for addresses.
         config.sync.validate()?;
-        let sources = find_sources(config, params, &store, io).await?;
+        let sources = find_sources(config, params, &store, environment).await?;
         let start_height = store.tip()?.map_or(0, |(height, _)| height);
-        let (peers, keep_up) = connect(io, params, sources, start_height, &config.sync, announcements)?;
+        let (peers, keep_up) =
+            connect(environment, params, sources, start_height, &config.sync, announcements)?;
         progress.show(&peers);
-        let (params, verification) = (params.clone(), io.verification);
+        let (params, verification) = (params.clone(), environment.verification);
         Ok((Self { config, params, store, progress, peers, verification }, keep_up))
     }
 
@@ -68,7 +69,7 @@ impl<'a> Connected<'a> {
 
 /// Starts connecting to these peers. The returned future follows the connections.
 pub(super) fn connect(
-    io: &Io,
+    environment: &Environment,
     params: &ChainParams,
     sources: PeerSources,
     start_height: u32,
@@ -76,7 +77,7 @@ pub(super) fn connect(
     announcements: Option<mpsc::Sender<Announcement>>,
 ) -> Result<(Arc<Peers>, impl Future<Output = ()> + use<>), SyncError> {
     settings.validate()?;
-    let (connector, rng) = (&io.connector, io.rng());
+    let (connector, rng) = (&environment.connector, environment.rng());
     Ok(Peers::start(params, sources, start_height, settings, connector, rng, announcements)?)
 }
 
@@ -96,13 +97,14 @@ async fn find_sources(
     config: &Config,
     params: &ChainParams,
     store: &Arc<Store>,
-    io: &Io,
+    environment: &Environment,
 ) -> Result<PeerSources, SyncError> {
     let fixed = look_up(&config.peers, params.default_port).await?;
     if !config.discover && !fixed.is_empty() {
         return Ok(PeerSources { fixed, discovery: None });
     }
-    let discovery = Discovery::open(params, &config.sync.discovery, &fixed, store.clone(), io.rng().fork())?;
+    let discovery =
+        Discovery::open(params, &config.sync.discovery, &fixed, store.clone(), environment.rng().fork())?;
     if fixed.is_empty() && discovery.knows_nobody() {
         if discovery.takes_turn_of_seeds() {
             let asked = discovery.ask_seeds().await;

@@ -10,8 +10,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connected::{connect, start_verifier};
 use super::end_state::EndState;
+use super::environment::Environment;
 use super::error::SyncError;
-use super::io::Io;
 use crate::config::Settings;
 use crate::fleet::{PeerSources, Peers};
 use crate::lists::{Downloaded, ListDownload};
@@ -57,15 +57,15 @@ impl Session {
     /// # Cancel safety
     /// Connections are dropped.
     pub async fn open(
-        io: &Io,
+        environment: &Environment,
         params: &ChainParams,
         addresses: &[SocketAddr],
         store: Arc<Store>,
         settings: Settings,
     ) -> Result<Self, SyncError> {
         let sources = PeerSources { fixed: addresses.to_vec(), discovery: None };
-        let (peers, follow) = connect(io, params, sources, 0, &settings, None)?;
-        let (verifier, store_failed) = start_verifier(params, store, &settings, io.verification);
+        let (peers, follow) = connect(environment, params, sources, 0, &settings, None)?;
+        let (verifier, store_failed) = start_verifier(params, store, &settings, environment.verification);
         let session = Self {
             settings,
             peers,

@@ -3,9 +3,9 @@
 mod connected;
 mod end_state;
 mod engine;
+mod environment;
 mod error;
 mod follow;
-mod io;
 mod lists;
 mod quorums;
 mod run;
@@ -14,8 +14,8 @@ mod sync;
 
 pub use end_state::EndState;
 pub use engine::{Download, Session};
+pub use environment::Environment;
 pub use error::SyncError;
 pub use follow::{Step, follow_with};
-pub use io::Io;
 pub use summary::{Bytes, Lists, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip};
 pub use sync::{sync, sync_with};

@@ -5,8 +5,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::connected::Connected;
 use super::end_state::EndState;
+use super::environment::Environment;
 use super::error::SyncError;
-use super::io::Io;
 use super::run::{Run, RunResults};
 use super::summary::Summary;
 use crate::chain::HeaderChain;
@@ -33,7 +33,7 @@ pub async fn sync(
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Summary, SyncError> {
-    sync_with(&Io::default(), params, config, store, progress, cancel).await
+    sync_with(&Environment::default(), params, config, store, progress, cancel).await
 }
 
 /// Like [`sync`], in surroundings of one's own.
@@ -44,7 +44,7 @@ pub async fn sync(
 /// # Cancel safety
 /// As for [`sync`].
 pub async fn sync_with(
-    io: &Io,
+    environment: &Environment,
     params: &ChainParams,
     config: &Config,
     store: Arc<Store>,
@@ -53,7 +53,7 @@ pub async fn sync_with(
 ) -> Result<Summary, SyncError> {
     // Also when the sync cannot begin or is dropped: whoever watches the progress waits for its end.
     let _done = progress.done_on_drop();
-    let (connected, keep_up) = Connected::start(io, params, config, store, progress, None).await?;
+    let (connected, keep_up) = Connected::start(environment, params, config, store, progress, None).await?;
     let summary = tokio::select! {
         biased;
         summary = connected.run(async |run| run.run().await, cancel) => summary,
