@@ -11,7 +11,7 @@ use spv_integration::Settings;
 use spv_integration::chain::HeaderChain;
 use spv_integration::plan::{Plan, Work};
 use spv_integration::progress::Progress;
-use spv_integration::session::{EndState, Io, Session};
+use spv_integration::session::{EndState, Environment, Session};
 use spv_integration::store::Store;
 use spv_simnet::{GeneratedSpec, Network, NetworkConfig, PeerConfig, QuorumProfile, World};
 
@@ -112,7 +112,8 @@ async fn download(
     let params = world.params();
     let store = Arc::new(Store::in_memory(&params.network)?);
     store.save_chain(chain, None)?;
-    let mut session = Session::open(&Io::default(), params, addresses, store, settings.clone()).await?;
+    let mut session =
+        Session::open(&Environment::default(), params, addresses, store, settings.clone()).await?;
     let started = now();
     let download = session.download(plan.clone(), &Progress::default()).await?;
     let seconds = started.elapsed().as_secs_f64();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use spv_integration::plan::{Plan, Work};
 use spv_integration::progress::Progress;
-use spv_integration::session::{EndState, Io, Session};
+use spv_integration::session::{EndState, Environment, Session};
 use spv_integration::store::Store;
 use spv_integration::verify::Prover;
 use spv_integration::verify::Verification;
@@ -166,8 +166,10 @@ async fn start(spec: &Spec<'_>, connect: &Connect, addresses: &[SocketAddr], sto
     match &spec.contestant.kind {
         Kind::Ours(settings) => {
             let connector = connector(connect, addresses);
-            let io = Io { connector, verification: Verification::Inline, seed: Some(spec.seed) };
-            let session = Session::open(&io, params, addresses, store.clone(), (**settings).clone()).await;
+            let environment =
+                Environment { connector, verification: Verification::Inline, seed: Some(spec.seed) };
+            let session =
+                Session::open(&environment, params, addresses, store.clone(), (**settings).clone()).await;
             Running::Ours(Box::new(session.expect("the settings are sound")))
         }
         Kind::Rival(rival) => {

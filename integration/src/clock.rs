@@ -1,20 +1,26 @@
-//! Wall-clock time, which only headers, the handshake and what is remembered of peers depend on.
+//! Where time comes from: the runtime's clock, and wall-clock time, which only headers, the handshake and what is
+//! remembered of peers depend on.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// The present moment of tokio's clock, which stands still and jumps in simulations.
+/// Time since 1970, in UTC and without leap seconds.
+pub(crate) type UnixTime = Duration;
+
+/// The time of tokio's clock, which obeys paused time, for the mechanism crates, which know no tokio.
 pub(crate) fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
-/// Time since 1970, in UTC and without leap seconds.
-pub(crate) type UnixTime = Duration;
+/// Wall-clock time.
+pub(crate) fn unix_now() -> UnixTime {
+    Duration::from_secs(unix_seconds().into())
+}
 
-/// Seconds since 1970; 0 on a clock before that, the largest value on one after 2106.
+/// Wall-clock time as the protocol writes it, in seconds since 1970; 0 on a clock before that, the largest value on one after 2106.
 #[expect(clippy::disallowed_methods, reason = "the one place where wall-clock time enters")]
-pub(crate) fn unix_time() -> u32 {
+pub(crate) fn unix_seconds() -> u32 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u32::try_from(elapsed.as_secs()).unwrap_or(u32::MAX)
 }
@@ -29,7 +35,7 @@ pub(crate) struct UnixClock {
 impl UnixClock {
     /// Reads the time.
     pub(crate) fn start() -> Self {
-        Self { at_start: Duration::from_secs(unix_time().into()), started: Instant::now() }
+        Self { at_start: unix_now(), started: Instant::now() }
     }
 
     pub(crate) fn now(&self) -> UnixTime {

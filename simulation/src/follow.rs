@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use spv_integration::Config;
 use spv_integration::progress::Progress;
 use spv_integration::session::{
-    EndState, Io, QuorumsOfType, Step, Summary, SyncError, Tip, follow_with, sync_with,
+    EndState, Environment, QuorumsOfType, Step, Summary, SyncError, Tip, follow_with, sync_with,
 };
 use spv_integration::store::Store;
 use spv_simnet::{InMemoryNetwork, NetworkConfig, PeerConfig};
@@ -223,22 +223,23 @@ impl Subject {
         Self { network, addresses, params, store, config, seed }
     }
 
-    fn io(&self) -> Io {
+    fn environment(&self) -> Environment {
         surroundings(&self.network, self.seed)
     }
 
     async fn follow(&self, log: &Arc<Mutex<Log>>, cancel: &CancellationToken) -> Result<(), SyncError> {
         let progress = Progress::default();
         let on_step = |step: &Step| log.lock().add(step);
-        let (io, store) = (self.io(), self.store.clone());
-        follow_with(&io, &self.params, &self.config, store, &progress, on_step, cancel).await
+        let (environment, store) = (self.environment(), self.store.clone());
+        follow_with(&environment, &self.params, &self.config, store, &progress, on_step, cancel).await
     }
 
     /// What somebody finds who starts now, from nothing.
     async fn fresh_sync(&self) -> Result<(Arc<Store>, Summary), SyncError> {
         let store = Arc::new(Store::in_memory(&self.params.network)?);
-        let (io, progress, cancel) = (self.io(), Progress::default(), CancellationToken::new());
-        let synced = sync_with(&io, &self.params, &self.config, store.clone(), &progress, &cancel);
+        let (environment, progress, cancel) =
+            (self.environment(), Progress::default(), CancellationToken::new());
+        let synced = sync_with(&environment, &self.params, &self.config, store.clone(), &progress, &cancel);
         Ok((store, synced.await?))
     }
 

@@ -149,8 +149,8 @@ async fn client(
         sync: settings,
         ..Config::default()
     };
-    let io = surroundings(network, seed);
-    sync_with(&io, world.params(), &config, store, progress, &CancellationToken::new()).await
+    let environment = surroundings(network, seed);
+    sync_with(&environment, world.params(), &config, store, progress, &CancellationToken::new()).await
 }
 
 fn trace(network: &InMemoryNetwork, started: Instant) -> [u8; 32] {

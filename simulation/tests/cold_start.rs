@@ -14,7 +14,7 @@ use std::time::Duration;
 use dashcore::ChainParams;
 use spv_integration::net::Connector;
 use spv_integration::progress::Progress;
-use spv_integration::session::{EndState, Io, Summary, sync_with};
+use spv_integration::session::{EndState, Environment, Summary, sync_with};
 use spv_integration::store::Store;
 use spv_integration::verify::Verification;
 use spv_integration::{Config, Settings};
@@ -88,7 +88,7 @@ impl ColdStart {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
             async move { network.connect(address).await }
         });
-        let io = Io { connector, verification: Verification::Inline, seed: Some(1) };
+        let environment = Environment { connector, verification: Verification::Inline, seed: Some(1) };
         let config = Config {
             network: "regtest".to_owned(),
             peers,
@@ -102,7 +102,8 @@ impl ColdStart {
         let store = Arc::new(Store::in_memory(&params.network).unwrap());
         let started = Instant::now();
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
-        let summary = sync_with(&io, params, &config, store.clone(), &progress, &cancel).await.unwrap();
+        let summary =
+            sync_with(&environment, params, &config, store.clone(), &progress, &cancel).await.unwrap();
         let took = started.elapsed();
         let arrivals = networks.values().flat_map(|network| network.arrivals(started.into_std())).collect();
         Self { summary, store, arrivals, took }

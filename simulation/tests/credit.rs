@@ -37,10 +37,10 @@ async fn the_only_peer_is_connected_anew_at_once_when_its_credit_is_spent_and_lo
     let config = Config { network: "regtest".to_owned(), peers, from: Some(0), sync, ..Config::default() };
     let params = world.params();
     let store = Arc::new(Store::in_memory(&params.network).unwrap());
-    let io = surroundings(&network, 1);
+    let environment = surroundings(&network, 1);
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
     let started = Instant::now();
-    let summary = sync_with(&io, params, &config, store, &progress, &cancel).await.unwrap();
+    let summary = sync_with(&environment, params, &config, store, &progress, &cancel).await.unwrap();
     assert_eq!(summary.state, EndState::Synced);
     let refused: u64 = summary.peers.iter().map(|peer| peer.refused).sum();
     assert!(refused > 3 * u64::from(CREDIT), "several connections were needed: {refused} refusals");

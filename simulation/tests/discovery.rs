@@ -72,10 +72,10 @@ impl Scene {
     }
 
     async fn sync_as(&self, config: &Config) -> Summary {
-        let io = surroundings(&self.network, 7);
+        let environment = surroundings(&self.network, 7);
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
         let store = self.store.clone();
-        sync_with(&io, self.world.params(), config, store, &progress, &cancel).await.unwrap()
+        sync_with(&environment, self.world.params(), config, store, &progress, &cancel).await.unwrap()
     }
 
     fn connected(&self) -> usize {

@@ -41,9 +41,9 @@ impl Connected {
         store.save_chain(&chain, None).unwrap();
         // A copy to a second node would hide whom the first request went to.
         settings.executor.hedge_budget = 0;
-        let io = surroundings(&network, 1);
+        let environment = surroundings(&network, 1);
         let addresses = network.addresses();
-        let session = Session::open(&io, world.params(), &addresses, store, settings).await.unwrap();
+        let session = Session::open(&environment, world.params(), &addresses, store, settings).await.unwrap();
         Self { world, chain, network, session }
     }
 

@@ -6,7 +6,7 @@ use dashcore::ChainParams;
 use spv_integration::Config;
 use spv_integration::progress::Progress;
 use spv_integration::quorums::TipLock;
-use spv_integration::session::{Io, QuorumsOfType, Step, Summary, follow_with, sync};
+use spv_integration::session::{Environment, QuorumsOfType, Step, Summary, follow_with, sync};
 use spv_integration::store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -113,8 +113,8 @@ async fn follow(
             cancel.cancel();
         }
     };
-    let io = Io::default();
-    let following = follow_with(&io, params, config, store, progress, on_step, cancel);
+    let environment = Environment::default();
+    let following = follow_with(&environment, params, config, store, progress, on_step, cancel);
     systemd::ready();
     let (followed, ()) = tokio::join!(following, display.draw(progress));
     followed?;

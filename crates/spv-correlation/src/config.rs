@@ -35,7 +35,11 @@ impl Default for Config {
 }
 
 impl Config {
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+    /// Refuses the first field out of range.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         ensure((1..=4096).contains(&self.max_pending), "max_pending", "must be 1 to 4096")?;
         ensure((1..=65_536).contains(&self.max_history), "max_history", "must be 1 to 65536")?;
         let day = Duration::from_secs(24 * 60 * 60);

@@ -85,7 +85,11 @@ pub struct Config {
 }
 
 impl Config {
-    pub(crate) fn validated(self) -> Result<Self, ConfigError> {
+    /// Refuses the first field out of range.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         if self.soft_timeout.is_zero() {
             return Err(ConfigError { field: "soft_timeout", reason: "must be above zero" });
         }
@@ -105,7 +109,7 @@ impl Config {
             let reason = "must not be below soft_timeout_floor";
             return Err(ConfigError { field: "soft_timeout_ceiling", reason });
         }
-        Ok(self)
+        Ok(())
     }
 }
 
@@ -182,7 +186,7 @@ mod tests {
             (Config { hard_timeout: second, ..Config::default() }, Some("hard_timeout")),
         ];
         for (config, expected) in cases {
-            let field = config.clone().validated().err().map(|error| error.field);
+            let field = config.validate().err().map(|error| error.field);
             assert_eq!(field, expected, "{config:?}");
         }
     }

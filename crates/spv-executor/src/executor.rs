@@ -56,7 +56,8 @@ impl<T: Transport> Executor<T> {
         selector: impl PeerSelector<T::Peer>,
         config: Config,
     ) -> Result<Self, ConfigError> {
-        let shared = Shared::new(transport, selector, config.validated()?);
+        config.validate()?;
+        let shared = Shared::new(transport, selector, config);
         let stop = Arc::new(shared.stop.clone().drop_guard());
         Ok(Self { shared, stop })
     }

@@ -90,7 +90,11 @@ impl Default for Config {
 }
 
 impl Config {
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+    /// Refuses the first field out of range.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         let ratio = 0.0..=1.0;
         ensure((1..=65_536).contains(&self.max_peers), "max_peers", "must be 1 to 65536")?;
         ensure((1..=4096).contains(&self.reliability_window), "reliability_window", "must be 1 to 4096")?;

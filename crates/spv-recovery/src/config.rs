@@ -66,8 +66,11 @@ pub struct BudgetConfig {
 }
 
 impl Config {
-    /// The only check of these fields: what is built of them relies on it.
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+    /// Refuses the first field out of range.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         let ratio = |value: f64| (0.0..=1.0).contains(&value);
         let (min, max) = (Duration::from_millis(1), Duration::from_secs(24 * 60 * 60));
         ensure((1..=1000).contains(&self.max_attempts), "max_attempts", "must be from 1 to 1000")?;

@@ -29,7 +29,11 @@ pub struct Config {
 }
 
 impl Config {
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+    /// Refuses the first field out of range.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         let ageing = MIN_AGEING..=MAX_AGEING;
         ensure(self.capacity > 0, "capacity", "must be at least 1")?;
         ensure(ageing.contains(&self.ageing), "ageing", "must be from 1 ms to 1 day")?;

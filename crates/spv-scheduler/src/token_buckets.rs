@@ -21,7 +21,11 @@ pub struct TokenBucketsConfig {
 }
 
 impl TokenBucketsConfig {
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+    /// Refuses the first field out of range.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         ensure(self.max_keys > 0, "max_keys", "must be at least 1")?;
         validate_rate(self.burst, self.per_second)
     }

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use dashcore::{BlockHash, ChainParams};
@@ -33,7 +34,9 @@ impl Lists {
         store: Arc<Store>,
         params: ChainParams,
     ) -> Result<Self, ConfigError> {
-        let flights = SingleFlight::new(settings.max_lookups()?);
+        settings.validate()?;
+        let max_lookups = NonZeroUsize::new(settings.max_lookups).expect("zero was refused");
+        let flights = SingleFlight::new(max_lookups);
         let recent = Mutex::new(Recent { capacity: settings.cached_lists, states: VecDeque::new() });
         Ok(Self { store, params, flights, recent })
     }

@@ -21,7 +21,7 @@ pub use quorum::{Quorum, QuorumProof, Signer};
 
 use crate::config::{Config, ConfigError};
 use crate::progress::Progress;
-use crate::session::{Io, Step, Summary, SyncError, follow_with, sync_with};
+use crate::session::{Environment, Step, Summary, SyncError, follow_with, sync_with};
 use crate::store::Store;
 use lists::Lists;
 
@@ -76,7 +76,7 @@ impl Client {
     /// # Cancel safety
     /// Everything stored so far stays; connections are dropped. Cancel through `cancel` to have them closed in order.
     pub async fn sync(&self, progress: &Progress, cancel: &CancellationToken) -> Result<Summary, SyncError> {
-        self.sync_with(&Io::default(), progress, cancel).await
+        self.sync_with(&Environment::default(), progress, cancel).await
     }
 
     /// Like [`sync`](Self::sync), in surroundings of one's own.
@@ -88,7 +88,7 @@ impl Client {
     /// As for [`sync`](Self::sync).
     pub async fn sync_with(
         &self,
-        io: &Io,
+        environment: &Environment,
         progress: &Progress,
         cancel: &CancellationToken,
     ) -> Result<Summary, SyncError> {
@@ -98,7 +98,7 @@ impl Client {
             permit = syncing.acquire() => permit,
             () = cancel.cancelled() => return Err(SyncError::Interrupted),
         };
-        sync_with(io, params, config, store.clone(), progress, cancel).await
+        sync_with(environment, params, config, store.clone(), progress, cancel).await
     }
 
     /// Syncs, and then stays at the tip until it is cancelled; `on_step` gets what was reached for each tip. Waits for a
@@ -115,7 +115,7 @@ impl Client {
         on_step: impl FnMut(&Step),
         cancel: &CancellationToken,
     ) -> Result<(), SyncError> {
-        self.follow_with(&Io::default(), progress, on_step, cancel).await
+        self.follow_with(&Environment::default(), progress, on_step, cancel).await
     }
 
     /// Like [`follow`](Self::follow), in surroundings of one's own.
@@ -127,7 +127,7 @@ impl Client {
     /// As for [`sync`](Self::sync).
     pub async fn follow_with(
         &self,
-        io: &Io,
+        environment: &Environment,
         progress: &Progress,
         on_step: impl FnMut(&Step),
         cancel: &CancellationToken,
@@ -138,7 +138,7 @@ impl Client {
             permit = syncing.acquire() => permit,
             () = cancel.cancelled() => return Ok(()),
         };
-        follow_with(io, params, config, store.clone(), progress, on_step, cancel).await
+        follow_with(environment, params, config, store.clone(), progress, on_step, cancel).await
     }
 
     /// Parameters of the network.

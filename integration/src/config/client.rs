@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::error::{ConfigError, ensure};
 
 /// Bounds of lookups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,8 +20,11 @@ impl Default for ClientSettings {
 }
 
 impl ClientSettings {
-    pub(crate) fn max_lookups(&self) -> Result<std::num::NonZeroUsize, ConfigError> {
-        let none = ConfigError::Client { field: "max_lookups", reason: "must be at least 1" };
-        std::num::NonZeroUsize::new(self.max_lookups).ok_or(none)
+    /// Refuses the first field out of range.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        ensure(self.max_lookups > 0, || ConfigError::Client {
+            field: "max_lookups",
+            reason: "must be at least 1",
+        })
     }
 }

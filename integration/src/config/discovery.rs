@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::error::{ConfigError, ensure};
 
 /// How nodes are found and chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,12 +63,10 @@ impl Default for DiscoveryConfig {
 }
 
 impl DiscoveryConfig {
+    /// Refuses the first field out of range.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let check = |valid, field, reason| {
-            if valid {
-                return Ok(());
-            }
-            Err(ConfigError::Setting { section: "discovery.", field, reason })
+            ensure(valid, || ConfigError::Setting { section: "discovery.", field, reason })
         };
         check((3..=64).contains(&self.target_peers), "target_peers", "must be from 3 to 64")?;
         check((64..=20_000).contains(&self.capacity), "capacity", "must be from 64 to 20000")?;

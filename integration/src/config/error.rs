@@ -82,6 +82,11 @@ pub enum ConfigError {
     NoHome,
 }
 
+/// Gives the error unless a value is valid.
+pub(super) fn ensure(valid: bool, error: impl FnOnce() -> ConfigError) -> Result<(), ConfigError> {
+    if valid { Ok(()) } else { Err(error()) }
+}
+
 macro_rules! from_mechanism {
     ($($krate:ident => $section:literal),+) => {$(
         impl From<$krate::ConfigError> for ConfigError {

@@ -5,7 +5,8 @@ use dashcore::network::framing::DEFAULT_MAX_PAYLOAD;
 use serde::{Deserialize, Serialize};
 use spv_executor::Depth;
 
-use super::{ConfigError, DiscoveryConfig, Selector};
+use super::error::{ConfigError, ensure};
+use super::{DiscoveryConfig, Selector};
 
 /// Work that may be open beyond the window because it takes the place of work that was: a request for several lists
 /// that nobody answers becomes one for each. All that is open must find a place in verification, or answers that wait for
@@ -115,28 +116,38 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Checks what the mechanism crates do not check themselves.
+    /// Refuses the first field out of range, those of the mechanism crates included.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        let out_of_range = |field, reason| Err(ConfigError::Setting { section: "", field, reason });
-        if self.window == 0 {
-            return out_of_range("window", "must be at least 1");
-        }
-        if self.window.saturating_add(REPLACEMENTS) > self.scheduler.capacity {
-            return out_of_range("window", "must be at least 16 below scheduler.capacity");
-        }
-        if self.handshake_timeout.is_zero()
-            || self.ping_interval.is_zero()
-            || self.ping_timeout.is_zero()
-            || self.poll_interval.is_zero()
-        {
-            return out_of_range(
-                "handshake_timeout, ping_interval, ping_timeout, poll_interval",
-                "must be above zero",
-            );
-        }
-        if self.max_payload < DEFAULT_MAX_PAYLOAD / 8 {
-            return out_of_range("max_payload", "must be at least 4 MiB, the size of real answers");
-        }
+        let check =
+            |valid, field, reason| ensure(valid, || ConfigError::Setting { section: "", field, reason });
+        check(self.window > 0, "window", "must be at least 1")?;
+        check(
+            self.window.saturating_add(REPLACEMENTS) <= self.scheduler.capacity,
+            "window",
+            "must be at least 16 below scheduler.capacity",
+        )?;
+        let times = [self.handshake_timeout, self.ping_interval, self.ping_timeout, self.poll_interval];
+        check(
+            times.iter().all(|time| !time.is_zero()),
+            "handshake_timeout, ping_interval, ping_timeout, poll_interval",
+            "must be above zero",
+        )?;
+        check(
+            self.max_payload >= DEFAULT_MAX_PAYLOAD / 8,
+            "max_payload",
+            "must be at least 4 MiB, the size of real answers",
+        )?;
+        self.executor.validate()?;
+        self.scheduler.validate()?;
+        // The same crate as the scheduler's, and another section.
+        self.peer_rate.validate().map_err(|error| ConfigError::Setting {
+            section: "peer_rate.",
+            field: error.field,
+            reason: error.reason,
+        })?;
+        self.recovery.validate()?;
+        self.correlation.validate()?;
+        self.netmon.validate()?;
         self.discovery.validate()
     }
 }
@@ -171,5 +182,24 @@ mod tests {
             assert!(matches!(settings.validate(), Err(ConfigError::Setting { field: "window", .. })));
         }
         Settings { window: capacity - 16, ..Settings::default() }.validate().unwrap();
+    }
+
+    #[test]
+    fn every_section_out_of_range_is_refused_by_its_name() {
+        for (section, field) in [
+            ("executor", "max_bytes = 0"),
+            ("scheduler", "burst = 0"),
+            ("peer_rate", "burst = 0"),
+            ("peer_rate", "max_keys = 0"),
+            ("recovery", "max_attempts = 0"),
+            ("correlation", "max_pending = 0"),
+            ("netmon", "max_peers = 0"),
+            ("discovery", "per_group = 0"),
+        ] {
+            let settings: Settings = toml::from_str(&format!("[{section}]\n{field}")).unwrap();
+            let (name, _) = field.split_once(' ').unwrap();
+            let refused = settings.validate().unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("sync.{section}.{name}: ")), "{refused}");
+        }
     }
 }

@@ -27,7 +27,7 @@ pub struct KnownPeer {
 /// # Errors
 /// When reading fails.
 pub fn known_peers(store: &Store) -> Result<Vec<KnownPeer>, StoreError> {
-    let now = now();
+    let now = clock::unix_now();
     let known = |(address, record): (SocketAddr, PeerRecord)| {
         let ban = record.ban_at(now);
         KnownPeer {
@@ -52,7 +52,7 @@ pub fn known_peers(store: &Store) -> Result<Vec<KnownPeer>, StoreError> {
 /// # Errors
 /// When reading or writing fails.
 pub fn ban(store: &Store, address: SocketAddr, length: Duration) -> Result<(), StoreError> {
-    let now = now();
+    let now = clock::unix_now();
     let ban = Ban { until: now + length.min(LONGEST_BAN), reason: BanReason::Manual };
     change(store, address, |record| {
         record.get_or_insert_with(|| PeerRecord::new(Source::Configured, now)).ban = Some(ban);
@@ -64,7 +64,7 @@ pub fn ban(store: &Store, address: SocketAddr, length: Duration) -> Result<(), S
 /// # Errors
 /// When reading or writing fails.
 pub fn unban(store: &Store, address: SocketAddr) -> Result<bool, StoreError> {
-    let now = now();
+    let now = clock::unix_now();
     let mut was_banned = false;
     change(store, address, |record| {
         let ban = record.as_mut().and_then(|record| record.ban.take());
@@ -84,10 +84,6 @@ fn change(
     change(&mut record);
     peers.extend(record.map(|record| (address, record)));
     store.save_peers(&peers)
-}
-
-fn now() -> clock::UnixTime {
-    Duration::from_secs(clock::unix_time().into())
 }
 
 #[cfg(test)]

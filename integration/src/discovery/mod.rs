@@ -15,6 +15,7 @@ mod standing;
 mod table;
 
 pub use known_peer::{KnownPeer, ban, known_peers, unban};
-pub(crate) use record::Deed;
+pub(crate) use record::Conduct;
+pub(crate) use seeds::LookupFailed;
 pub(crate) use shell::{Candidate, Discovery, Heard, Next};
 pub use standing::Standing;

@@ -6,7 +6,7 @@ use crate::store::{Ban, PeerRecord, Source};
 
 /// What a node did that its score depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum Conduct {
     /// Gave a useful answer.
     Served,
     /// Refused a request.
@@ -50,12 +50,12 @@ impl PeerRecord {
         self.ban.filter(|ban| now < ban.until)
     }
 
-    pub(super) fn count(&mut self, deed: Deed) {
-        *match deed {
-            Deed::Served => &mut self.served,
-            Deed::Refused => &mut self.refused,
-            Deed::Failed => &mut self.failed,
-            Deed::Lied => &mut self.lied,
+    pub(super) fn count(&mut self, conduct: Conduct) {
+        *match conduct {
+            Conduct::Served => &mut self.served,
+            Conduct::Refused => &mut self.refused,
+            Conduct::Failed => &mut self.failed,
+            Conduct::Lied => &mut self.lied,
         } += 1;
         if self.served.max(self.refused).max(self.failed).max(self.lied) > MANY {
             for count in [&mut self.served, &mut self.refused, &mut self.failed, &mut self.lied] {
@@ -101,21 +101,27 @@ mod tests {
     use super::*;
     use crate::store::BanReason;
 
-    fn with(deeds: &[(Deed, u32)]) -> PeerRecord {
+    fn with(conduct: &[(Conduct, u32)]) -> PeerRecord {
         let mut record = PeerRecord::new(Source::Seed, UnixTime::ZERO);
-        for &(deed, times) in deeds {
-            (0..times).for_each(|_| record.count(deed));
+        for &(conduct, times) in conduct {
+            (0..times).for_each(|_| record.count(conduct));
         }
         record
     }
 
     #[test]
     fn scores_are_in_order_of_what_nodes_did() {
-        let near = PeerRecord { rtt: Some(Duration::from_millis(20)), ..with(&[(Deed::Served, 50)]) };
+        let near = PeerRecord { rtt: Some(Duration::from_millis(20)), ..with(&[(Conduct::Served, 50)]) };
         let far = PeerRecord { rtt: Some(Duration::from_secs(1)), ..near };
         let unreachable = PeerRecord { failures: 3, ..near };
-        let descending =
-            [&near, &with(&[]), &far, &unreachable, &with(&[(Deed::Refused, 20)]), &with(&[(Deed::Lied, 2)])];
+        let descending = [
+            &near,
+            &with(&[]),
+            &far,
+            &unreachable,
+            &with(&[(Conduct::Refused, 20)]),
+            &with(&[(Conduct::Lied, 2)]),
+        ];
         let scores = descending.map(PeerRecord::score);
         assert!(scores.is_sorted_by(|a, b| a > b), "{scores:?}");
         assert!(scores.iter().all(|score| (0.0..=1.0).contains(score)));
@@ -124,8 +130,8 @@ mod tests {
 
     #[test]
     fn what_a_node_did_long_ago_fades() {
-        let mut turncoat = with(&[(Deed::Served, 100_000)]);
-        (0..2_000).for_each(|_| turncoat.count(Deed::Failed));
+        let mut turncoat = with(&[(Conduct::Served, 100_000)]);
+        (0..2_000).for_each(|_| turncoat.count(Conduct::Failed));
         assert!(turncoat.served <= 500 && turncoat.score() < 0.25, "{turncoat:?}");
     }
 

@@ -1,38 +1,26 @@
+mod learning;
+mod set_aside;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::ChainParams;
-use dashcore::network::message_network::service_flags;
 use parking_lot::Mutex;
 
-use super::acceptable::is_acceptable;
 use super::choice::Choice;
 use super::metrics;
 use super::net_group::NetGroup;
-use super::record::Deed;
-use super::seeds::{LookupFailed, look_up};
 use super::table::PeerTable;
 use crate::clock::{UnixClock, UnixTime};
 use crate::config::DiscoveryConfig;
-use crate::store::{BanReason, PeerRecord, Source};
-use crate::store::{Store, StoreError};
+use crate::store::{BanReason, PeerRecord, Source, Store, StoreError};
 
-/// Below this share of the table, nodes are asked for addresses.
-const WANTED_SHARE: usize = 4;
-
-/// Seeds are asked again after this long at the earliest.
-const SEED_INTERVAL: Duration = Duration::from_secs(600);
+pub(crate) use learning::{Candidate, Heard};
 
 /// A connection that is over sooner was of no use, and counts as a failure to connect.
 const SHORTEST_USEFUL: Duration = Duration::from_secs(60);
-
-/// A node whose chain ends more blocks below ours, an hour's worth, is far behind.
-const FAR_BEHIND: u32 = 24;
-
-/// What a node said of its height when it greeted is only held against it this long; the chain grows.
-const HEIGHT_COUNTS_FOR: Duration = Duration::from_secs(60);
 
 /// Which nodes a client talks to, where it looks for them itself: the [`PeerTable`] with a clock, a store and the
 /// connections that there are.
@@ -72,26 +60,6 @@ pub(crate) enum Next {
     Connect(SocketAddr),
     /// Nothing for that long, unless a connection ends or addresses come.
     Wait(Duration),
-}
-
-/// Addresses that a node sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Heard {
-    /// Who.
-    pub(crate) from: SocketAddr,
-    /// What.
-    pub(crate) candidates: Vec<Candidate>,
-}
-
-/// An address that a node sent. Nothing of it is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Candidate {
-    /// The address.
-    pub(crate) address: SocketAddr,
-    /// Service bits.
-    pub(crate) services: u64,
-    /// When it was seen, Unix time in seconds.
-    pub(crate) time: u32,
 }
 
 impl Discovery {
@@ -218,117 +186,6 @@ impl Discovery {
         Some((ban.until - now, ban.reason))
     }
 
-    /// Puts on record what a node did.
-    pub(crate) fn record(&self, address: &SocketAddr, deed: Deed) {
-        self.with(|state, _| state.table.record(address, deed));
-    }
-
-    /// The node sent something wrong. It is avoided for a while, unless it is configured.
-    pub(crate) fn lied(&self, address: &SocketAddr) {
-        self.with(|state, now| {
-            state.table.ban(address, BanReason::Lied, now + self.config.ban);
-            state.urgent = true;
-        });
-    }
-
-    /// The node refuses whatever it is asked for. Whether to give up the connection: where there is somebody to take its
-    /// place.
-    pub(crate) fn refuses(&self, address: &SocketAddr) -> bool {
-        self.with(|state, now| self.set_aside(state, address, BanReason::Refuses, now))
-    }
-
-    /// A chain of this height was verified; gives the nodes that are too far behind to be kept.
-    pub(crate) fn verified(&self, height: u32) -> Vec<SocketAddr> {
-        self.with(|state, now| {
-            state.height = state.height.max(height);
-            let up: Vec<SocketAddr> = state.up.keys().copied().collect();
-            up.into_iter().filter(|address| self.is_left_behind(state, address, now)).collect()
-        })
-    }
-
-    fn is_left_behind(&self, state: &mut State, address: &SocketAddr, now: UnixTime) -> bool {
-        let Some(&(since, claimed)) = state.up.get(address) else { return false };
-        now - since <= HEIGHT_COUNTS_FOR
-            && claimed.saturating_add(FAR_BEHIND) < state.height
-            && self.set_aside(state, address, BanReason::Behind, now)
-    }
-
-    fn set_aside(&self, state: &mut State, address: &SocketAddr, reason: BanReason, now: UnixTime) -> bool {
-        if self.is_fixed(address) {
-            return false;
-        }
-        let State { table, rng, held, up, .. } = state;
-        let has_substitute = matches!(table.choose(held, false, now, rng), Choice::Connect(_));
-        let is_replaceable =
-            has_substitute || up.keys().filter(|&other| other != address).count() >= MIN_PEERS;
-        if is_replaceable {
-            state.table.ban(address, reason, now + self.config.set_aside);
-        }
-        is_replaceable
-    }
-
-    /// Remembers addresses that a node sent.
-    pub(crate) fn heard(&self, heard: Heard) {
-        let source = Source::told_by(&heard.from);
-        self.with(|state, now| {
-            let State { table, rng, .. } = state;
-            let serving = heard.candidates.into_iter().filter(|candidate| {
-                // Nodes without the whole chain cannot prove lists of long ago.
-                candidate.services & service_flags::NETWORK != 0
-                    && is_acceptable(&candidate.address, &self.params)
-            });
-            let mut learnt = 0;
-            for candidate in serving {
-                let seen = Duration::from_secs(candidate.time.into());
-                learnt += usize::from(table.learn(candidate.address, source, seen, now, rng));
-            }
-            tracing::debug!(peer = %heard.from, addresses = learnt, "learnt");
-        });
-    }
-
-    /// Whether nodes should be asked for addresses.
-    pub(crate) fn wants_addresses(&self) -> bool {
-        self.state.lock().table.usable(self.clock.now()) < self.config.capacity / WANTED_SHARE
-    }
-
-    /// Whether the seeds should be asked: so few are known that a place might stay empty. Answers yes once per interval.
-    pub(crate) fn takes_turn_of_seeds(&self) -> bool {
-        if self.params.dns_seeds.is_empty() {
-            return false;
-        }
-        let now = self.clock.now();
-        let mut state = self.state.lock();
-        let is_due = state.seeds_at.is_none_or(|at| now >= at + SEED_INTERVAL);
-        let is_needed = state.table.usable(now) < 2 * self.config.target_peers;
-        if is_due && is_needed {
-            state.seeds_at = Some(now);
-            state.asking_seeds = true;
-        }
-        is_due && is_needed
-    }
-
-    /// Asks the DNS seeds and remembers what they answer.
-    ///
-    /// # Errors
-    /// When none answers.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub(crate) async fn ask_seeds(&self) -> Result<(), LookupFailed> {
-        let named = |seed: &&str| format!("{seed}:{}", self.params.default_port);
-        let seeds = self.params.dns_seeds.iter().map(named).collect();
-        let found = look_up(seeds, self.config.seed_timeout).await;
-        self.state.lock().asking_seeds = false;
-        let found = found?;
-        self.with(|state, now| {
-            let State { table, rng, .. } = state;
-            for address in found.into_iter().filter(|address| is_acceptable(address, &self.params)) {
-                table.learn(address, Source::Seed, now, now, rng);
-            }
-        });
-        Ok(())
-    }
-
     /// Tells the metrics how many are known, and into how many networks there are connections.
     pub(crate) fn report(&self) {
         let state = self.state.lock();
@@ -373,9 +230,6 @@ impl Discovery {
         change(&mut state, now)
     }
 }
-
-/// With as many others, one that is of no use is given up although nobody is known to take its place.
-const MIN_PEERS: usize = 3;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::choice::{self, Choice};
 use super::net_group::NetGroup;
-use super::record::Deed;
+use super::record::Conduct;
 use super::room::make_room;
 use crate::clock::UnixTime;
 use crate::config::DiscoveryConfig;
@@ -105,8 +105,8 @@ impl PeerTable {
     }
 
     /// Puts on record what the node did.
-    pub(crate) fn record(&mut self, address: &SocketAddr, deed: Deed) {
-        self.change(address, |record| record.count(deed));
+    pub(crate) fn record(&mut self, address: &SocketAddr, conduct: Conduct) {
+        self.change(address, |record| record.count(conduct));
     }
 
     /// Avoids an address until `until`, or longer where it already is.
@@ -198,7 +198,7 @@ mod tests {
         Tried(SocketAddr),
         Unreachable(SocketAddr),
         Answered(SocketAddr),
-        Did(SocketAddr, Deed),
+        Did(SocketAddr, Conduct),
         Ban(SocketAddr),
     }
 
@@ -206,7 +206,12 @@ mod tests {
         let any_address = || (0..12_u8, 0..40_u16).prop_map(|(group, host)| address(group, host));
         let source =
             prop_oneof![Just(Source::Seed), Just(Source::Configured), (0..3_u64).prop_map(Source::Gossip)];
-        let deed = prop_oneof![Just(Deed::Served), Just(Deed::Refused), Just(Deed::Failed), Just(Deed::Lied)];
+        let conduct = prop_oneof![
+            Just(Conduct::Served),
+            Just(Conduct::Refused),
+            Just(Conduct::Failed),
+            Just(Conduct::Lied)
+        ];
         let event = prop_oneof![
             6 => (any_address(), source, any::<u32>()).prop_map(|(address, source, seen)| {
                 Event::Learn { address, source, seen: seen.into() }
@@ -214,7 +219,7 @@ mod tests {
             1 => any_address().prop_map(Event::Tried),
             1 => any_address().prop_map(Event::Unreachable),
             1 => any_address().prop_map(Event::Answered),
-            1 => (any_address(), deed).prop_map(|(address, deed)| Event::Did(address, deed)),
+            1 => (any_address(), conduct).prop_map(|(address, conduct)| Event::Did(address, conduct)),
             1 => any_address().prop_map(Event::Ban),
         ];
         prop::collection::vec((0..5_000_u64, event), 0..400)
@@ -234,7 +239,7 @@ mod tests {
                 Event::Tried(address) => table.tried(address, now),
                 Event::Unreachable(address) => table.unreachable(address, now),
                 Event::Answered(address) => table.answered(address, Some(Duration::from_millis(50)), now),
-                Event::Did(address, deed) => table.record(address, *deed),
+                Event::Did(address, conduct) => table.record(address, *conduct),
                 Event::Ban(address) => table.ban(address, BanReason::Lied, now + HOUR),
             }
         }
@@ -368,8 +373,8 @@ mod tests {
             table.learn(address(group, 1), Source::Seed, now(0), now(0), &mut rng);
             table.answered(&address(group, 1), None, now(0));
         }
-        (0..50).for_each(|_| table.record(&address(0, 1), Deed::Served));
-        (0..50).for_each(|_| table.record(&address(1, 1), Deed::Refused));
+        (0..50).for_each(|_| table.record(&address(0, 1), Conduct::Served));
+        (0..50).for_each(|_| table.record(&address(1, 1), Conduct::Refused));
         let mut chosen = |_| table.choose(&BTreeSet::new(), true, now(1), &mut rng);
         let serving = (0..100).map(&mut chosen).filter(|&choice| choice == Choice::Connect(address(0, 1)));
         assert!(serving.count() > 90);

@@ -1,9 +1,9 @@
 //! The peers of a sync: which of them may be asked, who is asked next, and what each of them did.
 
 mod book;
-mod contacts;
 mod live_peer;
 mod peer_report;
+mod peer_sources;
 mod peer_summary;
 mod peers;
 mod recovering;
@@ -11,8 +11,8 @@ mod request_trace;
 mod selecting;
 mod transport;
 
-pub(crate) use contacts::Contacts;
 pub use live_peer::LivePeer;
 pub(crate) use peer_report::{Outcome, PeerReport};
+pub(crate) use peer_sources::PeerSources;
 pub use peer_summary::Peer;
 pub(crate) use peers::{Executed, Peers, failure_kind};

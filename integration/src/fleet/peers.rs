@@ -19,8 +19,8 @@ use tokio_util::sync::DropGuard;
 pub(crate) use asking::{Executed, failure_kind};
 
 use super::book::PeerBook;
-use super::contacts::Contacts;
 use super::peer_report::PeerReport;
+use super::peer_sources::PeerSources;
 use super::recovering::Recovering;
 use super::selecting::executor;
 use super::transport::PoolTransport;
@@ -53,14 +53,14 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// Starts connecting to the contacts, and has new blocks announced where that is wanted. The returned future follows
+    /// Starts connecting to the peers of these sources, and has new blocks announced where that is wanted. The returned future follows
     /// the connections and has to be polled for as long as the peers are used.
     ///
     /// # Errors
     /// When a setting is out of range.
     pub(crate) fn start(
         params: &ChainParams,
-        Contacts { fixed, discovery }: Contacts,
+        PeerSources { fixed, discovery }: PeerSources,
         start_height: u32,
         settings: &Settings,
         connector: &Connector,
@@ -229,15 +229,20 @@ impl Peers {
                 }
                 self.executor.set_depth(&address, self.depth);
             }
-            PoolEvent::Down { address, reason } => {
+            PoolEvent::Down { address, reason, retry_at } => {
                 let is_trouble = !matches!(reason, DisconnectReason::Local | DisconnectReason::Renewed);
                 self.note_loads();
-                self.book.on_left(address, is_trouble.then(|| reason.to_string()), None, now());
+                self.book.on_left(
+                    address,
+                    is_trouble.then(|| reason.to_string()),
+                    retry_at.map(Into::into),
+                    now(),
+                );
                 self.executor.remove_peer(&address);
             }
-            PoolEvent::Failed { address, error } => {
+            PoolEvent::Failed { address, error, retry_at } => {
                 self.note_loads();
-                self.book.on_unreachable(address, error.to_string(), None, now());
+                self.book.on_unreachable(address, error.to_string(), retry_at.map(Into::into), now());
                 self.executor.remove_peer(&address);
                 self.forget_passers_by();
             }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::download::HeaderDownloadError;
+use super::error::HeaderDownloadError;
 use crate::chain::HeaderChain;
 
 /// The best header chain known so far: written while peers are heard, read by whoever works on it meanwhile.

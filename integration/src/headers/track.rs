@@ -11,7 +11,8 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::download::{Batch, BatchError, HeaderDownload};
+use super::download::HeaderDownload;
+use super::exchange::{Batch, BatchError};
 use super::tips::Tips;
 use crate::chain::HeaderChain;
 use crate::net::{Announcement, News};
@@ -43,14 +44,14 @@ impl HeaderDownload {
                     let (peer, batch): (SocketAddr, Option<Batch>) = answered;
                     being_asked.remove(&peer);
                     ask = batch.as_ref().filter(|batch| batch.headers.len() == MAX_HEADERS).map(|_| peer);
-                    OptionFuture::from(batch.map(|batch| self.judge(&chain, batch))).await.flatten()
+                    OptionFuture::from(batch.map(|batch| self.exchange.judge(&chain, batch))).await.flatten()
                 }
                 Some(Announcement { peer, news }) = announcements.recv() => {
                     match self.consider(&chain, peer, news).await {
                         Ok(extended) => extended,
                         Err(Unconnected) => {
                             if being_asked.insert(peer) {
-                                asked.push(self.ask_peer(peer, chain.locator()));
+                                asked.push(self.exchange.ask_peer(peer, chain.locator()));
                             }
                             None
                         }
@@ -65,10 +66,10 @@ impl HeaderDownload {
             if let Some(found) = found.filter(|found| found.work() > chain.work()) {
                 on_progress(found.tip_height());
                 if let Some(peer) = ask.filter(|&peer| being_asked.insert(peer)) {
-                    asked.push(self.ask_peer(peer, found.locator()));
+                    asked.push(self.exchange.ask_peer(peer, found.locator()));
                 }
                 chain = Arc::new(found);
-                self.peers.verified_height(chain.tip_height());
+                self.exchange.peers.verified_height(chain.tip_height());
                 tips.publish(&chain);
                 next_poll = Instant::now() + poll;
             }
@@ -90,7 +91,7 @@ impl HeaderDownload {
         let headers = match deserialize::<HeadersMessage>(&payload) {
             Ok(HeadersMessage(headers)) => headers,
             Err(error) => {
-                self.reject(peer, &BatchError::from(error));
+                self.exchange.reject(peer, &BatchError::from(error));
                 return Ok(None);
             }
         };
@@ -102,7 +103,7 @@ impl HeaderDownload {
         if chain.height_of(&first.prev_blockhash).is_none() {
             return Err(Unconnected);
         }
-        Ok(self.judge(chain, Batch { peer, headers, permit: None }).await)
+        Ok(self.exchange.judge(chain, Batch { peer, headers, permit: None }).await)
     }
 }
 

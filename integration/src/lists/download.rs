@@ -13,9 +13,9 @@ use spv_recovery::{Answered, Attempt, FailureKind, History};
 use spv_scheduler::{Job, Priority, Queue, Ticket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::failure::DownloadFailure;
+use crate::clock::now;
 use crate::config::{ConfigError, REPLACEMENTS, Settings};
 use crate::fleet::{Executed, Peers, failure_kind};
 use crate::net::RequestError;
@@ -398,8 +398,4 @@ impl<'a> ListDownload<'a> {
             }
         });
     }
-}
-
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
 }

@@ -179,7 +179,7 @@ impl Connection {
         let decoder = FrameDecoder::new(params.magic, config.max_payload);
         let greeting = Greeting {
             params,
-            unix_time: clock::unix_time(),
+            unix_time: clock::unix_seconds(),
             nonce: rng.u64(1..),
             start_height: *start_height,
             wants_addresses: gossip.is_some(),
@@ -192,7 +192,7 @@ impl Connection {
 
         let (outgoing, requests) = mpsc::channel(OUTGOING_CAPACITY);
         let correlator = Correlator::new(&config.correlation, rng.u64(..))
-            .expect("the correlation bounds were validated with the rest of the configuration");
+            .expect("the correlation bounds were validated with all settings");
         let shared = Arc::new(Shared {
             id,
             address,
@@ -262,8 +262,7 @@ impl Connection {
         }
         let answer = answer?;
         let bytes = answer.response.payload.len() as u64;
-        let now = Instant::now().into_std();
-        self.shared.monitor.on_answer(&self.shared.address, kind, bytes, answer.elapsed, now);
+        self.shared.monitor.on_answer(&self.shared.address, kind, bytes, answer.elapsed, clock::now());
         Ok(answer.response)
     }
 

@@ -1,12 +1,12 @@
+mod filling;
+mod keeping;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use futures::StreamExt;
-use futures::future::OptionFuture;
-use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use spv_netmon::Monitor;
 use spv_scheduler::TokenBuckets;
@@ -15,12 +15,12 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::absence::Absence;
 use super::connection::{Connection, ConnectionSetup};
 use super::disconnect_reason::DisconnectReason;
 use super::handshake::{ConnectError, PeerInfo};
 use super::metrics;
-use crate::discovery::{Discovery, Heard, Next};
+use crate::clock;
+use crate::discovery::{Discovery, Heard};
 use crate::wire::RequestKind;
 
 /// Events that may wait to be read.
@@ -31,7 +31,7 @@ const EVENT_CAPACITY: usize = 256;
 pub(crate) struct PoolConfig {
     /// For each connection.
     pub(crate) setup: ConnectionSetup,
-    /// Largest wait before the first reconnection attempt, see [`Absence`].
+    /// Largest wait before the first reconnection attempt, see [`Absence`](super::absence::Absence).
     pub(crate) reconnect_base: Duration,
     /// Largest wait between two attempts.
     pub(crate) reconnect_cap: Duration,
@@ -69,14 +69,17 @@ pub(crate) enum PoolEvent {
         address: SocketAddr,
         /// Why.
         reason: DisconnectReason,
+        /// When it is connected to again; `None` where discovery chooses whether it is.
+        retry_at: Option<Instant>,
     },
-    /// An attempt to connect failed, or a node that is up cannot be asked any more and never was proven; another attempt
-    /// follows.
+    /// An attempt to connect failed, or a node that is up cannot be asked any more and never was proven.
     Failed {
         /// The address.
         address: SocketAddr,
         /// Why.
         error: ConnectError,
+        /// When the next attempt follows; `None` where discovery chooses whether one does.
+        retry_at: Option<Instant>,
     },
 }
 
@@ -130,7 +133,7 @@ impl Pool {
     /// Cancel safe: the right to ask is taken in the step that returns.
     pub(crate) async fn turn(&self, address: &SocketAddr) {
         loop {
-            let taken = self.config.rates.lock().try_take(address, Instant::now().into_std());
+            let taken = self.config.rates.lock().try_take(address, clock::now());
             match taken {
                 Ok(()) => return,
                 Err(at) => tokio::time::sleep_until(at.into()).await,
@@ -169,127 +172,42 @@ impl Pool {
         self.tracker.wait().await;
     }
 
-    async fn keep(self: Arc<Self>, address: SocketAddr, events: mpsc::Sender<PoolEvent>) {
-        let mut absence = Absence::new(self.config.reconnect_base, self.config.reconnect_cap);
-        let mut rng = fastrand::Rng::with_seed(self.config.seed ^ u64::from(address.port()));
-        let stopping = self.stopping.clone();
-        let keep = async {
-            loop {
-                let held = match self.open(address).await {
-                    Ok(connection) => self.hold(address, connection, &events).await,
-                    Err(error) => Err(error),
-                };
-                match held {
-                    Ok(reason) => {
-                        absence.begins(Instant::now());
-                        // Nothing is wrong with the node.
-                        if reason == DisconnectReason::Renewed {
-                            continue;
-                        }
-                    }
-                    Err(error) => {
-                        absence.goes_on();
-                        self.failed(address, error, &events).await;
-                    }
-                }
-                tokio::time::sleep(absence.wait(Instant::now(), &mut rng)).await;
-            }
-        };
-        tokio::select! {
-            biased;
-            () = stopping.cancelled() => {}
-            () = keep => {}
-        }
-        self.let_go(&address);
+    /// One connection to a node, from its beginning to its end. Tells why it ended; an error where that was before the
+    /// node was proven.
+    async fn connect(
+        &self,
+        address: SocketAddr,
+        events: &mpsc::Sender<PoolEvent>,
+    ) -> Result<DisconnectReason, ConnectError> {
+        let connection = self.open(address).await?;
+        self.hold(address, connection, events).await
     }
 
-    /// Keeps as many connections to nodes that `discovery` chooses as it wants.
-    async fn fill(
-        self: Arc<Self>,
-        discovery: Arc<Discovery>,
-        mut heard: mpsc::Receiver<Heard>,
-        events: mpsc::Sender<PoolEvent>,
+    /// Puts on record and tells that a connection has ended, or never came about.
+    async fn ended(
+        &self,
+        address: SocketAddr,
+        end: Result<DisconnectReason, ConnectError>,
+        retry_at: Option<Instant>,
+        events: &mpsc::Sender<PoolEvent>,
     ) {
-        let stopping = self.stopping.clone();
-        let fill = async {
-            let mut attempts = FuturesUnordered::new();
-            let mut seeds = OptionFuture::default();
-            // Beside the rest: connections do not wait for the disk.
-            let mut saving = OptionFuture::default();
-            let mut saving_is_over = true;
-            let mut save_at = Instant::now() + discovery.save_interval();
-            loop {
-                let wait = loop {
-                    match discovery.next() {
-                        Next::Connect(address) => attempts.push(self.attempt(address, &discovery, &events)),
-                        Next::Wait(wait) => break wait,
-                    }
-                };
-                if discovery.takes_turn_of_seeds() {
-                    seeds = Some(Box::pin(discovery.ask_seeds())).into();
+        let event = match end {
+            Ok(reason) => {
+                if let Some(discovery) = &self.discovery {
+                    discovery.ended(&address);
                 }
-                if discovery.is_urgent() && saving_is_over {
-                    save_at = Instant::now();
+                PoolEvent::Down { address, reason, retry_at }
+            }
+            Err(error) => {
+                tracing::debug!(peer = %address, %error, "connecting failed");
+                metrics::connect_failed(&error);
+                if let Some(discovery) = &self.discovery {
+                    discovery.failed(&address);
                 }
-                discovery.report();
-                tokio::select! {
-                    biased;
-                    Some(()) = attempts.next() => {}
-                    Some(heard) = heard.recv() => discovery.heard(heard),
-                    Some(asked) = &mut seeds => {
-                        seeds = None.into();
-                        if let Err(error) = asked {
-                            tracing::warn!(%error, "no DNS seed answers");
-                        }
-                    }
-                    Some(()) = &mut saving => {
-                        saving = None.into();
-                        saving_is_over = true;
-                    }
-                    () = tokio::time::sleep_until(save_at), if saving_is_over => {
-                        saving = Some(Box::pin(discovery.save())).into();
-                        saving_is_over = false;
-                        save_at = Instant::now() + discovery.save_interval();
-                    }
-                    () = tokio::time::sleep(wait) => {}
-                }
+                PoolEvent::Failed { address, error, retry_at }
             }
         };
-        tokio::select! {
-            biased;
-            () = stopping.cancelled() => {}
-            () = fill => {}
-        }
-        // What has come by now is not to be lost.
-        while let Ok(heard) = heard.try_recv() {
-            discovery.heard(heard);
-        }
-        let found: Vec<SocketAddr> = self.connections.iter().map(|entry| *entry.key()).collect();
-        found.iter().filter(|address| !discovery.is_fixed(address)).for_each(|address| self.let_go(address));
-        discovery.save().await;
-    }
-
-    /// One connection to a node that was found, from its beginning to its end.
-    async fn attempt(&self, address: SocketAddr, discovery: &Discovery, events: &mpsc::Sender<PoolEvent>) {
-        events.send(PoolEvent::Trying { address }).await.ok();
-        let held = match self.open(address).await {
-            Ok(connection) => self.hold(address, connection, events).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = held {
-            self.failed(address, error, events).await;
-        }
-        // On the record by now, so that the next choice knows of it.
-        discovery.release(&address);
-    }
-
-    async fn failed(&self, address: SocketAddr, error: ConnectError, events: &mpsc::Sender<PoolEvent>) {
-        tracing::debug!(peer = %address, %error, "connecting failed");
-        metrics::connect_failed(&error);
-        if let Some(discovery) = &self.discovery {
-            discovery.failed(&address);
-        }
-        events.send(PoolEvent::Failed { address, error }).await.ok();
+        events.send(event).await.ok();
     }
 
     /// The pool holds the last handle of a connection, whose task ends when it is closed.
@@ -342,13 +260,7 @@ impl Pool {
         self.bytes_of_closed.fetch_add(connection.bytes_received(), Ordering::Relaxed);
         metrics::connected(self.connections.len());
         match proven {
-            Ok(()) => {
-                if let Some(discovery) = &self.discovery {
-                    discovery.ended(&address);
-                }
-                events.send(PoolEvent::Down { address, reason: reason.clone() }).await.ok();
-                Ok(reason)
-            }
+            Ok(()) => Ok(reason),
             Err(DisconnectReason::Unproven) => Err(ConnectError::Silent {
                 during: "the first ping",
                 after: self.config.setup.config.handshake_timeout,

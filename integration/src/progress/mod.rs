@@ -8,8 +8,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use spv_executor::CompletionRate;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
+use crate::clock;
 use crate::fleet::{LivePeer, Peers};
 use crate::trace::TRACE_TARGET;
 
@@ -127,7 +127,7 @@ impl Progress {
         metrics::lists(proven_before, planned);
         let mut pace = self.pace.lock();
         *pace = CompletionRate::default();
-        pace.set_busy(planned > proven_before, Instant::now().into_std());
+        pace.set_busy(planned > proven_before, clock::now());
         self.state.send_modify(|state| {
             state.planned_lists = planned;
             state.proven_lists = proven_before;
@@ -138,7 +138,7 @@ impl Progress {
     /// `count` more lists are wanted.
     pub(crate) fn more_planned(&self, count: u64) {
         let mut pace = self.pace.lock();
-        pace.set_busy(count > 0, Instant::now().into_std());
+        pace.set_busy(count > 0, clock::now());
         self.state.send_modify(|state| {
             state.planned_lists += count;
             state.lists_eta = eta(&pace, state);
@@ -158,7 +158,7 @@ impl Progress {
 
     /// `count` more lists are proven.
     pub(crate) fn lists_proven(&self, count: u64) {
-        let now = Instant::now().into_std();
+        let now = clock::now();
         let mut pace = self.pace.lock();
         (0..count).for_each(|_| pace.completed(now, LISTS_AT_A_TIME));
         self.state.send_modify(|state| {

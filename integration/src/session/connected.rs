@@ -1,15 +1,15 @@
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dashcore::ChainParams;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, oneshot};
 
-use super::contacts::find_contacts;
-use super::io::Io;
-use super::run::{Run, SyncError};
-use crate::config::{Config, REPLACEMENTS};
-use crate::fleet::Peers;
+use super::environment::Environment;
+use super::error::SyncError;
+use crate::config::{Config, REPLACEMENTS, Settings};
+use crate::discovery::Discovery;
+use crate::fleet::{PeerSources, Peers};
 use crate::net::Announcement;
 use crate::progress::Progress;
 use crate::store::{Store, StoreError, blocking};
@@ -35,27 +35,21 @@ impl<'a> Connected<'a> {
     /// # Cancel safety
     /// Nothing is left behind.
     pub(super) async fn start(
-        io: &Io,
+        environment: &Environment,
         params: &ChainParams,
         config: &'a Config,
         store: Arc<Store>,
         progress: &'a Progress,
         announcements: Option<mpsc::Sender<Announcement>>,
     ) -> Result<(Self, impl Future<Output = ()> + use<>), SyncError> {
+        // Before anybody is asked for addresses.
         config.sync.validate()?;
-        let contacts = find_contacts(config, params, &store, io).await?;
+        let sources = find_sources(config, params, &store, environment).await?;
         let start_height = store.tip()?.map_or(0, |(height, _)| height);
-        let (peers, keep_up) = Peers::start(
-            params,
-            contacts,
-            start_height,
-            &config.sync,
-            &io.connector,
-            io.rng(),
-            announcements,
-        )?;
+        let (peers, keep_up) =
+            connect(environment, params, sources, start_height, &config.sync, announcements)?;
         progress.show(&peers);
-        let (params, verification) = (params.clone(), io.verification);
+        let (params, verification) = (params.clone(), environment.verification);
         Ok((Self { config, params, store, progress, peers, verification }, keep_up))
     }
 
@@ -67,33 +61,74 @@ impl<'a> Connected<'a> {
         blocking(&self.store, &self.params, work).await
     }
 
-    /// Carries out one piece of work with verification of its own, of which nothing is left afterwards.
-    ///
-    /// # Errors
-    /// Those of the work and of the store, and [`SyncError::Interrupted`] when it was cancelled.
-    ///
-    /// # Cancel safety
-    /// Through `cancel`, everything proven so far is stored before this returns. Dropped, it may be stored later.
-    pub(super) async fn run<T>(
-        &self,
-        work: impl AsyncFnOnce(&Run<'_>) -> Result<T, SyncError>,
-        cancel: &CancellationToken,
-    ) -> Result<T, SyncError> {
-        let capacity = self.config.sync.window + REPLACEMENTS;
-        let (verifier, store_failed) =
-            Verifier::start(&self.params, self.store.clone(), capacity, self.verification);
-        let verifier = Arc::new(verifier);
-        let run = Run { connected: self, verifier: verifier.clone(), started: Instant::now() };
-        let result = tokio::select! {
-            biased;
-            result = work(&run) => result,
-            Ok(error) = store_failed => Err(error.into()),
-            () = cancel.cancelled() => Err(SyncError::Interrupted),
-        };
-        drop(run);
-        if let Some(verifier) = Arc::into_inner(verifier) {
-            verifier.stop().await;
-        }
-        result
+    /// Verification for one piece of work; the receiver gets the error where the store fails.
+    pub(super) fn start_verifier(&self) -> (Verifier, oneshot::Receiver<StoreError>) {
+        start_verifier(&self.params, self.store.clone(), &self.config.sync, self.verification)
     }
+}
+
+/// Starts connecting to these peers. The returned future follows the connections.
+pub(super) fn connect(
+    environment: &Environment,
+    params: &ChainParams,
+    sources: PeerSources,
+    start_height: u32,
+    settings: &Settings,
+    announcements: Option<mpsc::Sender<Announcement>>,
+) -> Result<(Arc<Peers>, impl Future<Output = ()> + use<>), SyncError> {
+    settings.validate()?;
+    let (connector, rng) = (&environment.connector, environment.rng());
+    Ok(Peers::start(params, sources, start_height, settings, connector, rng, announcements)?)
+}
+
+/// Verification with room for all answers that a window of work may bring.
+pub(super) fn start_verifier(
+    params: &ChainParams,
+    store: Arc<Store>,
+    settings: &Settings,
+    verification: Verification,
+) -> (Verifier, oneshot::Receiver<StoreError>) {
+    Verifier::start(params, store, settings.window + REPLACEMENTS, verification)
+}
+
+/// Looks up the configured peers, and takes up what is remembered of others. DNS seeds are waited for only where there
+/// is nobody else to begin with.
+async fn find_sources(
+    config: &Config,
+    params: &ChainParams,
+    store: &Arc<Store>,
+    environment: &Environment,
+) -> Result<PeerSources, SyncError> {
+    let fixed = look_up(&config.peers, params.default_port).await?;
+    if !config.discover && !fixed.is_empty() {
+        return Ok(PeerSources { fixed, discovery: None });
+    }
+    let discovery =
+        Discovery::open(params, &config.sync.discovery, &fixed, store.clone(), environment.rng().fork())?;
+    if fixed.is_empty() && discovery.knows_nobody() {
+        if discovery.takes_turn_of_seeds() {
+            let asked = discovery.ask_seeds().await;
+            asked.map_err(|error| SyncError::Lookup { name: error.name, source: error.source })?;
+        }
+        if discovery.knows_nobody() {
+            return Err(SyncError::NoPeers(params.network.clone()));
+        }
+    }
+    Ok(PeerSources { fixed, discovery: Some(discovery) })
+}
+
+async fn look_up(names: &[String], default_port: u16) -> Result<Vec<SocketAddr>, SyncError> {
+    let mut addresses = BTreeSet::new();
+    for name in names {
+        let with_port = if has_port(name) { name.clone() } else { format!("{name}:{default_port}") };
+        let found = tokio::net::lookup_host(with_port).await;
+        addresses.extend(found.map_err(|source| SyncError::Lookup { name: name.clone(), source })?);
+    }
+    Ok(addresses.into_iter().collect())
+}
+
+/// A bare IPv6 address has colons too, but no port.
+fn has_port(name: &str) -> bool {
+    name.parse::<std::net::Ipv6Addr>().is_err()
+        && name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }

@@ -8,11 +8,12 @@ use futures::future::Fuse;
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::connected::{connect, start_verifier};
 use super::end_state::EndState;
-use super::io::Io;
-use super::run::SyncError;
-use crate::config::{REPLACEMENTS, Settings};
-use crate::fleet::{Contacts, Peers};
+use super::environment::Environment;
+use super::error::SyncError;
+use crate::config::Settings;
+use crate::fleet::{PeerSources, Peers};
 use crate::lists::{Downloaded, ListDownload};
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -56,17 +57,15 @@ impl Session {
     /// # Cancel safety
     /// Connections are dropped.
     pub async fn open(
-        io: &Io,
+        environment: &Environment,
         params: &ChainParams,
         addresses: &[SocketAddr],
         store: Arc<Store>,
         settings: Settings,
     ) -> Result<Self, SyncError> {
-        settings.validate()?;
-        let contacts = Contacts { fixed: addresses.to_vec(), discovery: None };
-        let (peers, follow) = Peers::start(params, contacts, 0, &settings, &io.connector, io.rng(), None)?;
-        let capacity = settings.window + REPLACEMENTS;
-        let (verifier, store_failed) = Verifier::start(params, store, capacity, io.verification);
+        let sources = PeerSources { fixed: addresses.to_vec(), discovery: None };
+        let (peers, follow) = connect(environment, params, sources, 0, &settings, None)?;
+        let (verifier, store_failed) = start_verifier(params, store, &settings, environment.verification);
         let session = Self {
             settings,
             peers,

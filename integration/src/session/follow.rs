@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::connected::Connected;
 use super::end_state::EndState;
-use super::io::Io;
-use super::run::SyncError;
+use super::environment::Environment;
+use super::error::SyncError;
 use super::summary::Summary;
 use crate::chain::HeaderChain;
 use crate::chain::is_work_block;
@@ -56,7 +56,7 @@ pub struct Step {
 /// # Cancel safety
 /// Everything stored so far stays; connections are dropped. Cancel through `cancel` to have them closed in order.
 pub async fn follow_with(
-    io: &Io,
+    environment: &Environment,
     params: &ChainParams,
     config: &Config,
     store: Arc<Store>,
@@ -67,13 +67,13 @@ pub async fn follow_with(
     let _done = progress.done_on_drop();
     let (announcements, news) = net::announcements();
     let (connected, keep_up) =
-        Connected::start(io, params, config, store, progress, Some(announcements)).await?;
+        Connected::start(environment, params, config, store, progress, Some(announcements)).await?;
     let peers = connected.peers.clone();
     let mut follower = Follower {
         connected,
         on_step,
         cancel,
-        rng: io.rng(),
+        rng: environment.rng(),
         failures: 0,
         pruned_to: 0,
         retry_after: Duration::ZERO,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::end_state::EndState;
-use super::run::{Reached, Run, SyncError};
+use super::error::SyncError;
+use super::run::{Run, RunResults};
 use crate::chain::HeaderChain;
 use crate::headers::{HeaderDownloadError, Tips};
 use crate::lists::{Downloaded, ListDownload};
@@ -14,14 +15,14 @@ use crate::store::StoreError;
 
 /// Lists that a run has to do with, by height.
 #[derive(Default)]
-struct Brought {
+struct WantedLists {
     /// Wanted for the chain that is known by now.
     wanted: BTreeSet<u32>,
     /// Missing at any time, and so downloaded.
     missing: BTreeSet<u32>,
 }
 
-impl Brought {
+impl WantedLists {
     /// Downloaded for a tip that is none any more.
     fn superseded(&self) -> BTreeSet<u32> {
         self.missing.difference(&self.wanted).copied().collect()
@@ -36,35 +37,35 @@ impl Run<'_> {
         &self,
         mut stored: Option<Arc<HeaderChain>>,
         tips: &Tips,
-        reached: &mut Reached,
+        results: &mut RunResults,
     ) -> Result<(), SyncError> {
         let mut known = tips.first().await;
-        reached.headers = self.started.elapsed() - reached.connect;
-        let mut brought = Brought::default();
+        results.headers = self.started.elapsed() - results.connect;
+        let mut wanted_lists = WantedLists::default();
         if known.chain.is_some() {
             self.connected.progress.enter(Phase::Lists);
         }
         while let Some(chain) = known.chain.take() {
-            reached.chain = chain.clone();
-            self.download_lists(stored.replace(chain.clone()), tips, &mut brought, reached).await?;
+            results.chain = chain.clone();
+            self.download_lists(stored.replace(chain.clone()), tips, &mut wanted_lists, results).await?;
             known = tips.after(&chain).await;
             if !known.is_other_than(&chain) {
                 break;
             }
         }
-        reached.list_time = self.started.elapsed() - reached.connect - reached.headers;
+        results.list_time = self.started.elapsed() - results.connect - results.headers;
         match known.settled {
-            Some(Err(HeaderDownloadError::NoUsableAnswer { .. })) => reached.state = EndState::NoCapablePeer,
+            Some(Err(HeaderDownloadError::NoUsableAnswer { .. })) => results.state = EndState::NoCapablePeer,
             Some(Err(error)) => return Err(SyncError::Headers(error)),
             Some(Ok(())) | None => {}
         }
         // A store holds the same whether a better tip was known from the beginning or turned up meanwhile.
-        let superseded = brought.superseded();
+        let superseded = wanted_lists.superseded();
         if !superseded.is_empty() {
             self.connected.blocking(move |store, _| store.drop_lists(&superseded)).await?;
         }
-        let proven = self.proven_lists(&reached.chain)?;
-        reached.lists = brought.wanted.intersection(&proven).count() as u64;
+        let proven = self.proven_lists(&results.chain)?;
+        results.lists = wanted_lists.wanted.intersection(&proven).count() as u64;
         Ok(())
     }
 
@@ -74,10 +75,10 @@ impl Run<'_> {
         &self,
         stored: Option<Arc<HeaderChain>>,
         tips: &Tips,
-        brought: &mut Brought,
-        reached: &mut Reached,
+        wanted_lists: &mut WantedLists,
+        results: &mut RunResults,
     ) -> Result<(), SyncError> {
-        let chain = reached.chain.clone();
+        let chain = results.chain.clone();
         let from = self.from(chain.tip_height());
         // Without a start height, it is the quorums of the tip alone that count.
         let tip_only = self.connected.config.from.is_none() && self.connected.config.sync.verify_quorums;
@@ -92,21 +93,22 @@ impl Run<'_> {
             (plan, looked_at)
         };
         let mut proven = self.proven_lists(&chain)?;
-        brought.wanted = plan_with(&proven).0.heights.into_iter().collect();
+        wanted_lists.wanted = plan_with(&proven).0.heights.into_iter().collect();
         // These will go, so nothing is to be based on them.
-        let superseded = brought.superseded();
+        let superseded = wanted_lists.superseded();
         proven.retain(|height| !superseded.contains(height));
         let (plan, looked_at) = plan_with(&proven);
-        (reached.heights, reached.from) = (looked_at, from);
-        let missing: BTreeSet<u32> = brought.wanted.difference(&proven).copied().collect();
-        let (lists, held) = (brought.wanted.len() as u64, (brought.wanted.len() - missing.len()) as u64);
+        (results.heights, results.from) = (looked_at, from);
+        let missing: BTreeSet<u32> = wanted_lists.wanted.difference(&proven).copied().collect();
+        let (lists, held) =
+            (wanted_lists.wanted.len() as u64, (wanted_lists.wanted.len() - missing.len()) as u64);
         tracing::info!(requests = plan.works.len(), lists, held, "planned");
-        if brought.missing.is_empty() {
+        if wanted_lists.missing.is_empty() {
             self.connected.progress.planned(lists, held);
         } else {
             self.connected.progress.more_planned(lists - held);
         }
-        brought.missing.extend(missing);
+        wanted_lists.missing.extend(missing);
 
         let headers_stored = watch::Sender::new(false);
         let save_headers = async {
@@ -127,9 +129,9 @@ impl Run<'_> {
         };
         let ((), downloaded) = tokio::try_join!(save_headers, work)?;
         let Some(Downloaded { tally, outcome, snapshots_from }) = downloaded else { return Ok(()) };
-        reached.quorums.snapshots_from.extend(snapshots_from);
-        reached.tally.add(tally);
-        reached.state = outcome.into();
+        results.quorums.snapshots_from.extend(snapshots_from);
+        results.tally.add(tally);
+        results.state = outcome.into();
         Ok(())
     }
 

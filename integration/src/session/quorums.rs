@@ -1,18 +1,18 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::end_state::EndState;
-use super::run::{Reached, Run, SyncError};
+use super::error::SyncError;
+use super::run::{ProvenQuorums, Run, RunResults};
 use crate::chain::HeaderChain;
 use crate::fleet::Outcome;
 use crate::lists::{Downloaded, ListDownload};
 use crate::plan::Plan;
-use crate::quorums::{Candidate, Findings, Prover, Proving, Survey, TipLock, verify_tip_lock};
+use crate::quorums::{Candidate, Prover, Proving, Survey, verify_tip_lock};
 use crate::store::StoreError;
 use crate::verify::Stage;
 use crate::wire::RequestKind;
@@ -21,57 +21,43 @@ use crate::wire::RequestKind;
 /// needed; where the quorums themselves are wrong, no number of them helps.
 const ROUNDS: u32 = 3;
 
-/// What became of the range's quorums.
-#[derive(Debug, Default)]
-pub(super) struct ProvenQuorums {
-    pub(super) findings: Findings,
-    /// Quorums that were checked now, not by an earlier run.
-    pub(super) checked: u64,
-    /// Lists that were downloaded for members alone.
-    pub(super) lists: u64,
-    /// Base heights of cycles to the peer that served the cycle's snapshot last.
-    pub(super) snapshots_from: BTreeMap<u32, SocketAddr>,
-    pub(super) tip_lock: Option<TipLock>,
-    pub(super) time: Duration,
-}
-
 impl Run<'_> {
     /// Proves the quorums of all lists in the range, downloading what their members follow from.
-    pub(super) async fn prove_quorums(&self, reached: &mut Reached) -> Result<(), SyncError> {
+    pub(super) async fn prove_quorums(&self, results: &mut RunResults) -> Result<(), SyncError> {
         let started = Instant::now();
-        let heights: Arc<[u32]> = std::mem::take(&mut reached.heights).into();
-        let chain = reached.chain.clone();
+        let heights: Arc<[u32]> = std::mem::take(&mut results.heights).into();
+        let chain = results.chain.clone();
         let mut checked = BTreeSet::new();
         let mut doubted = BTreeSet::new();
         for _ in 0..ROUNDS {
             let survey = self.survey(&chain, &heights).await?;
             let Survey { findings, candidates, unlocated, lists, snapshots } = survey;
-            reached.quorums.findings.extend(findings);
-            self.download_evidence(lists, snapshots, &doubted, reached).await?;
+            results.quorums.findings.extend(findings);
+            self.download_evidence(lists, snapshots, &doubted, results).await?;
 
             let new = (candidates.len() + unlocated.len()).saturating_sub(checked.len());
             self.connected.progress.quorums_planned(new as u64);
             let proving = self.prove(candidates, unlocated).await?;
             checked.extend(proving.findings.keys().copied());
-            reached.quorums.findings.extend(proving.findings);
+            results.quorums.findings.extend(proving.findings);
             if proving.suspects.is_empty() {
-                self.blame(&doubted, &reached.quorums);
+                self.blame(&doubted, &results.quorums);
                 break;
             }
             tracing::info!(cycles = ?proving.suspects, "quorums fail with the snapshots of these cycles");
-            let served = &reached.quorums.snapshots_from;
+            let served = &results.quorums.snapshots_from;
             doubted.extend(proving.suspects.iter().filter_map(|cycle_base| served.get(cycle_base)));
             // Also after the last round, so that the next run asks for others.
             let suspects: Vec<u32> = proving.suspects.into_iter().collect();
             self.connected.blocking(move |store, _| store.drop_unproven_snapshots(&suspects)).await?;
-            if reached.state != EndState::Synced {
+            if results.state != EndState::Synced {
                 break;
             }
         }
-        reached.quorums.checked = checked.len() as u64;
+        results.quorums.checked = checked.len() as u64;
         let proven = self.proven_lists(&chain)?;
         let stages = self.verifier.stages().clone();
-        reached.quorums.tip_lock = self
+        results.quorums.tip_lock = self
             .connected
             .blocking(move |store, params| {
                 let started = Instant::now();
@@ -80,7 +66,7 @@ impl Run<'_> {
                 Ok(lock)
             })
             .await?;
-        reached.quorums.time = started.elapsed();
+        results.quorums.time = started.elapsed();
         Ok(())
     }
 
@@ -115,9 +101,9 @@ impl Run<'_> {
         lists: BTreeSet<u32>,
         snapshots: BTreeSet<u32>,
         avoid: &BTreeSet<SocketAddr>,
-        reached: &mut Reached,
+        results: &mut RunResults,
     ) -> Result<(), SyncError> {
-        let chain = &reached.chain;
+        let chain = &results.chain;
         if lists.is_empty() && snapshots.is_empty() {
             return Ok(());
         }
@@ -128,10 +114,10 @@ impl Run<'_> {
         let (peers, settings) = (self.connected.peers.clone(), &self.connected.config.sync);
         let download = ListDownload::new(peers, &self.verifier, plan, settings, self.connected.progress)?;
         let Downloaded { tally, outcome, snapshots_from } = download.avoiding(avoid.clone()).run().await;
-        reached.quorums.snapshots_from.extend(snapshots_from);
-        reached.quorums.lists += tally.lists;
-        reached.tally.add(tally);
-        reached.state = outcome.into();
+        results.quorums.snapshots_from.extend(snapshots_from);
+        results.quorums.lists += tally.lists;
+        results.tally.add(tally);
+        results.state = outcome.into();
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use dashcore::BlockHash;
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
 use spv_integration::net::Connector;
 use spv_integration::progress::Progress;
-use spv_integration::session::{Io, Summary, sync_with};
+use spv_integration::session::{Environment, Summary, sync_with};
 use spv_integration::store::Store;
 use spv_integration::verify::Verification;
 use spv_integration::{Config, Settings};
@@ -62,7 +62,7 @@ async fn sync(
             }
         })
     };
-    let io = Io { connector, verification: Verification::Inline, seed: Some(flip.seed) };
+    let environment = Environment { connector, verification: Verification::Inline, seed: Some(flip.seed) };
     let config = Config {
         network: "regtest".to_owned(),
         peers: addresses.iter().map(ToString::to_string).collect(),
@@ -72,7 +72,8 @@ async fn sync(
     };
     let store = Arc::new(Store::in_memory(&world.params().network).unwrap());
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
-    let summary = sync_with(&io, world.params(), &config, store.clone(), &progress, &cancel).await.unwrap();
+    let summary =
+        sync_with(&environment, world.params(), &config, store.clone(), &progress, &cancel).await.unwrap();
     let connections = network.stats().iter().map(|peer| peer.connections).collect();
     Ended { summary, store, flipped: flipped.count(), connections }
 }

@@ -1,5 +1,8 @@
 use dashcore::Network;
+use dashcore::network::message_network::service_flags;
 
+use super::learning::SEED_INTERVAL;
+use super::set_aside::FAR_BEHIND;
 use super::*;
 use crate::discovery::known_peers;
 

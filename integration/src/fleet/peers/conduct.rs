@@ -4,7 +4,7 @@ use spv_recovery::FailureKind;
 
 use super::Peers;
 use crate::clock::now;
-use crate::discovery::{Deed, Standing};
+use crate::discovery::{Conduct, Standing};
 use crate::fleet::peer_report::Outcome;
 use crate::wire::RequestKind;
 
@@ -59,18 +59,18 @@ impl Peers {
     /// Puts an outcome on the record that outlasts this sync.
     fn remember(&self, peer: SocketAddr, outcome: Outcome) {
         let Some(discovery) = self.pool.discovery() else { return };
-        let deed = match outcome {
-            Outcome::Accepted(_) => Deed::Served,
-            Outcome::Failed(FailureKind::Refused) => Deed::Refused,
+        let conduct = match outcome {
+            Outcome::Accepted(_) => Conduct::Served,
+            Outcome::Failed(FailureKind::Refused) => Conduct::Refused,
             Outcome::Failed(FailureKind::Timeout | FailureKind::Invalid) | Outcome::Invalid(_) => {
-                Deed::Failed
+                Conduct::Failed
             }
-            Outcome::Refuted | Outcome::Disproved(_) => Deed::Lied,
+            Outcome::Refuted | Outcome::Disproved(_) => Conduct::Lied,
             // Not about what the node does.
             Outcome::Failed(_) => return,
         };
-        discovery.record(&peer, deed);
-        let refuses_all = deed == Deed::Refused
+        discovery.record(&peer, conduct);
+        let refuses_all = conduct == Conduct::Refused
             && self
                 .book
                 .with_report(peer, |report| report.accepted == 0 && report.refused >= REFUSES_ALL_AFTER);

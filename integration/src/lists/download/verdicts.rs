@@ -6,9 +6,10 @@ use std::time::Duration;
 use spv_recovery::{Action, Answered, Attempt, FailureKind, GiveUpReason, History};
 use spv_scheduler::Priority;
 
-use super::{ListDownload, Stage, Task, Verified, WorkId, now};
+use super::{ListDownload, Stage, Task, Verified, WorkId};
 use crate::address::network_group;
 use crate::chain::WORK_BLOCK_OFFSET;
+use crate::clock::now;
 use crate::fleet::Outcome;
 use crate::lists::failure::DownloadFailure;
 use crate::lists::metrics;

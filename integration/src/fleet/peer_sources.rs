@@ -5,7 +5,7 @@ use crate::discovery::Discovery;
 
 /// Which nodes a sync connects to.
 #[derive(Debug)]
-pub(crate) struct Contacts {
+pub(crate) struct PeerSources {
     /// Configured peers, each once.
     pub(crate) fixed: Vec<SocketAddr>,
     /// What finds others, where that is wanted.

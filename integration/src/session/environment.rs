@@ -3,7 +3,7 @@ use crate::verify::Verification;
 
 /// What a sync has around it. The default is the real world; a simulation brings its own.
 #[derive(Debug, Clone)]
-pub struct Io {
+pub struct Environment {
     /// How nodes are reached.
     pub connector: Connector,
     /// Where answers are verified.
@@ -12,13 +12,13 @@ pub struct Io {
     pub seed: Option<u64>,
 }
 
-impl Default for Io {
+impl Default for Environment {
     fn default() -> Self {
         Self { connector: Connector::tcp(), verification: Verification::Threads, seed: None }
     }
 }
 
-impl Io {
+impl Environment {
     pub(crate) fn rng(&self) -> fastrand::Rng {
         self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed)
     }

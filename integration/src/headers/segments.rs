@@ -1,0 +1,81 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use dashcore::{ChainParams, Checkpoint};
+use futures::StreamExt;
+
+use super::error::HeaderDownloadError;
+use super::exchange::HeaderExchange;
+use crate::chain::HeaderChain;
+use crate::clock;
+
+/// Segments, from one checkpoint to the next, that are downloaded at one time.
+const SEGMENTS_IN_FLIGHT: usize = 16;
+
+/// Failed attempts at one segment before giving up.
+const MAX_SEGMENT_ATTEMPTS: u32 = 20;
+
+/// Wait before peers that failed at a segment are asked for it again.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+
+impl HeaderExchange {
+    /// Downloads the stretches between checkpoints in parallel, each from any peer.
+    pub(super) async fn fill_to_last_checkpoint(
+        &self,
+        params: &ChainParams,
+        mut chain: HeaderChain,
+        on_progress: &impl Fn(u32),
+    ) -> Result<HeaderChain, HeaderDownloadError> {
+        let tip = chain.tip_height();
+        let ahead: Vec<&Checkpoint> =
+            params.checkpoints.iter().filter(|checkpoint| checkpoint.height > tip).collect();
+        let checkpoints =
+            ahead.iter().map(|checkpoint| HeaderChain::starting_at_or_below(params, checkpoint.height));
+        let starts = std::iter::once(chain.starting_at_tip()).chain(checkpoints);
+        let segments: Vec<(HeaderChain, u32)> =
+            starts.zip(&ahead).map(|(start, end)| (start, end.height)).collect();
+        let mut segments = futures::stream::iter(segments)
+            .map(|(start, end)| self.fill_segment(start, end))
+            .buffered(SEGMENTS_IN_FLIGHT);
+        while let Some(segment) = segments.next().await {
+            let segment = segment?;
+            chain.append(&segment, clock::unix_seconds())?;
+            on_progress(chain.tip_height());
+        }
+        Ok(chain)
+    }
+
+    /// Extends a chain up to a height, each batch from any peer.
+    async fn fill_segment(&self, start: HeaderChain, end: u32) -> Result<HeaderChain, HeaderDownloadError> {
+        let mut chain = start;
+        let mut exclude = BTreeSet::new();
+        let mut attempts = 0;
+        while chain.tip_height() < end {
+            let missing = usize::try_from(end - chain.tip_height()).unwrap_or(usize::MAX);
+            let progressed = match self.ask(vec![chain.tip_hash()], exclude.clone()).await {
+                Some(mut batch) => {
+                    batch.headers.truncate(missing);
+                    exclude.insert(batch.peer);
+                    let extended = self.judge(&chain, batch).await;
+                    let progress = extended.filter(|extended| extended.work() > chain.work());
+                    progress.map(|extended| chain = extended).is_some()
+                }
+                None => false,
+            };
+            if progressed {
+                exclude.clear();
+                attempts = 0;
+                continue;
+            }
+            attempts += 1;
+            if attempts == MAX_SEGMENT_ATTEMPTS || self.peers.none_expected() {
+                return Err(HeaderDownloadError::NoUsableAnswer { height: chain.tip_height() });
+            }
+            if self.peers.greeted().iter().all(|peer| exclude.contains(peer)) {
+                exclude.clear();
+                tokio::time::sleep(RETRY_DELAY).await;
+            }
+        }
+        Ok(chain)
+    }
+}

@@ -1,0 +1,36 @@
+use std::io;
+
+use dashcore::Network;
+
+use crate::config::ConfigError;
+use crate::headers::HeaderDownloadError;
+use crate::store::StoreError;
+
+/// Why a sync could not be carried out; how an attempted one ended is its [`Summary`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No peer is configured and the network has no seeds.
+    #[error("no peers known for {0}; give some with --peer HOST:PORT")]
+    NoPeers(Network),
+    /// A peer's name cannot be looked up.
+    #[error("cannot look up peer {name:?}: {source}; expected HOST:PORT")]
+    Lookup {
+        /// The name.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The headers that peers sent contradict what is known.
+    #[error(transparent)]
+    Headers(HeaderDownloadError),
+    /// It was cancelled. What was proven until then is stored.
+    #[error("interrupted; what was proven so far is stored and the next run continues from it")]
+    Interrupted,
+}
