@@ -27,7 +27,8 @@ fn diff(world: &Arc<World>, height: u32) -> MnListDiff {
 fn chain(world: &World, tip: u32) -> HeaderChain {
     let mut chain = HeaderChain::starting_at_or_below(world.params(), 0);
     let headers = (1..=tip).map(|height| (*world.header(height).unwrap(), world.block_hash(height).unwrap()));
-    chain.restore(headers).unwrap();
+    let (headers, hashes): (Vec<_>, Vec<_>) = headers.unzip();
+    chain.extend(&headers, &hashes, u32::MAX).unwrap();
     chain
 }
 

@@ -23,7 +23,7 @@ fn chain(params: &ChainParams, tip: u32) -> HeaderChain {
             bits: 0x207f_ffff,
             nonce: 0,
         };
-        chain.restore([(header, header.block_hash())]).unwrap();
+        chain.push_unmined(header, header.block_hash());
     }
     chain
 }
@@ -179,7 +179,7 @@ fn chain_above(params: &ChainParams, start: u32, tip: u32) -> HeaderChain {
         let header = Header { prev_blockhash: chain.tip_hash(), ..params.genesis };
         let mut hash = [0; 32];
         hash[..4].copy_from_slice(&height.to_le_bytes());
-        chain.restore([(header, BlockHash::from_byte_array(hash))]).unwrap();
+        chain.push_unmined(header, BlockHash::from_byte_array(hash));
     }
     chain
 }

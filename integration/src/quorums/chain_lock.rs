@@ -120,7 +120,8 @@ mod tests {
         let mut chain = HeaderChain::starting_at_or_below(params, 0);
         let headers = (1..=world.tip())
             .map(|height| (*world.header(height).unwrap(), world.block_hash(height).unwrap()));
-        chain.restore(headers).unwrap();
+        let (headers, hashes): (Vec<_>, Vec<_>) = headers.unzip();
+        chain.extend(&headers, &hashes, u32::MAX).unwrap();
         let active = world.active_chain();
         let genesis = ProvenState::genesis(params.genesis_hash);
         let states: Vec<(u32, ProvenState)> = (world.tip() - 100..=world.tip())

@@ -126,7 +126,7 @@ fn headers(params: &ChainParams, hashes: &BTreeMap<u32, BlockHash>, diffs: &[MnL
         let hash = hashes.get(&height).copied().unwrap_or_else(made_up);
         let merkle_root = roots.get(&hash).copied().unwrap_or_else(TxMerkleNode::all_zeros);
         let header = Header { prev_blockhash: chain.tip_hash(), merkle_root, ..params.genesis };
-        chain.restore([(header, hash)]).unwrap();
+        chain.push_unmined(header, hash);
     }
     chain
 }

@@ -113,7 +113,11 @@ impl Store {
             let hash = BlockHash::from_byte_array(*hash);
             match &mut chain {
                 Some(chain) => {
-                    chain.restore([(header, hash)]).map_err(|_| self.damaged("header chain"))?;
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "only headers of validated chains are stored"
+                    )]
+                    chain.restore(header, hash).map_err(|_| self.damaged("header chain"))?;
                 }
                 None => {
                     let start = HeaderChain::starting_at_or_below(params, height.value());
