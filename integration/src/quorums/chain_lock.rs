@@ -34,7 +34,7 @@ pub(crate) fn verify_tip_lock(
     chain: &HeaderChain,
     proven: &BTreeSet<u32>,
 ) -> Result<Option<TipLock>, StoreError> {
-    let mut states = States::new(store, params);
+    let mut states = States::new(store, params, chain);
     let Some(tip) = states.get(chain.tip_height())? else { return Ok(None) };
     let Some(best) = tip.coinbase().map(BestLock::of_coinbase) else { return Ok(None) };
     let lock = match best {

@@ -3,6 +3,7 @@
 
 mod blocking;
 mod error;
+mod list_row;
 mod lists;
 mod peer_record;
 mod peers;
@@ -19,10 +20,11 @@ use redb::{Builder, Database, ReadableDatabase, ReadableTable, WriteTransaction}
 
 pub(crate) use blocking::blocking;
 pub use error::StoreError;
-pub use lists::ListRow;
+pub(crate) use list_row::{ListRow, ProvenList};
 pub use peer_record::{Ban, BanReason, PeerRecord, Source};
+pub(crate) use quorums::Unverified;
 pub use quorums::{Finding, QuorumRow};
-pub use snapshots::SnapshotRow;
+pub(crate) use snapshots::SnapshotRow;
 
 use crate::chain::{HeaderChain, WORK_BLOCK_OFFSET};
 use schema::{
@@ -132,7 +134,8 @@ impl Store {
     }
 
     /// Makes the stored chain equal to `chain`: headers above `unchanged` are replaced, and lists, snapshots and
-    /// quorums of blocks that are no longer in the chain are dropped. With `unchanged` `None` all headers are replaced.
+    /// quorums of blocks that are no longer in the chain are dropped. All headers are replaced with `unchanged` `None`, or
+    /// where another block is stored at that height.
     ///
     /// # Errors
     /// When writing fails; nothing has then changed.
@@ -141,6 +144,12 @@ impl Store {
         {
             let mut headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
             let mut heights = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
+            let mut unchanged = unchanged;
+            if let Some(height) = unchanged {
+                let stored = headers.get(height).map_err(|source| self.failed(source))?;
+                let stored = stored.map(|row| BlockHash::from_byte_array(*row.value().1));
+                unchanged = unchanged.filter(|_| stored.is_some() && stored == chain.hash(height));
+            }
             let first_changed = unchanged.map_or(0, |height| height + 1);
             let mut replaced = unchanged.is_none();
             for row in
