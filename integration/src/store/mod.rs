@@ -24,7 +24,7 @@ pub(crate) use list_row::{ListRow, ProvenList};
 pub use peer_record::{Ban, BanReason, PeerRecord, Source};
 pub(crate) use quorums::Unverified;
 pub use quorums::{Finding, QuorumRow};
-pub(crate) use snapshots::SnapshotRow;
+pub use snapshots::SnapshotRow;
 
 use crate::chain::{HeaderChain, WORK_BLOCK_OFFSET};
 use schema::{

@@ -13,7 +13,7 @@ use crate::chain::{BlockId, WORK_BLOCK_OFFSET};
 
 /// A snapshot of a cycle of the rotated kind, and whether it is proven or the word of whoever sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SnapshotRow {
+pub struct SnapshotRow {
     /// The cycle's work block, 8 blocks below its base: its list is what the snapshot speaks of.
     work_block: BlockId,
     proven: bool,
@@ -39,12 +39,12 @@ impl SnapshotRow {
     }
 
     /// Whether it follows from proven lists alone.
-    pub(crate) fn is_proven(&self) -> bool {
+    pub fn is_proven(&self) -> bool {
         self.proven
     }
 
     /// The snapshot.
-    pub(crate) fn into_snapshot(self) -> QuorumSnapshot {
+    pub fn into_snapshot(self) -> QuorumSnapshot {
         self.snapshot
     }
 
@@ -86,7 +86,7 @@ impl Store {
     ///
     /// # Errors
     /// When reading fails.
-    pub(crate) fn snapshot(&self, work_block: BlockHash) -> Result<Option<SnapshotRow>, StoreError> {
+    pub fn snapshot(&self, work_block: BlockHash) -> Result<Option<SnapshotRow>, StoreError> {
         let transaction = self.read()?;
         let heights = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
         let table = transaction.open_table(SNAPSHOTS).map_err(|source| self.failed(source))?;

@@ -145,7 +145,8 @@ async fn altered_snapshots_never_verify_a_quorum() {
             assert_eq!(row.llmq_type(), world.params().rotated_llmq);
         }
         assert_eq!((quorums.failed, quorums.not_verified.is_empty()), (wrong.len() as u64, false));
-        assert!(data.open().snapshot(cycle_base).unwrap().is_none(), "the next run asks anew");
+        let work_block = world.block_hash(cycle_base - 8).unwrap();
+        assert!(data.open().snapshot(work_block).unwrap().is_none(), "the next run asks anew");
 
         // Which it does, and finds somebody honest.
         let summary = data.sync(&world, honest(2), 600).await.summary;
