@@ -12,6 +12,7 @@ use spv_simnet::{GeneratedSpec, World};
 use super::*;
 use crate::chain::HeaderChain;
 use crate::config::ClientSettings;
+use crate::quorums::sessions_between;
 use crate::store::{Finding, ListRow, ProvenList, QuorumRow};
 
 pub(super) static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));
@@ -176,4 +177,23 @@ async fn a_list_whose_block_left_the_chain_is_gone() {
     assert_eq!(after.block_hash(), other.block_hash(100).unwrap());
     // Nobody who still has the old block's hash gets the other block's list for it.
     assert!(client.shared.lists.get(200, WORLD.block_hash(200).unwrap()).await.unwrap().is_none());
+}
+
+/// The blocks of another branch do not tell what was mined below a list of the one that was left.
+#[tokio::test]
+async fn a_reorganisation_between_two_reads_leaves_no_wrong_certainty() {
+    let client = filled();
+    let state = client.state(200).await.unwrap();
+    let other = world(2, 9);
+    client.store().save_chain(&chain(&other, other.tip()), Some(0)).unwrap();
+    let mut asked = 0;
+    for llmq in client.params().llmqs.iter().filter(|llmq| !llmq.rotated) {
+        for height in 150..200 {
+            if sessions_between(llmq, height, 200).next().is_some() {
+                assert!(!client.is_unchanged(llmq, &state, height, None).await.unwrap(), "{height}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 0);
 }
