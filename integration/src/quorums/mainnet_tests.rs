@@ -142,9 +142,8 @@ fn rows(mut diffs: Vec<MnListDiff>, heights: &BTreeMap<BlockHash, u32>, chain: &
             let Some(base) = lists.get(&base_height) else { return true };
             let height = heights[&diff.block_hash];
             let block = BlockRef { hash: diff.block_hash, header: chain.header(height).unwrap(), height };
-            if !lists.contains_key(&height) {
-                let (list, row) = base.advance(&CheckedDiff::check(diff.clone(), block).unwrap()).unwrap();
-                lists.insert(height, list);
+            let (list, row) = base.advance(&CheckedDiff::check(diff.clone(), block).unwrap()).unwrap();
+            if lists.insert(height, list).is_none() {
                 rows.push(row);
             }
             false

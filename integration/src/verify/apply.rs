@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use dashcore::BlockHash;
@@ -63,14 +64,12 @@ impl<T> Application<T> {
         mut load: impl FnMut(BlockId) -> Result<Option<ProvenList>, StoreError>,
     ) -> Result<Vec<Ended<T>>, StoreError> {
         let base = checked.work.base.id();
-        if !self.lists.contains_key(&base) {
-            match load(base)? {
-                Some(list) => self.lists.insert(base, list),
-                None => {
-                    self.waiting.entry(base).or_default().push(checked);
-                    return Ok(Vec::new());
-                }
+        if let Entry::Vacant(missing) = self.lists.entry(base) {
+            let Some(list) = load(base)? else {
+                self.waiting.entry(base).or_default().push(checked);
+                return Ok(Vec::new());
             };
+            missing.insert(list);
         }
         let mut ended = Vec::new();
         let mut ready = vec![checked];
