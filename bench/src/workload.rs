@@ -165,7 +165,8 @@ pub(crate) fn headers_of(world: &World) -> HeaderChain {
     let mut chain = HeaderChain::starting_at_or_below(world.params(), 0);
     let headers =
         (1..=world.tip()).filter_map(|height| Some((*world.header(height)?, world.block_hash(height)?)));
-    chain.restore(headers).expect("the world's headers link");
+    let (headers, hashes): (Vec<_>, Vec<_>) = headers.unzip();
+    chain.extend(&headers, &hashes, u32::MAX).expect("the world's headers are mined");
     chain
 }
 

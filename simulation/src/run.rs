@@ -172,7 +172,8 @@ fn prepared_store(world: &World) -> Arc<Store> {
         let mut chain = HeaderChain::starting_at_or_below(params, 0);
         let headers = (1..=world.tip() - HEADERS_MISSING)
             .filter_map(|height| Some((*world.header(height)?, world.block_hash(height)?)));
-        chain.restore(headers).expect("the world's headers link");
+        let (headers, hashes): (Vec<_>, Vec<_>) = headers.unzip();
+        chain.extend(&headers, &hashes, u32::MAX).expect("the world's headers are mined");
         chain
     });
     let store = Store::in_memory(&params.network).expect("memory can be written");

@@ -36,7 +36,8 @@ impl Connected {
         let mut chain = HeaderChain::starting_at_or_below(world.params(), 0);
         let headers =
             (1..=world.tip()).filter_map(|height| Some((*world.header(height)?, world.block_hash(height)?)));
-        chain.restore(headers).unwrap();
+        let (headers, hashes): (Vec<_>, Vec<_>) = headers.unzip();
+        chain.extend(&headers, &hashes, u32::MAX).unwrap();
         let store = Arc::new(Store::in_memory(&world.params().network).unwrap());
         store.save_chain(&chain, None).unwrap();
         // A copy to a second node would hide whom the first request went to.

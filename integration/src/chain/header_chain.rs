@@ -144,22 +144,24 @@ impl HeaderChain {
         let (headers, hashes): (Vec<_>, Vec<_>) =
             segment.blocks.iter().take(recheck).skip(1).copied().unzip();
         self.extend(&headers, &hashes, now)?;
-        self.restore(segment.blocks.iter().skip(recheck).copied())
-    }
-
-    /// Appends headers that were validated before they were stored.
-    ///
-    /// # Errors
-    /// When they do not link to the tip.
-    pub fn restore(
-        &mut self,
-        headers: impl IntoIterator<Item = (Header, BlockHash)>,
-    ) -> Result<(), HeaderError> {
-        for (header, hash) in headers {
-            self.check_link(&header)?;
-            self.push(header, hash);
+        for &(header, hash) in segment.blocks.iter().skip(recheck) {
+            self.push_linked(header, hash)?;
         }
         Ok(())
+    }
+
+    /// Appends a header that was validated before it was stored. For the store alone; clippy refuses every other call.
+    ///
+    /// # Errors
+    /// When it does not link to the tip.
+    pub(crate) fn restore(&mut self, header: Header, hash: BlockHash) -> Result<(), HeaderError> {
+        self.push_linked(header, hash)
+    }
+
+    /// Appends a header that nobody mined.
+    #[cfg(test)]
+    pub(crate) fn push_unmined(&mut self, header: Header, hash: BlockHash) {
+        self.push_linked(header, hash).expect("made-up headers link");
     }
 
     /// The chain cut after `height`; `None` when that height is not held.
@@ -170,6 +172,12 @@ impl HeaderChain {
             chain.work = chain.work.wrapping_sub(CompactTarget::new(header.bits).block_proof());
         }
         Some(chain)
+    }
+
+    fn push_linked(&mut self, header: Header, hash: BlockHash) -> Result<(), HeaderError> {
+        self.check_link(&header)?;
+        self.push(header, hash);
+        Ok(())
     }
 
     fn push(&mut self, header: Header, hash: BlockHash) {

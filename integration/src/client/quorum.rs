@@ -8,7 +8,7 @@ use spv_masternodes::verification::{BlsScheme, SignatureError};
 use spv_masternodes::{ActiveQuorum, ProvenState};
 
 use super::error::LookupError;
-use crate::store::{Finding, Store, StoreError};
+use crate::store::{Finding, QuorumRow, Store, StoreError};
 
 /// A quorum that is proven to be active at a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +59,8 @@ impl Quorum {
         let row = store.quorum(entry.llmq_type, entry.quorum_hash, quorum.entry_hash)?;
         Ok(Self {
             base_height: store.height_of(&entry.quorum_hash.into())?,
-            finding: row.as_ref().map(|row| row.finding),
-            members: row.map(|row| row.members).unwrap_or_default(),
+            finding: row.as_ref().map(QuorumRow::finding),
+            members: row.map(|row| row.members().to_vec()).unwrap_or_default(),
             height: state.height(),
             block_hash: state.block_hash(),
             entry,

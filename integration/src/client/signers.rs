@@ -146,7 +146,7 @@ impl Client {
 
     /// Whether what is picked from the list of one height must be the same at another: every commitment that may have
     /// been mined in between, of the index that matters, was there at the beginning, or was not even at the end.
-    async fn is_unchanged(
+    pub(super) async fn is_unchanged(
         &self,
         llmq: &LLMQParams,
         state: &Arc<ProvenState>,
@@ -173,7 +173,8 @@ impl Client {
                     return Ok(false);
                 }
             }
-            Ok(true)
+            // Else these are the blocks of a branch that the list is not of, and say nothing about it.
+            Ok(store.block_hash(state.height())? == Some(state.block_hash()))
         })
         .await
     }

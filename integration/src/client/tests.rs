@@ -4,12 +4,14 @@ use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{Network, ProTxHash, QuorumHash};
 use spv_masternodes::verification::BlsScheme;
+use spv_masternodes::{BlockRef, CheckedDiff};
 use spv_simnet::{GeneratedSpec, World};
 
 use super::*;
 use crate::chain::HeaderChain;
 use crate::config::ClientSettings;
-use crate::store::{Finding, ListRow, QuorumRow};
+use crate::quorums::sessions_between;
+use crate::store::{Finding, ListRow, ProvenList, QuorumRow};
 
 pub(super) static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));
 
@@ -22,10 +24,18 @@ fn diff(world: &Arc<World>, height: u32) -> MnListDiff {
     world.active_chain().mn_list_diff(&GetMnListDiff { base_block_hash, block_hash }).unwrap()
 }
 
+fn row(world: &Arc<World>, height: u32) -> ListRow {
+    let hash = world.block_hash(height).unwrap();
+    let block = BlockRef { hash, header: world.header(height).unwrap(), height };
+    let checked = CheckedDiff::check(diff(world, height), block).unwrap();
+    ProvenList::genesis(world.params().genesis_hash).advance(&checked).unwrap().1
+}
+
 fn chain(world: &World, tip: u32) -> HeaderChain {
     let mut chain = HeaderChain::starting_at_or_below(world.params(), 0);
     let headers = (1..=tip).map(|height| (*world.header(height).unwrap(), world.block_hash(height).unwrap()));
-    chain.restore(headers).unwrap();
+    let (headers, hashes): (Vec<_>, Vec<_>) = headers.unzip();
+    chain.extend(&headers, &hashes, u32::MAX).unwrap();
     chain
 }
 
@@ -38,9 +48,7 @@ fn with_store(store: Store, settings: ClientSettings) -> Client {
 pub(super) fn filled() -> Client {
     let store = Store::in_memory(&Network::Regtest).unwrap();
     store.save_chain(&chain(&WORLD, WORLD.tip()), None).unwrap();
-    store
-        .save_lists(&[100, 150, 180, 200].map(|height| ListRow::whole(diff(&WORLD, height), height)))
-        .unwrap();
+    store.save_answers(&[100, 150, 180, 200].map(|height| row(&WORLD, height)), &[]).unwrap();
     with_store(store, ClientSettings::default())
 }
 
@@ -135,14 +143,8 @@ async fn only_a_verified_quorum_signs() {
         (Finding::WrongCommitment, QuorumProof::Active),
         (Finding::WrongSignature, QuorumProof::Active),
     ] {
-        let row = QuorumRow {
-            llmq_type: quorum.entry.llmq_type,
-            quorum_hash: quorum.entry.quorum_hash,
-            base_height: 1,
-            entry_hash: quorum.entry.entry_hash(),
-            finding,
-            members: if proof == QuorumProof::Verified { members.clone() } else { Vec::new() },
-        };
+        let members_of_row = if proof == QuorumProof::Verified { members.clone() } else { Vec::new() };
+        let row = QuorumRow::made_up(&quorum.entry, 1, finding, members_of_row);
         client.store().save_quorums(&[row]).unwrap();
         let found = client.quorum(quorum.entry.llmq_type, quorum.entry.quorum_hash, 200).await.unwrap();
         assert_eq!((found.finding, found.proof()), (Some(finding), proof));
@@ -167,10 +169,29 @@ async fn a_list_whose_block_left_the_chain_is_gone() {
     let other = world(1, 9);
     client.store().save_chain(&chain(&other, other.tip()), Some(0)).unwrap();
     assert!(matches!(client.state(100).await.unwrap_err(), LookupError::Empty));
-    client.store().save_lists(&[ListRow::whole(diff(&other, 100), 100)]).unwrap();
+    client.store().save_answers(&[row(&other, 100)], &[]).unwrap();
     let after = client.state(100).await.unwrap();
     assert_ne!(before.block_hash(), after.block_hash());
     assert_eq!(after.block_hash(), other.block_hash(100).unwrap());
     // Nobody who still has the old block's hash gets the other block's list for it.
     assert!(client.shared.lists.get(200, WORLD.block_hash(200).unwrap()).await.unwrap().is_none());
+}
+
+/// The blocks of another branch do not tell what was mined below a list of the one that was left.
+#[tokio::test]
+async fn a_reorganisation_between_two_reads_leaves_no_wrong_certainty() {
+    let client = filled();
+    let state = client.state(200).await.unwrap();
+    let other = world(2, 9);
+    client.store().save_chain(&chain(&other, other.tip()), Some(0)).unwrap();
+    let mut asked = 0;
+    for llmq in client.params().llmqs.iter().filter(|llmq| !llmq.rotated) {
+        for height in 150..200 {
+            if sessions_between(llmq, height, 200).next().is_some() {
+                assert!(!client.is_unchanged(llmq, &state, height, None).await.unwrap(), "{height}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 0);
 }

@@ -106,7 +106,7 @@ mod tests {
                 merkle_root: TxMerkleNode::from_byte_array([mark; 32]),
                 ..params.genesis
             };
-            chain.restore([(header, header.block_hash())]).unwrap();
+            chain.push_unmined(header, header.block_hash());
         }
         chain
     }

@@ -2,11 +2,12 @@ use std::collections::BTreeSet;
 
 use dashcore::ChainParams;
 use dashcore::network::message_qrinfo::GetQRInfo;
+use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::sml::llmq_type::LLMQParams;
 
 use super::Plan;
 use super::work::{Work, list_diff};
-use crate::chain::{Block, HeaderChain, WORK_BLOCK_OFFSET, is_work_block};
+use crate::chain::{Block, HeaderChain};
 use crate::wire::Request;
 
 /// Cycles whose lists one `qrinfo` with extra share brings beyond its oldest.
@@ -56,7 +57,7 @@ impl<'a> Planner<'a> {
         let first = from.max(self.params.activation.dip3).max(self.chain.start_height());
         let cycle = self.rotated.dkg_interval;
         let mut heights: Vec<u32> = (1..)
-            .map_while(|index: u32| index.checked_mul(cycle)?.checked_sub(WORK_BLOCK_OFFSET))
+            .map_while(|index: u32| index.checked_mul(cycle)?.checked_sub(WORK_BLOCK_DEPTH))
             .skip_while(|&height| height < first)
             .take_while(|&height| height < tip)
             .collect();
@@ -73,7 +74,7 @@ impl<'a> Planner<'a> {
             let base_height = base.max(newest_proven);
             let mut group = vec![height];
             // A cycle can be asked about by qrinfo once its base block is there.
-            let has_begun = |height: u32| height != tip && height + WORK_BLOCK_OFFSET <= tip;
+            let has_begun = |height: u32| height != tip && height + WORK_BLOCK_DEPTH <= tip;
             let consecutive = base_height.is_some_and(|base| base + cycle == height);
             if consecutive && has_begun(height) {
                 while group.len() < CYCLES_PER_QRINFO as usize {
@@ -125,7 +126,7 @@ impl<'a> Planner<'a> {
         let mut left = snapshots.clone();
         while let Some(newest) = left.pop_last() {
             let cycle = self.rotated.dkg_interval;
-            let work_block = newest.checked_add(cycle - WORK_BLOCK_OFFSET).and_then(|at| self.block(at));
+            let work_block = newest.checked_add(cycle - WORK_BLOCK_DEPTH).and_then(|at| self.block(at));
             let Some(work) = work_block.and_then(|block| self.qrinfo(self.genesis(), &[], block)) else {
                 continue;
             };
@@ -139,15 +140,15 @@ impl<'a> Planner<'a> {
     /// could serve it.
     fn qrinfo(&self, base: Block, wanted: &[Block], work_block: Block) -> Option<Work> {
         let cycle = self.rotated.dkg_interval;
-        let cycle_base = work_block.height + WORK_BLOCK_OFFSET;
+        let cycle_base = work_block.height + WORK_BLOCK_DEPTH;
         // Snapshots exist from the first rotated cycle on, and H-4C has to be one of them.
         let oldest_snapshot = cycle_base.checked_sub(CYCLES_PER_QRINFO * cycle)?;
         if oldest_snapshot == 0 || oldest_snapshot < self.params.activation.dip24 {
             return None;
         }
         let requested = self.block(cycle_base)?;
-        let oldest_list = oldest_snapshot.checked_sub(WORK_BLOCK_OFFSET)?;
-        let deep = cycle_base.checked_sub(DEEP_BASE_CYCLES * cycle + WORK_BLOCK_OFFSET);
+        let oldest_list = oldest_snapshot.checked_sub(WORK_BLOCK_DEPTH)?;
+        let deep = cycle_base.checked_sub(DEEP_BASE_CYCLES * cycle + WORK_BLOCK_DEPTH);
         // A work block that is asked for must not be a base itself: its diff would be from itself.
         let recent = self.chain.tip_height().saturating_sub(TIP_BASE_DEPTH);
         let recent = Some(recent).filter(|&recent| recent > work_block.height);
@@ -175,7 +176,7 @@ impl<'a> Planner<'a> {
     /// can be forgotten when they are of no use any more.
     fn nearest_below(&self, height: u32, held: &BTreeSet<u32>) -> Option<u32> {
         let below = || held.range(..height).rev().copied();
-        below().find(|&height| is_work_block(self.params, height)).or_else(|| below().next())
+        below().find(|&height| self.params.is_work_block(height)).or_else(|| below().next())
     }
 
     fn genesis(&self) -> Block {

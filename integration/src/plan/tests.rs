@@ -1,9 +1,10 @@
 use dashcore::hash_types::TxMerkleNode;
 use dashcore::params::Activation;
+use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::{BlockHash, Header, Network};
 
 use super::*;
-use crate::chain::{HeaderChain, WORK_BLOCK_OFFSET};
+use crate::chain::HeaderChain;
 use crate::wire::{Request, RequestKind};
 
 fn params() -> ChainParams {
@@ -23,7 +24,7 @@ fn chain(params: &ChainParams, tip: u32) -> HeaderChain {
             bits: 0x207f_ffff,
             nonce: 0,
         };
-        chain.restore([(header, header.block_hash())]).unwrap();
+        chain.push_unmined(header, header.block_hash());
     }
     chain
 }
@@ -159,7 +160,7 @@ fn one_plan_brings_all_that_the_quorums_of_the_main_network_need() {
         assert_eq!(plan.works.iter().filter(|work| work.is_whole()).count(), 1, "{tip}");
         let lists: BTreeSet<u32> = plan.heights.iter().copied().collect();
         let served = plan.works.iter().flat_map(|work| &work.cycles);
-        let snapshots: BTreeSet<u32> = served.map(|block| block.height + WORK_BLOCK_OFFSET).collect();
+        let snapshots: BTreeSet<u32> = served.map(|block| block.height + WORK_BLOCK_DEPTH).collect();
         for llmq in &params.llmqs {
             let age = if llmq.rotated { 1 } else { llmq.signing_active_quorum_count };
             let begun = tip - tip % llmq.dkg_interval;
@@ -179,7 +180,7 @@ fn chain_above(params: &ChainParams, start: u32, tip: u32) -> HeaderChain {
         let header = Header { prev_blockhash: chain.tip_hash(), ..params.genesis };
         let mut hash = [0; 32];
         hash[..4].copy_from_slice(&height.to_le_bytes());
-        chain.restore([(header, BlockHash::from_byte_array(hash))]).unwrap();
+        chain.push_unmined(header, BlockHash::from_byte_array(hash));
     }
     chain
 }

@@ -1,9 +1,10 @@
 use dashcore::network::framing::Frame;
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_sml::GetMnListDiff;
+use dashcore::params::WORK_BLOCK_DEPTH;
 use spv_correlation::Expectation;
 
-use crate::chain::{Block, WORK_BLOCK_OFFSET};
+use crate::chain::Block;
 use crate::wire::{Answer, Request, RequestKind};
 
 /// One request and the lists that it is meant to bring. Its answer can be applied once the list at `base` is proven.
@@ -27,7 +28,7 @@ impl Work {
 
     /// Base heights of the cycles whose snapshot may come with the lists.
     pub fn snapshots(&self) -> impl Iterator<Item = u32> {
-        self.cycles.iter().map(|work_block| work_block.height + WORK_BLOCK_OFFSET)
+        self.cycles.iter().map(|work_block| work_block.height + WORK_BLOCK_DEPTH)
     }
 
     /// What to send to a node.

@@ -34,7 +34,7 @@ pub(crate) fn verify_tip_lock(
     chain: &HeaderChain,
     proven: &BTreeSet<u32>,
 ) -> Result<Option<TipLock>, StoreError> {
-    let mut states = States::new(store, params);
+    let mut states = States::new(store, params, chain);
     let Some(tip) = states.get(chain.tip_height())? else { return Ok(None) };
     let Some(best) = tip.coinbase().map(BestLock::of_coinbase) else { return Ok(None) };
     let lock = match best {
@@ -120,7 +120,8 @@ mod tests {
         let mut chain = HeaderChain::starting_at_or_below(params, 0);
         let headers = (1..=world.tip())
             .map(|height| (*world.header(height).unwrap(), world.block_hash(height).unwrap()));
-        chain.restore(headers).unwrap();
+        let (headers, hashes): (Vec<_>, Vec<_>) = headers.unzip();
+        chain.extend(&headers, &hashes, u32::MAX).unwrap();
         let active = world.active_chain();
         let genesis = ProvenState::genesis(params.genesis_hash);
         let states: Vec<(u32, ProvenState)> = (world.tip() - 100..=world.tip())

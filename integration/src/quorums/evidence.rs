@@ -1,21 +1,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{ChainParams, QuorumHash};
 use spv_masternodes::members::{Cycle, Evidence, Members, MembersError, Needs};
 
 use super::states::States;
 use super::survey::Candidate;
-use crate::chain::WORK_BLOCK_OFFSET;
+use crate::chain::{BlockId, HeaderChain};
 use crate::store::{SnapshotRow, Store, StoreError};
 
-/// Computes members in ascending order of height, from the store.
+/// Computes members in ascending order of height, from what is stored of a chain's blocks.
 ///
 /// Snapshots are computed from lists wherever that is possible, cycle by cycle; a peer's is used only where the lists do
 /// not go far enough back, and everything that follows from it is marked as resting on it.
 pub(super) struct MembersSource<'a> {
     store: &'a Store,
     params: &'a ChainParams,
+    chain: &'a HeaderChain,
     states: States<'a>,
     evidence: Evidence,
     /// The newest cycle that was computed.
@@ -34,11 +36,12 @@ pub(super) struct Membership {
 }
 
 impl<'a> MembersSource<'a> {
-    pub(super) fn new(store: &'a Store, params: &'a ChainParams) -> Self {
+    pub(super) fn new(store: &'a Store, params: &'a ChainParams, chain: &'a HeaderChain) -> Self {
         Self {
             store,
             params,
-            states: States::new(store, params),
+            chain,
+            states: States::new(store, params, chain),
             evidence: Evidence::new(),
             cycle: None,
             rests_on: BTreeMap::new(),
@@ -116,7 +119,7 @@ impl<'a> MembersSource<'a> {
             None => self.first_cycle(cycle_base)?,
         };
         while next <= cycle_base {
-            self.load(next - WORK_BLOCK_OFFSET)?;
+            self.load(next - WORK_BLOCK_DEPTH)?;
             let cycle = self.evidence.cycle(next, self.params);
             self.add_snapshot(next, cycle.as_ref().ok())?;
             self.cycle = Some((next, cycle));
@@ -127,25 +130,17 @@ impl<'a> MembersSource<'a> {
     }
 
     fn add_snapshot(&mut self, cycle_base: u32, cycle: Option<&Cycle>) -> Result<(), StoreError> {
-        let stored = self.store.snapshot(cycle_base)?;
+        let stored = self.stored_snapshot(cycle_base)?;
         let (snapshot, rests_on) = match (stored, cycle) {
-            (Some(stored), _) if stored.proven => (Some(stored.snapshot), BTreeSet::new()),
+            (Some(stored), _) if stored.is_proven() => (Some(stored.into_snapshot()), BTreeSet::new()),
             (_, Some(cycle)) => {
                 let rests_on = self.earlier(cycle_base);
-                let work_block = self.evidence.state(cycle_base - WORK_BLOCK_OFFSET);
-                if let (Some(snapshot), Some(state), true) =
-                    (cycle.snapshot(), work_block, rests_on.is_empty())
-                {
-                    self.computed.push(SnapshotRow {
-                        cycle_base,
-                        work_block: state.block_hash(),
-                        proven: true,
-                        snapshot: snapshot.clone(),
-                    });
-                }
+                let work_block = self.evidence.state(cycle_base - WORK_BLOCK_DEPTH);
+                self.computed
+                    .extend(work_block.and_then(|state| SnapshotRow::computed(cycle, state, &rests_on)));
                 (cycle.snapshot().cloned(), rests_on)
             }
-            (Some(served), None) => (Some(served.snapshot), BTreeSet::from([cycle_base])),
+            (Some(served), None) => (Some(served.into_snapshot()), BTreeSet::from([cycle_base])),
             (None, None) => return Ok(()),
         };
         if let Some(snapshot) = snapshot {
@@ -153,6 +148,19 @@ impl<'a> MembersSource<'a> {
         }
         self.rests_on.insert(cycle_base, rests_on);
         Ok(())
+    }
+
+    fn stored_snapshot(&self, cycle_base: u32) -> Result<Option<SnapshotRow>, StoreError> {
+        match self.work_block(cycle_base) {
+            Some(work_block) => self.store.snapshot(work_block.hash),
+            None => Ok(None),
+        }
+    }
+
+    /// The block whose list a cycle's new quarters are chosen from.
+    fn work_block(&self, cycle_base: u32) -> Option<BlockId> {
+        let height = cycle_base.checked_sub(WORK_BLOCK_DEPTH)?;
+        Some(BlockId { height, hash: self.chain.hash(height)? })
     }
 
     /// What the old quarters of a cycle rest on.
@@ -166,15 +174,13 @@ impl<'a> MembersSource<'a> {
         let mut first = cycle_base;
         let mut proven = 0;
         while proven < 3 {
-            let Some(lower) = first.checked_sub(self.interval()).filter(|&lower| lower >= WORK_BLOCK_OFFSET)
-            else {
-                break;
-            };
-            if !self.store.has_list(lower - WORK_BLOCK_OFFSET)? {
+            let Some(lower) = first.checked_sub(self.interval()) else { break };
+            let Some(work_block) = self.work_block(lower) else { break };
+            if !self.store.has_list(work_block)? {
                 break;
             }
             first = lower;
-            let is_proven = self.store.snapshot(lower)?.is_some_and(|row| row.proven);
+            let is_proven = self.store.snapshot(work_block.hash)?.is_some_and(|row| row.is_proven());
             proven = if is_proven { proven + 1 } else { 0 };
         }
         Ok(first)
@@ -192,7 +198,7 @@ impl<'a> MembersSource<'a> {
     /// Keeps memory flat: no quorum from here on needs anything further down.
     fn forget(&mut self, base_height: u32) {
         let newest = self.cycle.as_ref().map_or(base_height, |(newest, _)| *newest).min(base_height);
-        let lowest = newest.saturating_sub(4 * self.interval() + WORK_BLOCK_OFFSET);
+        let lowest = newest.saturating_sub(4 * self.interval() + WORK_BLOCK_DEPTH);
         self.evidence.forget_below(lowest);
         self.rests_on = self.rests_on.split_off(&lowest);
     }

@@ -14,15 +14,14 @@ use dashcore::network::message_sml::MnListDiff;
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{BlockHash, ChainParams, Network};
 use spv_masternodes::chain_lock::BestLock;
-use spv_masternodes::resolve;
+use spv_masternodes::{BlockRef, CheckedDiff, resolve};
 use tokio_util::sync::CancellationToken;
 
 use super::{Candidate, Findings, Prover, Survey};
-use crate::chain::HeaderChain;
-use crate::chain::WORK_BLOCK_OFFSET;
+use crate::chain::{BlockId, HeaderChain};
 use crate::client::{Client, LockError, LookupError, QuorumProof};
 use crate::config::Config;
-use crate::store::{Finding, ListRow, SnapshotRow, Store};
+use crate::store::{Finding, ListRow, ProvenList, SnapshotRow, Store};
 use crate::verify::Stages;
 use crate::verify::Verification;
 
@@ -75,7 +74,7 @@ impl Mainnet {
         let chain = headers(&params, &hashes, &diffs);
         let store = Store::in_memory(&params.network).unwrap();
         store.save_chain(&chain, None).unwrap();
-        store.save_lists(&rows(diffs, &heights)).unwrap();
+        store.save_answers(&rows(diffs, &heights, &chain), &[]).unwrap();
         store.save_snapshots(&snapshots(&info, &heights)).unwrap();
         let client = Client::new(params, Config::default(), Arc::new(store)).unwrap();
         Self { client, chain }
@@ -92,6 +91,7 @@ impl Mainnet {
         prove(&Prover {
             store: self.client.store(),
             params: self.client.params(),
+            chain: &self.chain,
             verification: Verification::Threads,
             stages: &Stages::default(),
             cancel: &CancellationToken::new(),
@@ -125,22 +125,25 @@ fn headers(params: &ChainParams, hashes: &BTreeMap<u32, BlockHash>, diffs: &[MnL
         let hash = hashes.get(&height).copied().unwrap_or_else(made_up);
         let merkle_root = roots.get(&hash).copied().unwrap_or_else(TxMerkleNode::all_zeros);
         let header = Header { prev_blockhash: chain.tip_hash(), merkle_root, ..params.genesis };
-        chain.restore([(header, hash)]).unwrap();
+        chain.push_unmined(header, hash);
     }
     chain
 }
 
-fn rows(mut diffs: Vec<MnListDiff>, heights: &BTreeMap<BlockHash, u32>) -> Vec<ListRow> {
-    let mut depths = BTreeMap::from([(0, 0)]);
+fn rows(mut diffs: Vec<MnListDiff>, heights: &BTreeMap<BlockHash, u32>, chain: &HeaderChain) -> Vec<ListRow> {
+    let genesis = ProvenList::genesis(ChainParams::new(Network::Dash).genesis_hash);
+    let mut lists = BTreeMap::from([(0, genesis)]);
     let mut rows = Vec::new();
     while !diffs.is_empty() {
         let before = diffs.len();
         diffs.retain(|diff| {
             let base_height = if diff.base_block_hash.is_null() { 0 } else { heights[&diff.base_block_hash] };
-            let Some(depth) = depths.get(&base_height).copied() else { return true };
+            let Some(base) = lists.get(&base_height) else { return true };
             let height = heights[&diff.block_hash];
-            if depths.insert(height, depth + 1).is_none() {
-                rows.push(ListRow::based(diff.clone(), height, base_height, depth + 1));
+            let block = BlockRef { hash: diff.block_hash, header: chain.header(height).unwrap(), height };
+            let (list, row) = base.advance(&CheckedDiff::check(diff.clone(), block).unwrap()).unwrap();
+            if lists.insert(height, list).is_none() {
+                rows.push(row);
             }
             false
         });
@@ -157,13 +160,10 @@ fn snapshots(info: &QRInfo, heights: &BTreeMap<BlockHash, u32>) -> Vec<SnapshotR
     ];
     let fourth =
         info.quorum_snapshot_and_mn_list_diff_at_h_minus_4c.iter().map(|(snapshot, diff)| (diff, snapshot));
-    let row =
-        |(diff, snapshot): (&MnListDiff, &dashcore::network::message_qrinfo::QuorumSnapshot)| SnapshotRow {
-            cycle_base: heights[&diff.block_hash] + WORK_BLOCK_OFFSET,
-            work_block: diff.block_hash,
-            proven: false,
-            snapshot: snapshot.clone(),
-        };
+    let row = |(diff, snapshot): (&MnListDiff, &dashcore::network::message_qrinfo::QuorumSnapshot)| {
+        let work_block = BlockId { height: heights[&diff.block_hash], hash: diff.block_hash };
+        SnapshotRow::served(work_block, snapshot.clone())
+    };
     fixed.into_iter().chain(fourth).map(row).collect()
 }
 

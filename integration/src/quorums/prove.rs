@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::evidence::{MembersSource, Membership};
 use super::metrics;
 use super::survey::{Candidate, Findings};
-use crate::store::{Finding, QuorumRow, Store, StoreError};
+use crate::chain::HeaderChain;
+use crate::store::{QuorumRow, Store, StoreError, Unverified};
 use crate::verify::Verification;
 use crate::verify::{Stage, Stages};
 
@@ -26,6 +27,8 @@ const CACHED_KEYS: NonZeroUsize = NonZeroUsize::new(8_192).expect("not zero");
 pub(crate) struct Prover<'a> {
     pub(crate) store: &'a Store,
     pub(crate) params: &'a ChainParams,
+    /// The chain that the quorums are of.
+    pub(crate) chain: &'a HeaderChain,
     pub(crate) verification: Verification,
     pub(crate) stages: &'a Stages,
     /// Ends the work early: what was found until then is stored.
@@ -99,9 +102,9 @@ impl Prover<'_> {
             }
             let started = Instant::now();
             let checked = batch.iter().map(|candidate| {
-                candidate.row(match verifier.check_quorum_signature(&candidate.entry) {
-                    Ok(()) => Finding::SignedByQuorum,
-                    Err(error) => finding_of_commitment(&error),
+                candidate.unverified(match verifier.check_quorum_signature(&candidate.entry) {
+                    Ok(()) => Unverified::SignedByQuorum,
+                    Err(error) => unverified_because(&error),
                 })
             });
             let rows: Vec<QuorumRow> = checked.collect();
@@ -123,7 +126,7 @@ impl Prover<'_> {
         mut pass_on: impl FnMut(Vec<Prepared>) -> Result<bool, StoreError>,
     ) -> Result<Proving, StoreError> {
         let mut without_members = Proving::default();
-        let mut source = MembersSource::new(self.store, self.params);
+        let mut source = MembersSource::new(self.store, self.params, self.chain);
         let mut candidates = candidates.into_iter();
         loop {
             let started = Instant::now();
@@ -135,11 +138,11 @@ impl Prover<'_> {
                 match source.members(&candidate)? {
                     Ok(membership) => batch.push(Prepared { candidate, membership }),
                     Err(error) => {
-                        let finding = finding_of_members(error);
-                        if finding.is_failure() {
+                        let row = candidate.unverified(without_members_because(error));
+                        if row.finding().is_failure() {
                             without_members.suspects.extend(source.rests_on(&candidate));
                         }
-                        rows.push(candidate.row(finding));
+                        rows.push(row);
                     }
                 }
             }
@@ -183,22 +186,18 @@ impl Prover<'_> {
         self.stages.record(Stage::Signatures, results.len(), started);
         let mut rows = Vec::with_capacity(batch.len());
         for (Prepared { candidate, membership }, result) in batch.into_iter().zip(results) {
-            let mut row = match &result {
-                Ok(_) if membership.rests_on.is_empty() => candidate.row(Finding::Verified),
-                Ok(_) => candidate.row(Finding::VerifiedBySigners),
+            rows.push(match &result {
+                Ok(verified) if membership.rests_on.is_empty() => QuorumRow::verified(verified),
+                Ok(verified) => QuorumRow::verified_by_signers(verified),
                 Err(error) => {
                     tracing::info!(
                         llmq_type = %candidate.entry.llmq_type, quorum_hash = %candidate.entry.quorum_hash,
                         base_height = candidate.base_height, %error, "quorum does not verify"
                     );
                     proving.suspects.extend(&membership.rests_on);
-                    candidate.row(finding_of_commitment(error))
+                    candidate.unverified(unverified_because(error))
                 }
-            };
-            if let Ok(verified) = result {
-                row.members = verified.members().iter().map(|member| member.pro_reg_tx_hash).collect();
-            }
-            rows.push(row);
+            });
         }
         self.judged(&rows, proving)
     }
@@ -210,8 +209,8 @@ impl Prover<'_> {
         }
         self.store.save_quorums(rows)?;
         for row in rows {
-            metrics::quorum_judged(row.finding);
-            proving.findings.insert((row.llmq_type, row.quorum_hash), row.finding);
+            metrics::quorum_judged(row.finding());
+            proving.findings.insert((row.llmq_type(), row.quorum_hash()), row.finding());
         }
         (self.on_judged)(rows.len() as u64);
         Ok(())
@@ -225,19 +224,19 @@ impl Proving {
     }
 }
 
-fn finding_of_members(error: MembersError) -> Finding {
+fn without_members_because(error: MembersError) -> Unverified {
     match error {
-        MembersError::MissingList { .. } => Finding::MissingList,
-        MembersError::MissingSnapshot { .. } => Finding::MissingSnapshot,
-        _ => Finding::WrongMembers,
+        MembersError::MissingList { .. } => Unverified::MissingList,
+        MembersError::MissingSnapshot { .. } => Unverified::MissingSnapshot,
+        _ => Unverified::WrongMembers,
     }
 }
 
-fn finding_of_commitment(error: &QuorumError) -> Finding {
+fn unverified_because(error: &QuorumError) -> Unverified {
     match error {
         QuorumError::WrongSignature { .. } | QuorumError::MalformedSignature { .. } => {
-            Finding::WrongSignature
+            Unverified::WrongSignature
         }
-        _ => Finding::WrongCommitment,
+        _ => Unverified::WrongCommitment,
     }
 }

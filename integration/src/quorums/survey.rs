@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
+use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{BlockHash, ChainParams, QuorumHash};
 use spv_masternodes::ActiveQuorum;
@@ -11,8 +12,7 @@ use spv_masternodes::members::Needs;
 use super::chain_lock::locking_quorums;
 use super::states::States;
 use crate::chain::HeaderChain;
-use crate::chain::WORK_BLOCK_OFFSET;
-use crate::store::{Finding, QuorumRow, Store, StoreError};
+use crate::store::{Finding, QuorumRow, Store, StoreError, Unverified};
 
 /// What was found of each quorum that was looked at.
 pub(crate) type Findings = BTreeMap<(LLMQType, QuorumHash), Finding>;
@@ -36,21 +36,13 @@ pub(crate) struct Survey {
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
     pub(super) entry: Arc<QuorumEntry>,
-    pub(super) entry_hash: [u8; 32],
     pub(super) base_height: u32,
     pub(super) needs: Needs,
 }
 
 impl Candidate {
-    pub(super) fn row(&self, finding: Finding) -> QuorumRow {
-        QuorumRow {
-            llmq_type: self.entry.llmq_type,
-            quorum_hash: self.entry.quorum_hash,
-            base_height: self.base_height,
-            entry_hash: self.entry_hash,
-            finding,
-            members: Vec::new(),
-        }
+    pub(super) fn unverified(&self, why: Unverified) -> QuorumRow {
+        QuorumRow::unverified(&self.entry, self.base_height, why)
     }
 }
 
@@ -69,7 +61,7 @@ impl Survey {
     ) -> Result<Self, StoreError> {
         let mut survey = Self::default();
         let mut rows = Vec::new();
-        let mut states = States::new(store, params);
+        let mut states = States::new(store, params, chain);
         let mut seen = BTreeSet::new();
         for &height in heights {
             let Some(state) = states.get(height)? else { continue };
@@ -101,7 +93,9 @@ impl Survey {
         let computed = computed_snapshots(params, &held, survey.snapshots.last().copied());
         let wanted = std::mem::take(&mut survey.snapshots);
         for cycle_base in wanted.difference(&computed) {
-            if store.snapshot(*cycle_base)?.is_none() {
+            let work_block = cycle_base.checked_sub(WORK_BLOCK_DEPTH).and_then(|height| chain.hash(height));
+            let stored = work_block.map(|work_block| store.snapshot(work_block)).transpose()?.flatten();
+            if stored.is_none() {
                 survey.snapshots.insert(*cycle_base);
             }
         }
@@ -124,12 +118,12 @@ impl Survey {
         let settled = |finding: Finding| {
             finding.is_verified() || (finding == Finding::SignedByQuorum && located.is_none())
         };
-        if let Some(known) = known.filter(|known| settled(known.finding)) {
-            self.findings.insert(name, known.finding);
+        if let Some(known) = known.map(|known| known.finding()).filter(|&known| settled(known)) {
+            self.findings.insert(name, known);
             return Ok(None);
         }
         let base_height = located.unwrap_or(0);
-        let mut candidate = Candidate { entry, entry_hash, base_height, needs: Needs::default() };
+        let mut candidate = Candidate { entry, base_height, needs: Needs::default() };
         match located.map(|height| Needs::of(name.0, height, params)) {
             Some(Ok(needs)) => {
                 candidate.needs = needs;
@@ -138,7 +132,7 @@ impl Survey {
             }
             Some(Err(_)) => {
                 self.findings.insert(name, Finding::WrongMembers);
-                Ok(Some(candidate.row(Finding::WrongMembers)))
+                Ok(Some(candidate.unverified(Unverified::WrongMembers)))
             }
             None => {
                 self.unlocated.push(candidate);
@@ -152,7 +146,7 @@ impl Survey {
 fn computed_snapshots(params: &ChainParams, held: &BTreeSet<u32>, last: Option<u32>) -> BTreeSet<u32> {
     let mut computed = BTreeSet::new();
     let interval = params.rotated().dkg_interval;
-    let cycles = held.iter().map(|height| height + WORK_BLOCK_OFFSET);
+    let cycles = held.iter().map(|height| height + WORK_BLOCK_DEPTH);
     for cycle_base in cycles.filter(|height| height % interval == 0) {
         if last.is_none_or(|last| cycle_base > last) {
             break;

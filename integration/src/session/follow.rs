@@ -13,7 +13,6 @@ use super::environment::Environment;
 use super::error::SyncError;
 use super::summary::Summary;
 use crate::chain::HeaderChain;
-use crate::chain::is_work_block;
 use crate::config::Config;
 use crate::headers::{HeaderDownload, Tips};
 use crate::net;
@@ -183,7 +182,7 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         self.pruned_to = heights.end;
         let pruned = self.connected.blocking(move |store, params| {
             let lists = store.lists()?.into_iter().map(|(height, _)| height);
-            let passed = lists.filter(|height| heights.contains(height) && !is_work_block(params, *height));
+            let passed = lists.filter(|height| heights.contains(height) && !params.is_work_block(*height));
             store.drop_lists(&passed.collect())
         });
         Ok(pruned.await?)

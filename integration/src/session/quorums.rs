@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use dashcore::BlockHash;
+use dashcore::params::WORK_BLOCK_DEPTH;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +39,7 @@ impl Run<'_> {
 
             let new = (candidates.len() + unlocated.len()).saturating_sub(checked.len());
             self.connected.progress.quorums_planned(new as u64);
-            let proving = self.prove(candidates, unlocated).await?;
+            let proving = self.prove(&chain, candidates, unlocated).await?;
             checked.extend(proving.findings.keys().copied());
             results.quorums.findings.extend(proving.findings);
             if proving.suspects.is_empty() {
@@ -48,7 +50,8 @@ impl Run<'_> {
             let served = &results.quorums.snapshots_from;
             doubted.extend(proving.suspects.iter().filter_map(|cycle_base| served.get(cycle_base)));
             // Also after the last round, so that the next run asks for others.
-            let suspects: Vec<u32> = proving.suspects.into_iter().collect();
+            let work_block = |base: u32| chain.hash(base.checked_sub(WORK_BLOCK_DEPTH)?);
+            let suspects: Vec<BlockHash> = proving.suspects.into_iter().filter_map(work_block).collect();
             self.connected.blocking(move |store, _| store.drop_unproven_snapshots(&suspects)).await?;
             if results.state != EndState::Synced {
                 break;
@@ -123,6 +126,7 @@ impl Run<'_> {
 
     async fn prove(
         &self,
+        chain: &Arc<HeaderChain>,
         candidates: Vec<Candidate>,
         unlocated: Vec<Candidate>,
     ) -> Result<Proving, StoreError> {
@@ -130,12 +134,12 @@ impl Run<'_> {
         // The threads look at it when this future is dropped.
         let _cancelled_when_dropped = cancel.clone().drop_guard();
         let (progress, verification) = (self.connected.progress.clone(), self.connected.verification);
-        let stages = self.verifier.stages().clone();
+        let (chain, stages) = (chain.clone(), self.verifier.stages().clone());
         self.connected
             .blocking(move |store, params| {
                 let on_judged = |count| progress.quorums_judged(count);
-                let (cancel, stages, on_judged) = (&cancel, &stages, &on_judged);
-                let prover = Prover { store, params, verification, stages, cancel, on_judged };
+                let (chain, cancel, stages, on_judged) = (&*chain, &cancel, &stages, &on_judged);
+                let prover = Prover { store, params, chain, verification, stages, cancel, on_judged };
                 let mut proving = prover.check_quorum_signatures(&unlocated)?;
                 proving.merge(prover.prove(candidates)?);
                 Ok(proving)

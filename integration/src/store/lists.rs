@@ -8,50 +8,13 @@ use redb::ReadableTable;
 use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 
 use super::schema::{EVO_NODES, HEADERS, LISTS};
-use super::{SnapshotRow, Store, StoreError};
-
-/// A proven list as it is stored: as the diff that leads to it, with its own proof.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListRow {
-    height: u32,
-    base_height: u32,
-    depth: u32,
-    diff: MnListDiff,
-}
-
-impl ListRow {
-    /// A list stored as its difference to another stored one, `depth` diffs after the last whole list.
-    pub(crate) fn based(diff: MnListDiff, height: u32, base_height: u32, depth: u32) -> Self {
-        Self { height, base_height, depth, diff }
-    }
-
-    /// A list stored whole, as a diff from genesis.
-    pub(crate) fn whole(diff: MnListDiff, height: u32) -> Self {
-        Self { height, base_height: 0, depth: 0, diff }
-    }
-
-    /// Diffs between this list and the last one that is stored whole.
-    pub(crate) fn depth(&self) -> u32 {
-        self.depth
-    }
-
-    /// Height of the list.
-    pub fn height(&self) -> u32 {
-        self.height
-    }
-}
+use super::{ListRow, ProvenList, SnapshotRow, Store, StoreError};
+use crate::chain::BlockId;
 
 impl Store {
-    /// Stores lists in one durable transaction.
-    ///
-    /// # Errors
-    /// When writing fails; nothing has then changed.
-    pub fn save_lists(&self, rows: &[ListRow]) -> Result<(), StoreError> {
-        self.save_answers(rows, &[])
-    }
-
-    /// Stores lists, and snapshots that came with them, in one durable transaction. A snapshot that is proven stays. Lists
-    /// of blocks that are not in the stored chain, because it has left their branch meanwhile, are left out.
+    /// Stores lists, and snapshots that came with them, in one durable transaction. A snapshot that is proven stays.
+    /// What is of blocks that are not in the stored chain, because it has left their branch meanwhile, is left out; so
+    /// are lists whose base is not stored.
     ///
     /// # Errors
     /// When writing fails; nothing has then changed.
@@ -66,6 +29,12 @@ impl Store {
                 let header = headers.get(row.height).map_err(|source| self.failed(source))?;
                 if header.is_none_or(|header| header.value().1 != row.diff.block_hash.as_byte_array()) {
                     continue;
+                }
+                if row.base_height > 0 {
+                    let base = lists.get(row.base_height).map_err(|source| self.failed(source))?;
+                    if base.is_none_or(|base| base.value().0 != row.diff.base_block_hash.as_byte_array()) {
+                        continue;
+                    }
                 }
                 let diff = serialize(&row.diff);
                 let value =
@@ -144,11 +113,12 @@ impl Store {
         Ok(around)
     }
 
-    /// Whether a list is stored for this height.
-    pub(crate) fn has_list(&self, height: u32) -> Result<bool, StoreError> {
+    /// Whether the list of this block is stored.
+    pub(crate) fn has_list(&self, block: BlockId) -> Result<bool, StoreError> {
         let transaction = self.read()?;
         let table = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
-        Ok(table.get(height).map_err(|source| self.failed(source))?.is_some())
+        let row = table.get(block.height).map_err(|source| self.failed(source))?;
+        Ok(row.is_some_and(|row| row.value().0 == block.hash.as_byte_array()))
     }
 
     /// The list and quorums at a height, proven anew from what is stored; `None` when no list is stored there.
@@ -156,17 +126,30 @@ impl Store {
     /// # Errors
     /// When reading fails or what is stored does not prove the list.
     pub fn state(&self, params: &ChainParams, height: u32) -> Result<Option<Arc<ProvenState>>, StoreError> {
-        Ok(self.state_and_depth(params, height)?.map(|(state, _)| state))
+        let read = self.read_state(params, height, None, |_| None)?;
+        Ok(read.map(|(state, _)| Arc::new(state)))
     }
 
-    /// Like [`state`](Self::state), but no further down than to a state that `known` has.
+    /// The list of exactly this block, proven anew; `None` when it is not stored, though that of another block at its
+    /// height may be.
+    pub(crate) fn list(
+        &self,
+        params: &ChainParams,
+        block: BlockId,
+    ) -> Result<Option<ProvenList>, StoreError> {
+        let read = self.read_state(params, block.height, Some(block.hash), |_| None)?;
+        Ok(read.map(|(state, depth)| ProvenList::stored(state, depth)))
+    }
+
+    /// Like [`list`](Self::list), but reads no further down than to a state that `known` has.
     pub(crate) fn state_above(
         &self,
         params: &ChainParams,
-        height: u32,
-        known: impl Fn(u32) -> Option<ProvenState>,
+        block: BlockId,
+        known: impl Fn(BlockId) -> Option<ProvenState>,
     ) -> Result<Option<ProvenState>, StoreError> {
-        Ok(self.read_state(params, height, known)?.map(|(state, _)| state))
+        let read = self.read_state(params, block.height, Some(block.hash), known)?;
+        Ok(read.map(|(state, _)| state))
     }
 
     /// Masternodes that a proven list at or below `height` shows as EvoNodes. Entries of revoked ones do not say so.
@@ -186,21 +169,14 @@ impl Store {
         Ok(evo_nodes)
     }
 
-    /// Also says how many diffs lie between the list and the last whole one.
-    pub(crate) fn state_and_depth(
-        &self,
-        params: &ChainParams,
-        height: u32,
-    ) -> Result<Option<(Arc<ProvenState>, u32)>, StoreError> {
-        let read = self.read_state(params, height, |_| None)?;
-        Ok(read.map(|(state, depth)| (Arc::new(state), depth)))
-    }
-
+    /// Also says how many diffs lie between the list and the last whole one. Without `block_hash`, whatever block is at
+    /// that height.
     fn read_state(
         &self,
         params: &ChainParams,
         height: u32,
-        known: impl Fn(u32) -> Option<ProvenState>,
+        block_hash: Option<BlockHash>,
+        known: impl Fn(BlockId) -> Option<ProvenState>,
     ) -> Result<Option<(ProvenState, u32)>, StoreError> {
         let transaction = self.read()?;
         let lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
@@ -211,17 +187,23 @@ impl Store {
         let mut next = height;
         let mut state = ProvenState::genesis(params.genesis_hash);
         while next > 0 {
-            if let Some(known) = known(next).filter(|_| next < height) {
-                state = known;
-                break;
-            }
             let Some(row) = lists.get(next).map_err(|source| self.failed(source))? else {
                 if depth_of_wanted.is_none() {
                     return Ok(None);
                 }
                 return Err(self.damaged("base of a list"));
             };
-            let (_, base_height, depth, diff) = row.value();
+            let (hash, base_height, depth, diff) = row.value();
+            let hash = BlockHash::from_byte_array(*hash);
+            if depth_of_wanted.is_none() && block_hash.is_some_and(|wanted| wanted != hash) {
+                return Ok(None);
+            }
+            if depth_of_wanted.is_some()
+                && let Some(known) = known(BlockId { height: next, hash })
+            {
+                state = known;
+                break;
+            }
             depth_of_wanted.get_or_insert(depth);
             if base_height >= next {
                 return Err(self.damaged("base of a list"));

@@ -3,6 +3,7 @@
 
 mod blocking;
 mod error;
+mod list_row;
 mod lists;
 mod peer_record;
 mod peers;
@@ -14,17 +15,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dashcore::consensus::deserialize;
+use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::{BlockHash, ChainParams, Header, Network};
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
 pub(crate) use blocking::blocking;
 pub use error::StoreError;
-pub use lists::ListRow;
+pub(crate) use list_row::{ListRow, ProvenList};
 pub use peer_record::{Ban, BanReason, PeerRecord, Source};
+pub(crate) use quorums::Unverified;
 pub use quorums::{Finding, QuorumRow};
 pub use snapshots::SnapshotRow;
 
-use crate::chain::{HeaderChain, WORK_BLOCK_OFFSET};
+use crate::chain::HeaderChain;
 use schema::{
     EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS, SNAPSHOTS,
 };
@@ -113,7 +116,11 @@ impl Store {
             let hash = BlockHash::from_byte_array(*hash);
             match &mut chain {
                 Some(chain) => {
-                    chain.restore([(header, hash)]).map_err(|_| self.damaged("header chain"))?;
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "only headers of validated chains are stored"
+                    )]
+                    chain.restore(header, hash).map_err(|_| self.damaged("header chain"))?;
                 }
                 None => {
                     let start = HeaderChain::starting_at_or_below(params, height.value());
@@ -128,7 +135,8 @@ impl Store {
     }
 
     /// Makes the stored chain equal to `chain`: headers above `unchanged` are replaced, and lists, snapshots and
-    /// quorums of blocks that are no longer in the chain are dropped. With `unchanged` `None` all headers are replaced.
+    /// quorums of blocks that are no longer in the chain are dropped. All headers are replaced with `unchanged` `None`, or
+    /// where another block is stored at that height.
     ///
     /// # Errors
     /// When writing fails; nothing has then changed.
@@ -137,6 +145,12 @@ impl Store {
         {
             let mut headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
             let mut heights = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
+            let mut unchanged = unchanged;
+            if let Some(height) = unchanged {
+                let stored = headers.get(height).map_err(|source| self.failed(source))?;
+                let stored = stored.map(|row| BlockHash::from_byte_array(*row.value().1));
+                unchanged = unchanged.filter(|_| stored.is_some() && stored == chain.hash(height));
+            }
             let first_changed = unchanged.map_or(0, |height| height + 1);
             let mut replaced = unchanged.is_none();
             for row in
@@ -175,7 +189,7 @@ impl Store {
             |height, hash: &[u8; 32]| chain.hash(height).is_some_and(|kept| kept.as_byte_array() == hash);
         snapshots
             .retain_in(first_changed.., |cycle_base, (hash, _, _)| {
-                cycle_base.checked_sub(WORK_BLOCK_OFFSET).is_some_and(|height| kept(height, hash))
+                cycle_base.checked_sub(WORK_BLOCK_DEPTH).is_some_and(|height| kept(height, hash))
             })
             .map_err(|source| self.failed(source))?;
         // A type and the hash of the base block.

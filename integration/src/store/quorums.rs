@@ -1,24 +1,126 @@
+use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{ProTxHash, QuorumHash};
+use spv_masternodes::verification::VerifiedQuorum;
 
 use super::schema::QUORUMS;
 use super::{Store, StoreError};
 
-/// What is known of a quorum beyond its being in a proven set.
+/// What is known of a quorum beyond its being in a proven set. That it is verified can be said of a [`VerifiedQuorum`]
+/// alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuorumRow {
+    llmq_type: LLMQType,
+    quorum_hash: QuorumHash,
+    base_height: u32,
+    entry_hash: [u8; 32],
+    finding: Finding,
+    members: Vec<ProTxHash>,
+}
+
+impl QuorumRow {
+    /// Both signatures of a quorum verify, against members that follow from proven lists alone.
+    pub(crate) fn verified(quorum: &VerifiedQuorum) -> Self {
+        Self::of_verified(quorum, Finding::Verified)
+    }
+
+    /// Both signatures of a quorum verify, against members that also follow from snapshots on a peer's word.
+    pub(crate) fn verified_by_signers(quorum: &VerifiedQuorum) -> Self {
+        Self::of_verified(quorum, Finding::VerifiedBySigners)
+    }
+
+    fn of_verified(quorum: &VerifiedQuorum, finding: Finding) -> Self {
+        let members = quorum.members().iter().map(|member| member.pro_reg_tx_hash).collect();
+        Self::new(quorum.entry(), quorum.base_height(), finding, members)
+    }
+
+    /// A quorum whose signatures do not verify, or not both, or cannot be checked. `base_height` is 0 where that is not
+    /// known.
+    pub(crate) fn unverified(entry: &QuorumEntry, base_height: u32, why: Unverified) -> Self {
+        Self::new(entry, base_height, why.into(), Vec::new())
+    }
+
+    fn new(entry: &QuorumEntry, base_height: u32, finding: Finding, members: Vec<ProTxHash>) -> Self {
+        Self {
+            llmq_type: entry.llmq_type,
+            quorum_hash: entry.quorum_hash,
+            base_height,
+            entry_hash: entry.entry_hash(),
+            finding,
+            members,
+        }
+    }
+
     /// Kind of quorum.
-    pub llmq_type: LLMQType,
+    pub fn llmq_type(&self) -> LLMQType {
+        self.llmq_type
+    }
+
     /// Its hash: that of its base block.
-    pub quorum_hash: QuorumHash,
+    pub fn quorum_hash(&self) -> QuorumHash {
+        self.quorum_hash
+    }
+
     /// Height of its base block; 0 where that is not known.
-    pub base_height: u32,
+    pub fn base_height(&self) -> u32 {
+        self.base_height
+    }
+
     /// Hash of the commitment that was checked; another one is another matter.
-    pub entry_hash: [u8; 32],
+    pub fn entry_hash(&self) -> [u8; 32] {
+        self.entry_hash
+    }
+
     /// What was found.
-    pub finding: Finding,
+    pub fn finding(&self) -> Finding {
+        self.finding
+    }
+
     /// Members in order; empty unless verified.
-    pub members: Vec<ProTxHash>,
+    pub fn members(&self) -> &[ProTxHash] {
+        &self.members
+    }
+
+    /// Any row whatever, as nothing but a test of the store may make one.
+    #[cfg(test)]
+    pub(crate) fn made_up(
+        entry: &QuorumEntry,
+        base_height: u32,
+        finding: Finding,
+        members: Vec<ProTxHash>,
+    ) -> Self {
+        Self::new(entry, base_height, finding, members)
+    }
+}
+
+/// Why a quorum is not verified: every [`Finding`] that does not claim it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unverified {
+    /// See [`Finding::SignedByQuorum`].
+    SignedByQuorum,
+    /// See [`Finding::MissingList`].
+    MissingList,
+    /// See [`Finding::MissingSnapshot`].
+    MissingSnapshot,
+    /// See [`Finding::WrongMembers`].
+    WrongMembers,
+    /// See [`Finding::WrongCommitment`].
+    WrongCommitment,
+    /// See [`Finding::WrongSignature`].
+    WrongSignature,
+}
+
+impl From<Unverified> for Finding {
+    fn from(why: Unverified) -> Self {
+        match why {
+            Unverified::SignedByQuorum => Self::SignedByQuorum,
+            Unverified::MissingList => Self::MissingList,
+            Unverified::MissingSnapshot => Self::MissingSnapshot,
+            Unverified::WrongMembers => Self::WrongMembers,
+            Unverified::WrongCommitment => Self::WrongCommitment,
+            Unverified::WrongSignature => Self::WrongSignature,
+        }
+    }
 }
 
 /// What became of the check of a quorum's signatures.
@@ -87,7 +189,7 @@ impl Store {
     ///
     /// # Errors
     /// When writing fails; nothing has then changed.
-    pub fn save_quorums(&self, rows: &[QuorumRow]) -> Result<(), StoreError> {
+    pub(crate) fn save_quorums(&self, rows: &[QuorumRow]) -> Result<(), StoreError> {
         let transaction = self.write()?;
         {
             let mut table = transaction.open_table(QUORUMS).map_err(|source| self.failed(source))?;

@@ -2,17 +2,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use dashcore::ProTxHash;
+use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
 use dashcore::consensus::serialize;
 use dashcore::network::message_qrinfo::{MNSkipListMode, QuorumSnapshot};
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
 use dashcore::sml::llmq_type::LLMQType;
-use dashcore::{ProTxHash, QuorumHash};
 use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 use spv_simnet::{GeneratedSpec, World};
 use tempfile::TempDir;
 
 use super::*;
-use crate::chain::Block;
+use crate::chain::{Block, BlockId};
 use crate::plan::Work;
 use crate::verify::Verification;
 use crate::verify::Verifier;
@@ -37,16 +38,20 @@ fn diff(world: &Arc<World>, base: u32, height: u32) -> MnListDiff {
 
 /// The state as one diff from genesis proves it.
 fn state(world: &Arc<World>, height: u32) -> ProvenState {
+    ProvenState::genesis(world.params().genesis_hash).advance(&checked(world, 0, height)).unwrap()
+}
+
+fn checked(world: &Arc<World>, base: u32, height: u32) -> CheckedDiff {
     let block =
         BlockRef { hash: world.block_hash(height).unwrap(), header: world.header(height).unwrap(), height };
-    let checked = CheckedDiff::check(diff(world, 0, height), block).unwrap();
-    ProvenState::genesis(world.params().genesis_hash).advance(&checked).unwrap()
+    CheckedDiff::check(diff(world, base, height), block).unwrap()
 }
 
 fn chain(world: &World, tip: u32) -> HeaderChain {
     let mut chain = HeaderChain::starting_at_or_below(world.params(), 0);
     let headers = (1..=tip).map(|height| (*world.header(height).unwrap(), world.block_hash(height).unwrap()));
-    chain.restore(headers).unwrap();
+    let (headers, hashes): (Vec<_>, Vec<_>) = headers.unzip();
+    chain.extend(&headers, &hashes, u32::MAX).unwrap();
     chain
 }
 
@@ -61,18 +66,21 @@ fn filled(world: &World) -> (TempDir, Store) {
 /// A list from genesis and three more, each based on the one before.
 fn save_some_lists(store: &Store, world: &Arc<World>) -> [u32; 4] {
     let heights = [100, 150, 180, 200];
-    let rows: Vec<ListRow> = (0..)
-        .zip(heights)
-        .map(|(depth, height)| match depth {
-            0 => ListRow::whole(diff(world, 0, height), height),
-            _ => {
-                let base = heights[depth as usize - 1];
-                ListRow::based(diff(world, base, height), height, base, depth)
-            }
-        })
-        .collect();
-    store.save_lists(&rows).unwrap();
+    let mut list = ProvenList::genesis(world.params().genesis_hash);
+    let mut rows = Vec::new();
+    for height in heights {
+        let (next, row) = list.advance(&checked(world, list.block().height, height)).unwrap();
+        list = next;
+        rows.push(row);
+    }
+    store.save_answers(&rows, &[]).unwrap();
     heights
+}
+
+/// The row of a list that a diff from genesis proves.
+fn whole(world: &Arc<World>, height: u32) -> ListRow {
+    let genesis = ProvenList::genesis(world.params().genesis_hash);
+    genesis.advance(&checked(world, 0, height)).unwrap().1
 }
 
 fn stored_heights(store: &Store) -> Vec<u32> {
@@ -83,9 +91,8 @@ fn stored_heights(store: &Store) -> Vec<u32> {
 fn lists_of_a_branch_that_was_left_are_not_stored() {
     let (_directory, store) = filled(&WORLD);
     let other = world(2, 2);
-    let rows =
-        [(&*WORLD, 100), (&other, 150)].map(|(world, height)| ListRow::whole(diff(world, 0, height), height));
-    store.save_lists(&rows).unwrap();
+    let rows = [(&*WORLD, 100), (&other, 150)].map(|(world, height)| whole(world, height));
+    store.save_answers(&rows, &[]).unwrap();
     assert_eq!(stored_heights(&store), [100]);
 }
 
@@ -191,11 +198,11 @@ fn masternodes_that_any_list_shows_as_evo_are_known_from_the_lowest_such_height_
         let state = state(&WORLD, height);
         state.masternodes().iter().filter(|entry| entry.is_evo()).map(|entry| entry.pro_reg_tx_hash).collect()
     };
-    store.save_lists(&[ListRow::whole(diff(&WORLD, 0, 200), 200)]).unwrap();
+    store.save_answers(&[whole(&WORLD, 200)], &[]).unwrap();
     assert!(store.evo_nodes(199).unwrap().is_empty());
     assert_eq!(store.evo_nodes(200).unwrap(), evo(200));
     assert!(!evo(200).is_empty(), "the world has some");
-    store.save_lists(&[ListRow::whole(diff(&WORLD, 0, 100), 100)]).unwrap();
+    store.save_answers(&[whole(&WORLD, 100)], &[]).unwrap();
     assert_eq!(store.evo_nodes(100).unwrap(), evo(100));
     assert!(store.evo_nodes(99).unwrap().is_empty());
 }
@@ -391,19 +398,27 @@ fn snapshot_row(cycle_base: u32, proven: bool) -> SnapshotRow {
         active_quorum_members: [true, false, proven].into_iter().collect(),
         skip_list: Vec::new(),
     };
-    let work_block = WORLD.block_hash(cycle_base - 8).unwrap();
-    SnapshotRow { cycle_base, work_block, proven, snapshot }
+    SnapshotRow::made_up(block_id(&WORLD, cycle_base - 8), proven, snapshot)
+}
+
+fn block_id(world: &World, height: u32) -> BlockId {
+    BlockId { height, hash: world.block_hash(height).unwrap() }
+}
+
+/// The stored snapshot of a cycle of a world.
+fn snapshot(store: &Store, world: &World, cycle_base: u32) -> Option<SnapshotRow> {
+    store.snapshot(block_id(world, cycle_base - 8).hash).unwrap()
 }
 
 fn quorum_row(base_height: u32, finding: Finding) -> QuorumRow {
-    QuorumRow {
+    let state = state(&WORLD, 200);
+    let entry = QuorumEntry {
         llmq_type: LLMQType(103),
-        quorum_hash: QuorumHash::from_byte_array(*WORLD.block_hash(base_height).unwrap().as_byte_array()),
-        base_height,
-        entry_hash: [7; 32],
-        finding,
-        members: [1, 2].map(|byte| ProTxHash::from_byte_array([byte; 32])).to_vec(),
-    }
+        quorum_hash: WORLD.block_hash(base_height).unwrap().into(),
+        ..(*state.quorums().iter().next().unwrap().entry).clone()
+    };
+    let members = [1, 2].map(|byte| ProTxHash::from_byte_array([byte; 32])).to_vec();
+    QuorumRow::made_up(&entry, base_height, finding, members)
 }
 
 #[test]
@@ -414,9 +429,9 @@ fn nobody_s_word_takes_the_place_of_a_proven_snapshot() {
         store.save_snapshots(std::slice::from_ref(row)).unwrap();
     }
     store.save_snapshots(&[snapshot_row(120, false)]).unwrap();
-    store.drop_unproven_snapshots(&[96, 120]).unwrap();
-    assert_eq!(store.snapshot(96).unwrap(), Some(proven));
-    assert_eq!(store.snapshot(120).unwrap(), None);
+    store.drop_unproven_snapshots(&[96, 120].map(|base| block_id(&WORLD, base - 8).hash)).unwrap();
+    assert_eq!(snapshot(&store, &WORLD, 96), Some(proven));
+    assert_eq!(snapshot(&store, &WORLD, 120), None);
 }
 
 #[test]
@@ -428,8 +443,8 @@ fn findings_come_back_for_the_commitment_that_was_checked() {
     drop(store);
     let store = Store::open(directory.path()).unwrap();
     for row in rows {
-        let found = |entry_hash| store.quorum(row.llmq_type, row.quorum_hash, entry_hash).unwrap();
-        assert_eq!(found(row.entry_hash).as_ref(), Some(&row));
+        let found = |entry_hash| store.quorum(row.llmq_type(), row.quorum_hash(), entry_hash).unwrap();
+        assert_eq!(found(row.entry_hash()).as_ref(), Some(&row));
         assert_eq!(found([8; 32]), None);
     }
 }
@@ -441,7 +456,76 @@ fn what_is_above_a_fork_goes_with_its_snapshots_and_quorums() {
     store.save_quorums(&quorums).unwrap();
     store.save_snapshots(&[144, 192].map(|cycle_base| snapshot_row(cycle_base, true))).unwrap();
     store.save_chain(&chain(&WORLD, 170), Some(170)).unwrap();
-    let kept = quorums.map(|row| store.quorum(row.llmq_type, row.quorum_hash, [7; 32]).unwrap().is_some());
+    let kept = quorums
+        .map(|row| store.quorum(row.llmq_type(), row.quorum_hash(), row.entry_hash()).unwrap().is_some());
     assert_eq!(kept, [true, false]);
-    assert_eq!([144, 192].map(|base| store.snapshot(base).unwrap().is_some()), [true, false]);
+    assert_eq!([144, 192].map(|base| snapshot(&store, &WORLD, base).is_some()), [true, false]);
+}
+
+#[test]
+fn snapshots_of_blocks_that_are_not_in_the_stored_chain_are_left_out() {
+    let (_directory, store) = filled(&WORLD);
+    let other = world(2, 2);
+    let strange = snapshot_row(96, true).into_snapshot();
+    let strange =
+        [false, true].map(|proven| SnapshotRow::made_up(block_id(&other, 88), proven, strange.clone()));
+    store.save_snapshots(&strange).unwrap();
+    assert_eq!([&*WORLD, &*other].map(|world| snapshot(&store, world, 96)), [None, None]);
+    let known = snapshot_row(96, false);
+    store.save_snapshots(&[known.clone(), strange[1].clone()]).unwrap();
+    assert_eq!(snapshot(&store, &WORLD, 96), Some(known));
+    assert_eq!(snapshot(&store, &other, 96), None);
+}
+
+#[test]
+fn a_snapshot_is_found_by_its_block_alone_before_and_after_a_reorganisation() {
+    let (_directory, store) = filled(&WORLD);
+    let other = world(2, 2);
+    store.save_snapshots(&[snapshot_row(96, true)]).unwrap();
+    assert_eq!(snapshot(&store, &other, 96), None);
+    store.save_chain(&chain(&other, other.tip()), Some(0)).unwrap();
+    assert_eq!([&*WORLD, &*other].map(|world| snapshot(&store, world, 96)), [None, None]);
+    // Whoever is still at work on the branch that was left brings nothing back.
+    store.save_snapshots(&[snapshot_row(96, true)]).unwrap();
+    assert_eq!([&*WORLD, &*other].map(|world| snapshot(&store, world, 96)), [None, None]);
+    // What is only a peer's word about a block of the new branch is not kept out by the other's.
+    let served = SnapshotRow::served(block_id(&other, 88), snapshot_row(96, false).into_snapshot());
+    store.save_snapshots(std::slice::from_ref(&served)).unwrap();
+    assert_eq!(snapshot(&store, &other, 96), Some(served));
+}
+
+#[test]
+fn a_list_is_read_by_its_block() {
+    let (_directory, store) = filled(&WORLD);
+    save_some_lists(&store, &WORLD);
+    let other = world(2, 2);
+    let read =
+        |world: &World| store.list(world.params(), block_id(world, 150)).unwrap().map(|list| list.block());
+    assert_eq!(read(&WORLD), Some(block_id(&WORLD, 150)));
+    assert_eq!(read(&other), None);
+    assert_eq!([&*WORLD, &*other].map(|world| store.has_list(block_id(world, 150)).unwrap()), [true, false]);
+}
+
+#[test]
+fn lists_are_not_stored_without_their_base() {
+    let (_directory, store) = filled(&WORLD);
+    let genesis = ProvenList::genesis(WORLD.params().genesis_hash);
+    let (base, base_row) = genesis.advance(&checked(&WORLD, 0, 100)).unwrap();
+    let (_, row) = base.advance(&checked(&WORLD, 100, 150)).unwrap();
+    store.save_answers(std::slice::from_ref(&row), &[]).unwrap();
+    assert!(stored_heights(&store).is_empty());
+    store.save_answers(&[base_row, row], &[]).unwrap();
+    assert_eq!(stored_heights(&store), [100, 150]);
+}
+
+#[test]
+fn headers_are_kept_only_below_a_block_that_both_chains_have() {
+    let (_directory, store) = filled(&WORLD);
+    let other = world(2, 2);
+    store.save_chain(&chain(&other, other.tip()), Some(100)).unwrap();
+    assert_eq!(store.block_hash(5).unwrap(), other.block_hash(5));
+    assert_eq!(
+        store.chain(other.params()).unwrap().unwrap().tip_hash(),
+        other.block_hash(other.tip()).unwrap()
+    );
 }

@@ -1,27 +1,27 @@
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use dashcore::BlockHash;
-use spv_masternodes::{CheckedDiff, ProofError, ProvenState};
+use spv_masternodes::{CheckedDiff, ProofError};
 
 use super::check::{AnswerError, Contents};
-use crate::chain::WORK_BLOCK_OFFSET;
+use crate::chain::BlockId;
 use crate::plan::Work;
-use crate::store::{ListRow, SnapshotRow, StoreError};
+use crate::store::{ListRow, ProvenList, SnapshotRow, StoreError};
 
-/// States kept in memory; older bases are read from the store.
-const KEPT_STATES: usize = 8;
-
-/// A list is stored whole after this many diffs, so that reading one never applies more than that.
-const KEYFRAME_INTERVAL: u32 = 32;
+/// Lists kept in memory; older bases are read from the store.
+const KEPT_LISTS: usize = 8;
 
 /// Applies checked answers in the order of their bases, whatever order they come in. `T` travels with an answer and
-/// comes back with its result. States of earlier runs come through the `load` argument; nothing is written here.
+/// comes back with its result. Lists of earlier runs come through the `load` argument; nothing is written here.
+///
+/// Bases are blocks, never heights: around a reorganisation, answers for both branches are about at the same heights.
 #[derive(Debug)]
 pub(crate) struct Application<T> {
-    genesis_hash: BlockHash,
-    states: BTreeMap<u32, Proven>,
-    waiting: BTreeMap<u32, Vec<Checked<T>>>,
+    genesis: BlockId,
+    lists: BTreeMap<BlockId, ProvenList>,
+    waiting: BTreeMap<BlockId, Vec<Checked<T>>>,
 }
 
 /// A checked answer.
@@ -33,129 +33,103 @@ pub(crate) struct Checked<T> {
 }
 
 /// What became of an answer: the rows to store, or what is wrong with it.
+#[derive(Debug)]
 pub(crate) struct Ended<T> {
     pub(crate) tag: T,
     pub(crate) result: Result<Rows, AnswerError>,
 }
 
 /// What of an answer is stored.
+#[derive(Debug)]
 pub(crate) struct Rows {
     pub(crate) lists: Vec<ListRow>,
     pub(crate) snapshots: Vec<SnapshotRow>,
 }
 
-/// A proven list, and how many diffs lie between it and the last one that is stored whole.
-#[derive(Debug, Clone)]
-pub(crate) struct Proven {
-    pub(crate) state: Arc<ProvenState>,
-    pub(crate) depth: u32,
-}
-
 impl<T> Application<T> {
     pub(crate) fn new(genesis_hash: BlockHash) -> Self {
-        let genesis =
-            Proven { state: Arc::new(ProvenState::genesis(genesis_hash)), depth: KEYFRAME_INTERVAL };
-        Self { genesis_hash, states: BTreeMap::from([(0, genesis)]), waiting: BTreeMap::new() }
+        let list = ProvenList::genesis(genesis_hash);
+        let genesis = list.block();
+        Self { genesis, lists: BTreeMap::from([(genesis, list)]), waiting: BTreeMap::new() }
     }
 
-    /// Takes an answer and returns every answer that can be decided with it, in order of application.
+    /// Takes an answer and returns every answer that can be decided with it, in order of application. `load` gives the
+    /// list of exactly this block, if it is stored.
     ///
     /// # Errors
     /// Only those of `load`; the answer is then lost.
     pub(crate) fn offer(
         &mut self,
         checked: Checked<T>,
-        mut load: impl FnMut(u32) -> Result<Option<Proven>, StoreError>,
+        mut load: impl FnMut(BlockId) -> Result<Option<ProvenList>, StoreError>,
     ) -> Result<Vec<Ended<T>>, StoreError> {
-        let base = checked.work.base.height;
-        let is_base = |proven: &Proven| proven.state.block_hash() == checked.work.base.hash;
-        // After a reorganisation, a state of the branch that was left may be held at this height.
-        if !self.states.get(&base).is_some_and(is_base) {
-            match load(base)?.filter(is_base) {
-                Some(proven) => self.keep(base, proven),
-                None => {
-                    self.waiting.entry(base).or_default().push(checked);
-                    return Ok(Vec::new());
-                }
-            }
+        let base = checked.work.base.id();
+        if let Entry::Vacant(missing) = self.lists.entry(base) {
+            let Some(list) = load(base)? else {
+                self.waiting.entry(base).or_default().push(checked);
+                return Ok(Vec::new());
+            };
+            missing.insert(list);
         }
         let mut ended = Vec::new();
         let mut ready = vec![checked];
         while let Some(checked) = ready.pop() {
             let newly_proven = self.apply(checked, &mut ended);
-            for height in newly_proven {
-                ready.extend(self.waiting.remove(&height).into_iter().flatten());
+            for block in newly_proven {
+                ready.extend(self.waiting.remove(&block).into_iter().flatten());
             }
         }
         Ok(ended)
     }
 
-    /// Applies one answer whose base is there; returns the heights that it proved.
-    fn apply(&mut self, checked: Checked<T>, ended: &mut Vec<Ended<T>>) -> Vec<u32> {
+    /// Applies one answer whose base is there; returns the blocks whose lists it proved.
+    fn apply(&mut self, checked: Checked<T>, ended: &mut Vec<Ended<T>>) -> Vec<BlockId> {
         let mut rows = Vec::new();
-        let mut heights = Vec::new();
+        let mut proven = Vec::new();
         let Contents { diffs, snapshots } = checked.contents;
         let result = diffs.into_iter().try_for_each(|diff| {
-            let height = diff.height();
-            let already_proven =
-                self.states.get(&height).is_some_and(|proven| proven.state.block_hash() == diff.block_hash());
-            if !already_proven {
-                rows.push(self.prove(&checked.work, diff)?);
-                heights.push(height);
+            let block = BlockId { height: diff.height(), hash: diff.block_hash() };
+            if !self.lists.contains_key(&block) {
+                let (list, row) = self.prove(&checked.work, &diff)?;
+                self.lists.insert(block, list);
+                rows.push(row);
+                proven.push(block);
             }
             Ok(())
         });
         ended.push(match result {
             Ok(()) => {
-                let snapshots = snapshots.into_iter().map(|(work_block, snapshot)| SnapshotRow {
-                    cycle_base: work_block.height + WORK_BLOCK_OFFSET,
-                    work_block: work_block.hash,
-                    proven: false,
-                    snapshot,
-                });
+                let snapshots = snapshots
+                    .into_iter()
+                    .map(|(work_block, snapshot)| SnapshotRow::served(work_block.id(), snapshot));
                 Ended { tag: checked.tag, result: Ok(Rows { lists: rows, snapshots: snapshots.collect() }) }
             }
             Err(error) => {
                 // What the answer proved before its first fault goes with it; another copy will prove it again.
-                for height in heights.drain(..) {
-                    self.states.remove(&height);
+                for block in proven.drain(..) {
+                    self.lists.remove(&block);
                 }
                 Ended { tag: checked.tag, result: Err(error) }
             }
         });
-        heights
+        proven
     }
 
-    fn prove(&mut self, work: &Work, diff: CheckedDiff) -> Result<ListRow, AnswerError> {
-        let height = diff.height();
-        let failed = |source| AnswerError::Proof { height, source };
-        let base_height = self.base_height(work, diff.base_block_hash());
-        let base = base_height.and_then(|height| self.states.get(&height)).ok_or_else(|| {
+    fn prove(&self, work: &Work, diff: &CheckedDiff) -> Result<(ProvenList, ListRow), AnswerError> {
+        let failed = |source| AnswerError::Proof { height: diff.height(), source };
+        let base = self.base(work, diff.base_block_hash()).ok_or_else(|| {
             failed(ProofError::WrongBase { expected: work.base.hash, got: diff.base_block_hash() })
         })?;
-        let state = base.state.advance(&diff).map_err(failed)?;
-        let depth = base.depth + 1;
-        let row = if depth >= KEYFRAME_INTERVAL {
-            ListRow::whole(state.to_full_diff(&diff.to_diff()), height)
-        } else {
-            ListRow::based(diff.to_diff(), height, base.state.height(), depth)
-        };
-        let depth = row.depth();
-        self.keep(height, Proven { state: Arc::new(state), depth });
-        Ok(row)
+        base.advance(diff).map_err(failed)
     }
 
-    /// The height of a base that this work may build on.
-    fn base_height(&self, work: &Work, hash: BlockHash) -> Option<u32> {
-        if hash == self.genesis_hash || hash.is_null() {
-            return Some(0);
+    /// The list of a block that this work may build on.
+    fn base(&self, work: &Work, hash: BlockHash) -> Option<&ProvenList> {
+        if hash == self.genesis.hash || hash.is_null() {
+            return self.lists.get(&self.genesis);
         }
-        let blocks = std::iter::once(&work.base).chain(&work.wanted);
-        blocks.into_iter().find(|block| block.hash == hash).map(|block| block.height)
-    }
-
-    fn keep(&mut self, height: u32, proven: Proven) {
-        self.states.insert(height, proven);
+        let mut blocks = std::iter::once(&work.base).chain(&work.wanted);
+        blocks.find(|block| block.hash == hash).and_then(|block| self.lists.get(&block.id()))
     }
 
     /// Forgets answers that wait for their base, but that nobody waits for.
@@ -166,13 +140,31 @@ impl<T> Application<T> {
         });
     }
 
-    /// Forgets states that can be read from the store, which all of them can once the rows that came out are stored.
-    /// Before that, an answer that builds on one would wait for ever.
+    /// Forgets lists whose rows came out before and that are not stored, or not any more, because the chain has left
+    /// their blocks: if it comes back to them, they have to be stored anew.
+    ///
+    /// # Errors
+    /// Only those of `is_stored`.
+    pub(crate) fn keep_stored(
+        &mut self,
+        is_stored: impl Fn(BlockId) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let kept = self.lists.keys().filter(|&&block| block != self.genesis);
+        for block in kept.copied().collect::<Vec<_>>() {
+            if !is_stored(block)? {
+                self.lists.remove(&block);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets lists that can be read from the store, which all can that are of use once the rows that came out are
+    /// stored. Before that, an answer that builds on one would wait for ever.
     pub(crate) fn trim(&mut self) {
-        // Genesis, at height 0, stays: it is the base of whole lists and costs nothing.
-        while self.states.len() > KEPT_STATES + 1 {
-            let oldest = self.states.range(1..).next().map(|(&height, _)| height);
-            oldest.and_then(|height| self.states.remove(&height));
+        // Genesis, the lowest, stays: it is the base of whole lists and costs nothing.
+        while self.lists.len() > KEPT_LISTS + 1 {
+            let lowest = self.lists.keys().find(|&&block| block != self.genesis).copied();
+            lowest.and_then(|block| self.lists.remove(&block));
         }
     }
 }

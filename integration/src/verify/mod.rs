@@ -16,3 +16,6 @@ pub use stages::StageTotal;
 pub(crate) use stages::Stages;
 pub(crate) use threads::{Verdict, Verifier};
 pub use verification::Verification;
+
+#[cfg(test)]
+mod apply_tests;

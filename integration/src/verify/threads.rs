@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
-use super::apply::{Application, Checked, Ended, Proven};
+use super::apply::{Application, Checked, Ended};
 use super::check::{AnswerError, check};
 use super::metrics;
 use super::stage::Stage;
@@ -226,10 +226,11 @@ fn apply_batch(
     stages: &Stages,
 ) -> Result<(), StoreError> {
     application.forget(|reply| reply.verdict.is_closed());
+    application.keep_stored(|block| store.has_list(block))?;
     let started = Instant::now();
     let mut ended = Vec::new();
     for checked in batch {
-        ended.extend(application.offer(checked, |height| load(store, params, height))?);
+        ended.extend(application.offer(checked, |block| store.list(params, block))?);
     }
     let (mut lists, mut snapshots) = (Vec::new(), Vec::new());
     let ended: Vec<_> = ended
@@ -255,11 +256,6 @@ fn apply_batch(
         tag.send(verdict);
     }
     Ok(())
-}
-
-fn load(store: &Store, params: &ChainParams, height: u32) -> Result<Option<Proven>, StoreError> {
-    let stored = store.state_and_depth(params, height)?;
-    Ok(stored.map(|(state, depth)| Proven { state, depth }))
 }
 
 impl Reply {

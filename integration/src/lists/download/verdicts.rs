@@ -6,9 +6,10 @@ use std::time::Duration;
 use spv_recovery::{Action, Answered, Attempt, FailureKind, GiveUpReason, History};
 use spv_scheduler::Priority;
 
+use dashcore::params::WORK_BLOCK_DEPTH;
+
 use super::{ListDownload, Stage, Task, Verified, WorkId};
 use crate::address::network_group;
-use crate::chain::WORK_BLOCK_OFFSET;
 use crate::clock::now;
 use crate::fleet::Outcome;
 use crate::lists::failure::DownloadFailure;
@@ -29,7 +30,7 @@ impl ListDownload<'_> {
                 self.tally.lists += applied.lists as u64;
                 self.progress.lists_proven(applied.lists as u64);
                 let Some(task) = self.open.remove(&id) else { return Ok(()) };
-                let cycles = task.work.cycles.iter().map(|block| block.height + WORK_BLOCK_OFFSET);
+                let cycles = task.work.cycles.iter().map(|block| block.height + WORK_BLOCK_DEPTH);
                 self.snapshots_from.extend(cycles.map(|cycle_base| (cycle_base, answer.peer)));
                 self.tally.recovered += u64::from(!task.strategies.is_empty());
                 self.tally.recovered_by_first_strategy += u64::from(task.strategies.len() == 1);
