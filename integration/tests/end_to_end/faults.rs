@@ -89,10 +89,11 @@ async fn a_peer_that_is_always_corrupt_is_left_alone_and_named() {
     let expected = reference(&world);
     for seed in 1..=8 {
         let data = DataDir::impatient();
-        let peers = honest(3).into_iter().chain([faulty("corrupt=1", seed)]).map(slow).collect();
+        // One other peer alone, so that the liar has much to answer: not every bit that is flipped makes an answer wrong.
+        let peers = honest(1).into_iter().chain([faulty("corrupt=1", seed)]).map(slow).collect();
         let ended = data.sync_in_virtual_time(&world, peers, 1).await;
         assert_eq!(ended.summary.state.as_str(), "Synced", "seed {seed}: {:?}", ended.summary);
-        let liar = ended.summary.peers.iter().find(|peer| peer.address == ended.stats[3].address).unwrap();
+        let liar = ended.summary.peers.iter().find(|peer| peer.address == ended.stats[1].address).unwrap();
         assert!(
             liar.invalid > 0 && liar.remark.as_ref().is_some_and(|remark| remark.contains("wrong")),
             "seed {seed}: {liar:?}"
