@@ -7,6 +7,7 @@ mod ci;
 mod consumer;
 mod dist;
 mod features;
+mod flaky;
 mod observe;
 mod page;
 mod release;
@@ -42,6 +43,8 @@ enum Task {
     Dist,
     /// Check that every crate builds alone, with none of its features and with each of them
     Features,
+    /// Repeat all tests beside busy loops, and name those that do not always pass
+    Flaky(flaky::Args),
     /// Test the alert rules, and see them fire in a real Prometheus
     Observe {
         /// Fetch Debian's package of Prometheus if there is none
@@ -92,6 +95,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Consumer => consumer::run(&sh),
         Task::Dist => dist::run(&sh),
         Task::Features => features::run(&sh),
+        Task::Flaky(args) => flaky::run(&sh, args),
         Task::Observe { install } => observe::run(&sh, *install),
         Task::Page => page::run(&sh),
         Task::Release { dry_run, version } => release::run(&sh, version, *dry_run),

@@ -1,3 +1,5 @@
+mod peers;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -5,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use spv_integration::LogSettings;
 
 use crate::config::{LogArgs, NetworkArgs, SyncArgs};
-use crate::peers::PeersArgs;
+pub(crate) use peers::{PeersArgs, PeersCommand};
 
 const HELP: &str = "Examples:
   qrsync demo

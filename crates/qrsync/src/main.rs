@@ -15,6 +15,7 @@ mod progress;
 mod query;
 mod quorums;
 mod serve;
+mod show_config;
 mod signals;
 mod signer;
 mod simnet;
@@ -74,7 +75,7 @@ fn run(command: Command, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result
         Command::Quorum(args) => in_runtime(quorums::quorum(args)),
         Command::Signer(args) => in_runtime(signer::run(args)),
         Command::Peers(args) => peers::run(&args),
-        Command::Config(args) => config::run(args, log),
+        Command::Config(args) => show_config::run(args, log),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "qrsync", &mut script);

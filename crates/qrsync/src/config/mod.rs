@@ -2,23 +2,7 @@
 
 mod flags;
 mod layers;
-mod show;
+pub(crate) mod show;
 
 pub(crate) use flags::{LogArgs, NetworkArgs, SyncArgs};
 pub(crate) use layers::{Layers, unknown_variables};
-
-use crate::args::{ConfigArgs, ConfigCommand};
-use crate::exit::Exit;
-use crate::output;
-
-pub(crate) fn run(args: ConfigArgs, log: &LogArgs) -> anyhow::Result<Exit> {
-    let ConfigCommand::Show(args) = args.command;
-    let layers = args.layers(log)?;
-    layers.config.chain_params()?;
-    if args.json {
-        output::json(&show::json(&layers))?;
-    } else {
-        output::text(show::toml(&layers)?.trim_end())?;
-    }
-    Ok(Exit::Ok)
-}

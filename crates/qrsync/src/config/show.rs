@@ -8,7 +8,7 @@ use super::layers::{Layers, Origin, keys, variable};
 const COMMENT_COLUMN: usize = 40;
 
 /// A file that can be read back, with the origin of each value beside it.
-pub(super) fn toml(layers: &Layers) -> anyhow::Result<String> {
+pub(crate) fn toml(layers: &Layers) -> anyhow::Result<String> {
     let mut text =
         "# QRSYNC_ and a key's path in capitals, as in QRSYNC_SYNC_WINDOW, set it too.\n".to_owned();
     section(&mut text, layers, "", &layers.tree)?;
@@ -16,7 +16,7 @@ pub(super) fn toml(layers: &Layers) -> anyhow::Result<String> {
 }
 
 /// Every key by its path.
-pub(super) fn json(layers: &Layers) -> Value {
+pub(crate) fn json(layers: &Layers) -> Value {
     let entry = |key: String| {
         let origin = layers.origin(&key);
         let value = layers.tree.pointer(&format!("/{}", key.replace('.', "/")));

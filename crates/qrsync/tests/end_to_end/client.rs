@@ -24,7 +24,7 @@ use spv_simnet::World;
 use tokio_util::sync::CancellationToken;
 
 use crate::quorums::expected_quorums;
-use crate::support::process::run;
+use crate::support::process::{Gate, run};
 use crate::support::{DataDir, generated_world, honest, recorded_world, start};
 
 const INSTANT_SEND: LLMQType = LLMQType(103);
@@ -34,9 +34,10 @@ const INTERVAL: u32 = 24;
 /// A client with every cycle's list and all quorums.
 async fn synced(world: &Arc<World>) -> Client {
     let network = start(world, honest(2)).await;
+    let gates = [Gate::before(network.addresses()[0]).await, Gate::before(network.addresses()[1]).await];
     let config = Config {
         network: "regtest".to_owned(),
-        peers: network.addresses().iter().map(ToString::to_string).collect(),
+        peers: gates.iter().map(|gate| gate.address.to_string()).collect(),
         from: Some(1),
         ..Config::default()
     };
@@ -44,11 +45,12 @@ async fn synced(world: &Arc<World>) -> Client {
     let client = Client::new(world.params().clone(), config, store).unwrap();
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
     // Lookups go on while a sync runs, and a second sync waits for the first.
-    let (first, second, looked_up) = tokio::join!(
-        client.sync(&progress, &cancel),
-        client.sync(&progress, &cancel),
-        client.state(At::Newest)
-    );
+    let (first, second, looked_up) =
+        tokio::join!(client.sync(&progress, &cancel), client.sync(&progress, &cancel), async {
+            let looked_up = client.state(At::Newest).await;
+            gates.iter().for_each(Gate::open);
+            looked_up
+        });
     assert!(matches!(looked_up, Err(LookupError::Empty)), "{looked_up:?}");
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!((first.state.as_str(), second.state.as_str()), ("Synced", "Synced"));

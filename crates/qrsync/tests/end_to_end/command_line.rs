@@ -4,20 +4,18 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 use spv_integration::store::Store;
-use spv_simnet::PeerConfig;
 use tempfile::TempDir;
 
 use crate::schemas::assert_valid;
 use crate::support::process::{
-    Running, closed_port, qrsync, run, scrape, sync_command, wait_until, write_config,
+    Gate, Running, closed_port, qrsync, run, scrape, sync_command, wait_until, write_config,
 };
 use crate::support::{
-    DataDir, all_faulty, faulty, generated_world, honest, impatient, start, unsigned_world,
+    DataDir, all_faulty, generate, generated_world, honest, impatient, start, unsigned_world,
 };
 
 /// A data directory with the generated world, for one test alone: only one process can have it open.
@@ -648,9 +646,8 @@ async fn end_states_have_their_exit_codes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_of_every_mechanism_can_be_scraped_during_a_sync() {
-    let world = generated_world();
-    let slow = PeerConfig { service_time: Duration::from_millis(100), ..faulty("refuse=every:3", 1) };
-    let network = start(&world, vec![slow; 2]).await;
+    // From some request on nothing is answered, so that the sync goes on for as long as this looks at it.
+    let network = start(&generate(24, 3), all_faulty(2, "refuse=every:4,delay=every:7:1h", 1)).await;
     let data = tempfile::tempdir().unwrap();
     let address = closed_port();
     let mut command = sync_command(&network.addresses(), data.path());
@@ -691,13 +688,14 @@ async fn an_address_for_metrics_that_is_taken_is_named() {
 /// Two runs on the same data at once: the second leaves it alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_sync_into_the_same_directory_is_refused() {
-    let slow = PeerConfig { service_time: Duration::from_millis(50), ..PeerConfig::default() };
-    let network = Arc::new(start(&generated_world(), vec![slow]).await);
+    let network = start(&generated_world(), honest(1)).await;
+    let gate = Gate::before(network.addresses()[0]).await;
     let data = tempfile::tempdir().unwrap();
-    let first = Running::start(&mut sync_command(&network.addresses(), data.path()));
-    wait_until("the first asks for something", || network.stats()[0].requests.total() > 0);
-    let second = Running::start(&mut sync_command(&network.addresses(), data.path())).finish();
+    let first = Running::start(&mut sync_command(&[gate.address], data.path()));
+    wait_until("the first connects", || gate.connections() > 0);
+    let second = Running::start(&mut sync_command(&[gate.address], data.path())).finish();
     second.fails(1, &["in use"]);
+    gate.open();
     assert_eq!(first.finish().json()["state"], "Synced");
 }
 

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 use crate::support::process::closed_port;
-use crate::support::{DataDir, all_faulty, generate, generated_world, reference, start};
+use crate::support::{DataDir, VirtualNodes, all_faulty, generate, generated_world, reference, slow, start};
 
 /// Far above what any of these takes, far below what a user would call forever.
 const BOUND: Duration = Duration::from_secs(20);
@@ -44,11 +44,11 @@ async fn nobody_listens() {
     assert!(data.final_state(&world).states.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn everybody_is_silent_after_the_handshake() {
     let world = generated_world();
     let data = short_of_patience();
-    let ended = async { data.sync(&world, all_faulty(3, "silent", 1), 1).await.summary };
+    let ended = async { data.sync_in_virtual_time(&world, all_faulty(3, "silent", 1), 1).await.summary };
     let summary = bounded(ended).await;
     assert_gave_up(&summary, "NoCapablePeer");
     assert!(
@@ -56,11 +56,11 @@ async fn everybody_is_silent_after_the_handshake() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn everybody_refuses_lists() {
     let world = generated_world();
     let data = short_of_patience();
-    let ended = async { data.sync(&world, all_faulty(3, "refuse-all", 1), 1).await };
+    let ended = async { data.sync_in_virtual_time(&world, all_faulty(3, "refuse-all", 1), 1).await };
     let ended = tokio::time::timeout(BOUND, ended).await.unwrap();
     assert_gave_up(&ended.summary, "Degraded");
     assert!(
@@ -74,32 +74,38 @@ async fn everybody_refuses_lists() {
     assert_eq!(state.tip, world.block_hash(world.tip()).map(|hash| (world.tip(), hash)), "headers are kept");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn everybody_refuses_even_headers() {
     let world = generated_world();
     let data = short_of_patience();
-    let summary =
-        bounded(async { data.sync(&world, all_faulty(3, "refuse-all,headers", 1), 1).await.summary }).await;
+    let summary = bounded(async {
+        data.sync_in_virtual_time(&world, all_faulty(3, "refuse-all,headers", 1), 1).await.summary
+    })
+    .await;
     assert_gave_up(&summary, "NoCapablePeer");
     assert_eq!(summary.lists.verified, 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn everybody_answers_something_else() {
     let world = generated_world();
-    let expected = reference(&world).await;
+    let expected = reference(&world);
     let data = short_of_patience();
-    let summary = bounded(async { data.sync(&world, all_faulty(3, "wrong=1", 1), 1).await.summary }).await;
+    let summary =
+        bounded(async { data.sync_in_virtual_time(&world, all_faulty(3, "wrong=1", 1), 1).await.summary })
+            .await;
     assert_gave_up(&summary, "Degraded");
     data.final_state(&world).assert_part_of(&expected, &world);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn everybody_lies_differently() {
     let world = generated_world();
-    let expected = reference(&world).await;
+    let expected = reference(&world);
     let data = short_of_patience();
-    let summary = bounded(async { data.sync(&world, all_faulty(3, "corrupt=1", 1), 1).await.summary }).await;
+    let summary =
+        bounded(async { data.sync_in_virtual_time(&world, all_faulty(3, "corrupt=1", 1), 1).await.summary })
+            .await;
     assert_gave_up(&summary, "Degraded");
     let state = data.final_state(&world);
     // A bit flipped in a ChainLock signature or in a part that is not used leaves the list proven all the same.
@@ -108,21 +114,19 @@ async fn everybody_lies_differently() {
     assert!(hashes.into_iter().all(|(height, hash)| expected.states[height].block_hash() == hash));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn everybody_leaves_halfway() {
     let world = generated_world();
-    let expected = reference(&world).await;
-    let slow = PeerConfig { service_time: Duration::from_millis(20), ..PeerConfig::default() };
-    let network = start(&world, vec![slow; 2]).await;
-    let peers = network.addresses().iter().map(ToString::to_string).collect();
+    let expected = reference(&world);
+    let nodes = VirtualNodes::start(vec![(&world, vec![slow(PeerConfig::default()); 2])]);
     let data = short_of_patience();
     let progress = Progress::default();
     let mut watch = progress.watch();
-    let leave = async move {
+    let leave = async {
         watch.wait_for(|state| state.phase == Phase::Lists && state.proven_lists > 0).await.unwrap();
-        network.shutdown().await;
+        nodes.take_all_down();
     };
-    let (summary, ()) = tokio::join!(bounded(data.sync_watched(&world, peers, 1, &progress)), leave);
+    let (summary, ()) = tokio::join!(bounded(data.sync_from_nodes(&world, &nodes, 1, &progress)), leave);
     assert_ne!(summary.state.as_str(), "Synced");
     assert!(summary.reason.is_some());
     let state = data.final_state(&world);
@@ -130,7 +134,7 @@ async fn everybody_leaves_halfway() {
     state.assert_part_of(&expected, &world);
 
     // What is stored is a start for the next run.
-    let ended = data.sync(&world, vec![PeerConfig::default(); 2], 1).await;
+    let ended = data.sync_in_virtual_time(&world, vec![PeerConfig::default(); 2], 1).await;
     assert_eq!(ended.summary.state.as_str(), "Synced");
     assert_eq!(data.final_state(&world), expected);
 }
@@ -168,12 +172,14 @@ async fn a_range_above_the_tip_needs_nothing() {
 }
 
 /// Whatever all peers do to every single request, the sync ends, and not as synced.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn everybody_fails_always_in_the_same_way() {
     let world = generated_world();
     for faults in ["drop=1", "disconnect=1", "bad-checksum=1", "stall=1", "headers,bad-checksum=1"] {
         let data = short_of_patience();
-        let summary = bounded(async { data.sync(&world, all_faulty(2, faults, 1), 1).await.summary }).await;
+        let summary =
+            bounded(async { data.sync_in_virtual_time(&world, all_faulty(2, faults, 1), 1).await.summary })
+                .await;
         assert!(["Degraded", "NoCapablePeer"].contains(&summary.state.as_str()), "{faults}: {summary:?}");
         assert!(summary.reason.is_some() && data.final_state(&world).states.is_empty(), "{faults}");
     }

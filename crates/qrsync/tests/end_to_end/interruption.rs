@@ -1,16 +1,19 @@
 //! Syncs that go on where others stopped: by plan, by chance, or by force.
 
-use std::time::Duration;
+use std::sync::Arc;
 
+use spv_integration::progress::Progress;
 use spv_simnet::{Network, PeerConfig, World};
 
 use crate::support::process::{Running, sync_command, wait_until};
-use crate::support::{DataDir, generate, generated_world, honest, reference, reference_of_lists, start};
+use crate::support::{
+    DataDir, VirtualNodes, faulty, generate, generated_world, honest, reference, reference_of_lists, start,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_low_range_after_a_high_one() {
     let world = generated_world();
-    let expected = reference_of_lists(&world).await;
+    let expected = reference_of_lists(&world);
     let data = DataDir::lists_only();
     let from = world.tip() - 100;
     assert_eq!(data.sync(&world, honest(3), from).await.summary.state.as_str(), "Synced");
@@ -28,7 +31,7 @@ async fn a_low_range_after_a_high_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_that_grew() {
     let world = generated_world();
-    let expected = reference_of_lists(&world).await;
+    let expected = reference_of_lists(&world);
     let data = DataDir::lists_only();
     let tips = [120, 300, 301, 448];
     for tip in tips {
@@ -66,7 +69,7 @@ async fn a_sync_that_is_done_asks_for_headers_only() {
 async fn the_chain_with_more_work_replaces_the_stored_one_with_its_lists() {
     let (losing, winning) = (generate(6, 1), generate(9, 2));
     assert_ne!(losing.block_hash(1), winning.block_hash(1), "they fork at genesis");
-    let expected = reference(&winning).await;
+    let expected = reference(&winning);
     let data = DataDir::new();
     assert_eq!(data.sync(&losing, honest(2), 1).await.summary.state.as_str(), "Synced");
     let ended = data.sync(&winning, honest(2), 1).await;
@@ -91,23 +94,22 @@ async fn a_chain_with_less_work_replaces_nothing() {
     assert_eq!(data.final_state(&longer), before);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn of_two_chains_at_once_the_one_with_more_work_is_synced() {
     let (shorter, longer) = (generate(6, 1), generate(9, 2));
-    let expected = reference(&longer).await;
-    let (on_shorter, on_longer) = tokio::join!(start(&shorter, honest(2)), start(&longer, honest(2)));
-    let addresses = [on_shorter.addresses(), on_longer.addresses()].concat();
+    let expected = reference(&longer);
+    let nodes = VirtualNodes::start(vec![(&shorter, honest(2)), (&longer, honest(2))]);
     let data = DataDir::impatient();
-    let summary = data.sync_from(&longer, addresses.iter().map(ToString::to_string).collect(), 1).await;
+    let summary = data.sync_from_nodes(&longer, &nodes, 1, &Progress::default()).await;
     assert_eq!(summary.state.as_str(), "Synced", "{summary:?}");
     assert_eq!(data.final_state(&longer), expected);
-    assert!(on_shorter.stats().iter().all(|peer| peer.banned == 0 && peer.max_misbehaviour < 50));
+    assert!(nodes.stats()[..2].iter().all(|peer| peer.banned == 0 && peer.max_misbehaviour < 50));
 }
 
-/// Slow enough that it can be interrupted anywhere.
-async fn slow_network(world: &std::sync::Arc<World>) -> Network {
-    let slow = PeerConfig { service_time: Duration::from_millis(15), ..PeerConfig::default() };
-    start(world, vec![slow; 2]).await
+/// Each of two nodes answers as many requests and holds back all that follows, so that a client that needs more is still
+/// at work whenever it is interrupted.
+async fn holding_network(world: &Arc<World>, answers: u64) -> Network {
+    start(world, vec![faulty(&format!("headers,delay=every:{}:1h", answers + 1), 1); 2]).await
 }
 
 fn requests(network: &Network) -> u64 {
@@ -117,18 +119,16 @@ fn requests(network: &Network) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_point_the_next_run_ends_in_the_same_state() {
     let world = generated_world();
-    let expected = reference(&world).await;
-    let mut rng = fastrand::Rng::with_seed(11);
+    let expected = reference(&world);
     let mut killed = 0;
     let data = DataDir::new();
     for run in 0..8 {
-        let network = slow_network(&world).await;
+        // From before the first request on, each time later; each of the nodes has answered half of what was asked.
+        let network = holding_network(&world, run / 2).await;
         let client = Running::start(&mut sync_command(&network.addresses(), data.path()));
-        // From before the first request to after nearly all of the first run's.
-        let point = if run == 0 { 0 } else { rng.u64(1..8) };
         let mut client = Some(client);
         wait_until("the client has sent some requests", || {
-            requests(&network) >= point || client.as_mut().is_some_and(Running::has_ended)
+            requests(&network) >= run || client.as_mut().is_some_and(Running::has_ended)
         });
         killed += u32::from(client.take().is_some_and(Running::kill));
         network.shutdown().await;
@@ -146,8 +146,9 @@ async fn killed_at_any_point_the_next_run_ends_in_the_same_state() {
 #[tokio::test(flavor = "multi_thread")]
 async fn interrupted_by_the_user_it_says_so_and_the_next_run_goes_on() {
     let world = generated_world();
-    let expected = reference(&world).await;
-    let network = slow_network(&world).await;
+    let expected = reference(&world);
+    // All lists together need more.
+    let network = holding_network(&world, 3).await;
     let data = DataDir::new();
     let client = Running::start(&mut sync_command(&network.addresses(), data.path()));
     wait_until("the client asks for lists", || {
@@ -157,6 +158,7 @@ async fn interrupted_by_the_user_it_says_so_and_the_next_run_goes_on() {
     client.finish().fails(130, &["interrupted", "next run"]);
     data.final_state(&world).assert_part_of(&expected, &world);
 
+    let network = start(&world, honest(2)).await;
     let finished = Running::start(&mut sync_command(&network.addresses(), data.path())).finish();
     assert_eq!(finished.json()["state"], "Synced");
     assert_eq!(data.final_state(&world), expected);

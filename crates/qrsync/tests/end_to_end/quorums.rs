@@ -18,7 +18,9 @@ use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 use spv_simnet::{GeneratedSpec, World};
 
 use crate::support::process::{Running, qrsync, run};
-use crate::support::{DataDir, generated_world, honest, recorded, recorded_world, unsigned_world};
+use crate::support::{
+    DataDir, VirtualNodes, generated_world, honest, recorded, recorded_world, slow, unsigned_world,
+};
 
 pub(crate) type Name = (LLMQType, QuorumHash);
 
@@ -128,13 +130,13 @@ async fn a_part_of_the_chain_is_verified_with_the_help_of_served_snapshots() {
 }
 
 /// Every peer serves the same false snapshots: nothing that follows from them counts as verified.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn altered_snapshots_never_verify_a_quorum() {
     let Some(world) = recorded_world() else { return };
     for cycle_base in [528, 552, 576] {
         let altered = Arc::new(with_altered_snapshot(&world, cycle_base));
         let data = DataDir::impatient();
-        let summary = data.sync(&altered, honest(2), 600).await.summary;
+        let summary = data.sync_in_virtual_time(&altered, honest(2), 600).await.summary;
         let quorums = &summary.quorums;
         let found = found(&data, &world);
         let (verified, wrong): (Vec<_>, Vec<_>) = found.values().partition(|row| row.finding().is_verified());
@@ -149,25 +151,23 @@ async fn altered_snapshots_never_verify_a_quorum() {
         assert!(data.open().snapshot(work_block).unwrap().is_none(), "the next run asks anew");
 
         // Which it does, and finds somebody honest.
-        let summary = data.sync(&world, honest(2), 600).await.summary;
+        let summary = data.sync_in_virtual_time(&world, honest(2), 600).await.summary;
         assert_eq!((summary.quorums.failed, summary.quorums.checked), (0, wrong.len() as u64));
         assert!(summary.quorums.not_verified.is_empty());
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn one_honest_peer_refutes_another_one_s_altered_snapshot() {
     let Some(world) = recorded_world() else { return };
     let altered = Arc::new(with_altered_snapshot(&world, 552));
-    let liar = crate::support::start(&altered, honest(1)).await;
-    let honest_one = crate::support::start(&world, honest(1)).await;
-    let addresses = [liar.addresses(), honest_one.addresses()].concat();
+    let slow_one = || honest(1).into_iter().map(slow).collect();
+    let nodes = VirtualNodes::start(vec![(&altered, slow_one()), (&world, slow_one())]);
     let data = DataDir::impatient();
-    let peers = addresses.iter().map(ToString::to_string).collect();
-    let summary = data.sync_from(&world, peers, 600).await;
+    let summary = data.sync_from_nodes(&world, &nodes, 600, &Progress::default()).await;
     assert_eq!((summary.quorums.failed, summary.quorums.not_verified.len()), (0, 0), "{summary:?}");
     found(&data, &world).values().for_each(assert_as_the_node_says);
-    let honest_one = summary.peers.iter().find(|peer| peer.address == addresses[1]).unwrap();
+    let honest_one = summary.peers.iter().find(|peer| peer.address == nodes.stats()[1].address).unwrap();
     assert_eq!(honest_one.invalid, 0);
 }
 

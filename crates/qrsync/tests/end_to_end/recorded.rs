@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dashcore::network::message_sml::MnListDiff;
 use serde_json::Value;
+use spv_integration::progress::Progress;
 use spv_simnet::{PeerConfig, World};
 
 use crate::support::final_state::{FinalState, cycles_and_tip};
-use crate::support::{DataDir, Ended, faulty, honest, recorded, recorded_world, reference};
+use crate::support::{
+    DataDir, Ended, VirtualNodes, faulty, honest, recorded, recorded_world, reference, slow,
+};
 
 /// A handful: refusals that no plan made of headers alone can foresee.
 const FEW_REFUSALS: u32 = 5;
@@ -71,21 +73,31 @@ async fn five_peers_bring_every_list_as_the_node_reports_it() {
     let data = DataDir::new();
     let ended = data.sync(&world, honest(5), 1).await;
     assert_synced(&ended, &world);
-    assert_peers_are_treated_well(&ended);
     assert_as_the_node_says(&data, &world);
-    assert_eq!(ended.stats.iter().filter(|peer| peer.requests.total() > 0).count(), 5, "everybody is asked");
     let proven: u64 = ended.summary.quorums.by_type.values().map(|of_type| of_type.proven).sum();
     assert_eq!(expected_lists()["862"]["quorums"], proven);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
+async fn five_peers_are_all_asked_and_treated_well() {
+    let Some(world) = recorded_world() else { return };
+    let data = DataDir::new();
+    let peers = honest(5).into_iter().map(slow).collect();
+    let ended = data.sync_in_virtual_time(&world, peers, 1).await;
+    assert_synced(&ended, &world);
+    assert_peers_are_treated_well(&ended);
+    assert_as_the_node_says(&data, &world);
+    assert_eq!(ended.stats.iter().filter(|peer| peer.requests.total() > 0).count(), 5, "everybody is asked");
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_are_counted_as_the_peers_count_them() {
     let Some(world) = recorded_world() else { return };
-    let ended = DataDir::new().sync(&world, honest(3), 1).await;
+    let ended = DataDir::new().sync_in_virtual_time(&world, honest(3), 1).await;
     let sum = |count: fn(&spv_simnet::PeerStats) -> u64| ended.stats.iter().map(count).sum::<u64>();
     let requests = &ended.summary.requests;
     assert_eq!(requests.getheaders, sum(|peer| peer.requests.getheaders));
-    // On a busy machine a request may be slow enough to be sent to a second peer, which is counted apart.
+    // A request that is sent to a second peer is counted apart.
     let for_lists = sum(|peer| peer.requests.getqrinfo + peer.requests.getmnlistd);
     assert_eq!(requests.qrinfo + requests.mnlistdiff + requests.hedged, for_lists);
     assert!(requests.qrinfo <= sum(|peer| peer.requests.getqrinfo));
@@ -95,12 +107,11 @@ async fn requests_are_counted_as_the_peers_count_them() {
 }
 
 /// Each list by its own request would be 36. That a node lacks the first cycles' snapshots cannot be planned for.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn four_cycles_come_with_one_request() {
     let Some(world) = recorded_world() else { return };
-    let ended = DataDir::new().sync(&world, honest(5), 1).await;
+    let ended = DataDir::new().sync_in_virtual_time(&world, honest(5), 1).await;
     let requests = &ended.summary.requests;
-    // On a busy machine, some answer comes so much later than the others that a second peer is asked.
     assert!(requests.late == 0 && requests.hedged <= 3, "{requests:?}");
     assert!(requests.retried <= u64::from(FEW_REFUSALS), "{requests:?}");
     // Those for members alone have to be at single blocks.
@@ -111,7 +122,7 @@ async fn four_cycles_come_with_one_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_run_leaves_the_same_state_behind() {
     let Some(world) = recorded_world() else { return };
-    let expected = reference(&world).await;
+    let expected = reference(&world);
     for peers in [1, 2, 5, 8] {
         let data = DataDir::new();
         assert_synced(&data.sync(&world, honest(peers), 1).await, &world);
@@ -119,18 +130,16 @@ async fn every_run_leaves_the_same_state_behind() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn a_silent_a_refusing_and_a_lying_peer_change_nothing_but_the_summary() {
     let Some(world) = recorded_world() else { return };
-    let expected = reference(&world).await;
+    let expected = reference(&world);
     let mut data = DataDir::impatient();
     data.settings.executor.soft_timeout = DataDir::new().settings.executor.soft_timeout;
     data.settings.executor.hard_timeout = DataDir::new().settings.executor.hard_timeout;
     let faults = ["silent", "refuse-all", "wrong=1", "", ""];
-    // Slow enough that everybody gets a share.
-    let slow = |peer| PeerConfig { service_time: Duration::from_millis(5), ..peer };
     let peers = (0..).zip(faults).map(|(seed, faults)| slow(faulty(faults, seed))).collect();
-    let ended = data.sync(&world, peers, 1).await;
+    let ended = data.sync_in_virtual_time(&world, peers, 1).await;
     assert_synced(&ended, &world);
     data.final_state(&world).assert_proven_like(&expected);
 
@@ -164,46 +173,46 @@ async fn a_silent_a_refusing_and_a_lying_peer_change_nothing_but_the_summary() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn old_and_new_constructions_give_the_same_state() {
     let Some(world) = recorded_world() else { return };
-    let expected = reference(&world).await;
+    let expected = reference(&world);
     let speaking = |versions: &[i32]| -> Vec<PeerConfig> {
         let peer = |&protocol_version| PeerConfig { protocol_version, ..PeerConfig::default() };
         versions.iter().map(peer).collect()
     };
     for versions in [&[70_230, 70_233, 70_235][..], &[70_230, 70_235, 70_236, 70_240]] {
         let data = DataDir::new();
-        let ended = data.sync(&world, speaking(versions), 1).await;
+        let ended = data.sync_in_virtual_time(&world, speaking(versions), 1).await;
         assert_synced(&ended, &world);
         assert_peers_are_treated_well(&ended);
         assert_eq!(data.final_state(&world), expected, "{versions:?}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn peers_on_a_shorter_chain_are_asked_for_what_they_have() {
     let Some(world) = recorded_world() else { return };
-    let expected = reference(&world).await;
+    let expected = reference(&world);
     let tips = [Some(700), Some(400), None, Some(861), None];
     let peers = tips.map(|tip| PeerConfig { tip, ..PeerConfig::default() });
     let data = DataDir::impatient();
-    let ended = data.sync(&world, peers.into(), 1).await;
+    let ended = data.sync_in_virtual_time(&world, peers.into(), 1).await;
     assert_synced(&ended, &world);
     assert_eq!(data.final_state(&world), expected);
     assert!(ended.stats.iter().all(|peer| peer.banned == 0 && peer.max_misbehaviour < 50));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn cycles_without_snapshots_cost_refusals_but_no_time_out() {
     if recorded_world().is_none() {
         return;
     }
     let world = World::load(&recorded("regtest-862").unwrap()).unwrap().with_qrinfo_refused_below(500);
     let world = Arc::new(world);
-    let expected = reference(&world).await;
+    let expected = reference(&world);
     let data = DataDir::new();
-    let ended = data.sync(&world, honest(5), 1).await;
+    let ended = data.sync_in_virtual_time(&world, honest(5), 1).await;
     assert_synced(&ended, &world);
     assert!(ended.summary.requests.refused > 0);
     for (peer, stats) in ended.summary.peers.iter().zip(&ended.stats) {
@@ -215,14 +224,14 @@ async fn cycles_without_snapshots_cost_refusals_but_no_time_out() {
 }
 
 /// Every peer serves the same list with one voting key altered: none of them can be told to be the liar.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn an_altered_list_that_all_peers_agree_on_is_unverifiable_and_not_stored() {
     let Some(world) = recorded_world() else { return };
-    let expected = reference(&world).await;
+    let expected = reference(&world);
     let altered = Arc::new(with_altered_list(ALTERED));
     for peers in [2, 5] {
         let data = DataDir::impatient();
-        let ended = data.sync(&altered, honest(peers), 1).await;
+        let ended = data.sync_in_virtual_time(&altered, honest(peers), 1).await;
         assert_eq!(ended.summary.state.as_str(), "Unverifiable", "{:?}", ended.summary);
         let reason = ended.summary.reason.unwrap();
         assert!(reason.contains("does not verify") && reason.contains("400"), "{reason}");
@@ -231,22 +240,20 @@ async fn an_altered_list_that_all_peers_agree_on_is_unverifiable_and_not_stored(
     // One peer's word alone is no evidence against the chain.
     let mut data = DataDir::impatient();
     data.settings.recovery.max_attempts = 4;
-    let ended = data.sync(&altered, honest(1), 1).await;
+    let ended = data.sync_in_virtual_time(&altered, honest(1), 1).await;
     assert_eq!(ended.summary.state.as_str(), "Degraded", "{:?}", ended.summary);
     assert_without_altered(&data.final_state(&world), &expected, &world);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn one_honest_peer_refutes_many_that_serve_an_altered_list() {
     let Some(world) = recorded_world() else { return };
-    let expected = reference(&world).await;
+    let expected = reference(&world);
     let altered = Arc::new(with_altered_list(ALTERED));
-    let (liar, honest_one) =
-        (crate::support::start(&altered, honest(1)), crate::support::start(&world, honest(1)));
-    let (liar, honest_one) = tokio::join!(liar, honest_one);
-    let addresses = [liar.addresses(), honest_one.addresses()].concat();
+    let slow_one = || honest(1).into_iter().map(slow).collect();
+    let nodes = VirtualNodes::start(vec![(&altered, slow_one()), (&world, slow_one())]);
     let data = DataDir::impatient();
-    let summary = data.sync_from(&world, addresses.iter().map(ToString::to_string).collect(), 1).await;
+    let summary = data.sync_from_nodes(&world, &nodes, 1, &Progress::default()).await;
     assert_eq!(summary.state.as_str(), "Synced", "{summary:?}");
     assert_eq!(data.final_state(&world), expected);
 }
@@ -260,10 +267,10 @@ fn assert_without_altered(state: &FinalState, expected: &FinalState, world: &Wor
 }
 
 /// A quorum cannot become verified by a false commitment: it never even gets into a proven set.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn an_altered_commitment_is_unverifiable_and_no_quorum() {
     let Some(world) = recorded_world() else { return };
-    let expected = reference(&world).await;
+    let expected = reference(&world);
     // From then on all commitments, since a node sends each but once.
     let altered = with_altered_diffs(|height, diff| {
         for quorum in diff.new_quorums.iter_mut().filter(|_| height > ALTERED - 24) {
@@ -271,7 +278,7 @@ async fn an_altered_commitment_is_unverifiable_and_no_quorum() {
         }
     });
     let data = DataDir::impatient();
-    let ended = data.sync(&Arc::new(altered), honest(2), 1).await;
+    let ended = data.sync_in_virtual_time(&Arc::new(altered), honest(2), 1).await;
     assert_eq!(ended.summary.state.as_str(), "Unverifiable", "{:?}", ended.summary);
     assert_eq!((ended.summary.quorums.verified, ended.summary.quorums.checked), (0, 0));
     assert_without_altered(&data.final_state(&world), &expected, &world);

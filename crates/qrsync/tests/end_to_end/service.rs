@@ -1,6 +1,6 @@
 //! `qrsync sync --follow` as a service: what it serves, what signals do, what the service manager is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,7 +13,7 @@ use spv_simnet::{Network, PeerConfig};
 use tempfile::TempDir;
 
 use crate::support::process::{Finished, Response, Running, closed_port, get, sync_command, wait_until};
-use crate::support::{generated_world, honest, start};
+use crate::support::{generated_world, honest, slow, start};
 
 /// A service that follows a simulated network.
 struct Service {
@@ -71,7 +71,12 @@ async fn everything_that_is_served_answers_as_it_should() {
     assert!(metrics.head.contains("content-type: text/plain; version=0.0.4"), "{}", metrics.head);
     assert!(metrics.body.contains("qrsync_tip_height 503"), "{}", metrics.body);
 
-    let status = service.status();
+    let mut status = Value::Null;
+    wait_until("both peers are ready and idle", || {
+        status = service.status();
+        let peers = status["peers"].as_array().unwrap();
+        peers.iter().filter(|peer| peer["state"] == "ready" && peer["in_flight"] == 0).count() == 2
+    });
     crate::schemas::assert_valid("service-status", &status);
     let expected = [("state", "Synced"), ("network", "regtest"), ("phase", "following")];
     expected.iter().for_each(|(key, value)| assert_eq!(status[key], *value, "{status}"));
@@ -240,7 +245,7 @@ async fn the_service_manager_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_shows_every_request_of_every_peer_without_overlaps() {
     let world = generated_world();
-    let network = start(&world, honest(2)).await;
+    let network = start(&world, honest(2).into_iter().map(slow).collect()).await;
     let data = tempfile::tempdir().unwrap();
     let path = data.path().join("trace.json");
     let mut command = sync_command(&network.addresses(), data.path());
@@ -278,7 +283,9 @@ async fn a_trace_shows_every_request_of_every_peer_without_overlaps() {
         for_lists,
         "{requests} {counts:?}"
     );
-    assert_eq!(groups.values().filter(|name| name.contains(':')).count(), 2);
+    let traced: BTreeSet<&str> = groups.values().copied().filter(|name| name.contains(':')).collect();
+    let asked = summary["peers"].as_array().unwrap().iter().filter(|peer| peer["requests"] != 0);
+    assert_eq!(traced, asked.map(|peer| peer["address"].as_str().unwrap()).collect());
     for name in ["decode", "check", "apply", "store"] {
         assert!(counts.contains_key(&("verification", name)), "{name}: {counts:?}");
     }

@@ -9,32 +9,49 @@ use dashcore::network::framing::{Command, Frame, FrameDecoder, encode_frame};
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_network::{Address, PROTOCOL_VERSION, VersionMessage};
 use dashcore::{ChainParams, Network};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use spv_simnet::InMemoryNetwork;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 
 /// Nothing here takes as long; a test that would wait for ever fails instead.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) struct Client {
-    stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    stream: S,
     buffer: BytesMut,
     magic: [u8; 4],
 }
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        Self { stream, buffer: BytesMut::new(), magic: ChainParams::new(Network::Regtest).magic }
+        Self::over(TcpStream::connect(address).await.unwrap())
     }
 
     /// Connects and completes the handshake; nothing that belongs to it is left to be received.
     pub(crate) async fn ready(address: SocketAddr) -> Self {
-        let mut client = Self::connect(address).await;
-        client.send(&version(PROTOCOL_VERSION)).await;
-        client.expect(&["version", "sendaddrv2", "verack"]).await;
-        client.send(&NetworkMessage::Verack).await;
-        client.expect(&["sendheaders", "sendcmpct", "ping"]).await;
-        client
+        Self::connect(address).await.greeted().await
+    }
+}
+
+impl Client<DuplexStream> {
+    /// The same with the first peer of a network in memory.
+    pub(crate) async fn ready_in_memory(network: &InMemoryNetwork) -> Self {
+        let stream = network.connect(network.addresses()[0]).await.unwrap();
+        Self::over(stream).greeted().await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    fn over(stream: S) -> Self {
+        Self { stream, buffer: BytesMut::new(), magic: ChainParams::new(Network::Regtest).magic }
+    }
+
+    async fn greeted(mut self) -> Self {
+        self.send(&version(PROTOCOL_VERSION)).await;
+        self.expect(&["version", "sendaddrv2", "verack"]).await;
+        self.send(&NetworkMessage::Verack).await;
+        self.expect(&["sendheaders", "sendcmpct", "ping"]).await;
+        self
     }
 
     pub(crate) async fn send(&mut self, message: &NetworkMessage) {

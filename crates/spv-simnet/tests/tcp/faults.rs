@@ -4,7 +4,7 @@ use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_blockdata::GetHeadersMessage;
 
 use crate::client::Client;
-use crate::{WORLD, diff, honest, rotation, start_faulty};
+use crate::{WORLD, diff, honest, rotation, start_faulty, start_faulty_in_memory};
 
 fn decode(frame: &Frame) -> NetworkMessage {
     NetworkMessage::decode(frame.command, &frame.payload).unwrap().unwrap()
@@ -135,17 +135,17 @@ async fn a_wrong_answer_is_the_honest_one_to_another_request() {
     assert_ne!(client.receive_message().await, honest(&headers()));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_delayed_answer_holds_back_what_follows_and_a_late_one_does_not() {
-    let network = start_faulty("delay=first:1:30ms").await;
-    let mut client = Client::ready(network.addresses()[0]).await;
+    let network = start_faulty_in_memory("delay=first:1:30ms");
+    let mut client = Client::ready_in_memory(&network).await;
     let started = tokio::time::Instant::now();
     client.send_all(&[diff(0, 50), NetworkMessage::Ping(1)]).await;
     client.expect(&["mnlistdiff", "pong"]).await;
     assert!(started.elapsed() >= std::time::Duration::from_millis(30));
 
-    let network = start_faulty("late=first:1:200ms").await;
-    let mut client = Client::ready(network.addresses()[0]).await;
+    let network = start_faulty_in_memory("late=first:1:200ms");
+    let mut client = Client::ready_in_memory(&network).await;
     client.send_all(&[diff(0, 50), NetworkMessage::Ping(1), diff(0, 51), NetworkMessage::Ping(2)]).await;
     client.expect_pong(1).await;
     assert_eq!(client.receive_message().await, honest(&diff(0, 51)));
@@ -153,18 +153,18 @@ async fn a_delayed_answer_holds_back_what_follows_and_a_late_one_does_not() {
     assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_duplicated_answer_comes_twice_and_counts_once() {
-    let network = start_faulty("duplicate=first:1").await;
-    let mut client = Client::ready(network.addresses()[0]).await;
+    let network = start_faulty_in_memory("duplicate=first:1");
+    let mut client = Client::ready_in_memory(&network).await;
     client.send_all(&[diff(0, 50), NetworkMessage::Ping(1)]).await;
     assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
     assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
     client.expect_pong(1).await;
     assert_eq!((network.stats()[0].answered.total(), network.stats()[0].in_flight), (1, 0));
 
-    let network = start_faulty("duplicate=first:1:50ms").await;
-    let mut client = Client::ready(network.addresses()[0]).await;
+    let network = start_faulty_in_memory("duplicate=first:1:50ms");
+    let mut client = Client::ready_in_memory(&network).await;
     client.send_all(&[diff(0, 50), NetworkMessage::Ping(1), diff(0, 51)]).await;
     assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
     client.expect_pong(1).await;
@@ -172,10 +172,10 @@ async fn a_duplicated_answer_comes_twice_and_counts_once() {
     assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_reordered_answer_comes_with_its_pong_behind_the_next_answer() {
-    let network = start_faulty("reorder=first:1").await;
-    let mut client = Client::ready(network.addresses()[0]).await;
+    let network = start_faulty_in_memory("reorder=first:1");
+    let mut client = Client::ready_in_memory(&network).await;
     client.send_all(&[diff(0, 50), NetworkMessage::Ping(1), diff(0, 51), NetworkMessage::Ping(2)]).await;
     assert_eq!(client.receive_message().await, honest(&diff(0, 51)));
     assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
@@ -184,16 +184,16 @@ async fn a_reordered_answer_comes_with_its_pong_behind_the_next_answer() {
     assert_eq!((network.stats()[0].max_in_flight, network.stats()[0].in_flight), (2, 0));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_reordered_answer_is_not_held_for_ever() {
-    let network = start_faulty("reorder=1").await;
-    let mut client = Client::ready(network.addresses()[0]).await;
+    let network = start_faulty_in_memory("reorder=1");
+    let mut client = Client::ready_in_memory(&network).await;
     client.send_all(&[diff(0, 50), NetworkMessage::Ping(1)]).await;
     assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
     client.expect_pong(1).await;
     // A request that is not answered frees it too.
-    let network = start_faulty("reorder=first:1,disconnect=every:2").await;
-    let mut client = Client::ready(network.addresses()[0]).await;
+    let network = start_faulty_in_memory("reorder=first:1,disconnect=every:2");
+    let mut client = Client::ready_in_memory(&network).await;
     client.send_all(&[diff(0, 50), NetworkMessage::Ping(1), diff(0, 51)]).await;
     assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
     client.expect_pong(1).await;

@@ -1,4 +1,5 @@
-//! What a simulated network does on real sockets.
+//! What a simulated network does on real sockets and, where it is a matter of time or of who comes first, in memory and
+//! virtual time.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -13,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_qrinfo::GetQRInfo;
 use dashcore::network::message_sml::GetMnListDiff;
-use spv_simnet::{GeneratedSpec, Network, NetworkConfig, PeerConfig, World};
+use spv_simnet::{GeneratedSpec, InMemoryNetwork, Network, NetworkConfig, PeerConfig, World};
 
 static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| {
     Arc::new(World::generate(&GeneratedSpec {
@@ -33,6 +34,15 @@ async fn start(peer: PeerConfig) -> Network {
 
 async fn start_faulty(faults: &str) -> Network {
     start(PeerConfig { faults: faults.parse().unwrap(), ..PeerConfig::default() }).await
+}
+
+/// The same in memory, for tests in paused time.
+fn start_in_memory(peer: PeerConfig) -> InMemoryNetwork {
+    InMemoryNetwork::start(&WORLD, NetworkConfig { peers: vec![peer], ..NetworkConfig::default() }).unwrap()
+}
+
+fn start_faulty_in_memory(faults: &str) -> InMemoryNetwork {
+    start_in_memory(PeerConfig { faults: faults.parse().unwrap(), ..PeerConfig::default() })
 }
 
 fn diff(base: u32, block: u32) -> NetworkMessage {

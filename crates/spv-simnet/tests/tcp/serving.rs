@@ -8,12 +8,12 @@ use dashcore::network::message_sml::GetMnListDiff;
 use spv_simnet::{Network, NetworkConfig, NetworkError, PeerConfig, QRInfoConstruction};
 
 use crate::client::{Client, version};
-use crate::{WORLD, diff, honest, rotation, start};
+use crate::{WORLD, diff, honest, rotation, start, start_in_memory};
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn answers_and_pongs_come_in_the_order_of_the_requests() {
-    let network = start(PeerConfig { rtt: Duration::from_millis(4), ..PeerConfig::default() }).await;
-    let mut client = Client::ready(network.addresses()[0]).await;
+    let network = start_in_memory(PeerConfig { rtt: Duration::from_millis(4), ..PeerConfig::default() });
+    let mut client = Client::ready_in_memory(&network).await;
     let requests = [rotation(300), diff(200, 250), rotation(230), diff(0, WORLD.tip())];
     let with_pings: Vec<NetworkMessage> = (0..)
         .zip(&requests)
@@ -77,11 +77,12 @@ async fn unsolicited_answers_disconnect_at_once() {
     assert_eq!(network.stats()[0].max_misbehaviour, 100);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_handler_serves_all_connections_in_turns() {
-    let network = start(PeerConfig { service_time: Duration::from_millis(8), ..PeerConfig::default() }).await;
-    let address = network.addresses()[0];
-    let (mut greedy, mut modest) = (Client::ready(address).await, Client::ready(address).await);
+    let network =
+        start_in_memory(PeerConfig { service_time: Duration::from_millis(8), ..PeerConfig::default() });
+    let (mut greedy, mut modest) =
+        (Client::ready_in_memory(&network).await, Client::ready_in_memory(&network).await);
     let started = tokio::time::Instant::now();
     let requests = vec![diff(0, 50); 20];
     greedy.send_all(&requests).await;
@@ -97,10 +98,10 @@ async fn one_handler_serves_all_connections_in_turns() {
     assert_eq!(network.stats()[0].max_in_flight, 20);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn requests_in_flight_are_counted_until_the_answer_is_written() {
-    let network = start(PeerConfig { rtt: Duration::from_millis(20), ..PeerConfig::default() }).await;
-    let mut client = Client::ready(network.addresses()[0]).await;
+    let network = start_in_memory(PeerConfig { rtt: Duration::from_millis(20), ..PeerConfig::default() });
+    let mut client = Client::ready_in_memory(&network).await;
     for _ in 0..4 {
         client.send(&diff(0, 50)).await;
         client.expect(&["mnlistdiff"]).await;
@@ -111,11 +112,11 @@ async fn requests_in_flight_are_counted_until_the_answer_is_written() {
     assert_eq!(network.stats()[0].max_in_flight, 3);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn round_trips_of_pipelined_requests_overlap() {
     const RTT: Duration = Duration::from_millis(100);
-    let network = start(PeerConfig { rtt: RTT, ..PeerConfig::default() }).await;
-    let mut client = Client::ready(network.addresses()[0]).await;
+    let network = start_in_memory(PeerConfig { rtt: RTT, ..PeerConfig::default() });
+    let mut client = Client::ready_in_memory(&network).await;
     let started = tokio::time::Instant::now();
     client.send_all(&vec![diff(0, 50); 20]).await;
     client.expect(&["mnlistdiff"; 20]).await;
@@ -126,11 +127,13 @@ async fn round_trips_of_pipelined_requests_overlap() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn bandwidth_spreads_answers_over_time() {
-    let network =
-        start(PeerConfig { bandwidth: std::num::NonZeroU64::new(100_000), ..PeerConfig::default() }).await;
-    let mut client = Client::ready(network.addresses()[0]).await;
+    let network = start_in_memory(PeerConfig {
+        bandwidth: std::num::NonZeroU64::new(100_000),
+        ..PeerConfig::default()
+    });
+    let mut client = Client::ready_in_memory(&network).await;
     let before = network.stats()[0].bytes_sent;
     let started = tokio::time::Instant::now();
     client.send_all(&vec![rotation(300); 2]).await;

@@ -4,15 +4,20 @@ pub(crate) mod final_state;
 pub(crate) mod flip;
 pub(crate) mod process;
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
+use std::thread;
 use std::time::Duration;
 
+use spv_integration::net::Connector;
 use spv_integration::progress::Progress;
-use spv_integration::session::{Summary, sync};
+use spv_integration::session::{Environment, Summary, sync, sync_with};
 use spv_integration::store::{Store, StoreError};
+use spv_integration::verify::Verification;
 use spv_integration::{Config, Settings};
-use spv_simnet::{GeneratedSpec, Network, NetworkConfig, PeerConfig, PeerStats, World};
+use spv_simnet::{GeneratedSpec, InMemoryNetwork, Network, NetworkConfig, PeerConfig, PeerStats, World};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +77,11 @@ pub(crate) fn all_faulty(count: u64, faults: &str, seed: u64) -> Vec<PeerConfig>
     (0..count).map(|index| faulty(faults, seed * 100 + index)).collect()
 }
 
+/// So slow that one peer does not do all the work before the others have any.
+pub(crate) fn slow(peer: PeerConfig) -> PeerConfig {
+    PeerConfig { rtt: Duration::from_millis(20), service_time: Duration::from_millis(5), ..peer }
+}
+
 /// Waits as short as loopback allows, so that what goes wrong costs little time.
 pub(crate) fn impatient() -> Settings {
     let mut settings = Settings {
@@ -90,6 +100,57 @@ pub(crate) fn impatient() -> Settings {
 
 pub(crate) async fn start(world: &Arc<World>, peers: Vec<PeerConfig>) -> Network {
     Network::start(world.clone(), NetworkConfig { peers, ..NetworkConfig::default() }).await.unwrap()
+}
+
+/// Nodes in memory, for tests in paused time: what a client does with them follows from the seeds alone.
+pub(crate) struct VirtualNodes {
+    networks: Vec<InMemoryNetwork>,
+    addresses: Vec<SocketAddr>,
+    network_of: BTreeMap<SocketAddr, usize>,
+}
+
+/// Where a round trip takes no time at all, virtual time stands still while client and node have anything to say.
+const SHORTEST_RTT: Duration = Duration::from_millis(1);
+
+impl VirtualNodes {
+    /// Nodes that serve different chains, of which each kind knows nothing of the others.
+    pub(crate) fn start(chains: Vec<(&Arc<World>, Vec<PeerConfig>)>) -> Arc<Self> {
+        let mut nodes = Self { networks: Vec::new(), addresses: Vec::new(), network_of: BTreeMap::new() };
+        for (index, (world, peers)) in (0..).zip(chains) {
+            let localhost = |port| SocketAddr::from(([127, 0, 0, index + 1], port));
+            let addresses: Vec<SocketAddr> = (1..).map(localhost).take(peers.len()).collect();
+            let peers = peers.into_iter().map(|peer| PeerConfig { rtt: peer.rtt.max(SHORTEST_RTT), ..peer });
+            let config = NetworkConfig { peers: peers.collect(), ..NetworkConfig::default() };
+            nodes.network_of.extend(addresses.iter().map(|address| (*address, nodes.networks.len())));
+            nodes.networks.push(InMemoryNetwork::start_at(world, config, addresses.clone()).unwrap());
+            nodes.addresses.extend(addresses);
+        }
+        Arc::new(nodes)
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.addresses.iter().map(ToString::to_string).collect()
+    }
+
+    /// What the nodes counted, in the order in which they were given.
+    pub(crate) fn stats(&self) -> Vec<PeerStats> {
+        self.networks.iter().flat_map(InMemoryNetwork::stats).collect()
+    }
+
+    pub(crate) fn take_all_down(&self) {
+        for address in &self.addresses {
+            self.networks[self.network_of[address]].take_down(*address);
+        }
+    }
+
+    fn io(self: &Arc<Self>) -> Environment {
+        let nodes = self.clone();
+        let connector = Connector::new(move |address| {
+            let nodes = nodes.clone();
+            async move { nodes.networks[nodes.network_of[&address]].connect(address).await }
+        });
+        Environment { connector, verification: Verification::Inline, seed: Some(1) }
+    }
 }
 
 /// A data directory with what is needed to sync into it.
@@ -142,6 +203,30 @@ impl DataDir {
         Ended { summary, stats: network.shutdown().await }
     }
 
+    /// The same in virtual time, which the caller has to have paused.
+    pub(crate) async fn sync_in_virtual_time(
+        &self,
+        world: &Arc<World>,
+        peers: Vec<PeerConfig>,
+        from: u32,
+    ) -> Ended {
+        let nodes = VirtualNodes::start(vec![(world, peers)]);
+        let summary = self.sync_from_nodes(world, &nodes, from, &Progress::default()).await;
+        Ended { summary, stats: nodes.stats() }
+    }
+
+    pub(crate) async fn sync_from_nodes(
+        &self,
+        world: &World,
+        nodes: &Arc<VirtualNodes>,
+        from: u32,
+        progress: &Progress,
+    ) -> Summary {
+        let (config, store) = self.prepare(world, nodes.addresses(), Some(from));
+        let cancel = CancellationToken::new();
+        sync_with(&nodes.io(), world.params(), &config, store, progress, &cancel).await.unwrap()
+    }
+
     pub(crate) async fn sync_from(&self, world: &World, peers: Vec<String>, from: u32) -> Summary {
         self.sync_watched(world, peers, from, &Progress::default()).await
     }
@@ -164,17 +249,15 @@ impl DataDir {
         from: Option<u32>,
         progress: &Progress,
     ) -> Summary {
-        let config = Config {
-            network: "regtest".to_owned(),
-            peers,
-            from,
-            sync: self.settings.clone(),
-            ..Config::default()
-        };
-        let params = world.params();
-        let store = opened(|| Store::create_or_open(self.path(), &params.network));
-        let store = Arc::new(store);
-        sync(params, &config, store, progress, &CancellationToken::new()).await.unwrap()
+        let (config, store) = self.prepare(world, peers, from);
+        sync(world.params(), &config, store, progress, &CancellationToken::new()).await.unwrap()
+    }
+
+    fn prepare(&self, world: &World, peers: Vec<String>, from: Option<u32>) -> (Config, Arc<Store>) {
+        let network = "regtest".to_owned();
+        let config = Config { network, peers, from, sync: self.settings.clone(), ..Config::default() };
+        let store = opened(|| Store::create_or_open(self.path(), &world.params().network));
+        (config, Arc::new(store))
     }
 
     pub(crate) fn open(&self) -> Store {
@@ -187,19 +270,25 @@ impl DataDir {
 }
 
 /// What a sync of the whole world from one honest peer leaves behind.
-pub(crate) async fn reference(world: &Arc<World>) -> FinalState {
-    synced_by(DataDir::new(), world).await
+pub(crate) fn reference(world: &Arc<World>) -> FinalState {
+    synced_by(DataDir::new(), world)
 }
 
 /// The same without the quorum phase, which brings further lists, depending on the tip.
-pub(crate) async fn reference_of_lists(world: &Arc<World>) -> FinalState {
-    synced_by(DataDir::lists_only(), world).await
+pub(crate) fn reference_of_lists(world: &Arc<World>) -> FinalState {
+    synced_by(DataDir::lists_only(), world)
 }
 
-async fn synced_by(data: DataDir, world: &Arc<World>) -> FinalState {
-    let ended = data.sync(world, honest(1), 1).await;
-    assert_eq!(ended.summary.state.as_str(), "Synced");
-    data.final_state(world)
+/// Runs on a thread with a virtual time of its own, since the caller's may be a real one.
+fn synced_by(data: DataDir, world: &Arc<World>) -> FinalState {
+    let sync = || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+        let ended = runtime.block_on(data.sync_in_virtual_time(world, honest(1), 1));
+        assert_eq!(ended.summary.state.as_str(), "Synced");
+        data.final_state(world)
+    };
+    thread::scope(|scope| scope.spawn(sync).join().unwrap())
 }
 
 pub(crate) trait PeerStatsExt {

@@ -1,13 +1,17 @@
 use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use spv_integration::{Config, Settings};
+use tokio::net::TcpSocket;
+use tokio::sync::watch;
 
 /// The longest that anything outside of this process may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -174,9 +178,55 @@ pub(crate) fn write_config(path: &Path, settings: Settings) {
     std::fs::write(path, toml::to_string(&config).unwrap()).unwrap();
 }
 
-/// An address at which nobody listens.
+/// An address at which nobody listens, unless it is given to somebody to listen at: it stays taken from all who ask the
+/// system for any free port.
 pub(crate) fn closed_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static TAKEN: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
+    let socket = TcpSocket::new_v4().unwrap();
+    // Whoever sets the same, as listeners do, may listen there beside a socket that does not.
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = socket.local_addr().unwrap();
+    TAKEN.lock().unwrap().push(socket);
+    address
+}
+
+/// Stands before a node: whoever connects reaches it once the gate is open.
+pub(crate) struct Gate {
+    pub(crate) address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    open: watch::Sender<bool>,
+}
+
+impl Gate {
+    pub(crate) async fn before(node: SocketAddr) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (connections, open) = (Arc::new(AtomicUsize::new(0)), watch::Sender::new(false));
+        let (count, opened) = (connections.clone(), open.subscribe());
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
+                let mut opened = opened.clone();
+                tokio::spawn(async move {
+                    // Whoever gives up meanwhile, or the test's end, ends this too.
+                    opened.wait_for(|open| *open).await.ok()?;
+                    let mut node = tokio::net::TcpStream::connect(node).await.ok()?;
+                    tokio::io::copy_bidirectional(&mut client, &mut node).await.ok()
+                });
+            }
+        });
+        Self { address, connections, open }
+    }
+
+    /// Connections made so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn open(&self) {
+        self.open.send_replace(true);
+    }
 }
 
 /// The body of `GET /metrics`; `None` while nobody serves it.
