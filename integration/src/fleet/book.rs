@@ -339,3 +339,6 @@ impl State {
         proven.map(|(&peer, _)| peer).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

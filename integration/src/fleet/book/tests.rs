@@ -1,0 +1,124 @@
+use std::time::Duration;
+
+use spv_recovery::{Attempt, Config, FailureKind};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Refusals that the book of the tests lets a peer be made to.
+const LIMIT: u32 = 3;
+
+struct Scene {
+    book: PeerBook,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(peers: &[SocketAddr]) -> Self {
+        let config = Config { ledger_limit: LIMIT, ..Config::default() };
+        let recovery = Recovering::new(config, 1).unwrap();
+        Self { book: PeerBook::new(peers, recovery), now: tokio::time::Instant::now().into_std() }
+    }
+
+    fn standing(&self, peer: SocketAddr) -> Standing {
+        self.book.standing(&peer, self.now)
+    }
+
+    fn connect(&self, peer: SocketAddr) {
+        self.book.on_greeting(peer, self.now);
+        self.book.on_proven(peer, self.now);
+    }
+
+    /// Requests to the peer time out until it is left alone.
+    fn wear_out(&mut self, peer: SocketAddr) {
+        while self.standing(peer) == Standing::Ready {
+            self.now += SECOND;
+            let mut history = History::new();
+            history.record(Attempt::new(peer, &FailureKind::Timeout, self.now));
+            let _decision = self.book.on_failure(&history, None, self.now);
+        }
+    }
+
+    fn serves(&self, peer: SocketAddr, avoid: &[SocketAddr]) -> bool {
+        let choice = self.book.list_peers(&avoid.iter().copied().collect(), self.now);
+        self.book.serves_lists(&peer, &choice, self.now)
+    }
+}
+
+fn peers() -> [SocketAddr; 3] {
+    ["1.1.1.1:1", "2.2.2.2:2", "3.3.3.3:3"].map(|address| address.parse().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_goes_through_all_its_states_and_may_be_asked_in_one_of_them() {
+    let [peer, other, third] = peers();
+    let mut scene = Scene::new(&[peer, other, third]);
+    scene.connect(other);
+    scene.connect(third);
+    assert_eq!(scene.standing(peer), Standing::Absent { wait: None });
+    scene.book.on_unreachable(peer, "refused".into(), Some(scene.now + SECOND), scene.now);
+    assert_eq!(scene.standing(peer), Standing::Absent { wait: Some(SECOND) });
+    assert!(!scene.book.serves_headers(&peer, scene.now) && !scene.serves(peer, &[]));
+
+    scene.book.on_greeting(peer, scene.now);
+    assert_eq!(scene.standing(peer), Standing::Unproven);
+    assert!(!scene.serves(peer, &[]), "nothing but headers");
+    scene.book.on_proven(peer, scene.now);
+    assert_eq!(scene.standing(peer), Standing::Ready);
+    assert!(scene.serves(peer, &[]) && scene.book.serves_headers(&peer, scene.now));
+
+    scene.wear_out(peer);
+    let Standing::Resting { wait } = scene.standing(peer) else { panic!("{}", scene.standing(peer)) };
+    assert!(!scene.serves(peer, &[]) && scene.book.has_list_slots(&peer, scene.now));
+    scene.now += wait;
+    assert_eq!(scene.standing(peer), Standing::Ready, "one request may show whether it does better");
+    scene.book.on_sent(&peer, scene.now);
+    assert_eq!(scene.standing(peer), Standing::Probing);
+    assert!(!scene.serves(peer, &[]), "one, and no second");
+    scene.book.on_ended(&peer, scene.now);
+    assert_eq!(scene.standing(peer), Standing::Ready, "it ended, and nothing is known yet");
+    scene.book.on_useful_headers(peer, scene.now);
+
+    for _ in 0..LIMIT {
+        assert_eq!(scene.standing(peer), Standing::Ready);
+        scene.book.on_refusal(peer, scene.now);
+    }
+    assert_eq!(scene.standing(peer), Standing::Spent);
+    assert!(!scene.serves(peer, &[]) && !scene.book.has_list_slots(&peer, scene.now));
+    scene.book.on_left(peer, None, None, scene.now);
+    assert_eq!(scene.standing(peer), Standing::Absent { wait: None });
+    scene.connect(peer);
+    assert_eq!(scene.standing(peer), Standing::Ready, "a new connection counts from zero");
+}
+
+#[tokio::test(start_paused = true)]
+async fn peers_that_rest_or_are_avoided_are_asked_only_where_there_are_no_others() {
+    let [peer, other, _] = peers();
+    let mut scene = Scene::new(&[peer, other]);
+    scene.connect(peer);
+    assert!(scene.serves(peer, &[peer]), "the only one");
+    scene.connect(other);
+    assert!(!scene.serves(peer, &[peer]) && scene.serves(other, &[peer]));
+    scene.wear_out(other);
+    assert!(!scene.serves(other, &[]) && scene.serves(peer, &[]));
+    // What is to be avoided is avoided even for one that rests.
+    assert!(!scene.serves(peer, &[peer]) && scene.serves(other, &[peer]));
+    // With both to be avoided, the one that does not rest.
+    assert!(scene.serves(peer, &[peer, other]) && !scene.serves(other, &[peer, other]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_greets_after_the_choice_is_not_asked_for_lists_before_it_has_answered_a_ping() {
+    let [peer, newcomer, _] = peers();
+    let scene = Scene::new(&[peer]);
+    scene.connect(peer);
+    let choice = scene.book.list_peers(&BTreeSet::new(), scene.now);
+    scene.book.on_greeting(newcomer, scene.now);
+    assert!(!scene.book.serves_lists(&newcomer, &choice, scene.now));
+    assert!(!scene.book.serves_headers(&newcomer, scene.now), "there is one that has answered a ping");
+    scene.book.on_left(peer, None, None, scene.now);
+    assert!(scene.book.serves_headers(&newcomer, scene.now), "there is nobody else");
+    scene.book.on_proven(newcomer, scene.now);
+    assert!(scene.book.serves_lists(&newcomer, &choice, scene.now));
+}
