@@ -37,8 +37,8 @@ pub(crate) struct Live {
     progress: Progress,
     cancel: CancellationToken,
     started: Instant,
-    pulse: Mutex<Pulse>,
-    reached: Mutex<Option<Reached>>,
+    heartbeat: Mutex<Heartbeat>,
+    reached: Mutex<Option<LastResult>>,
 }
 
 /// Why the service is not ready.
@@ -97,7 +97,7 @@ struct Extent {
 
 /// How the last attempt ended.
 #[derive(Debug)]
-struct Reached {
+struct LastResult {
     state: EndState,
     reason: Option<String>,
     wrong_quorum: bool,
@@ -105,8 +105,9 @@ struct Reached {
     tip_time: Option<u32>,
 }
 
+/// The latest beats, and since when what they showed holds.
 #[derive(Debug)]
-struct Pulse {
+struct Heartbeat {
     last: Instant,
     samples: VecDeque<Sample>,
     /// Since when there is nobody to ask.
@@ -132,19 +133,24 @@ impl Live {
             progress,
             cancel,
             started: now,
-            pulse: Mutex::new(Pulse { last: now, samples: VecDeque::new(), deserted: None, behind: None }),
+            heartbeat: Mutex::new(Heartbeat {
+                last: now,
+                samples: VecDeque::new(),
+                deserted: None,
+                behind: None,
+            }),
             reached: Mutex::new(None),
         }
     }
 
     /// Beats for as long as it is polled, which has to be in the task of the sync: a sync that hangs stops it. The service
-    /// manager feels every beat.
+    /// manager is told of every beat.
     pub(crate) async fn beat(&self) -> std::convert::Infallible {
         let mut beats = tokio::time::interval(BEAT);
         beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let now = beats.tick().await;
-            self.feel(now);
+            self.sample(now);
             systemd::alive(&self.describe());
         }
     }
@@ -152,7 +158,7 @@ impl Live {
     /// Notes what was reached for a tip.
     pub(crate) fn reached(&self, step: &Step) {
         let Step { summary, tip_time, .. } = step;
-        *self.reached.lock() = Some(Reached {
+        *self.reached.lock() = Some(LastResult {
             state: summary.state.clone(),
             reason: summary.reason.clone(),
             wrong_quorum: summary.quorums.fails_at_tip(),
@@ -163,7 +169,7 @@ impl Live {
 
     /// Whether the sync's loop runs.
     pub(crate) fn is_healthy(&self) -> bool {
-        self.pulse.lock().last.elapsed() < HUNG_AFTER
+        self.heartbeat.lock().last.elapsed() < HUNG_AFTER
     }
 
     /// Whether a tip was reached that can be relied on.
@@ -179,7 +185,7 @@ impl Live {
             return Err(NotReady::Ended);
         }
         let reached = self.reached.lock();
-        let Some(Reached { state, reason, wrong_quorum, tip_time, .. }) = &*reached else {
+        let Some(LastResult { state, reason, wrong_quorum, tip_time, .. }) = &*reached else {
             return Err(NotReady::NoTip(phase.as_str()));
         };
         if *state != EndState::Synced {
@@ -189,13 +195,13 @@ impl Live {
         if *wrong_quorum {
             return Err(NotReady::WrongQuorum);
         }
-        let pulse = self.pulse.lock();
+        let heartbeat = self.heartbeat.lock();
         let too_long =
             |since: Option<Instant>| since.map(|since| since.elapsed()).filter(|&time| time > GRACE);
-        if let Some(time) = too_long(pulse.deserted) {
+        if let Some(time) = too_long(heartbeat.deserted) {
             return Err(NotReady::NoPeer(time));
         }
-        if let Some(time) = too_long(pulse.behind) {
+        if let Some(time) = too_long(heartbeat.behind) {
             return Err(NotReady::Behind(time));
         }
         match (self.max_tip_age, tip_time.map(age)) {
@@ -208,7 +214,7 @@ impl Live {
         let state = *self.progress.watch().borrow();
         let not_ready = self.readiness().err().map(|reason| reason.to_string());
         let peers = self.progress.peers();
-        let (received_bytes_per_second, lists_per_second) = self.pulse.lock().rates();
+        let (received_bytes_per_second, lists_per_second) = self.heartbeat.lock().rates();
         let reached = self.reached.lock();
         let reached = reached.as_ref();
         Status {
@@ -241,13 +247,13 @@ impl Live {
         }
     }
 
-    fn feel(&self, now: Instant) {
+    fn sample(&self, now: Instant) {
         let state = *self.progress.watch().borrow();
         let deserted = !self.progress.peers().iter().any(|peer| peer.slots > 0);
         let reached = self.reached.lock().as_ref().map(|reached| reached.tip.height);
         let behind = reached.is_some_and(|height| state.header_height > height);
         let sample = Sample { at: now, bytes: self.progress.bytes_received(), lists: state.proven_lists };
-        self.pulse.lock().feel(sample, deserted, behind);
+        self.heartbeat.lock().record(sample, deserted, behind);
     }
 
     /// A line for the service manager.
@@ -258,8 +264,8 @@ impl Live {
     }
 }
 
-impl Pulse {
-    fn feel(&mut self, sample: Sample, deserted: bool, behind: bool) {
+impl Heartbeat {
+    fn record(&mut self, sample: Sample, deserted: bool, behind: bool) {
         self.last = sample.at;
         let since = |before: Option<Instant>, now: bool| now.then(|| before.unwrap_or(sample.at));
         self.deserted = since(self.deserted, deserted);
@@ -305,7 +311,7 @@ mod tests {
     fn reach(live: &Live, state: EndState, tip_time: u32) {
         let tip = Tip { height: 7, hash: "00".repeat(32).parse().unwrap() };
         let reason = state.explanation();
-        let reached = Reached { state, reason, wrong_quorum: false, tip, tip_time: Some(tip_time) };
+        let reached = LastResult { state, reason, wrong_quorum: false, tip, tip_time: Some(tip_time) };
         *live.reached.lock() = Some(reached);
     }
 
@@ -337,16 +343,16 @@ mod tests {
     async fn being_without_peers_or_behind_for_long_is_not_ready() {
         let live = live(&regtest());
         reach(&live, EndState::Synced, 1);
-        let feel = |deserted, behind| {
+        let record = |deserted, behind| {
             let sample = Sample { at: Instant::now(), bytes: 0, lists: 0 };
-            live.pulse.lock().feel(sample, deserted, behind);
+            live.heartbeat.lock().record(sample, deserted, behind);
         };
-        feel(true, false);
+        record(true, false);
         assert_eq!(live.readiness(), Ok(()));
         tokio::time::advance(GRACE + BEAT).await;
-        feel(true, false);
+        record(true, false);
         assert_eq!(live.readiness(), Err(NotReady::NoPeer(GRACE + BEAT)));
-        feel(false, true);
+        record(false, true);
         assert_eq!(live.readiness(), Ok(()));
         tokio::time::advance(GRACE + BEAT).await;
         assert_eq!(live.readiness(), Err(NotReady::Behind(GRACE + BEAT)));
@@ -364,13 +370,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn rates_are_those_of_the_latest_beats() {
         let live = live(&regtest());
-        assert_eq!(live.pulse.lock().rates(), (0.0, 0.0));
+        assert_eq!(live.heartbeat.lock().rates(), (0.0, 0.0));
         for beat in 0..100 {
             let sample = Sample { at: Instant::now(), bytes: beat * 500, lists: beat * 2 };
-            live.pulse.lock().feel(sample, false, false);
+            live.heartbeat.lock().record(sample, false, false);
             tokio::time::advance(BEAT).await;
         }
-        assert_eq!(live.pulse.lock().rates(), (500.0, 2.0));
-        assert_eq!(live.pulse.lock().samples.len(), RATE_BEATS + 1);
+        assert_eq!(live.heartbeat.lock().rates(), (500.0, 2.0));
+        assert_eq!(live.heartbeat.lock().samples.len(), RATE_BEATS + 1);
     }
 }

@@ -170,7 +170,9 @@ impl PeerBook {
     ) {
         self.change(peer, now, |record, _| {
             record.link = Link::Absent { retry_at };
-            record.report.trouble = trouble.or(record.report.trouble.take());
+            if trouble.is_some() {
+                record.report.trouble = trouble;
+            }
         });
     }
 

@@ -3,6 +3,8 @@
 mod download;
 mod failure;
 pub(crate) mod metrics;
+mod outcome;
 
-pub(crate) use download::{Downloaded, GaveUp, ListDownload, Tally};
+pub(crate) use download::ListDownload;
 pub use failure::DownloadFailure;
+pub(crate) use outcome::{Downloaded, GaveUp, Tally};

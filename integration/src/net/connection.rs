@@ -2,7 +2,6 @@ mod incoming;
 mod outgoing;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +24,7 @@ use super::connector::{Connector, Stream};
 use super::disconnect_reason::DisconnectReason;
 use super::gossip::Gossip;
 use super::handshake::{ConnectError, Greeting, PeerInfo, greet};
+use super::on_refusal::OnRefusal;
 use super::probing::Probing;
 use super::request_error::RequestError;
 use crate::clock;
@@ -54,17 +54,6 @@ pub(crate) struct ConnectionConfig {
     pub(crate) max_payload: usize,
     /// Bounds of the correlation table.
     pub(crate) correlation: spv_correlation::Config,
-}
-
-/// Called with the address of a node that has refused a request for lists, once for each refusal, whether somebody still
-/// waits for the answer or not: the node counts them all.
-#[derive(Clone)]
-pub(crate) struct OnRefusal(pub(crate) Arc<dyn Fn(SocketAddr) + Send + Sync>);
-
-impl fmt::Debug for OnRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnRefusal")
-    }
 }
 
 /// What all connections of a pool share.

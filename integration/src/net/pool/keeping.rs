@@ -63,8 +63,9 @@ mod tests {
 
     use super::*;
     use crate::config::Settings;
-    use crate::net::connection::{ConnectionConfig, ConnectionSetup, OnRefusal};
+    use crate::net::connection::{ConnectionConfig, ConnectionSetup};
     use crate::net::connector::Connector;
+    use crate::net::on_refusal::OnRefusal;
     use crate::net::pool::PoolConfig;
 
     /// The first waits before a node is tried again.
