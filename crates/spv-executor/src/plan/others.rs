@@ -59,7 +59,8 @@ impl<'a, P: Clone + Ord> Others<'a, P> {
     fn a_nearer_one_will_tell(&self, slots: &Slots) -> bool {
         let Some(rtt) = slots.estimates.rtt else { return false };
         let way = |other: &Slots| other.estimates.rtt.unwrap_or(Duration::MAX);
-        self.counted_on.iter().any(|(_, other, _)| way(other).saturating_mul(MUCH_NEARER) <= rtt)
+        let much_nearer = |way: Duration| way < rtt && way.saturating_mul(MUCH_NEARER) <= rtt;
+        self.counted_on.iter().any(|(_, other, _)| much_nearer(way(other)))
     }
 }
 
