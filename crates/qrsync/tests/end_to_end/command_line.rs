@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::sync::LazyLock;
 
 use serde_json::Value;
+use spv_integration::Settings;
 use spv_integration::store::Store;
 use tempfile::TempDir;
 
@@ -627,12 +628,15 @@ async fn end_states_have_their_exit_codes() {
     let world = generated_world();
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("qrsync.toml");
-    let mut settings = impatient();
-    settings.recovery.max_attempts = 3;
-    write_config(&config, settings);
-    for (faults, code, state) in
-        [("", 0, "Synced"), ("refuse-all", 1, "Degraded"), ("silent", 3, "NoCapablePeer")]
-    {
+    // Silence alone is noticed by time; whoever answers or refuses has all the time that a busy machine needs.
+    for (faults, settings, code, state) in [
+        ("", Settings::default(), 0, "Synced"),
+        ("refuse-all", Settings::default(), 1, "Degraded"),
+        ("silent", impatient(), 3, "NoCapablePeer"),
+    ] {
+        let mut settings = settings;
+        settings.recovery.max_attempts = 3;
+        write_config(&config, settings);
         let network = start(&world, all_faulty(2, faults, 1)).await;
         let data = directory.path().join(state);
         let finished =

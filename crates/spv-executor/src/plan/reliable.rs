@@ -55,7 +55,8 @@ impl<'a, P: Clone + Ord> ReliablePeers<'a, P> {
     fn include_much_nearer(&self, slots: &Slots) -> bool {
         let Some(rtt) = slots.estimates.rtt else { return false };
         let way = |other: &Slots| other.estimates.rtt.unwrap_or(Duration::MAX);
-        self.peers.iter().any(|(_, other, _)| way(other).saturating_mul(MUCH_NEARER) <= rtt)
+        let much_nearer = |way: Duration| way < rtt && way.saturating_mul(MUCH_NEARER) <= rtt;
+        self.peers.iter().any(|(_, other, _)| much_nearer(way(other)))
     }
 }
 

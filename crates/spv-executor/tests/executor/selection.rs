@@ -10,9 +10,9 @@ use spv_executor::{
     RoundRobin, Sample, Transport,
 };
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{Refused, all_but};
+use crate::support::{Refused, Scripted, all_but, answer};
 
 const RTT: Duration = Duration::from_millis(40);
 
@@ -241,4 +241,18 @@ async fn a_selector_is_told_what_becomes_of_its_choices() {
     // Whoever has gone is not heard of again.
     kept.permit.accept();
     assert!(told().is_empty());
+}
+
+/// A round trip of no time is four times shorter than itself, but nobody is nearer than such a peer.
+#[tokio::test(start_paused = true)]
+async fn peers_without_any_distance_are_asked() {
+    for peers in [&['a'][..], &['a', 'b']] {
+        let executor = Executor::new(Scripted::default(), Config::default()).unwrap();
+        for &peer in peers {
+            executor.add_peer(peer, Depth::ONE);
+            executor.set_rtt(&peer, Duration::ZERO);
+        }
+        let asked = timeout(Duration::from_secs(100), executor.execute(answer(10, 0))).await;
+        assert!(peers.contains(&asked.expect("somebody is asked").unwrap().peer));
+    }
 }

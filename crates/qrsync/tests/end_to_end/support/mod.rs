@@ -109,7 +109,7 @@ pub(crate) struct VirtualNodes {
     network_of: BTreeMap<SocketAddr, usize>,
 }
 
-/// Where a round trip takes no time at all, virtual time stands still while client and node have anything to say.
+/// On a wire that takes no time, a node would have served everything before another one is heard of.
 const SHORTEST_RTT: Duration = Duration::from_millis(1);
 
 impl VirtualNodes {
