@@ -261,3 +261,6 @@ impl Peers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

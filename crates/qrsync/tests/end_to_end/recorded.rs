@@ -164,7 +164,13 @@ async fn a_silent_a_refusing_and_a_lying_peer_change_nothing_but_the_summary() {
 
     assert!(ended.stats[2].faults > 0, "it got its chance to lie");
     assert!(lying.invalid > 0 && lying.invalid <= ended.stats[2].faults, "{lying:?}");
-    assert_eq!(refusing.requests - refusing.refused, ended.stats[1].requests.getheaders, "{refusing:?} {:?} {:?}", ended.stats[1], ended.summary.requests);
+    assert_eq!(
+        refusing.requests - refusing.refused,
+        ended.stats[1].requests.getheaders,
+        "{refusing:?} {:?} {:?}",
+        ended.stats[1],
+        ended.summary.requests
+    );
     assert!(remark(2).contains("wrong"), "{lying:?}");
     for honest in [told(3), told(4)] {
         // Cycles without snapshots may be all that it was asked for.

@@ -75,7 +75,8 @@ async fn everything_that_is_served_answers_as_it_should() {
     wait_until("both peers are ready and idle", || {
         status = service.status();
         let peers = status["peers"].as_array().unwrap();
-        peers.iter().filter(|peer| peer["standing"]["state"] == "ready" && peer["in_flight"] == 0).count() == 2
+        peers.iter().filter(|peer| peer["standing"]["state"] == "ready" && peer["in_flight"] == 0).count()
+            == 2
     });
     crate::schemas::assert_valid("service-status", &status);
     let expected = [("state", "Synced"), ("network", "regtest"), ("phase", "following")];
