@@ -6,7 +6,7 @@ use crate::config::ConfigError;
 use crate::headers::HeaderDownloadError;
 use crate::store::StoreError;
 
-/// Why a sync could not be carried out; how an attempted one ended is its [`Summary`].
+/// Why a sync could not be carried out; how an attempted one ended is its [`Summary`](super::Summary).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncError {
