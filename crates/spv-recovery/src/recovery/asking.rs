@@ -60,7 +60,7 @@ impl<P: Ord + Clone> Recovery<P> {
     }
 
     /// When work that was given up deserves a new start: never if the reason [is final](GiveUpReason::is_final), else
-    /// not before [`Config::backoff_cap`] has passed and somebody may be asked.
+    /// not before [`Config::backoff_cap`](crate::Config::backoff_cap) has passed and somebody may be asked.
     pub fn after_giving_up(&self, reason: GiveUpReason, available: &[P], now: Instant) -> Outlook {
         if reason.is_final() {
             return Outlook::Never;
