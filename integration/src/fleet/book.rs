@@ -205,8 +205,8 @@ impl PeerBook {
         }
     }
 
-    /// The peer refused a request for lists, which whoever it is may be made to only so often on one connection. Called
-    /// once for each refusal, whoever still waits for the answer.
+    /// The peer refused a request for lists. Called once for each refusal, whether somebody still waits for the answer or
+    /// not: a peer that has refused too many on one connection is asked nothing more.
     pub(super) fn on_refusal(&self, peer: SocketAddr, now: Instant) {
         self.change(peer, now, |_, recovery| recovery.on_refusal(&peer));
     }
@@ -229,8 +229,11 @@ impl PeerBook {
         digest: &[u8; 32],
         now: Instant,
     ) -> Vec<SocketAddr> {
-        let available = self.proven();
-        self.change(peer, now, |_, recovery| recovery.on_verified(history, &peer, digest, &available, now))
+        let mut state = self.state.lock();
+        let available = state.proven();
+        let liars = state.recovery.on_verified(history, &peer, digest, &available, now);
+        state.log(peer, now);
+        liars
     }
 
     /// What becomes of work whose latest failure is in its history; with `answered` where an answer had come that proved

@@ -15,4 +15,6 @@ pub use live_peer::LivePeer;
 pub(crate) use peer_report::{Outcome, PeerReport};
 pub(crate) use peer_sources::PeerSources;
 pub use peer_summary::Peer;
+#[cfg(test)]
+pub(crate) use peers::tests::Scene;
 pub(crate) use peers::{Executed, Peers, failure_kind};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use dashcore::ChainParams;
 use parking_lot::Mutex;
-use spv_executor::{Depth, Executor};
+use spv_executor::{Depth, Executor, PeerLoad};
 use spv_netmon::Monitor;
 use spv_scheduler::TokenBuckets;
 use tokio::sync::{mpsc, watch};
@@ -121,11 +121,12 @@ impl Peers {
 
     /// Whether a peer may be asked for anything; if not, why, and for how much longer. The one answer to that question:
     /// requests go to the peers that the book calls ready, and what the executor and discovery add is shown here.
-    pub(crate) fn standing(&self, peer: &SocketAddr) -> Standing {
+    ///
+    /// `load` is what the executor says of the peer, if it knows it.
+    fn standing_with(&self, peer: &SocketAddr, load: Option<&PeerLoad<SocketAddr>>) -> Standing {
         let now = now();
         match self.book.standing(peer, now) {
             Standing::Ready => {
-                let load = self.executor.peers().into_iter().find(|load| load.peer == *peer);
                 let rests_until = load.and_then(|load| load.rests_until).filter(|until| *until > now);
                 rests_until.map_or(Standing::Ready, |until| Standing::Resting { wait: until - now })
             }
@@ -263,4 +264,4 @@ impl Peers {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -131,3 +131,27 @@ fn validate(base: Option<HeaderChain>, headers: &[Header]) -> Result<HeaderChain
     chain.extend(headers, &hash_all(headers), clock::unix_seconds())?;
     Ok(chain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::Scene;
+
+    #[tokio::test(start_paused = true)]
+    async fn headers_earn_something_when_they_add_work_and_nothing_when_they_are_known() {
+        let scene = Scene::with("", |_| {}).await;
+        let exchange = HeaderExchange { peers: scene.peers.clone() };
+        let headers = |heights: std::ops::RangeInclusive<u32>| Batch {
+            peer: scene.peer,
+            headers: heights.filter_map(|height| scene.world.header(height).copied()).collect(),
+            permit: None,
+        };
+        let start = HeaderChain::starting_at_or_below(scene.world.params(), 0);
+        let chain = exchange.judge(&start, headers(1..=5)).await.unwrap();
+        assert_eq!((chain.tip_height(), scene.accepted(RequestKind::GetHeaders)), (5, 1));
+        for known in [headers(1..=5), headers(2..=4)] {
+            assert!(exchange.judge(&chain, known).await.is_some_and(|same| same.work() <= chain.work()));
+        }
+        assert_eq!(scene.accepted(RequestKind::GetHeaders), 1, "what is known earns nothing");
+    }
+}

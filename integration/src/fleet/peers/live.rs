@@ -16,7 +16,7 @@ impl Peers {
             let health = self.pool.monitor().health(address);
             LivePeer {
                 peer: Peer::new(*address, report),
-                standing: self.standing(address),
+                standing: self.standing_with(address, load),
                 in_flight: load.map_or(0, |load| load.in_flight),
                 slots: load.map_or(0, |load| load.adapted_depth.get()),
                 bytes_per_second: health.and_then(|health| health.throughput),

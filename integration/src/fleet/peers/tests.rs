@@ -12,14 +12,15 @@ use crate::wire::Request;
 const RTT: Duration = Duration::from_millis(100);
 
 /// A client of one node.
-struct Scene {
-    world: Arc<World>,
-    peers: Arc<Peers>,
-    peer: SocketAddr,
+pub(crate) struct Scene {
+    pub(crate) world: Arc<World>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) peer: SocketAddr,
 }
 
 impl Scene {
-    async fn with(faults: &str, change: impl FnOnce(&mut Settings)) -> Self {
+    /// Starts the node with these faults, and waits until it may be asked.
+    pub(crate) async fn with(faults: &str, change: impl FnOnce(&mut Settings)) -> Self {
         let spec = GeneratedSpec { masternodes: 4, cycles: 3, seed: 1, ..GeneratedSpec::default() };
         let world = Arc::new(World::generate(&spec));
         let node = PeerConfig { rtt: RTT, faults: faults.parse().unwrap(), ..PeerConfig::default() };
@@ -38,10 +39,20 @@ impl Scene {
             Peers::start(world.params(), sources, 0, &settings, &connector, rng, None).unwrap();
         tokio::spawn(follow);
         let scene = Self { world, peers, peer };
-        while scene.peers.standing(&peer) != Standing::Ready {
+        while scene.standing() != Standing::Ready {
             tokio::time::sleep(RTT).await;
         }
         scene
+    }
+
+    fn standing(&self) -> Standing {
+        self.peers.live()[0].standing
+    }
+
+    /// Answers to this kind of request that were accepted.
+    pub(crate) fn accepted(&self, kind: RequestKind) -> u64 {
+        let health = self.peers.pool.monitor().health(&self.peer).unwrap();
+        health.kinds.get(&kind).map_or(0, |of_kind| of_kind.accepted)
     }
 
     /// A request for a list.
@@ -63,9 +74,9 @@ impl Scene {
 async fn a_refusal_that_nobody_waits_for_is_charged() {
     let scene = Scene::with("refuse-all", |settings| settings.recovery.ledger_limit = 1).await;
     scene.ask_and_leave(RTT / 4).await;
-    assert_eq!(scene.peers.standing(&scene.peer), Standing::Ready, "its pong is under way");
+    assert_eq!(scene.standing(), Standing::Ready, "its pong is under way");
     tokio::time::sleep(2 * RTT).await;
-    assert_eq!(scene.peers.standing(&scene.peer), Standing::Spent);
+    assert_eq!(scene.standing(), Standing::Spent);
     assert!(scene.peers.credit_spent() && scene.peers.capacity() == 0);
 }
 
