@@ -25,7 +25,7 @@ pub struct Config {
     /// up. Raised: more refusals are spent before changing over.
     pub alternative_after_refusals: u32,
     /// Independent peers that must send the same unverifiable answer for the fault to be ours or the data's, not
-    /// theirs. Peers, default 2, range 2 and up.
+    /// theirs; besides, every available peer must have been asked. Peers, default 2, range 2 and up.
     pub witnesses: u32,
     /// Tries before the work may be asked to run alone. Default 6, range 1 and up.
     pub sequential_after: u32,

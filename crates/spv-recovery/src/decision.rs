@@ -40,8 +40,8 @@ pub enum GiveUpReason {
         /// The failure.
         kind: FailureKind,
     },
-    /// Independent peers sent the same answer and it failed verification: the fault lies with the data or with our
-    /// verification, and nobody is blamed.
+    /// Every available peer was asked, independent ones sent the same answer and it failed verification: the fault lies
+    /// with the data or with our verification, and the senders are not blamed.
     Unverifiable {
         /// Digest of the answer.
         digest: [u8; 32],

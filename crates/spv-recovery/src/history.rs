@@ -19,18 +19,27 @@ pub struct Attempt<P> {
     pub digest: Option<[u8; 32]>,
     /// What the peer has in common with others it may collude with, for example its network prefix.
     pub group: Option<u64>,
+    /// Whether the answer could not even be read, so that it says nothing about the data.
+    pub malformed: bool,
 }
 
 impl<P> Attempt<P> {
     /// A failed try at `at`. Pass the peer, or `None` if nobody was asked.
     pub fn new(peer: impl Into<Option<P>>, failure: &impl Classify, at: Instant) -> Self {
-        Self { peer: peer.into(), kind: failure.failure_kind(), at, digest: None, group: None }
+        Self { peer: peer.into(), kind: failure.failure_kind(), at, digest: None, group: None, malformed: false }
     }
 
     /// Adds the digest of the answer that failed verification.
     #[must_use]
     pub fn with_digest(mut self, digest: [u8; 32]) -> Self {
         self.digest = Some(digest);
+        self
+    }
+
+    /// Says that the answer could not be read: it is no evidence against the data, however many send it.
+    #[must_use]
+    pub fn malformed(mut self) -> Self {
+        self.malformed = true;
         self
     }
 
@@ -132,13 +141,20 @@ impl<P: Ord> History<P> {
         self.tries.iter().any(|attempt| attempt.peer.as_ref() == Some(peer))
     }
 
-    /// The distinct, independent peers that sent this answer, and it failed verification.
+    /// The distinct, independent peers that sent this answer, which could be read and failed verification.
     pub(crate) fn witnesses(&self, digest: &[u8; 32]) -> BTreeSet<Witness<'_, P>> {
         self.tries
             .iter()
-            .filter(|a| a.kind == FailureKind::Invalid && a.digest.as_ref() == Some(digest))
+            .filter(|a| a.kind == FailureKind::Invalid && !a.malformed && a.digest.as_ref() == Some(digest))
             .filter_map(|a| Some(a.group.map_or(Witness::Peer(a.peer.as_ref()?), Witness::Group)))
             .collect()
+    }
+
+    /// The answer that most independent peers sent, of those that failed verification, and their number.
+    pub(crate) fn most_witnessed(&self) -> Option<([u8; 32], usize)> {
+        let digests: BTreeSet<[u8; 32]> = self.tries.iter().filter_map(|attempt| attempt.digest).collect();
+        let counted = digests.into_iter().map(|digest| (digest, self.witnesses(&digest).len()));
+        counted.max_by_key(|(_, witnesses)| *witnesses)
     }
 
     /// The distinct peers whose answers failed verification: those that sent this one, and those that sent another.
@@ -215,5 +231,10 @@ mod tests {
         history.record(answer(3).in_group(5));
         assert_eq!(history.witnesses(&[9; 32]).len(), 2);
         assert_eq!(history.witnesses(&[8; 32]).len(), 0);
+        assert_eq!(history.most_witnessed(), Some(([9; 32], 2)));
+        (6..9).for_each(|peer| {
+            history.record(Attempt::new(peer, &Invalid, now).with_digest([1; 32]).malformed());
+        });
+        assert_eq!(history.most_witnessed(), Some(([9; 32], 2)), "what cannot be read is no evidence");
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     breakers::Breakers,
     budget::Budget,
     config::Config,
-    decision::{Action, Decision},
+    decision::{Action, Decision, GiveUpReason},
     error::ConfigError,
     failure::FailureKind,
     history::History,
@@ -79,8 +79,11 @@ impl<P: Ord + Clone> Recovery<P> {
     /// pool's breaker is open.
     pub fn on_failure(&mut self, history: &History<P>, available: &[P], now: Instant) -> Decision<P> {
         let kind = history.latest().unwrap_or(FailureKind::NoPeer);
-        let (action, strategy) = if let Some(reason) = self.unverifiable(history, kind) {
-            self.acquit(history);
+        let unverifiable = self.unverifiable(history, kind, available);
+        let (action, strategy) = if let Some(reason) = unverifiable {
+            if let GiveUpReason::Unverifiable { digest, .. } = &reason {
+                self.acquit(history, digest);
+            }
             self.statistics.record_failure(kind, now);
             (Action::GiveUp { reason }, deciding::GIVE_UP)
         } else {

@@ -75,7 +75,7 @@ fn what_cannot_be_verified_is_no_success_either() {
     for peer in [1, 2] {
         let answered = recovery.on_answer(&peer, now);
         history.record(Attempt::new(peer, &Invalid, now).with_digest([7; 32]));
-        let decision = recovery.on_wrong_answer(answered, &history, &PEERS, now);
+        let decision = recovery.on_wrong_answer(answered, &history, &[1, 2], now);
         assert_eq!(matches!(decision.action, Action::GiveUp { .. }), peer == 2);
     }
     assert_eq!((recovery.statistics().successes(now), recovery.statistics().failures(Invalid, now)), (0, 2));

@@ -49,6 +49,11 @@ impl Classify for AnswerError {
 }
 
 impl AnswerError {
+    /// Whether the answer could be read, so that it may be the data that is at fault and not the sender.
+    pub(crate) const fn is_about_the_data(&self) -> bool {
+        matches!(self, Self::Proof { .. })
+    }
+
     /// Name as a metric label.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {

@@ -59,9 +59,19 @@ impl<P: Ord + Clone> Recovery<P> {
         (Action::Retry { after, avoid, alone }, strategy)
     }
 
-    pub(super) fn unverifiable(&self, history: &History<P>, kind: FailureKind) -> Option<GiveUpReason> {
-        let digest = history.tries().next_back()?.digest.filter(|_| kind == FailureKind::Invalid)?;
-        let witnesses = u32::try_from(history.witnesses(&digest).len()).unwrap_or(u32::MAX);
+    /// The answer on which independent peers agree, once every available peer was asked: as long as one was not, its copy
+    /// may verify, and those who agree may collude.
+    pub(super) fn unverifiable(
+        &self,
+        history: &History<P>,
+        kind: FailureKind,
+        available: &[P],
+    ) -> Option<GiveUpReason> {
+        if kind != FailureKind::Invalid || !available.iter().all(|peer| history.tried(peer)) {
+            return None;
+        }
+        let (digest, witnesses) = history.most_witnessed()?;
+        let witnesses = u32::try_from(witnesses).unwrap_or(u32::MAX);
         (witnesses >= self.config.witnesses).then_some(GiveUpReason::Unverifiable { digest, witnesses })
     }
 
@@ -84,17 +94,15 @@ impl<P: Ord + Clone> Recovery<P> {
         }
     }
 
-    /// The earlier senders of the answer were blamed before it was known to be nobody's fault.
-    pub(super) fn acquit(&mut self, history: &History<P>) {
+    /// The earlier senders of the answer with this digest were blamed before it was known to be nobody's fault.
+    pub(super) fn acquit(&mut self, history: &History<P>, digest: &[u8; 32]) {
         let mut tries = history.tries().rev();
-        let latest = tries.next();
-        let digest = latest.and_then(|latest| latest.digest);
-        let earlier = tries.filter(|attempt| attempt.digest == digest);
+        if let Some(peer) = tries.next().and_then(|latest| latest.peer.as_ref()) {
+            self.breakers.on_inconclusive(peer);
+        }
+        let earlier = tries.filter(|attempt| attempt.digest.as_ref() == Some(digest));
         for peer in earlier.filter_map(|attempt| attempt.peer.as_ref()) {
             self.breakers.forgive(peer);
-        }
-        if let Some(peer) = latest.and_then(|latest| latest.peer.as_ref()) {
-            self.breakers.on_inconclusive(peer);
         }
         self.pool.release();
     }

@@ -46,6 +46,7 @@ impl ListDownload<'_> {
                 let attempt = Attempt::new(answer.peer, &error, now())
                     .with_digest(answer.digest)
                     .in_group(network_group(answer.peer));
+                let attempt = if error.is_about_the_data() { attempt } else { attempt.malformed() };
                 self.failed(id, attempt, Some((answer.answered, error)))
             }
         }
