@@ -170,6 +170,35 @@ impl Command {
     }
 }
 
+/// What `--faults` can say.
+const FAULTS_HELP: &str = "\
+Faults of all nodes, or of single ones as INDEX:FAULTS separated by semicolons. Faults are separated by commas.
+
+What goes wrong with answers to getmnlistd and getqrinfo; WHEN is a probability, every:N or first:N:
+  refuse=WHEN          no answer but its pong, and a point of misbehaviour
+  drop=WHEN            no answer but its pong
+  stall=WHEN           neither the answer nor its pong
+  disconnect=WHEN      the connection is closed instead; getheaders too
+  wrong=WHEN           the honest answer to another request
+  corrupt=WHEN         one bit of the answer is flipped
+  bad-checksum=WHEN    the frame's checksum does not fit
+  delay=WHEN:TIME      the answer, and all behind it, comes later
+  late=WHEN:TIME       the answer comes later, its pong does not
+  duplicate=WHEN       the answer comes twice; WHEN:TIME, so much later
+  reorder=WHEN         the answer comes after the next one
+  headers              all these concern getheaders too
+
+What a node is like all the time:
+  silent               nothing after the handshake
+  refuse-all           every request is refused
+  no-pong              requests are answered, pings are not
+  mute-after=N         silent after N messages on a connection, version and all
+  behind=N             its chain ends N blocks lower than the others'
+  claim=H              it claims height H in version, whatever its chain is
+  withhold=H           no headers above height H; with claim=0,withhold=0 it seems to
+                       be in its initial download
+  clock=TIME           its clock, in version, is fast or slow: clock=6h, clock=-6h";
+
 #[derive(Debug, Args)]
 pub(crate) struct SimnetArgs {
     /// A recorded chain's directory, or generated:masternodes=N,cycles=N,seed=N, which ,quorums=small|mainnet and
@@ -195,8 +224,8 @@ pub(crate) struct SimnetArgs {
     /// Time that a node takes for one answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub(crate) service_time: u32,
-    /// Faults of all nodes, or of single ones as INDEX:FAULTS separated by semicolons
-    #[arg(long, value_name = "SPEC", default_value = "")]
+    /// Faults of all nodes, or of single ones as INDEX:FAULTS separated by semicolons; --help lists them
+    #[arg(long, value_name = "SPEC", default_value = "", long_help = FAULTS_HELP)]
     pub(crate) faults: String,
     /// Height of the tip at the beginning; more blocks come with --block-interval [default: the whole chain]
     #[arg(long, value_name = "HEIGHT")]

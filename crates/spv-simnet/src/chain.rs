@@ -3,10 +3,11 @@
 mod mn_list_diff;
 mod qr_info;
 mod refusal;
+mod shown_headers;
 
 use std::sync::Arc;
 
-use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage, MAX_HEADERS};
+use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage};
 use dashcore::network::message_qrinfo::{GetQRInfo, QRInfo};
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
 use dashcore::{BlockHash, Header};
@@ -15,6 +16,8 @@ use crate::world::World;
 
 pub use qr_info::QRInfoConstruction;
 pub use refusal::Refusal;
+
+pub(crate) use shown_headers::ShownHeaders;
 
 /// A world's chain as one node has it, up to the node's own tip. Answers as Dash Core does, byte for byte.
 #[derive(Debug, Clone)]
@@ -53,19 +56,15 @@ impl ActiveChain {
         &self.world.headers()[first as usize..=self.tip as usize]
     }
 
+    /// The chain that ends so many blocks lower, at the genesis block at the lowest.
+    pub(crate) fn shortened_by(&self, blocks: u32) -> Self {
+        Self { world: Arc::clone(&self.world), tip: self.tip.saturating_sub(blocks) }
+    }
+
     /// Up to 2,000 headers that follow the newest known block of the locator, up to the stop hash. With an empty
     /// locator only the header of the stop hash; `None`, silence, if it is unknown.
     pub fn headers(&self, request: &GetHeadersMessage) -> Option<HeadersMessage> {
-        let stop = self.height(&request.stop_hash);
-        let first = if request.locator_hashes.is_empty() {
-            stop?
-        } else {
-            let known = request.locator_hashes.iter().find_map(|hash| self.height(hash));
-            known.unwrap_or(0) + 1
-        };
-        let last = stop.filter(|&stop| stop >= first).unwrap_or(self.tip).min(self.tip);
-        let headers = self.world.headers().iter().take(last as usize + 1).skip(first as usize);
-        Some(HeadersMessage(headers.take(MAX_HEADERS).copied().collect()))
+        ShownHeaders::all_of(self).answer(request)
     }
 
     /// The difference between two blocks' lists.

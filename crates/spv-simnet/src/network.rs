@@ -91,8 +91,9 @@ pub(crate) fn nodes(
 ) -> Vec<Arc<Node>> {
     let node = |(&address, config): (&SocketAddr, PeerConfig)| {
         let tip = config.tip.unwrap_or_else(|| world.tip());
+        let chain = ActiveChain::new(Arc::clone(world), tip).shortened_by(config.faults.behind);
         Arc::new(Node {
-            chain: RwLock::new(ActiveChain::new(Arc::clone(world), tip)),
+            chain: RwLock::new(chain),
             config,
             neighbours: addresses.iter().copied().filter(|other| *other != address).collect(),
             stats: Mutex::new(PeerStats::new(address)),

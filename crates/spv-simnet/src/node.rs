@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::chain::ActiveChain;
+use crate::chain::{ActiveChain, ShownHeaders};
 use crate::config::PeerConfig;
 use crate::stats::PeerStats;
 use connection::Connection;
@@ -60,6 +60,11 @@ impl Node {
         self.chain.read().clone()
     }
 
+    /// What the node shows of a chain's headers.
+    fn shown_headers<'a>(&self, chain: &'a ActiveChain) -> ShownHeaders<'a> {
+        ShownHeaders { chain, withheld_above: self.config.faults.withhold }
+    }
+
     /// Half of the round trip, which each direction takes.
     fn one_way(&self) -> std::time::Duration {
         self.config.rtt / 2
@@ -71,8 +76,10 @@ impl Node {
 }
 
 impl Door {
-    /// Gives the node another chain, which it announces on all its connections.
+    /// Gives the node another chain, of which it takes as much as its faults let it, and announces that on all its
+    /// connections.
     pub(crate) fn activate(&self, chain: ActiveChain) {
+        let chain = chain.shortened_by(self.node.config.faults.behind);
         let before = std::mem::replace(&mut *self.node.chain.write(), chain);
         // The handler is gone only when the whole network stops.
         let _ = self.events.send(connection::Event::NewTip { before });

@@ -8,7 +8,7 @@ use dashcore::network::message_blockdata::GetHeadersMessage;
 use dashcore::network::message_qrinfo::GetQRInfo;
 use dashcore::network::message_sml::GetMnListDiff;
 
-use crate::chain::{ActiveChain, QRInfoConstruction, Refusal};
+use crate::chain::{ActiveChain, QRInfoConstruction, Refusal, ShownHeaders};
 use crate::faults::FaultPlan;
 use crate::stats::RequestCounts;
 
@@ -87,22 +87,22 @@ impl Request {
         }
     }
 
-    /// What an honest node answers; `None` when it says nothing and thinks nothing of it.
+    /// What a node with these headers answers; `None` when it says nothing and thinks nothing of it.
     pub(super) fn answer(
         &self,
-        chain: &ActiveChain,
+        headers: &ShownHeaders<'_>,
         construction: QRInfoConstruction,
     ) -> Result<Option<Answer>, Refusal> {
         Ok(match self {
-            Self::Headers(request) => chain
-                .headers(request)
+            Self::Headers(request) => headers
+                .answer(request)
                 .map(|headers| Answer { command: command::HEADERS, payload: serialize(&headers) }),
             Self::MnListDiff(request) => {
-                let payload = serialize(&chain.mn_list_diff(request)?);
+                let payload = serialize(&headers.chain.mn_list_diff(request)?);
                 Some(Answer { command: command::MNLISTDIFF, payload })
             }
             Self::QRInfo(request) => {
-                let payload = serialize(&chain.qr_info(request, construction)?);
+                let payload = serialize(&headers.chain.qr_info(request, construction)?);
                 Some(Answer { command: command::QRINFO, payload })
             }
         })

@@ -1,5 +1,5 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use dashcore::consensus::{Decodable, Reader, serialize};
@@ -31,6 +31,8 @@ pub(super) struct Session {
     prefers_headers: bool,
     /// Pings that will not be answered.
     stalled_pings: u32,
+    /// Messages received.
+    received: u64,
     closed: bool,
 }
 
@@ -70,6 +72,7 @@ impl Session {
             wants_addrv2: false,
             prefers_headers: false,
             stalled_pings: 0,
+            received: 0,
             closed: false,
         }
     }
@@ -81,9 +84,14 @@ impl Session {
 
     /// Handles one message completely.
     pub(super) fn receive(&mut self, frame: &Frame, node: &Node, faults: &mut FaultPlan) -> Vec<Reply> {
+        let is_mute = self.is_mute(node);
+        self.received += 1;
         let replies = match Request::kind(frame.command) {
             _ if self.closed => Vec::new(),
-            Some(kind) if self.handshake_done && !faults.is_silent() => self.serve(kind, frame, node, faults),
+            None if is_mute => Vec::new(),
+            Some(kind) if self.handshake_done && !faults.is_silent() && !is_mute => {
+                self.serve(kind, frame, node, faults)
+            }
             Some(_) => vec![Reply::NoAnswer],
             None => self.converse(frame, node, faults),
         };
@@ -94,10 +102,11 @@ impl Session {
     /// Tells of a new tip: by headers where that was asked for and they follow a block that the other side has heard of,
     /// else by the tip's hash (Dash Core `SendMessages`, net_processing.cpp).
     pub(super) fn announce(&self, before: &ActiveChain, node: &Node) -> Option<Reply> {
-        if !self.handshake_done || self.closed || node.config.faults.silent {
+        let chain = node.chain();
+        let is_quiet = node.config.faults.silent || self.is_mute(node);
+        if !self.handshake_done || self.closed || is_quiet || !node.shown_headers(&chain).is_complete() {
             return None;
         }
-        let chain = node.chain();
         let new = chain.headers_beyond(before);
         let message = match new.len() {
             0 => return None,
@@ -107,6 +116,11 @@ impl Session {
             _ => NetworkMessage::Inv(vec![Inventory::Block(chain.tip_hash())]),
         };
         Some(send(node, &message))
+    }
+
+    /// Whether the node has had so many messages on this connection that it says nothing any more.
+    fn is_mute(&self, node: &Node) -> bool {
+        node.config.faults.mute_after.is_some_and(|messages| self.received >= messages)
     }
 
     /// Everything that is no data request.
@@ -167,15 +181,16 @@ impl Session {
 
     fn version(&self, node: &Node, nonce: u64) -> VersionMessage {
         let unknown = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let height = node.config.faults.claim.unwrap_or_else(|| node.chain().tip());
         VersionMessage {
             version: node.config.protocol_version,
             services: SERVICES,
-            timestamp: i64::from(tip_time(node)),
+            timestamp: clock(node),
             receiver: Address { services: 0, address: self.address },
             sender: Address { services: SERVICES, address: unknown },
             nonce,
             user_agent: concat!("/spv-simnet:", env!("CARGO_PKG_VERSION"), "/").to_owned(),
-            start_height: i32::try_from(node.chain().tip()).unwrap_or(i32::MAX),
+            start_height: i32::try_from(height).unwrap_or(i32::MAX),
             relay: true,
             mn_auth_challenge: [0; 32],
             masternode_connection: false,
@@ -201,6 +216,9 @@ impl Session {
     }
 
     fn answer_ping(&mut self, frame: &Frame, node: &Node) -> Vec<Reply> {
+        if node.config.faults.no_pong {
+            return Vec::new();
+        }
         if self.stalled_pings > 0 {
             self.stalled_pings -= 1;
             return Vec::new();
@@ -238,7 +256,7 @@ impl Session {
         }
         let construction =
             QRInfoConstruction::for_version(self.common_version.unwrap_or(MIN_PROTOCOL_VERSION));
-        let answer = match request.answer(&node.chain(), construction) {
+        let answer = match request.answer(&node.shown_headers(&node.chain()), construction) {
             Ok(Some(answer)) => answer,
             Ok(None) => return vec![Reply::NoAnswer],
             Err(refusal) => {
@@ -306,7 +324,15 @@ fn deliver(node: &Node, answer: Answer, fault: Option<Fault>, random: &mut Fault
 /// Most entries of an `addr` or `addrv2` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
 const MAX_ADDRESSES: usize = 1_000;
 
-/// The only time that a simulated node knows.
+/// The time by the node's clock: the real one, also where tokio's is paused, wrong by as much as its faults say.
+#[expect(clippy::disallowed_methods, reason = "nodes date their greeting by the wall clock")]
+fn clock(node: &Node) -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    seconds.saturating_add(node.config.faults.clock.seconds())
+}
+
+/// When the other nodes were last seen, as far as a simulated node can say: equal in every run.
 fn tip_time(node: &Node) -> u32 {
     let chain = node.chain();
     chain.world().header(chain.tip()).map_or(0, |header| header.time)

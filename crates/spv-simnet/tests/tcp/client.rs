@@ -34,10 +34,13 @@ impl Client {
 }
 
 impl Client<DuplexStream> {
+    pub(crate) async fn connect_in_memory(network: &InMemoryNetwork) -> Self {
+        Self::over(network.connect(network.addresses()[0]).await.unwrap())
+    }
+
     /// The same with the first peer of a network in memory.
     pub(crate) async fn ready_in_memory(network: &InMemoryNetwork) -> Self {
-        let stream = network.connect(network.addresses()[0]).await.unwrap();
-        Self::over(stream).greeted().await
+        Self::connect_in_memory(network).await.greeted().await
     }
 }
 
@@ -47,11 +50,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     async fn greeted(mut self) -> Self {
+        self.greet().await;
+        self
+    }
+
+    /// Completes the handshake; what the node says of itself.
+    pub(crate) async fn greet(&mut self) -> VersionMessage {
         self.send(&version(PROTOCOL_VERSION)).await;
-        self.expect(&["version", "sendaddrv2", "verack"]).await;
+        let NetworkMessage::Version(theirs) = self.receive_message().await else { panic!("no version") };
+        self.expect(&["sendaddrv2", "verack"]).await;
         self.send(&NetworkMessage::Verack).await;
         self.expect(&["sendheaders", "sendcmpct", "ping"]).await;
-        self
+        theirs
     }
 
     pub(crate) async fn send(&mut self, message: &NetworkMessage) {
@@ -110,6 +120,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     pub(crate) async fn expect_pong(&mut self, nonce: u64) {
         assert_eq!(self.receive_message().await, NetworkMessage::Pong(nonce));
+    }
+
+    /// Fails on a message within a time that is long for this machine; and when the node closes the connection.
+    pub(crate) async fn expect_nothing(&mut self) {
+        let received = tokio::time::timeout(Duration::from_millis(100), self.receive_frame()).await;
+        assert!(received.is_err(), "nothing was expected, not {received:?}");
     }
 
     pub(crate) async fn expect_end(&mut self) {

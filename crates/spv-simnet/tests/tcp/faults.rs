@@ -1,22 +1,11 @@
-use dashcore::BlockHash;
 use dashcore::network::framing::Frame;
 use dashcore::network::message::NetworkMessage;
-use dashcore::network::message_blockdata::GetHeadersMessage;
 
 use crate::client::Client;
-use crate::{WORLD, diff, honest, rotation, start_faulty, start_faulty_in_memory};
+use crate::{WORLD, diff, headers_after, honest, rotation, start_faulty, start_faulty_in_memory};
 
 fn decode(frame: &Frame) -> NetworkMessage {
     NetworkMessage::decode(frame.command, &frame.payload).unwrap().unwrap()
-}
-
-fn headers() -> NetworkMessage {
-    let locator_hashes = vec![WORLD.block_hash(0).unwrap()];
-    NetworkMessage::GetHeaders(GetHeadersMessage {
-        version: 1,
-        locator_hashes,
-        stop_hash: BlockHash::all_zeros(),
-    })
 }
 
 #[tokio::test]
@@ -59,12 +48,12 @@ async fn a_stalled_request_takes_its_pong_with_it() {
 async fn a_node_that_refuses_all_still_serves_headers() {
     let network = start_faulty("refuse-all").await;
     let mut client = Client::ready(network.addresses()[0]).await;
-    client.send_all(&[diff(0, 50), rotation(300), headers(), NetworkMessage::Ping(1)]).await;
-    assert_eq!(client.receive_message().await, honest(&headers()));
+    client.send_all(&[diff(0, 50), rotation(300), headers_after(0), NetworkMessage::Ping(1)]).await;
+    assert_eq!(client.receive_message().await, honest(&headers_after(0)));
     client.expect_pong(1).await;
     let network = start_faulty("refuse-all,headers").await;
     let mut client = Client::ready(network.addresses()[0]).await;
-    client.send_all(&[headers(), NetworkMessage::Ping(1)]).await;
+    client.send_all(&[headers_after(0), NetworkMessage::Ping(1)]).await;
     client.expect_pong(1).await;
 }
 
@@ -72,7 +61,7 @@ async fn a_node_that_refuses_all_still_serves_headers() {
 async fn a_silent_node_says_nothing_after_the_handshake() {
     let network = start_faulty("silent").await;
     let mut client = Client::ready(network.addresses()[0]).await;
-    client.send_all(&[diff(0, 50), headers(), NetworkMessage::GetAddr, NetworkMessage::Ping(1)]).await;
+    client.send_all(&[diff(0, 50), headers_after(0), NetworkMessage::GetAddr, NetworkMessage::Ping(1)]).await;
     // What closes the connection is the only thing that can be seen.
     client.send(&diff(0, 50)).await;
     client.send_raw("sendaddrv2", &[]).await;
@@ -131,8 +120,8 @@ async fn a_wrong_answer_is_the_honest_one_to_another_request() {
     assert_ne!(cycle, 288);
     assert_eq!(NetworkMessage::QRInfo(answer), honest(&rotation(cycle)));
 
-    client.send(&headers()).await;
-    assert_ne!(client.receive_message().await, honest(&headers()));
+    client.send(&headers_after(0)).await;
+    assert_ne!(client.receive_message().await, honest(&headers_after(0)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,14 +4,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod announcements;
+mod claims;
 mod client;
 mod faults;
 mod protocol;
+mod quiet;
 mod serving;
 
 use std::sync::{Arc, LazyLock};
 
+use dashcore::BlockHash;
 use dashcore::network::message::NetworkMessage;
+use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage};
 use dashcore::network::message_qrinfo::GetQRInfo;
 use dashcore::network::message_sml::GetMnListDiff;
 use spv_simnet::{GeneratedSpec, InMemoryNetwork, Network, NetworkConfig, PeerConfig, World};
@@ -43,6 +47,19 @@ fn start_in_memory(peer: PeerConfig) -> InMemoryNetwork {
 
 fn start_faulty_in_memory(faults: &str) -> InMemoryNetwork {
     start_in_memory(PeerConfig { faults: faults.parse().unwrap(), ..PeerConfig::default() })
+}
+
+fn headers_after(height: u32) -> NetworkMessage {
+    NetworkMessage::GetHeaders(GetHeadersMessage {
+        version: 1,
+        locator_hashes: vec![WORLD.block_hash(height).unwrap()],
+        stop_hash: BlockHash::all_zeros(),
+    })
+}
+
+/// Headers of the world's blocks.
+fn world_headers(heights: impl Iterator<Item = u32>) -> NetworkMessage {
+    NetworkMessage::Headers(HeadersMessage(heights.map(|height| *WORLD.header(height).unwrap()).collect()))
 }
 
 fn diff(base: u32, block: u32) -> NetworkMessage {

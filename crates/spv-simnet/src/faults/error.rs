@@ -1,0 +1,24 @@
+/// Why a text describes no faults. Each holds the part that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FaultsError {
+    /// There is no such fault.
+    #[error(
+        "unknown fault {0:?}; use silent, refuse-all, headers, no-pong, one of disconnect, refuse, drop, stall, wrong, \
+         corrupt, bad-checksum, reorder, delay, late and duplicate with =WHEN, or one of mute-after, behind, claim, \
+         withhold and clock with =VALUE"
+    )]
+    Unknown(String),
+    /// What follows the name does not say when.
+    #[error("{0:?} does not say when; use a probability from 0 to 1, every:N or first:N")]
+    Schedule(String),
+    /// A delay has no time.
+    #[error("{0:?} does not say how long; use WHEN:TIME, for example 0.1:500ms")]
+    Delay(String),
+    /// A count or a height is none.
+    #[error("{0:?} does not give a whole number")]
+    Number(String),
+    /// A clock is not wrong by a time.
+    #[error("{0:?} does not say how wrong the clock is; use a time in whole seconds, for example 6h or -6h")]
+    Clock(String),
+}
