@@ -21,7 +21,7 @@ impl Exit {
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         if let Some(error) = error.downcast_ref::<SyncError>() {
             return match error {
-                SyncError::Config(_) | SyncError::NoPeers(_) => Self::Usage,
+                SyncError::Config(_) | SyncError::NoPeers(_) | SyncError::FromAboveTip { .. } => Self::Usage,
                 SyncError::Lookup { .. } => Self::NoUsablePeer,
                 SyncError::Headers(_) => Self::NotVerified,
                 SyncError::Interrupted => Self::Interrupted,
@@ -55,12 +55,8 @@ impl From<Exit> for ExitCode {
 }
 
 impl From<&Summary> for Exit {
-    /// A quorum that may sign now and is wrong is no success, whatever is proven besides.
     fn from(summary: &Summary) -> Self {
-        match Self::from(&summary.state) {
-            Self::Ok if summary.quorums.fails_at_tip() => Self::NotVerified,
-            exit => exit,
-        }
+        Self::from(&summary.state)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use dashcore::ChainParams;
 use parking_lot::Mutex;
 use serde::Serialize;
 use spv_integration::Config;
@@ -13,9 +14,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::systemd;
-
-/// Age from which a tip of a public network is stale, where nothing else is configured: 24 blocks.
-const MAX_TIP_AGE: Duration = Duration::from_secs(3600);
 
 /// What may be missing for this long without the service being taken for unready: a peer, or lists for new headers.
 const GRACE: Duration = Duration::from_secs(60);
@@ -52,8 +50,6 @@ pub(crate) enum NotReady {
     NoTip(&'static str),
     #[error("{state}: {reason}")]
     NotSynced { state: &'static str, reason: String },
-    #[error("a quorum at the tip is wrong")]
-    WrongQuorum,
     #[error("no peer can be asked, for {} s", .0.as_secs())]
     NoPeer(Duration),
     #[error("lists are behind the headers, for {} s", .0.as_secs())]
@@ -100,9 +96,7 @@ struct Extent {
 struct LastResult {
     state: EndState,
     reason: Option<String>,
-    wrong_quorum: bool,
     tip: Tip,
-    tip_time: Option<u32>,
 }
 
 /// The latest beats, and since when what they showed holds.
@@ -124,12 +118,16 @@ struct Sample {
 }
 
 impl Live {
-    pub(crate) fn new(config: &Config, progress: Progress, cancel: CancellationToken) -> Self {
-        let is_public = ["main", "test"].contains(&config.network.as_str());
+    pub(crate) fn new(
+        config: &Config,
+        params: &ChainParams,
+        progress: Progress,
+        cancel: CancellationToken,
+    ) -> Self {
         let now = Instant::now();
         Self {
             network: config.network.clone(),
-            max_tip_age: config.max_tip_age.or_else(|| is_public.then_some(MAX_TIP_AGE)),
+            max_tip_age: config.max_tip_age(params),
             progress,
             cancel,
             started: now,
@@ -157,13 +155,11 @@ impl Live {
 
     /// Notes what was reached for a tip.
     pub(crate) fn reached(&self, step: &Step) {
-        let Step { summary, tip_time, .. } = step;
+        let summary = &step.summary;
         *self.reached.lock() = Some(LastResult {
             state: summary.state.clone(),
             reason: summary.reason.clone(),
-            wrong_quorum: summary.quorums.fails_at_tip(),
             tip: summary.tip,
-            tip_time: *tip_time,
         });
     }
 
@@ -185,15 +181,12 @@ impl Live {
             return Err(NotReady::Ended);
         }
         let reached = self.reached.lock();
-        let Some(LastResult { state, reason, wrong_quorum, tip_time, .. }) = &*reached else {
+        let Some(LastResult { state, reason, tip }) = &*reached else {
             return Err(NotReady::NoTip(phase.as_str()));
         };
         if *state != EndState::Synced {
             let reason = reason.clone().unwrap_or_default();
             return Err(NotReady::NotSynced { state: state.as_str(), reason });
-        }
-        if *wrong_quorum {
-            return Err(NotReady::WrongQuorum);
         }
         let heartbeat = self.heartbeat.lock();
         let too_long =
@@ -204,8 +197,9 @@ impl Live {
         if let Some(time) = too_long(heartbeat.behind) {
             return Err(NotReady::Behind(time));
         }
-        match (self.max_tip_age, tip_time.map(age)) {
-            (Some(limit), Some(age)) if age > limit => Err(NotReady::Stale { age, limit }),
+        let age = age(tip.time);
+        match self.max_tip_age {
+            Some(limit) if age > limit => Err(NotReady::Stale { age, limit }),
             _ => Ok(()),
         }
     }
@@ -227,7 +221,7 @@ impl Live {
             state: reached.map(|reached| reached.state.as_str()),
             reason: reached.and_then(|reached| reached.reason.clone()),
             tip: reached.map(|reached| reached.tip),
-            tip_age_seconds: reached.and_then(|reached| reached.tip_time).map(|time| age(time).as_secs()),
+            tip_age_seconds: reached.map(|reached| age(reached.tip.time).as_secs()),
             plan: Extent {
                 headers: state.claimed_height.max(state.header_height),
                 lists: state.planned_lists,
@@ -305,13 +299,14 @@ mod tests {
     use super::*;
 
     fn live(config: &Config) -> Live {
-        Live::new(config, Progress::default(), CancellationToken::new())
+        let params = config.chain_params().unwrap();
+        Live::new(config, &params, Progress::default(), CancellationToken::new())
     }
 
     fn reach(live: &Live, state: EndState, tip_time: u32) {
-        let tip = Tip { height: 7, hash: "00".repeat(32).parse().unwrap() };
+        let tip = Tip { height: 7, hash: "00".repeat(32).parse().unwrap(), time: tip_time };
         let reason = state.explanation();
-        let reached = LastResult { state, reason, wrong_quorum: false, tip, tip_time: Some(tip_time) };
+        let reached = LastResult { state, reason, tip };
         *live.reached.lock() = Some(reached);
     }
 
@@ -331,7 +326,8 @@ mod tests {
         assert_eq!(live.readiness(), Err(NotReady::Stopping));
 
         for config in [Config::default(), Config { max_tip_age: Some(Duration::from_secs(9)), ..regtest() }] {
-            let live = Live::new(&config, Progress::default(), CancellationToken::new());
+            let params = config.chain_params().unwrap();
+            let live = Live::new(&config, &params, Progress::default(), CancellationToken::new());
             reach(&live, EndState::Synced, 1);
             assert!(matches!(live.readiness(), Err(NotReady::Stale { .. })));
             reach(&live, EndState::Synced, u32::MAX);

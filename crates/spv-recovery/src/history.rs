@@ -26,7 +26,14 @@ pub struct Attempt<P> {
 impl<P> Attempt<P> {
     /// A failed try at `at`. Pass the peer, or `None` if nobody was asked.
     pub fn new(peer: impl Into<Option<P>>, failure: &impl Classify, at: Instant) -> Self {
-        Self { peer: peer.into(), kind: failure.failure_kind(), at, digest: None, group: None, malformed: false }
+        Self {
+            peer: peer.into(),
+            kind: failure.failure_kind(),
+            at,
+            digest: None,
+            group: None,
+            malformed: false,
+        }
     }
 
     /// Adds the digest of the answer that failed verification.

@@ -48,7 +48,7 @@ fn with_store(store: Store, settings: ClientSettings) -> Client {
 pub(super) fn filled() -> Client {
     let store = Store::in_memory(&Network::Regtest).unwrap();
     store.save_chain(&chain(&WORLD, WORLD.tip()), None).unwrap();
-    store.save_answers(&[100, 150, 180, 200].map(|height| row(&WORLD, height)), &[]).unwrap();
+    store.save_answers(&[100, 150, 180, 200].map(|height| row(&WORLD, height)), &[], None).unwrap();
     with_store(store, ClientSettings::default())
 }
 
@@ -169,7 +169,7 @@ async fn a_list_whose_block_left_the_chain_is_gone() {
     let other = world(1, 9);
     client.store().save_chain(&chain(&other, other.tip()), Some(0)).unwrap();
     assert!(matches!(client.state(100).await.unwrap_err(), LookupError::Empty));
-    client.store().save_answers(&[row(&other, 100)], &[]).unwrap();
+    client.store().save_answers(&[row(&other, 100)], &[], None).unwrap();
     let after = client.state(100).await.unwrap();
     assert_ne!(before.block_hash(), after.block_hash());
     assert_eq!(after.block_hash(), other.block_hash(100).unwrap());

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dashcore::Network;
+use dashcore::{ChainParams, Network};
 use serde::{Deserialize, Serialize};
 
 pub use client::ClientSettings;
@@ -26,6 +26,9 @@ pub(crate) use settings::REPLACEMENTS;
 pub use settings::Settings;
 
 use service::listen_address;
+
+/// Age from which a tip of a public network is stale, where nothing else is configured: 24 blocks.
+const MAX_TIP_AGE: Duration = Duration::from_secs(3_600);
 
 /// Everything that can be configured. Keys of the file are the names of the fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,8 +53,8 @@ pub struct Config {
     /// Whether `metrics_listen` may be other than loopback. Default false: what is served names peers, and nobody is
     /// asked who they are.
     pub metrics_allow_remote: bool,
-    /// Following: a tip whose block is older than this is stale, and the service not ready. Unset (default): 1 h on the
-    /// public networks, no limit on others, where blocks come when somebody wants them.
+    /// A tip whose block is older than this is stale: a sync ends as `Degraded`, a service is not ready. Unset (default):
+    /// 1 h on the public networks, no limit on others, where blocks come when somebody wants them.
     #[serde(with = "humantime_serde")]
     pub max_tip_age: Option<Duration>,
     /// Quorum parameters that differ from the network's, as `TYPE=SIZE:THRESHOLD` separated by commas. Names also types
@@ -104,6 +107,12 @@ impl Config {
             let message = format!("line {line}: {}", error.message().replace('\n', " "));
             ConfigError::Parse { path: path.to_owned(), message }
         })
+    }
+
+    /// Age from which a tip is stale on this network; `None` where no age is.
+    pub fn max_tip_age(&self, params: &ChainParams) -> Option<Duration> {
+        let is_public = matches!(params.network, Network::Dash | Network::Testnet);
+        self.max_tip_age.or_else(|| is_public.then_some(MAX_TIP_AGE))
     }
 
     /// Where data of this network is kept.

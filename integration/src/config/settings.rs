@@ -48,6 +48,12 @@ pub struct Settings {
     /// How long a sync that has lost all its peers waits for one to come back. Default 2 min.
     #[serde(with = "humantime_serde")]
     pub peer_patience: Duration,
+    /// Longest time that one peer is waited for before a sync may end without having heard its tip; also how long the first
+    /// attempts to connect are waited for. Default 5 s. A peer that has greeted gets twice what that took, half a
+    /// second at least. With `discover`, a sync looks for further peers six times as long, where it has heard fewer than
+    /// half of `discovery.target_peers` or fewer than three networks.
+    #[serde(with = "humantime_serde")]
+    pub tip_patience: Duration,
     /// Following: without any announcement of a block for this long, all peers are asked. Default 5 min, two blocks.
     #[serde(with = "humantime_serde")]
     pub poll_interval: Duration,
@@ -86,6 +92,7 @@ impl Default for Settings {
             reconnect_base: Duration::from_millis(500),
             reconnect_cap: Duration::from_secs(30),
             peer_patience: Duration::from_secs(120),
+            tip_patience: Duration::from_secs(5),
             poll_interval: Duration::from_secs(300),
             verify_quorums: true,
             max_payload: DEFAULT_MAX_PAYLOAD,
@@ -126,10 +133,16 @@ impl Settings {
             "window",
             "must be at least 16 below scheduler.capacity",
         )?;
-        let times = [self.handshake_timeout, self.ping_interval, self.ping_timeout, self.poll_interval];
+        let times = [
+            self.handshake_timeout,
+            self.ping_interval,
+            self.ping_timeout,
+            self.tip_patience,
+            self.poll_interval,
+        ];
         check(
             times.iter().all(|time| !time.is_zero()),
-            "handshake_timeout, ping_interval, ping_timeout, poll_interval",
+            "handshake_timeout, ping_interval, ping_timeout, tip_patience, poll_interval",
             "must be above zero",
         )?;
         check(

@@ -41,10 +41,8 @@ struct State {
     rng: fastrand::Rng,
     /// Addresses with a connection, or an attempt at one, and all fixed ones.
     held: BTreeSet<SocketAddr>,
-    /// Nodes that have answered: when, and which height they claimed.
-    up: BTreeMap<SocketAddr, (UnixTime, u32)>,
-    /// Height of the best verified chain.
-    height: u32,
+    /// Nodes that have answered, and when.
+    up: BTreeMap<SocketAddr, UnixTime>,
     /// When the seeds were last asked, and whether they still are.
     seeds_at: Option<UnixTime>,
     asking_seeds: bool,
@@ -86,7 +84,6 @@ impl Discovery {
             rng,
             held: fixed.clone(),
             up: BTreeMap::new(),
-            height: store.tip()?.map_or(0, |(height, _)| height),
             seeds_at: None,
             asking_seeds: false,
             changed: true,
@@ -105,6 +102,23 @@ impl Discovery {
     pub(crate) fn expected(&self) -> usize {
         let usable = self.state.lock().table.usable(self.clock.now());
         self.fixed.len().max(usable.min(self.config.target_peers))
+    }
+
+    /// Connections that are wanted.
+    pub(crate) const fn target_peers(&self) -> usize {
+        self.config.target_peers
+    }
+
+    /// Whether a connection may still come about soon: an attempt is under way, or an address could be tried now.
+    pub(crate) fn has_more(&self) -> bool {
+        let now = self.clock.now();
+        let state = self.state.lock();
+        let is_trying =
+            state.held.iter().any(|held| !state.up.contains_key(held) && !self.fixed.contains(held));
+        let has_place = state.held.len() < self.config.target_peers;
+        // What is drawn here must not change what is chosen later.
+        let choice = state.table.choose(&state.held, state.up.is_empty(), now, &mut state.rng.clone());
+        state.asking_seeds || is_trying || has_place && matches!(choice, Choice::Connect(_))
     }
 
     /// Whether all that is known was tried in vain, again and again.
@@ -148,19 +162,18 @@ impl Discovery {
         });
     }
 
-    /// The node has answered, `claimed` being the height that it said it has; whether to keep the connection.
-    pub(crate) fn answered(&self, address: &SocketAddr, rtt: Option<Duration>, claimed: u32) -> bool {
+    /// The node has answered.
+    pub(crate) fn answered(&self, address: &SocketAddr, rtt: Option<Duration>) {
         self.with(|state, now| {
             state.table.answered(address, rtt, now);
-            state.up.insert(*address, (now, claimed));
-            !self.is_left_behind(state, address, now)
-        })
+            state.up.insert(*address, now);
+        });
     }
 
     /// The connection to a node that had answered has ended.
     pub(crate) fn ended(&self, address: &SocketAddr) {
         self.with(|state, now| {
-            let lasted = state.up.remove(address).map_or(Duration::ZERO, |(since, _)| now - since);
+            let lasted = state.up.remove(address).map_or(Duration::ZERO, |since| now - since);
             if lasted < SHORTEST_USEFUL {
                 state.table.unreachable(address, now);
             } else {

@@ -2,13 +2,15 @@ mod log;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use spv_recovery::{Answered, Blocked, Decision, History};
 
-use super::peer_report::PeerReport;
+use super::heard_chain::{HeaderPace, HeardChain};
+use super::peer_report::{OtherChain, PeerReport};
 use super::recovering::Recovering;
+use crate::chain::BlockId;
 use crate::discovery::Standing;
 use crate::wire::RequestKind;
 
@@ -33,6 +35,13 @@ struct State {
 struct Record {
     link: Link,
     report: PeerReport,
+    /// What it has shown to hold of the header chain; `None` before it has answered.
+    heard: Option<HeardChain>,
+    /// Height that it claimed when it greeted last; not verified.
+    claimed: Option<u32>,
+    /// Seconds that its clock was ahead of ours then, as it said.
+    clock_ahead: i64,
+    header_pace: HeaderPace,
     /// Name of the standing that was logged last.
     logged: Option<&'static str>,
 }
@@ -48,6 +57,12 @@ enum Link {
     Proven,
 }
 
+impl Record {
+    fn may_hold(&self, block: &BlockId) -> bool {
+        self.heard.as_ref().is_none_or(|heard| heard.may_hold(block))
+    }
+}
+
 impl Default for Link {
     fn default() -> Self {
         Self::Absent { retry_at: None }
@@ -57,6 +72,8 @@ impl Default for Link {
 /// Which peers a request for lists may go to, decided for the peers that are there when it is dispatched.
 #[derive(Debug)]
 pub(super) struct ListPeers {
+    /// The newest block that the request names. Peers that are known to lack it would refuse.
+    block: BlockId,
     /// Peers that are not asked.
     avoid: BTreeSet<SocketAddr>,
     /// Whether peers that rest may be asked, because there are no others.
@@ -75,13 +92,13 @@ impl PeerBook {
         self.state.lock().standing(peer, now)
     }
 
-    /// Which peers a request for lists may go to that avoids some of them: none that is avoided, and none that rests, as
-    /// long as somebody is left.
-    pub(super) fn list_peers(&self, avoid: &BTreeSet<SocketAddr>, now: Instant) -> ListPeers {
+    /// Which peers a request for lists up to `block` may go to that avoids some of them: none that is avoided, and none
+    /// that rests, as long as somebody is left. Never one that is known to lack the block.
+    pub(super) fn list_peers(&self, block: BlockId, avoid: &BTreeSet<SocketAddr>, now: Instant) -> ListPeers {
         let state = self.state.lock();
         let is_left = |choice: &ListPeers| state.records.keys().any(|peer| state.serves(peer, choice, now));
-        let avoiding = |resting| ListPeers { avoid: avoid.clone(), resting };
-        let anybody = |resting| ListPeers { avoid: BTreeSet::new(), resting };
+        let avoiding = |resting| ListPeers { block, avoid: avoid.clone(), resting };
+        let anybody = |resting| ListPeers { block, avoid: BTreeSet::new(), resting };
         [avoiding(false), avoiding(true), anybody(false)]
             .into_iter()
             .find(is_left)
@@ -103,10 +120,95 @@ impl PeerBook {
     pub(super) fn serves_headers(&self, peer: &SocketAddr, now: Instant) -> bool {
         let state = self.state.lock();
         match state.standing(peer, now) {
+            _ if state.header_wait(peer, now).is_some() => false,
             Standing::Ready | Standing::Resting { .. } | Standing::Probing => true,
             Standing::Unproven => !state.records.values().any(|record| record.link == Link::Proven),
             Standing::Absent { .. } | Standing::Spent | Standing::Banned { .. } => false,
         }
+    }
+
+    /// How long to wait before this peer is asked for headers again; `None` when it may be asked now.
+    pub(super) fn header_wait(&self, peer: &SocketAddr, now: Instant) -> Option<Duration> {
+        self.state.lock().header_wait(peer, now)
+    }
+
+    /// What a peer has shown to hold of the header chain.
+    pub(super) fn heard(&self, peer: &SocketAddr) -> Option<HeardChain> {
+        self.state.lock().records.get(peer)?.heard.clone()
+    }
+
+    /// The same of all peers, those that are gone included.
+    pub(super) fn all_heard(&self) -> Vec<(SocketAddr, HeardChain)> {
+        let state = self.state.lock();
+        let heard = |(&peer, record): (&SocketAddr, &Record)| Some((peer, record.heard.clone()?));
+        state.records.iter().filter_map(heard).collect()
+    }
+
+    /// The peers that can be asked for lists, apart by whether they may have this block or are known to lack it.
+    pub(super) fn holders(&self, block: &BlockId) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+        let state = self.state.lock();
+        let may_hold =
+            |peer: &SocketAddr| state.records.get(peer).is_some_and(|record| record.may_hold(block));
+        state.proven().into_iter().partition(may_hold)
+    }
+
+    /// A peer has shown what it holds of the header chain; whether that is new of this peer. One that asked for headers
+    /// in vain is asked more rarely.
+    pub(super) fn on_heard(
+        &self,
+        peer: SocketAddr,
+        heard: HeardChain,
+        was_asked: bool,
+        now: Instant,
+    ) -> bool {
+        let mut state = self.state.lock();
+        let record = state.records.entry(peer).or_default();
+        let is_news = record.heard.as_ref().is_none_or(|before| {
+            before.chain.tip_hash() != heard.chain.tip_hash() || before.is_complete != heard.is_complete
+        });
+        if is_news {
+            record.header_pace.on_news();
+        } else if was_asked {
+            record.header_pace.on_nothing_new(now);
+        }
+        record.heard = Some(heard);
+        is_news
+    }
+
+    /// Forgets what peers have shown to hold of the header chain.
+    pub(super) fn forget_heard(&self) {
+        self.state.lock().records.values_mut().for_each(|record| record.heard = None);
+    }
+
+    /// Seconds that the clocks of peers are ahead of ours, the median of those that ever greeted; 0 without any.
+    pub(super) fn clock_ahead(&self) -> i64 {
+        let state = self.state.lock();
+        let greeted = state.records.values().filter(|record| record.claimed.is_some());
+        let mut offsets: Vec<i64> = greeted.map(|record| record.clock_ahead).collect();
+        offsets.sort_unstable();
+        offsets.get(offsets.len() / 2).copied().unwrap_or(0)
+    }
+
+    /// Compares what each peer that ever greeted has shown and claimed with the chain that was synced.
+    pub(super) fn compare_chains(&self, other: impl Fn(Option<&HeardChain>, u32) -> Option<OtherChain>) {
+        for record in self.state.lock().records.values_mut() {
+            let Some(claimed) = record.claimed else { continue };
+            record.report.other_chain = other(record.heard.as_ref(), claimed);
+        }
+    }
+
+    /// A peer that was asked for headers has shown nothing.
+    pub(super) fn on_no_headers(&self, peer: SocketAddr, now: Instant) {
+        self.state.lock().records.entry(peer).or_default().header_pace.on_nothing_new(now);
+    }
+
+    /// Whether an address is being connected to for the first time.
+    pub(super) fn is_connecting(&self) -> bool {
+        self.state.lock().records.values().any(|record| {
+            record.link == Link::Absent { retry_at: None }
+                && !record.report.connected
+                && record.report.connect_failures == 0
+        })
     }
 
     /// Peers that have answered a ping, in order of address.
@@ -144,9 +246,10 @@ impl PeerBook {
     }
 
     /// The node has greeted on a new connection.
-    pub(super) fn on_greeting(&self, peer: SocketAddr, now: Instant) {
+    pub(super) fn on_greeting(&self, peer: SocketAddr, claimed: u32, clock_ahead: i64, now: Instant) {
         self.change(peer, now, |record, recovery| {
             record.link = Link::Greeted;
+            (record.claimed, record.clock_ahead) = (Some(claimed), clock_ahead);
             recovery.on_reconnect(&peer);
         });
     }
@@ -213,7 +316,10 @@ impl PeerBook {
 
     /// Valid headers that add work came from the peer.
     pub(super) fn on_useful_headers(&self, peer: SocketAddr, now: Instant) {
-        self.change(peer, now, |_, recovery| recovery.on_success(&peer, now));
+        self.change(peer, now, |record, recovery| {
+            record.header_pace.on_news();
+            recovery.on_success(&peer, now);
+        });
     }
 
     /// An answer came that is still to be verified.
@@ -237,15 +343,18 @@ impl PeerBook {
     }
 
     /// What becomes of work whose latest failure is in its history; with `answered` where an answer had come that proved
-    /// wrong.
+    /// wrong. Whoever is known to lack `block`, the newest that the work names, cannot do it.
     pub(super) fn on_failure(
         &self,
         history: &History<SocketAddr>,
+        block: &BlockId,
         answered: Option<Answered>,
         now: Instant,
     ) -> Decision<SocketAddr> {
         let mut state = self.state.lock();
-        let available = state.proven();
+        let may_hold =
+            |peer: &SocketAddr| state.records.get(peer).is_some_and(|record| record.may_hold(block));
+        let available: Vec<SocketAddr> = state.proven().into_iter().filter(may_hold).collect();
         let decision = match answered {
             Some(answered) => state.recovery.on_wrong_answer(answered, history, &available, now),
             None => state.recovery.on_failure(history, &available, now),
@@ -328,8 +437,9 @@ impl State {
     }
 
     fn serves(&self, peer: &SocketAddr, choice: &ListPeers, now: Instant) -> bool {
-        let ListPeers { avoid, resting } = choice;
+        let ListPeers { block, avoid, resting } = choice;
         !avoid.contains(peer)
+            && self.records.get(peer).is_some_and(|record| record.may_hold(block))
             && match self.standing(peer, now) {
                 Standing::Ready => true,
                 Standing::Resting { .. } | Standing::Probing => *resting,
@@ -337,6 +447,10 @@ impl State {
                     false
                 }
             }
+    }
+
+    fn header_wait(&self, peer: &SocketAddr, now: Instant) -> Option<Duration> {
+        self.records.get(peer)?.header_pace.wait(now)
     }
 
     fn proven(&self) -> Vec<SocketAddr> {

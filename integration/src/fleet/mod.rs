@@ -1,6 +1,7 @@
 //! The peers of a sync: which of them may be asked, who is asked next, and what each of them did.
 
 mod book;
+mod heard_chain;
 mod live_peer;
 mod peer_report;
 mod peer_sources;
@@ -12,7 +13,7 @@ mod selecting;
 mod transport;
 
 pub use live_peer::LivePeer;
-pub(crate) use peer_report::{Outcome, PeerReport};
+pub(crate) use peer_report::{OtherChain, Outcome, PeerReport};
 pub(crate) use peer_sources::PeerSources;
 pub use peer_summary::Peer;
 #[cfg(test)]

@@ -1,5 +1,7 @@
+use std::fmt;
 use std::time::Duration;
 
+use dashcore::BlockHash;
 use spv_recovery::FailureKind;
 
 use crate::wire::RequestKind;
@@ -40,6 +42,10 @@ pub(crate) struct PeerReport {
     pub(crate) rtt: Option<Duration>,
     /// Most requests in flight at one time.
     pub(crate) max_in_flight: usize,
+    /// Height of the first block of a branch that it offers and whose lists nobody serves.
+    pub(crate) set_aside_from: Option<u32>,
+    /// In which way the chain that it has shown is not the one that was synced.
+    pub(crate) other_chain: Option<OtherChain>,
     /// Whether it was ever usable.
     pub(crate) connected: bool,
     /// Why the last connection could not be made or ended.
@@ -67,6 +73,43 @@ impl PeerReport {
                 self.timeouts += 1;
             }
             Outcome::Failed(_) => self.failed += 1,
+        }
+    }
+}
+
+/// In which way the chain that a peer has shown is not the one that was synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OtherChain {
+    /// It is the same, and ends far below.
+    Behind { height: u32, tip: u32 },
+    /// It leaves ours at a block, and has less work.
+    Branch { fork: u32, height: u32, hash: BlockHash },
+    /// The peer claims more than it has shown.
+    Withheld { claimed: u32, shown: Option<u32> },
+    /// The peer has hardly any chain, as it says itself.
+    Syncing { claimed: u32 },
+}
+
+impl fmt::Display for OtherChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Behind { height, tip } => {
+                write!(f, "its chain ends at height {height}, {} blocks behind", tip - height)
+            }
+            Self::Branch { fork, height, hash } => write!(
+                f,
+                "it is on another chain, with less work, that leaves ours after height {fork} and ends with {hash} at \
+                 height {height}"
+            ),
+            Self::Withheld { claimed, shown: Some(shown) } => {
+                write!(f, "claims height {claimed} and sends no headers above {shown}")
+            }
+            Self::Withheld { claimed, shown: None } => {
+                write!(f, "claims height {claimed} and sends no headers")
+            }
+            Self::Syncing { claimed } => {
+                write!(f, "claims height {claimed}: it may still be downloading the chain itself")
+            }
         }
     }
 }

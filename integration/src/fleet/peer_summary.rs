@@ -59,6 +59,10 @@ fn remark(report: &PeerReport) -> Option<String> {
     if report.timeouts > 0 {
         remarks.push(format!("left {} requests unanswered", report.timeouts));
     }
+    if let Some(height) = report.set_aside_from {
+        remarks.push(format!("offers a branch from height {height} on whose lists nobody serves"));
+    }
+    remarks.extend(report.other_chain.map(|chain| chain.to_string()));
     remarks.extend(report.trouble.clone());
     if !report.connected && remarks.is_empty() {
         remarks.push("has not answered handshake and first ping yet".to_owned());

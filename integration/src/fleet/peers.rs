@@ -1,5 +1,6 @@
 mod asking;
 mod conduct;
+mod holding;
 mod live;
 mod presence;
 
@@ -219,7 +220,7 @@ impl Peers {
             PoolEvent::Trying { address } => self.book.on_attempt(address),
             PoolEvent::Up { address, info } => {
                 tracing::debug!(peer = %address, version = info.version, agent = info.user_agent, "connected");
-                self.book.on_greeting(address, now());
+                self.book.on_greeting(address, info.start_height, info.clock_ahead, now());
                 self.executor.add_peer(address, Depth::ONE);
             }
             PoolEvent::Proven { address } => {

@@ -1,12 +1,14 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dashcore::consensus::{DecodeError, deserialize};
-use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage, MAX_HEADERS};
+use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage};
 use dashcore::{BlockHash, Header};
-use spv_executor::{Completed, Permit};
+use spv_executor::{Completed, ExecuteError, Permit};
 
+use super::error::HeaderDownloadError;
 use crate::chain::{HeaderChain, HeaderError, hash_all};
 use crate::clock;
 use crate::fleet::{Executed, Outcome, Peers};
@@ -16,6 +18,8 @@ use crate::wire::{Request, RequestKind};
 #[derive(Debug)]
 pub(super) struct HeaderExchange {
     pub(super) peers: Arc<Peers>,
+    /// Whether headers came that are too far ahead of this machine's clock.
+    saw_future: AtomicBool,
 }
 
 /// Why headers that a peer sent are of no use.
@@ -25,8 +29,6 @@ pub(super) enum BatchError {
     Decode(#[from] DecodeError),
     #[error("{0}")]
     Header(#[from] HeaderError),
-    #[error("the headers follow no block of our chain")]
-    Unconnected,
 }
 
 /// Headers that a peer sent.
@@ -37,46 +39,55 @@ pub(super) struct Batch {
     pub(super) permit: Option<Permit>,
 }
 
+/// What headers came to that a peer sent.
+#[derive(Debug)]
+pub(super) enum Judged {
+    /// There were none.
+    Empty,
+    /// A valid chain up to the last of them; all of it was known before.
+    Known(Arc<HeaderChain>),
+    /// A valid chain up to the last of them, with blocks that were not known before.
+    New(Arc<HeaderChain>),
+    /// They follow no block that is known.
+    Unconnected,
+    /// They break a rule, which is on the peer's record.
+    Invalid,
+    /// They are ahead of this machine's clock, which may be to blame as well.
+    Future,
+}
+
 impl HeaderExchange {
-    /// Extends a chain that is far behind, one batch after the other; and whether until a peer had no more.
-    pub(super) async fn follow_one_peer(
-        &self,
-        mut chain: HeaderChain,
-        on_progress: &impl Fn(u32),
-    ) -> (HeaderChain, bool) {
-        while let Some(batch) = self.ask(chain.locator(), BTreeSet::new()).await {
-            let more = batch.headers.len() == MAX_HEADERS;
-            if batch.headers.is_empty() {
-                return (chain, true);
-            }
-            let extended = self.judge(&chain, batch).await;
-            let Some(extended) = extended.filter(|extended| extended.work() > chain.work()) else { break };
-            chain = extended;
-            on_progress(chain.tip_height());
-            if !more {
-                return (chain, true);
-            }
-        }
-        (chain, false)
+    pub(super) fn new(peers: Arc<Peers>) -> Self {
+        Self { peers, saw_future: AtomicBool::new(false) }
     }
 
-    /// Asks this peer and no other.
+    /// Why no header is of use, if this machine's clock seems to be the reason.
+    pub(super) fn clock_error(&self) -> Option<HeaderDownloadError> {
+        let saw_future = self.saw_future.load(Ordering::Relaxed);
+        saw_future.then(|| HeaderDownloadError::Clock { peers_ahead: self.peers.clock_ahead() })
+    }
+
+    /// Asks this peer and no other; waits also for an answer that comes late.
     pub(super) async fn ask_peer(
         &self,
         peer: SocketAddr,
         locator: Vec<BlockHash>,
     ) -> (SocketAddr, Option<Batch>) {
-        let executed = self.peers.ask_for_headers(&peer, headers_after(locator)).await;
-        (peer, self.decode(executed))
+        let completed = match self.peers.ask_for_headers(&peer, headers_after(locator)).await {
+            Err(ExecuteError::SoftTimeout { late, .. }) => late.await.ok(),
+            executed => executed.ok(),
+        };
+        (peer, completed.and_then(|completed| self.decode(completed)))
     }
 
     /// Asks some peer; `None` when it brought nothing that can be decoded, which is on the peer's record then.
     pub(super) async fn ask(&self, locator: Vec<BlockHash>, exclude: BTreeSet<SocketAddr>) -> Option<Batch> {
-        self.decode(self.peers.ask_somebody_for_headers(headers_after(locator), exclude).await)
+        let executed: Executed = self.peers.ask_somebody_for_headers(headers_after(locator), exclude).await;
+        self.decode(executed.ok()?)
     }
 
-    fn decode(&self, executed: Executed) -> Option<Batch> {
-        let Completed { peer, response, permit, .. } = executed.ok()?;
+    fn decode(&self, completed: Completed<SocketAddr, crate::wire::Answer>) -> Option<Batch> {
+        let Completed { peer, response, permit, .. } = completed;
         match deserialize::<HeadersMessage>(&response.payload) {
             Ok(HeadersMessage(headers)) => Some(Batch { peer, headers, permit: Some(permit) }),
             Err(error) => {
@@ -87,27 +98,41 @@ impl HeaderExchange {
         }
     }
 
-    /// Hashes and validates a batch off the runtime and puts the outcome on the peer's record; gives the chain that
-    /// results.
-    pub(super) async fn judge(&self, chain: &HeaderChain, mut batch: Batch) -> Option<HeaderChain> {
+    /// Validates a batch that continues one of these chains, off the runtime, and puts the outcome on the peer's record.
+    /// Headers that are known cost no more than the hash of the last.
+    pub(super) async fn judge(&self, chains: &[Arc<HeaderChain>], mut batch: Batch) -> Judged {
+        let Some(last) = batch.headers.last() else { return Judged::Empty };
+        let last_hash = last.block_hash();
+        if let Some(known) = up_to(chains, last_hash) {
+            return Judged::Known(known);
+        }
+        let Some((base, skip)) = base_of(chains, &batch.headers) else { return Judged::Unconnected };
         let (peer, permit) = (batch.peer, batch.permit.take());
-        // Headers fork off at a block of ours or are of no use; only what stays of our chain is copied.
-        let fork = batch.headers.first().and_then(|first| chain.height_of(&first.prev_blockhash));
-        let base = fork.and_then(|fork| chain.truncated(fork));
-        let validated = tokio::task::spawn_blocking(move || validate(base, &batch.headers));
-        match validated.await.ok()? {
-            Ok(extended) => {
-                // Headers that are known already, or a lighter branch, cost nothing to send and earn nothing.
-                if extended.work() > chain.work() {
+        let new = batch.headers.split_off(skip);
+        let validated = tokio::task::spawn_blocking(move || validate(base, &new));
+        match validated.await {
+            Ok(Ok(extended)) => {
+                // A lighter branch costs nothing to send and earns nothing.
+                if chains.iter().all(|chain| extended.work() > chain.work()) {
                     permit.into_iter().for_each(Permit::accept);
                     self.peers.record(peer, Outcome::Accepted(RequestKind::GetHeaders));
                 }
-                Some(extended)
+                Judged::New(Arc::new(extended))
             }
-            Err(error) => {
+            Ok(Err(error @ BatchError::Header(HeaderError::TimeTooNew { .. }))) => {
+                tracing::warn!(%peer, %error, "headers from the future");
+                self.saw_future.store(true, Ordering::Relaxed);
+                Judged::Future
+            }
+            Ok(Err(error)) => {
                 permit.into_iter().for_each(Permit::reject);
                 self.reject(peer, &error);
-                None
+                Judged::Invalid
+            }
+            // A panic while validating is not the peer's doing as far as anybody knows; its headers are not used.
+            Err(error) => {
+                tracing::error!(%peer, %error, "validating headers failed");
+                Judged::Invalid
             }
         }
     }
@@ -118,6 +143,28 @@ impl HeaderExchange {
     }
 }
 
+/// The part of one of these chains that ends with this block.
+fn up_to(chains: &[Arc<HeaderChain>], hash: BlockHash) -> Option<Arc<HeaderChain>> {
+    if let Some(chain) = chains.iter().find(|chain| chain.tip_hash() == hash) {
+        return Some(chain.clone());
+    }
+    let known = chains.iter().find_map(|chain| Some((chain, chain.height_of(&hash)?)));
+    known.and_then(|(chain, height)| chain.truncated(height)).map(Arc::new)
+}
+
+/// The known chain that headers continue, and how many of them it has already.
+fn base_of(chains: &[Arc<HeaderChain>], headers: &[Header]) -> Option<(HeaderChain, usize)> {
+    let first = headers.first()?;
+    let branches = chains.iter().filter_map(|chain| {
+        let fork = chain.height_of(&first.prev_blockhash)?;
+        let known =
+            (fork + 1..).zip(headers).take_while(|(height, header)| chain.header(*height) == Some(header));
+        Some((chain, fork, known.count()))
+    });
+    let (chain, fork, skip) = branches.max_by_key(|(_, _, skip)| *skip)?;
+    Some((chain.truncated(fork + u32::try_from(skip).ok()?)?, skip))
+}
+
 fn headers_after(locator: Vec<BlockHash>) -> Request {
     Request::Headers(GetHeadersMessage {
         version: 1,
@@ -126,8 +173,7 @@ fn headers_after(locator: Vec<BlockHash>) -> Request {
     })
 }
 
-fn validate(base: Option<HeaderChain>, headers: &[Header]) -> Result<HeaderChain, BatchError> {
-    let mut chain = base.ok_or(BatchError::Unconnected)?;
+fn validate(mut chain: HeaderChain, headers: &[Header]) -> Result<HeaderChain, BatchError> {
     chain.extend(headers, &hash_all(headers), clock::unix_seconds())?;
     Ok(chain)
 }
@@ -140,18 +186,24 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn headers_earn_something_when_they_add_work_and_nothing_when_they_are_known() {
         let scene = Scene::with("", |_| {}).await;
-        let exchange = HeaderExchange { peers: scene.peers.clone() };
+        let exchange = HeaderExchange::new(scene.peers.clone());
         let headers = |heights: std::ops::RangeInclusive<u32>| Batch {
             peer: scene.peer,
             headers: heights.filter_map(|height| scene.world.header(height).copied()).collect(),
             permit: None,
         };
-        let start = HeaderChain::starting_at_or_below(scene.world.params(), 0);
-        let chain = exchange.judge(&start, headers(1..=5)).await.unwrap();
+        let start = Arc::new(HeaderChain::starting_at_or_below(scene.world.params(), 0));
+        let Judged::New(chain) = exchange.judge(&[start], headers(1..=5)).await else { panic!("new") };
         assert_eq!((chain.tip_height(), scene.accepted(RequestKind::GetHeaders)), (5, 1));
-        for known in [headers(1..=5), headers(2..=4)] {
-            assert!(exchange.judge(&chain, known).await.is_some_and(|same| same.work() <= chain.work()));
+        for (known, tip) in [(headers(1..=5), 5), (headers(2..=4), 4)] {
+            let judged = exchange.judge(std::slice::from_ref(&chain), known).await;
+            let Judged::Known(known) = judged else { panic!("{judged:?}") };
+            assert_eq!(known.tip_height(), tip);
         }
         assert_eq!(scene.accepted(RequestKind::GetHeaders), 1, "what is known earns nothing");
+        let Judged::New(longer) = exchange.judge(&[chain], headers(3..=9)).await else { panic!("new") };
+        assert_eq!((longer.tip_height(), scene.accepted(RequestKind::GetHeaders)), (9, 2));
+        let unconnected = exchange.judge(&[longer], headers(20..=30)).await;
+        assert!(matches!(unconnected, Judged::Unconnected), "{unconnected:?}");
     }
 }

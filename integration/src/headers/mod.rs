@@ -1,13 +1,15 @@
-//! Downloading headers: from all peers, the chain with the most work wins.
+//! Downloading headers: every peer is heard, and the chain with the most work wins whose lists can be had.
 
 mod download;
 mod error;
 mod exchange;
-mod round;
+mod hearing;
+mod patience;
 mod segments;
 mod tips;
-mod track;
 
 pub(crate) use download::HeaderDownload;
 pub use error::HeaderDownloadError;
+pub(crate) use error::clock_remark;
+pub(crate) use patience::Patience;
 pub(crate) use tips::Tips;

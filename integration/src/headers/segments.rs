@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::{ChainParams, Checkpoint};
 use futures::StreamExt;
 
 use super::error::HeaderDownloadError;
-use super::exchange::HeaderExchange;
+use super::exchange::{HeaderExchange, Judged};
 use crate::chain::HeaderChain;
 use crate::clock;
 
@@ -47,7 +48,7 @@ impl HeaderExchange {
 
     /// Extends a chain up to a height, each batch from any peer.
     async fn fill_segment(&self, start: HeaderChain, end: u32) -> Result<HeaderChain, HeaderDownloadError> {
-        let mut chain = start;
+        let mut chain = Arc::new(start);
         let mut exclude = BTreeSet::new();
         let mut attempts = 0;
         while chain.tip_height() < end {
@@ -55,10 +56,18 @@ impl HeaderExchange {
             let progressed = match self.ask(vec![chain.tip_hash()], exclude.clone()).await {
                 Some(mut batch) => {
                     batch.headers.truncate(missing);
-                    exclude.insert(batch.peer);
-                    let extended = self.judge(&chain, batch).await;
-                    let progress = extended.filter(|extended| extended.work() > chain.work());
-                    progress.map(|extended| chain = extended).is_some()
+                    let peer = batch.peer;
+                    exclude.insert(peer);
+                    match self.judge(std::slice::from_ref(&chain), batch).await {
+                        Judged::New(extended) if extended.work() > chain.work() => {
+                            chain = extended;
+                            true
+                        }
+                        _ => {
+                            self.peers.heard_nothing(peer);
+                            false
+                        }
+                    }
                 }
                 None => false,
             };
@@ -69,13 +78,14 @@ impl HeaderExchange {
             }
             attempts += 1;
             if attempts == MAX_SEGMENT_ATTEMPTS || self.peers.none_expected() {
-                return Err(HeaderDownloadError::NoUsableAnswer { height: chain.tip_height() });
+                let nothing = HeaderDownloadError::NoUsableAnswer { height: chain.tip_height() };
+                return Err(self.clock_error().unwrap_or(nothing));
             }
             if self.peers.greeted().iter().all(|peer| exclude.contains(peer)) {
                 exclude.clear();
                 tokio::time::sleep(RETRY_DELAY).await;
             }
         }
-        Ok(chain)
+        Ok(Arc::unwrap_or_clone(chain))
     }
 }

@@ -1,44 +1,115 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::error::HeaderDownloadError;
-use crate::chain::HeaderChain;
+use crate::chain::{BlockId, HeaderChain};
 
-/// The best header chain known so far: written while peers are heard, read by whoever works on it meanwhile.
+/// A branch that was set aside is tried again after this long, twice as long each time, ...
+const SET_ASIDE: Duration = Duration::from_secs(60);
+
+/// ... up to this.
+const SET_ASIDE_CAP: Duration = Duration::from_secs(3_600);
+
+/// Branches that are remembered after they were set aside.
+const MAX_SET_ASIDE: usize = 64;
+
+/// The header chains that peers have: written while peers are heard, read by whoever works on the best of them meanwhile.
 #[derive(Debug)]
 pub(crate) struct Tips {
-    state: watch::Sender<Known>,
+    state: watch::Sender<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The chain that this side has itself.
+    own: Option<Arc<HeaderChain>>,
+    /// Validated chains to the tips of peers.
+    chains: Vec<Arc<HeaderChain>>,
+    set_aside: Vec<SetAside>,
+    known: Known,
+}
+
+/// A branch whose lists nobody serves.
+#[derive(Debug)]
+struct SetAside {
+    /// The first block that it does not share with the chain which took its place.
+    block: BlockId,
+    until: Instant,
+    times: u32,
 }
 
 /// What is known of the tip.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
-    /// The validated chain with the most work so far.
+    /// The validated chain with the most work so far, but for those that were set aside.
     pub(crate) chain: Option<Arc<HeaderChain>>,
-    /// Whether every peer that answers in grace has been heard, or why nobody was.
+    /// Whether every peer that can be expected to answer has been heard, or why nobody was.
     pub(crate) settled: Option<Result<(), HeaderDownloadError>>,
 }
 
 impl Tips {
     pub(crate) fn new() -> Self {
-        Self { state: watch::Sender::new(Known::default()) }
+        Self { state: watch::Sender::new(State::default()) }
     }
 
-    /// Offers a validated chain; one without more work changes nothing.
-    pub(crate) fn publish(&self, chain: &HeaderChain) {
-        self.state.send_if_modified(|known| {
-            let better = known.chain.as_ref().is_none_or(|best| chain.work() > best.work());
-            if better {
-                known.chain = Some(Arc::new(chain.clone()));
-            }
-            better
+    /// Offers the validated chains that peers have now. One without more work than the best changes nothing but what is
+    /// there to fall back on.
+    pub(crate) fn offer(&self, chains: Vec<Arc<HeaderChain>>) {
+        self.state.send_if_modified(|state| {
+            state.chains = chains;
+            state.choose()
         });
     }
 
-    /// Says that nobody else will be heard.
+    /// Offers the chain that this side has itself. Nobody has to have it, so it is none to fall back on.
+    pub(crate) fn offer_own(&self, chain: Arc<HeaderChain>) {
+        self.state.send_if_modified(|state| {
+            state.own = Some(chain);
+            state.choose()
+        });
+    }
+
+    /// Says that nobody else will be heard, or why nobody could be.
     pub(crate) fn settle(&self, settled: Result<(), HeaderDownloadError>) {
-        self.state.send_modify(|known| known.settled = Some(settled));
+        self.state.send_if_modified(|state| {
+            let is_new = state.known.settled.as_ref() != Some(&settled);
+            state.known.settled = Some(settled);
+            is_new
+        });
+    }
+
+    /// Sets `chain` aside for a while because its list at `height` cannot be had, in favour of the chain with the most
+    /// work among those that do without that block. The first block that is given up; `None` where there is no such chain.
+    pub(crate) fn set_aside(&self, chain: &HeaderChain, height: u32) -> Option<BlockId> {
+        let mut given_up = None;
+        self.state.send_if_modified(|state| {
+            let without = |other: &&Arc<HeaderChain>| {
+                other.hash(height).is_none_or(|hash| Some(hash) != chain.hash(height))
+                    && state.is_candidate(other)
+            };
+            let other = state.chains.iter().filter(without).max_by_key(|other| other.work());
+            let fork = other.and_then(|other| other.last_common(chain));
+            given_up = fork.and_then(|fork| Some(BlockId { height: fork + 1, hash: chain.hash(fork + 1)? }));
+            if let Some(block) = given_up {
+                state.give_up(block);
+                state.choose();
+            }
+            given_up.is_some()
+        });
+        given_up
+    }
+
+    /// Lets branches be tried again whose time has come.
+    pub(crate) fn reconsider(&self) {
+        self.state.send_if_modified(State::choose);
+    }
+
+    /// What is known now.
+    pub(crate) fn known(&self) -> Known {
+        self.state.borrow().known.clone()
     }
 
     /// The first chain that is known, or that there will be none.
@@ -74,10 +145,57 @@ impl Tips {
         self.wait_for(|known| !known.chain.as_ref().is_none_or(continues)).await;
     }
 
-    async fn wait_for(&self, condition: impl FnMut(&Known) -> bool) -> Known {
+    async fn wait_for(&self, mut condition: impl FnMut(&Known) -> bool) -> Known {
         let mut state = self.state.subscribe();
         // Cannot fail: the sender is a field of `self`.
-        state.wait_for(condition).await.map(|known| known.clone()).unwrap_or_default()
+        state
+            .wait_for(|state| condition(&state.known))
+            .await
+            .map(|state| state.known.clone())
+            .unwrap_or_default()
+    }
+}
+
+impl State {
+    /// Chooses the best chain anew; whether it is another one. It has more work than the one before, unless that was set
+    /// aside.
+    fn choose(&mut self) -> bool {
+        let now = Instant::now();
+        let tried_again = |branch: &SetAside| branch.until <= now;
+        let current = self.known.chain.take().filter(|current| self.is_candidate(current));
+        let best = self
+            .chains
+            .iter()
+            .chain(&self.own)
+            .filter(|chain| !self.set_aside.iter().any(|branch| !tried_again(branch) && branch.is_of(chain)))
+            .max_by_key(|chain| chain.work())
+            .filter(|best| current.as_ref().is_none_or(|current| best.work() > current.work()))
+            .cloned();
+        let is_other = best.is_some();
+        self.known.chain = best.or(current);
+        is_other
+    }
+
+    /// Whether a chain is not set aside now.
+    fn is_candidate(&self, chain: &HeaderChain) -> bool {
+        let now = Instant::now();
+        !self.set_aside.iter().any(|branch| branch.until > now && branch.is_of(chain))
+    }
+
+    fn give_up(&mut self, block: BlockId) {
+        let before = self.set_aside.iter().position(|branch| branch.block == block);
+        let times = before.map_or(0, |at| self.set_aside.remove(at).times);
+        let wait = SET_ASIDE.saturating_mul(1 << times.min(16)).min(SET_ASIDE_CAP);
+        if self.set_aside.len() == MAX_SET_ASIDE {
+            self.set_aside.remove(0);
+        }
+        self.set_aside.push(SetAside { block, until: Instant::now() + wait, times: times + 1 });
+    }
+}
+
+impl SetAside {
+    fn is_of(&self, chain: &HeaderChain) -> bool {
+        chain.hash(self.block.height) == Some(self.block.hash)
     }
 }
 
@@ -111,17 +229,29 @@ mod tests {
         chain
     }
 
+    fn offer(tips: &Tips, chains: &[&HeaderChain]) {
+        tips.offer(chains.iter().map(|&chain| Arc::new(chain.clone())).collect());
+    }
+
+    fn publish(tips: &Tips, chain: &HeaderChain) {
+        offer(tips, &[chain]);
+    }
+
+    fn best(tips: &Tips) -> Arc<HeaderChain> {
+        tips.known().chain.unwrap()
+    }
+
     #[tokio::test]
     async fn only_a_chain_with_more_work_takes_the_place_of_another() {
         let tips = Tips::new();
-        tips.publish(&chain(0, 1, 5));
+        publish(&tips, &chain(0, 1, 5));
         let first = tips.first().await.chain.unwrap();
         assert_eq!(first.tip_height(), 5);
-        tips.publish(&chain(2, 2, 5));
-        tips.publish(&chain(2, 2, 3));
+        publish(&tips, &chain(2, 2, 5));
+        publish(&tips, &chain(2, 2, 3));
         tips.settle(Ok(()));
         assert!(!tips.after(&first).await.is_other_than(&first));
-        tips.publish(&chain(2, 2, 6));
+        publish(&tips, &chain(2, 2, 6));
         assert!(tips.after(&first).await.is_other_than(&first));
     }
 
@@ -129,11 +259,51 @@ mod tests {
     async fn a_chain_is_left_for_another_branch_and_not_for_its_own_continuation() {
         let tips = Tips::new();
         let first = chain(9, 0, 5);
-        tips.publish(&first);
-        tips.publish(&chain(9, 0, 6));
-        let wait = std::time::Duration::from_secs(1);
+        publish(&tips, &first);
+        publish(&tips, &chain(9, 0, 6));
+        let wait = Duration::from_secs(1);
         assert!(tokio::time::timeout(wait, tips.left(&first)).await.is_err());
-        tips.publish(&chain(3, 1, 7));
+        publish(&tips, &chain(3, 1, 7));
         tips.left(&first).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_branch_that_is_set_aside_stays_so_however_it_grows_until_its_time_has_come() {
+        let tips = Tips::new();
+        let (honest, junk) = (chain(9, 0, 9), chain(9, 1, 20));
+        offer(&tips, &[&honest, &junk]);
+        assert_eq!(best(&tips).tip_hash(), junk.tip_hash());
+        let block = tips.set_aside(&junk, 15).unwrap();
+        assert_eq!((block.height, Some(block.hash)), (10, junk.hash(10)));
+        assert_eq!(best(&tips).tip_hash(), honest.tip_hash());
+        let (honest, junk) = (chain(10, 0, 10), chain(9, 1, 30));
+        offer(&tips, &[&honest, &junk]);
+        assert_eq!(best(&tips).tip_hash(), honest.tip_hash());
+        for wait in [SET_ASIDE, 2 * SET_ASIDE] {
+            tokio::time::advance(wait - Duration::from_secs(1)).await;
+            tips.reconsider();
+            assert_eq!(best(&tips).tip_hash(), honest.tip_hash());
+            tokio::time::advance(Duration::from_secs(1)).await;
+            tips.reconsider();
+            assert_eq!(best(&tips).tip_hash(), junk.tip_hash(), "it is tried again");
+            tips.set_aside(&junk, 15).unwrap();
+        }
+    }
+
+    #[test]
+    fn nothing_is_set_aside_where_no_other_chain_does_without_the_list() {
+        let tips = Tips::new();
+        let (longest, behind) = (chain(9, 0, 20), chain(9, 0, 12));
+        offer(&tips, &[&longest, &behind]);
+        assert_eq!(tips.set_aside(&longest, 12), None, "who is behind has it too");
+        assert_eq!(tips.set_aside(&longest, 13).map(|block| block.height), Some(13));
+        assert_eq!(best(&tips).tip_hash(), behind.tip_hash());
+        assert_eq!(tips.set_aside(&behind, 12), None);
+        tips.offer_own(Arc::new(chain(9, 0, 3)));
+        assert_eq!(
+            tips.set_aside(&behind, 12),
+            None,
+            "that this side has a chain does not make it somebody's tip"
+        );
     }
 }

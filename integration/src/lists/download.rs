@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bitcoin_hashes::sha256;
 use futures::future::{FutureExt, OptionFuture};
 use spv_executor::{Completed, ExecuteError, LateError, Permit};
 use spv_recovery::{Answered, Attempt, FailureKind, History};
 use spv_scheduler::{Job, Priority, Queue, Ticket};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::failure::DownloadFailure;
@@ -44,8 +43,6 @@ pub(crate) struct ListDownload<'a> {
     next_id: u64,
     running: JoinSet<Step>,
     progress: &'a Progress,
-    /// What is verified is stored, and that has to wait for this.
-    headers_stored: Option<watch::Receiver<bool>>,
     /// Peers not to be asked as long as there are others.
     avoid: BTreeSet<SocketAddr>,
     tally: Tally,
@@ -65,6 +62,8 @@ struct Task {
     alone: bool,
     /// Names of the recovery strategies chosen so far, without repeats in a row.
     strategies: Vec<&'static str>,
+    /// Since when no peer is left that may have the block.
+    unheld_since: Option<Instant>,
     stage: Stage,
 }
 
@@ -132,7 +131,6 @@ impl<'a> ListDownload<'a> {
             opened_up_to: 0,
             running: JoinSet::new(),
             progress,
-            headers_stored: None,
             avoid: BTreeSet::new(),
             tally: Tally::default(),
             snapshots_from: BTreeMap::new(),
@@ -143,11 +141,6 @@ impl<'a> ListDownload<'a> {
     /// Asks these peers only where nobody else is left.
     pub(crate) fn avoiding(self, avoid: BTreeSet<SocketAddr>) -> Self {
         Self { avoid, ..self }
-    }
-
-    /// Verifies nothing before the headers of its blocks are stored.
-    pub(crate) fn verifying_once(self, headers_stored: watch::Receiver<bool>) -> Self {
-        Self { headers_stored: Some(headers_stored), ..self }
     }
 
     /// Runs until every list is stored or one cannot be had.
@@ -218,8 +211,15 @@ impl<'a> ListDownload<'a> {
         let history = if has_alternative { History::new().with_alternative() } else { History::new() };
         let stage = Stage::Queued(self.enqueue(id, &work, Priority::Normal, Duration::ZERO));
         let work = Arc::new(work);
-        let task =
-            Task { work, history, avoid: self.avoid.clone(), alone: false, strategies: Vec::new(), stage };
+        let task = Task {
+            work,
+            history,
+            avoid: self.avoid.clone(),
+            alone: false,
+            strategies: Vec::new(),
+            unheld_since: None,
+            stage,
+        };
         self.open.insert(id, task);
     }
 
@@ -263,9 +263,10 @@ impl<'a> ListDownload<'a> {
         }
         task.stage = Stage::InFlight(ticket);
         let avoid = task.avoid.clone();
-        let (peers, request, order) = (self.peers.clone(), task.work.request.clone(), task.work.order());
+        let (peers, work) = (self.peers.clone(), task.work.clone());
         let mut fetching = Box::pin(async move {
-            let result = Box::new(peers.ask_for_lists(request, &avoid, order).await);
+            let asked = peers.ask_for_lists(work.request.clone(), work.newest, &avoid, work.order());
+            let result = Box::new(asked.await);
             Step::Fetched { id, ticket, result }
         });
         // Takes its slot now, so that the next batch is made for what is left and not for the same slots.
@@ -335,14 +336,8 @@ impl<'a> ListDownload<'a> {
         let answered = self.peers.on_answer(peer);
         let (work, verifier) = (task.work.clone(), self.verifier.clone());
         let kind = work.request.kind();
-        let headers_stored = self.headers_stored.clone();
         self.running.spawn(async move {
             let digest = sha256::hash(&answer.payload).to_byte_array();
-            if let Some(mut stored) = headers_stored
-                && stored.wait_for(|stored| *stored).await.is_err()
-            {
-                return Step::Unverified;
-            }
             match verifier.verify(work, answer).await {
                 Ok(verdict) => Step::Verified {
                     id,

@@ -21,9 +21,21 @@ pub enum DownloadFailure {
         /// Attempts made.
         attempts: u32,
     },
+    /// Only peers that do not serve it have the block of a list.
+    #[error(
+        "nobody serves the list at height {height}: the peers that have its block failed {attempts} times, the others do \
+         not have it"
+    )]
+    Unserved {
+        /// Height of the list.
+        height: u32,
+        /// Attempts made.
+        attempts: u32,
+    },
     /// Independent peers gave the same answer and it does not verify.
     #[error(
-        "{witnesses} independent peers gave the same answer for height {height}, which does not verify: {reason}"
+        "every peer was asked for the list at height {height}, and none has one that verifies; {witnesses} independent \
+         ones gave the same answer: {reason}"
     )]
     Unverifiable {
         /// Height of the list.
@@ -39,4 +51,16 @@ pub enum DownloadFailure {
         /// Height of the list.
         height: u32,
     },
+}
+
+impl DownloadFailure {
+    /// Height of the list that could not be had; `None` where it is not about a list.
+    pub(crate) const fn height(&self) -> Option<u32> {
+        match self {
+            Self::Exhausted { height, .. }
+            | Self::Unserved { height, .. }
+            | Self::Unverifiable { height, .. } => Some(*height),
+            Self::NoPeer | Self::CreditSpent | Self::Internal { .. } => None,
+        }
+    }
 }

@@ -84,6 +84,7 @@ pub(crate) struct Connection {
 struct Shared {
     id: u64,
     address: SocketAddr,
+    handshake_time: Duration,
     info: PeerInfo,
     magic: [u8; 4],
     config: ConnectionConfig,
@@ -163,7 +164,8 @@ impl Connection {
             announcements,
             gossip,
         } = setup;
-        let deadline = Instant::now() + config.handshake_timeout;
+        let began = Instant::now();
+        let deadline = began + config.handshake_timeout;
         let silent = |during| ConnectError::Silent { during, after: config.handshake_timeout };
         let decoder = FrameDecoder::new(params.magic, config.max_payload);
         let greeting = Greeting {
@@ -185,6 +187,7 @@ impl Connection {
         let shared = Arc::new(Shared {
             id,
             address,
+            handshake_time: began.elapsed(),
             info: greeted.info,
             magic: params.magic,
             config: config.clone(),
@@ -219,6 +222,11 @@ impl Connection {
     /// What the node said of itself.
     pub(crate) fn info(&self) -> &PeerInfo {
         &self.shared.info
+    }
+
+    /// How long connecting and greeting took.
+    pub(crate) fn handshake_time(&self) -> Duration {
+        self.shared.handshake_time
     }
 
     /// Bytes received so far.

@@ -12,6 +12,7 @@ use dashcore::params::Network;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::connector::Stream;
+use crate::clock;
 
 /// What a node said of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(crate) struct PeerInfo {
     pub(crate) user_agent: String,
     /// Height of its chain when it connected.
     pub(crate) start_height: u32,
+    /// Seconds that its clock is ahead of ours, as it says.
+    pub(crate) clock_ahead: i64,
 }
 
 /// Why no connection came about.
@@ -128,6 +131,7 @@ pub(crate) async fn greet(
                     services: theirs.services,
                     user_agent: theirs.user_agent,
                     start_height: u32::try_from(theirs.start_height).unwrap_or(0),
+                    clock_ahead: theirs.timestamp.saturating_sub(clock::unix_seconds().into()),
                 });
             }
             (command::VERACK, Some(info)) => return Ok(Greeted { stream, buffer, info }),

@@ -221,14 +221,9 @@ impl Pool {
     /// Notes that a node has answered, and asks it for others where they are wanted.
     fn introduce(&self, address: &SocketAddr, connection: &Connection) {
         let Some(discovery) = &self.discovery else { return };
-        let rtt = self.monitor().health(address).and_then(|health| health.srtt);
-        if discovery.answered(address, rtt, connection.info().start_height) {
-            if discovery.wants_addresses() {
-                connection.ask_for_addresses();
-            }
-        } else {
-            tracing::info!(peer = %address, "disconnecting: far behind");
-            connection.close();
+        discovery.answered(address, self.monitor().health(address).and_then(|health| health.srtt));
+        if discovery.wants_addresses() {
+            connection.ask_for_addresses();
         }
     }
 

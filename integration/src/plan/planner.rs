@@ -154,6 +154,8 @@ impl<'a> Planner<'a> {
         let recent = Some(recent).filter(|&recent| recent > work_block.height);
         let bases = deep.into_iter().chain([oldest_list, base.height]).chain(recent);
         let bases: BTreeSet<u32> = bases.filter(|&height| height > 0).collect();
+        let newest_base = bases.last().and_then(|&height| self.block(height));
+        let newest = newest_base.filter(|base| base.height > requested.height).unwrap_or(requested).id();
         let base_block_hashes = bases.into_iter().filter_map(|height| self.chain.hash(height)).collect();
         let cycles = (1..=CYCLES_PER_QRINFO)
             .filter_map(|cycles| self.block(work_block.height.checked_sub(cycles * cycle)?));
@@ -161,6 +163,7 @@ impl<'a> Planner<'a> {
             base,
             wanted: wanted.to_vec(),
             cycles: cycles.collect(),
+            newest,
             request: Request::QrInfo {
                 message: GetQRInfo {
                     base_block_hashes,

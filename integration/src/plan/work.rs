@@ -4,7 +4,7 @@ use dashcore::network::message_sml::GetMnListDiff;
 use dashcore::params::WORK_BLOCK_DEPTH;
 use spv_correlation::Expectation;
 
-use crate::chain::Block;
+use crate::chain::{Block, BlockId};
 use crate::wire::{Answer, Request, RequestKind};
 
 /// One request and the lists that it is meant to bring. Its answer can be applied once the list at `base` is proven.
@@ -16,6 +16,8 @@ pub struct Work {
     pub(crate) wanted: Vec<Block>,
     /// Work blocks of the cycles whose snapshots may come with the lists.
     pub(crate) cycles: Vec<Block>,
+    /// The newest block that the request names: a node that lacks it refuses.
+    pub(crate) newest: BlockId,
     /// What to ask.
     pub(crate) request: Request,
 }
@@ -65,5 +67,6 @@ impl Work {
 /// One `getmnlistd` for the list of `block`, as a diff from that of `base`.
 pub(super) fn list_diff(base: Block, block: Block) -> Work {
     let names = GetMnListDiff { base_block_hash: base.hash, block_hash: block.hash };
-    Work { base, wanted: vec![block], cycles: Vec::new(), request: Request::ListDiff(names) }
+    let (wanted, newest) = (vec![block], block.id());
+    Work { base, wanted, cycles: Vec::new(), newest, request: Request::ListDiff(names) }
 }

@@ -74,7 +74,7 @@ impl Mainnet {
         let chain = headers(&params, &hashes, &diffs);
         let store = Store::in_memory(&params.network).unwrap();
         store.save_chain(&chain, None).unwrap();
-        store.save_answers(&rows(diffs, &heights, &chain), &[]).unwrap();
+        store.save_answers(&rows(diffs, &heights, &chain), &[], None).unwrap();
         store.save_snapshots(&snapshots(&info, &heights)).unwrap();
         let client = Client::new(params, Config::default(), Arc::new(store)).unwrap();
         Self { client, chain }

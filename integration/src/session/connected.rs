@@ -10,6 +10,7 @@ use super::error::SyncError;
 use crate::config::{Config, REPLACEMENTS, Settings};
 use crate::discovery::Discovery;
 use crate::fleet::{PeerSources, Peers};
+use crate::headers::Patience;
 use crate::net::Announcement;
 use crate::progress::Progress;
 use crate::store::{Store, StoreError, blocking};
@@ -51,6 +52,11 @@ impl<'a> Connected<'a> {
         progress.show(&peers);
         let (params, verification) = (params.clone(), environment.verification);
         Ok((Self { config, params, store, progress, peers, verification }, keep_up))
+    }
+
+    /// How long peers are waited for that are asked for headers.
+    pub(super) fn patience(&self) -> Patience {
+        Patience { longest: self.config.sync.tip_patience, poll: self.config.sync.poll_interval }
     }
 
     /// Uses the store where blocking is allowed.

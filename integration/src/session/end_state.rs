@@ -1,6 +1,10 @@
 use std::time::Duration;
 
+use super::shortfall::Shortfall;
 use crate::lists::{DownloadFailure, GaveUp};
+
+/// Peers that are behind are asked again after this long: two blocks.
+const RETRY_LATER: Duration = Duration::from_secs(300);
 
 /// How a sync ended. Giving up never looks like success.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,14 +14,14 @@ pub enum EndState {
     /// Something could not be had; another run may bring it.
     Degraded {
         /// What.
-        reason: DownloadFailure,
+        reason: Shortfall,
         /// How long to wait before trying again; `None` when only another peer can help.
         next_retry: Option<Duration>,
     },
-    /// Independent peers agree on data that does not verify.
+    /// Every peer was asked, and independent ones agree on data that does not verify.
     Unverifiable {
         /// Which.
-        evidence: DownloadFailure,
+        evidence: Shortfall,
     },
     /// Nobody could be asked.
     NoCapablePeer,
@@ -56,15 +60,32 @@ impl EndState {
     }
 }
 
+impl EndState {
+    /// Ends as degraded, unless it is not synced for another reason already.
+    pub(super) fn lacks(&mut self, reason: Shortfall) {
+        if *self == Self::Synced {
+            *self = Self::Degraded { reason, next_retry: Some(RETRY_LATER) };
+        }
+    }
+
+    /// Height of the list that could not be had, where that is why it did not end as synced.
+    pub(super) fn failed_at(&self) -> Option<u32> {
+        match self {
+            Self::Degraded { reason, .. } | Self::Unverifiable { evidence: reason } => reason.failed_at(),
+            Self::Synced | Self::NoCapablePeer => None,
+        }
+    }
+}
+
 impl From<Result<(), GaveUp>> for EndState {
     fn from(outcome: Result<(), GaveUp>) -> Self {
         match outcome {
             Ok(()) => Self::Synced,
             Err(GaveUp { failure: DownloadFailure::NoPeer, .. }) => Self::NoCapablePeer,
             Err(GaveUp { failure: evidence @ DownloadFailure::Unverifiable { .. }, .. }) => {
-                Self::Unverifiable { evidence }
+                Self::Unverifiable { evidence: evidence.into() }
             }
-            Err(GaveUp { failure: reason, next_retry }) => Self::Degraded { reason, next_retry },
+            Err(GaveUp { failure, next_retry }) => Self::Degraded { reason: failure.into(), next_retry },
         }
     }
 }

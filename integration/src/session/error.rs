@@ -30,6 +30,14 @@ pub enum SyncError {
     /// The headers that peers sent contradict what is known.
     #[error(transparent)]
     Headers(HeaderDownloadError),
+    /// Lists are wanted from a height that the chain has not reached.
+    #[error("lists are wanted from height {from}, but the chain ends at {tip}; give a lower --from")]
+    FromAboveTip {
+        /// The configured height.
+        from: u32,
+        /// Height of the tip.
+        tip: u32,
+    },
     /// It was cancelled. What was proven until then is stored.
     #[error("interrupted; what was proven so far is stored and the next run continues from it")]
     Interrupted,

@@ -38,9 +38,6 @@ pub struct Step {
     /// Height of the last block that the chain before shares with this one; absent when no blocks were replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rolled_back_to: Option<u32>,
-    /// When the tip's block was made, as its header says, in seconds since 1970; absent when there is no chain.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tip_time: Option<u32>,
 }
 
 /// Syncs as [`sync_with`](super::sync_with) does, and then stays at the tip, block by block, through reorganisations and
@@ -106,20 +103,21 @@ struct Follower<'a, F> {
 }
 
 impl<F: FnMut(&Step)> Follower<'_, F> {
-    async fn follow(&mut self, news: mpsc::Receiver<net::Announcement>) -> Result<(), SyncError> {
+    async fn follow(&mut self, mut news: mpsc::Receiver<net::Announcement>) -> Result<(), SyncError> {
         let start = self.catch_up().await?;
         let tips = Tips::new();
-        tips.publish(&start);
+        tips.offer_own(start.clone());
         // Whatever is known is to be worked on at once.
         tips.settle(Ok(()));
-        let download = HeaderDownload::new(&self.connected.params, self.connected.peers.clone());
-        let (progress, poll) = (self.connected.progress, self.connected.config.sync.poll_interval);
+        let Connected { params, peers, progress, .. } = &self.connected;
+        let download = HeaderDownload::new(params, peers.clone(), self.connected.patience());
+        let progress = *progress;
         let on_progress = |height| progress.header_height(height);
         tokio::select! {
             biased;
             followed = self.follow_tips(start.clone(), &tips) => followed,
-            () = download.track(news, start.clone(), &tips, poll, on_progress) => {
-                unreachable!("tracking never ends")
+            _ = download.run(start.clone(), &tips, Some(&mut news), on_progress, |_| None) => {
+                unreachable!("no lower chain is asked for")
             }
         }
     }
@@ -128,7 +126,7 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
     async fn catch_up(&mut self) -> Result<Arc<HeaderChain>, SyncError> {
         loop {
             let summary = self.connected.run(async |run| run.run().await, self.cancel).await?;
-            let stored = self.connected.blocking(|store, params| store.chain(params)).await?;
+            let stored = self.connected.blocking(|store, params| store.proven_chain(params)).await?;
             let has_begun = summary.state != EndState::NoCapablePeer;
             let chain = stored.map(Arc::new).filter(|_| has_begun);
             self.ended(summary, chain.clone()).await?;
@@ -163,8 +161,6 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         let synced = summary.state == EndState::Synced;
         self.failures = if synced { 0 } else { self.failures + 1 };
         self.retry_after = summary.next_retry_seconds.map_or(Duration::ZERO, Duration::from_secs_f64);
-        let tip = chain.as_ref().and_then(|chain| chain.header(chain.tip_height()));
-        let tip_time = tip.map(|header| header.time);
         let reported = std::mem::replace(&mut self.reported, chain.clone());
         let rolled_back_to = reported.zip(chain).and_then(|(before, chain)| {
             chain.last_common(&before).filter(|&common| common < before.tip_height())
@@ -172,7 +168,7 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         if synced {
             self.prune(summary.tip.height).await?;
         }
-        (self.on_step)(&Step { summary, rolled_back_to, tip_time });
+        (self.on_step)(&Step { summary, rolled_back_to });
         Ok(())
     }
 

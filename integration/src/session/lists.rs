@@ -1,17 +1,13 @@
 use std::collections::BTreeSet;
-use std::sync::Arc;
-
-use tokio::sync::watch;
 
 use super::end_state::EndState;
 use super::error::SyncError;
 use super::run::{Run, RunResults};
-use crate::chain::HeaderChain;
+use super::shortfall::Shortfall;
 use crate::headers::{HeaderDownloadError, Tips};
 use crate::lists::{Downloaded, ListDownload};
 use crate::plan::Plan;
 use crate::progress::Phase;
-use crate::store::StoreError;
 
 /// Lists that a run has to do with, by height.
 #[derive(Default)]
@@ -31,14 +27,10 @@ impl WantedLists {
 
 impl Run<'_> {
     /// Brings the lists of the best chain that is known, beginning with the first, while other peers are still being
-    /// heard. When a better one turns up, what is missing for it follows; on another branch, at once. Ends when nobody
-    /// is left to be heard, with headers and lists stored.
-    pub(super) async fn bring_lists(
-        &self,
-        mut stored: Option<Arc<HeaderChain>>,
-        tips: &Tips,
-        results: &mut RunResults,
-    ) -> Result<(), SyncError> {
+    /// heard. When a better one turns up, what is missing for it follows; on another branch, at once. A chain whose lists
+    /// cannot be had is set aside for the next best one. Ends when nobody is left to be heard, with headers and lists
+    /// stored.
+    pub(super) async fn bring_lists(&self, tips: &Tips, results: &mut RunResults) -> Result<(), SyncError> {
         let mut known = tips.first().await;
         results.headers = self.started.elapsed() - results.connect;
         let mut wanted_lists = WantedLists::default();
@@ -47,16 +39,23 @@ impl Run<'_> {
         }
         while let Some(chain) = known.chain.take() {
             results.chain = chain.clone();
-            self.download_lists(stored.replace(chain.clone()), tips, &mut wanted_lists, results).await?;
+            self.download_lists(tips, &mut wanted_lists, results).await?;
             known = tips.after(&chain).await;
-            if !known.is_other_than(&chain) {
-                break;
+            if known.is_other_than(&chain) {
+                continue;
             }
+            let given_up = results.state.failed_at().and_then(|height| tips.set_aside(&chain, height));
+            let Some(block) = given_up else { break };
+            self.connected.peers.on_set_aside(&block);
+            known = tips.known();
         }
         results.list_time = self.started.elapsed() - results.connect - results.headers;
         match known.settled {
             Some(Err(HeaderDownloadError::NoUsableAnswer { .. })) => results.state = EndState::NoCapablePeer,
-            Some(Err(error)) => return Err(SyncError::Headers(error)),
+            Some(Err(error @ HeaderDownloadError::Checkpoint(_))) => return Err(SyncError::Headers(error)),
+            Some(Err(error)) => {
+                results.state = EndState::Degraded { reason: Shortfall::Headers(error), next_retry: None };
+            }
             Some(Ok(())) | None => {}
         }
         // A store holds the same whether a better tip was known from the beginning or turned up meanwhile.
@@ -69,11 +68,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Stores the headers, and meanwhile downloads the lists that are missing, as long as the chain is not a branch that
-    /// is left.
+    /// Downloads the lists that are missing of a chain, as long as it is not a branch that is left. Its headers are stored
+    /// with them, as far as they are proven.
     async fn download_lists(
         &self,
-        stored: Option<Arc<HeaderChain>>,
         tips: &Tips,
         wanted_lists: &mut WantedLists,
         results: &mut RunResults,
@@ -110,42 +108,19 @@ impl Run<'_> {
         }
         wanted_lists.missing.extend(missing);
 
-        let headers_stored = watch::Sender::new(false);
-        let save_headers = async {
-            self.save_headers(stored, chain.clone()).await?;
-            headers_stored.send_replace(true);
-            Ok::<_, SyncError>(())
-        };
+        self.verifier.follow(chain.clone());
         let (peers, settings) = (self.connected.peers.clone(), &self.connected.config.sync);
         let download = ListDownload::new(peers, &self.verifier, plan, settings, self.connected.progress)?;
-        let download = download.verifying_once(headers_stored.subscribe());
-        let work = async {
-            tokio::select! {
-                biased;
-                // What is under way for such a branch could be refused by everybody.
-                () = tips.left(&chain) => Ok(None),
-                downloaded = download.run() => Ok(Some(downloaded)),
-            }
+        let downloaded = tokio::select! {
+            biased;
+            // What is under way for such a branch could be refused by everybody.
+            () = tips.left(&chain) => return Ok(()),
+            downloaded = download.run() => downloaded,
         };
-        let ((), downloaded) = tokio::try_join!(save_headers, work)?;
-        let Some(Downloaded { tally, outcome, snapshots_from }) = downloaded else { return Ok(()) };
+        let Downloaded { tally, outcome, snapshots_from } = downloaded;
         results.quorums.snapshots_from.extend(snapshots_from);
         results.tally.add(tally);
         results.state = outcome.into();
         Ok(())
-    }
-
-    async fn save_headers(
-        &self,
-        stored: Option<Arc<HeaderChain>>,
-        chain: Arc<HeaderChain>,
-    ) -> Result<(), StoreError> {
-        // A chain that reaches further down is stored anew.
-        let stored = stored.filter(|stored| stored.start_height() <= chain.start_height());
-        if stored.as_ref().is_some_and(|stored| stored.tip_hash() == chain.tip_hash()) {
-            return Ok(());
-        }
-        let unchanged = stored.and_then(|stored| chain.last_common(&stored));
-        self.connected.blocking(move |store, _| store.save_chain(&chain, unchanged)).await
     }
 }

@@ -9,6 +9,7 @@ mod follow;
 mod lists;
 mod quorums;
 mod run;
+mod shortfall;
 mod summary;
 mod sync;
 
@@ -17,5 +18,8 @@ pub use engine::{Download, Session};
 pub use environment::Environment;
 pub use error::SyncError;
 pub use follow::{Step, follow_with};
-pub use summary::{Bytes, Lists, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip};
+pub use shortfall::Shortfall;
+pub use summary::{
+    Bytes, Lists, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip, TipHeard,
+};
 pub use sync::{sync, sync_with};

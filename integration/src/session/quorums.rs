@@ -19,9 +19,9 @@ use crate::store::StoreError;
 use crate::verify::Stage;
 use crate::wire::RequestKind;
 
-/// Snapshots that lead to quorums which fail are asked for anew, this often at most. On an honest network no round is
-/// needed; where the quorums themselves are wrong, no number of them helps.
-const ROUNDS: u32 = 3;
+/// Snapshots that lead to quorums which fail are asked for anew of other peers, this often at least. On an honest network no
+/// round is needed; where the quorums themselves are wrong, no number of them helps.
+const ROUNDS: usize = 3;
 
 impl Run<'_> {
     /// Proves the quorums of all lists in the range, downloading what their members follow from.
@@ -31,7 +31,8 @@ impl Run<'_> {
         let chain = results.chain.clone();
         let mut checked = BTreeSet::new();
         let mut doubted = BTreeSet::new();
-        for _ in 0..ROUNDS {
+        // As long as there is a peer that was not asked, it may have what is true.
+        for _ in 0..ROUNDS.max(self.connected.peers.greeted().len()) {
             let survey = self.survey(&chain, &heights).await?;
             let Survey { findings, candidates, unlocated, lists, snapshots } = survey;
             results.quorums.findings.extend(findings);

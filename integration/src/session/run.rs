@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::connected::Connected;
 use super::end_state::EndState;
 use super::error::SyncError;
-use super::summary::{Bytes, Lists, Quorums, RecoverySummary, Requests, Seconds, Summary, Tip};
-use crate::chain::HeaderChain;
+use super::shortfall::Shortfall;
+use super::summary::{Bytes, Lists, Quorums, RecoverySummary, Requests, Seconds, Summary, Tip, TipHeard};
+use crate::address::network_group;
+use crate::chain::{BlockId, HeaderChain};
 use crate::config::Config;
 use crate::fleet::{Peer, PeerReport};
 use crate::lists::Tally;
@@ -29,6 +31,8 @@ pub(super) struct Run<'a> {
     pub(super) connected: &'a Connected<'a>,
     pub(super) verifier: Arc<Verifier>,
     pub(super) started: Instant,
+    /// A tip whose block is older is none; `None` where following looks at its age all the time.
+    pub(super) max_tip_age: Option<Duration>,
 }
 
 /// What a run came to; the summary is made of it.
@@ -90,9 +94,33 @@ impl Connected<'_> {
         work: impl AsyncFnOnce(&Run<'_>) -> Result<T, SyncError>,
         cancel: &CancellationToken,
     ) -> Result<T, SyncError> {
+        self.run_with(None, work, cancel).await
+    }
+
+    /// A whole sync, of a tip that is not older than this.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
+    ///
+    /// # Cancel safety
+    /// As for [`run`](Self::run).
+    pub(super) async fn run_once(
+        &self,
+        max_tip_age: Option<Duration>,
+        cancel: &CancellationToken,
+    ) -> Result<Summary, SyncError> {
+        self.run_with(max_tip_age, async |run| run.run().await, cancel).await
+    }
+
+    async fn run_with<T>(
+        &self,
+        max_tip_age: Option<Duration>,
+        work: impl AsyncFnOnce(&Run<'_>) -> Result<T, SyncError>,
+        cancel: &CancellationToken,
+    ) -> Result<T, SyncError> {
         let (verifier, store_failed) = self.start_verifier();
         let verifier = Arc::new(verifier);
-        let run = Run { connected: self, verifier: verifier.clone(), started: Instant::now() };
+        let run = Run { connected: self, verifier: verifier.clone(), started: Instant::now(), max_tip_age };
         let result = tokio::select! {
             biased;
             result = work(&run) => result,
@@ -124,24 +152,33 @@ impl Run<'_> {
     /// The summary of what this run came to.
     pub(super) async fn summary(&self, results: RunResults) -> Result<Summary, SyncError> {
         let chain = &results.chain;
+        self.connected.peers.compare_chains(chain);
         let reports = self.connected.peers.reports();
         let tip = chain.tip_height();
         let tip_state = self.connected.blocking(move |store, params| store.state(params, tip)).await?;
+        let tip_time = chain.header(tip).map_or(0, |header| header.time);
         let total = self.started.elapsed();
+        let tip_quorums = tip_state.iter().flat_map(|state| state.quorums().iter());
+        let quorums = Quorums::new(&results.quorums.findings, results.quorums.checked, tip_quorums);
+        let wrong = quorums.failed_at_tip();
+        let state = match results.state {
+            // A quorum that may sign now and is wrong is no success, whatever is proven besides.
+            EndState::Synced if wrong > 0 => {
+                EndState::Unverifiable { evidence: Shortfall::WrongQuorums { quorums: wrong } }
+            }
+            state => state,
+        };
         Ok(Summary {
-            reason: results.state.explanation(),
-            next_retry_seconds: results.state.next_retry_seconds(),
-            state: results.state.clone(),
+            reason: state.explanation(),
+            next_retry_seconds: state.next_retry_seconds(),
+            state,
             network: self.connected.params.network.to_string(),
-            tip: Tip { height: chain.tip_height(), hash: chain.tip_hash() },
+            tip: Tip { height: tip, hash: chain.tip_hash(), time: tip_time },
+            tip_heard: self.tip_heard(chain),
             from_height: results.from,
             headers: u64::from(chain.tip_height() - chain.start_height()) + 1,
             lists: Lists { verified: results.lists, for_members: results.quorums.lists },
-            quorums: Quorums::new(
-                &results.quorums.findings,
-                results.quorums.checked,
-                tip_state.iter().flat_map(|state| state.quorums().iter()),
-            ),
+            quorums,
             chain_lock: results.quorums.tip_lock.clone(),
             requests: self.requests(&results.tally, &reports),
             recovery: RecoverySummary {
@@ -164,6 +201,15 @@ impl Run<'_> {
                 quorums: results.quorums.time.as_secs_f64(),
             },
         })
+    }
+
+    /// From how many peers the tip of this chain was heard.
+    pub(super) fn tip_heard(&self, chain: &HeaderChain) -> TipHeard {
+        let tip = BlockId { height: chain.tip_height(), hash: chain.tip_hash() };
+        let heard = self.connected.peers.all_heard().into_iter();
+        let holders: Vec<_> = heard.filter(|(_, heard)| heard.holds(&tip)).map(|(peer, _)| peer).collect();
+        let networks: BTreeSet<u64> = holders.iter().map(|peer| network_group(*peer)).collect();
+        TipHeard { peers: holders.len(), networks: networks.len() }
     }
 
     fn requests(&self, tally: &Tally, reports: &BTreeMap<SocketAddr, PeerReport>) -> Requests {

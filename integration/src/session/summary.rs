@@ -26,6 +26,8 @@ pub struct Summary {
     pub network: String,
     /// Tip of the verified header chain.
     pub tip: Tip,
+    /// How many peers have shown this tip.
+    pub tip_heard: TipHeard,
     /// Height from which lists were wanted.
     pub from_height: u32,
     /// Headers held.
@@ -61,6 +63,17 @@ pub struct Tip {
     pub height: u32,
     /// Hash.
     pub hash: BlockHash,
+    /// When the block was made, as its header says, in seconds since 1970.
+    pub time: u32,
+}
+
+/// From how many peers a tip was heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct TipHeard {
+    /// Peers that have shown it.
+    pub peers: usize,
+    /// Networks that these are in: a /16 of IPv4, a /32 of IPv6; each address where it is private.
+    pub networks: usize,
 }
 
 /// Masternode lists.
@@ -127,9 +140,9 @@ impl Quorums {
         quorums
     }
 
-    /// Whether a quorum that may sign now is wrong.
-    pub fn fails_at_tip(&self) -> bool {
-        self.by_type.values().any(|of_type| of_type.failed > 0)
+    /// Quorums that may sign now and are wrong.
+    pub(super) fn failed_at_tip(&self) -> u64 {
+        self.by_type.values().map(|of_type| of_type.failed).sum()
     }
 }
 

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashcore::ChainParams;
 use tokio_util::sync::CancellationToken;
@@ -8,8 +9,10 @@ use super::end_state::EndState;
 use super::environment::Environment;
 use super::error::SyncError;
 use super::run::{Run, RunResults};
+use super::shortfall::Shortfall;
 use super::summary::Summary;
 use crate::chain::HeaderChain;
+use crate::clock;
 use crate::config::Config;
 use crate::headers::{HeaderDownload, Tips};
 use crate::progress::{Phase, Progress};
@@ -56,7 +59,7 @@ pub async fn sync_with(
     let (connected, keep_up) = Connected::start(environment, params, config, store, progress, None).await?;
     let summary = tokio::select! {
         biased;
-        summary = connected.run(async |run| run.run().await, cancel) => summary,
+        summary = connected.run_once(config.max_tip_age(params), cancel) => summary,
         () = keep_up => unreachable!("the pool outlives the sync"),
     };
     connected.peers.stop().await;
@@ -68,12 +71,10 @@ impl Run<'_> {
     pub(super) async fn run(&self) -> Result<Summary, SyncError> {
         self.connected.progress.enter(Phase::Connecting);
         let connected = async { (self.connected.peers.ready().await, self.started.elapsed()) };
-        let load = self.connected.blocking(|store, params| store.chain(params));
+        let load = self.connected.blocking(|store, params| store.proven_chain(params));
         let ((ready, connect), stored) = tokio::join!(connected, load);
-        let stored = stored?;
-        let claimed = self.connected.peers.claimed_height();
-        self.connected.progress.claimed_height(claimed);
-        let (start, stored) = self.starting_chain(claimed, stored);
+        let start = self.starting_chain(stored?);
+        self.connected.progress.claimed_height(self.connected.peers.claimed_height());
         let mut results = RunResults::nothing(self.connected.config, Arc::new(start.clone()));
         results.connect = connect;
         if !ready {
@@ -84,20 +85,26 @@ impl Run<'_> {
         let tips = Tips::new();
         tokio::select! {
             biased;
-            () = self.survey_tips(start, &tips) => unreachable!("there may always be newcomers"),
-            done = self.bring_lists(stored.map(Arc::new), &tips, &mut results) => done?,
+            () = self.hear_tips(start, &tips) => unreachable!("there may always be newcomers"),
+            done = self.bring_lists(&tips, &mut results) => done?,
+        }
+        if let Some(from) = self.connected.config.from
+            && results.state == EndState::Synced
+            && from > results.chain.tip_height()
+        {
+            return Err(SyncError::FromAboveTip { from, tip: results.chain.tip_height() });
         }
         self.conclude(results).await
     }
 
-    /// Brings lists and quorums to the best of `tips`; gives the chain that is stored then.
+    /// Brings lists and quorums to the best of `tips`; gives the chain that was worked on.
     pub(super) async fn to_tip(
         &self,
-        stored: Arc<HeaderChain>,
+        before: Arc<HeaderChain>,
         tips: &Tips,
     ) -> Result<(Summary, Arc<HeaderChain>), SyncError> {
-        let mut results = RunResults::nothing(self.connected.config, stored.clone());
-        self.bring_lists(Some(stored), tips, &mut results).await?;
+        let mut results = RunResults::nothing(self.connected.config, before);
+        self.bring_lists(tips, &mut results).await?;
         let chain = results.chain.clone();
         Ok((self.conclude(results).await?, chain))
     }
@@ -107,54 +114,72 @@ impl Run<'_> {
             self.connected.progress.enter(Phase::Quorums);
             self.prove_quorums(&mut results).await?;
         }
+        self.check_tip(&mut results);
         self.summary(results).await
     }
 
-    /// Finds the chain with the most work, and publishes the best one known so far as soon as there is one. Goes on
-    /// hearing newcomers when everybody has been heard.
-    async fn survey_tips(&self, start: HeaderChain, tips: &Tips) {
-        let download = HeaderDownload::new(&self.connected.params, self.connected.peers.clone());
+    /// Whether the tip can be what the network has: nobody is believed who answers first.
+    fn check_tip(&self, results: &mut RunResults) {
+        let (chain, height) = (&results.chain, results.chain.tip_height());
+        if results.lists == 0 {
+            results.state.lacks(Shortfall::NoLists { height });
+        }
+        if self.tip_heard(chain).peers == 0 {
+            results.state.lacks(Shortfall::Unconfirmed { height });
+        }
+        let made = chain.header(height).map_or(0, |header| header.time);
+        let age = clock::unix_now().saturating_sub(Duration::from_secs(made.into()));
+        if let Some(limit) = self.max_tip_age.filter(|limit| age > *limit) {
+            let peers_ahead = self.connected.peers.clock_ahead();
+            results.state.lacks(Shortfall::StaleTip { height, age, limit, peers_ahead });
+        }
+        if results.state == EndState::Synced {
+            self.connected.peers.on_proven_tip(chain);
+        }
+    }
+
+    /// Hears peers and offers the chains that they have, from the first that has told its tip. Goes on hearing newcomers
+    /// when everybody has been heard.
+    async fn hear_tips(&self, start: HeaderChain, tips: &Tips) {
+        let download = HeaderDownload::new(
+            &self.connected.params,
+            self.connected.peers.clone(),
+            self.connected.patience(),
+        );
         let on_progress = |height| self.connected.progress.header_height(height);
         let mut start = start;
         loop {
-            // Where to start was chosen by what a peer claimed. A greater claim than the truth is found out here.
-            let too_high = |chain: &HeaderChain| {
-                let (lower, _) = self.starting_chain(chain.tip_height(), None);
-                (lower.start_height() < chain.start_height()).then_some(lower)
-            };
-            let on_tip = |chain: &HeaderChain| {
-                if too_high(chain).is_none() {
-                    self.connected.peers.verified_height(chain.tip_height());
-                    tips.publish(chain);
-                }
-            };
-            let (chain, asked) = match download.run(start, on_progress, on_tip).await {
-                Ok(found) => found,
+            let chain = match download.to_last_checkpoint(start, on_progress).await {
+                Ok(chain) => chain,
                 Err(error) => {
                     tips.settle(Err(error));
                     return std::future::pending().await;
                 }
             };
-            match too_high(&chain) {
-                Some(lower) => start = lower,
-                None => {
-                    tips.settle(Ok(()));
-                    download.hear_newcomers(chain, asked, on_progress, on_tip).await;
-                    return;
-                }
-            }
+            // The newest checkpoint may be too high for a tip that is close to it.
+            let needs_lower = |tip: &HeaderChain| {
+                let lower = self.chain_for(tip.tip_height());
+                (lower.start_height() < tip.start_height()).then_some(lower)
+            };
+            start = download.run(Arc::new(chain), tips, None, on_progress, needs_lower).await;
+            self.connected.peers.forget_heard();
         }
     }
 
-    /// The stored chain where it reaches down far enough for a tip at `tip`, else a new one; with the stored one that
-    /// it continues.
-    fn starting_chain(&self, tip: u32, stored: Option<HeaderChain>) -> (HeaderChain, Option<HeaderChain>) {
+    /// The stored chain where it reaches down far enough, else a new one. Without a start height, that is the newest
+    /// checkpoint of the network, whatever peers claim.
+    fn starting_chain(&self, stored: Option<HeaderChain>) -> HeaderChain {
+        let fresh = match (self.connected.config.from, &stored) {
+            (Some(from), _) => self.chain_for(from),
+            (None, Some(stored)) => self.chain_for(stored.tip_height()),
+            (None, None) => HeaderChain::starting_at_or_below(&self.connected.params, u32::MAX),
+        };
+        stored.filter(|stored| stored.start_height() <= fresh.start_height()).unwrap_or(fresh)
+    }
+
+    /// A new chain that reaches down far enough for a tip at this height.
+    fn chain_for(&self, tip: u32) -> HeaderChain {
         let margin = HEADER_MARGIN_CYCLES * self.connected.params.rotated().dkg_interval;
-        let needed = self.from(tip).saturating_sub(margin);
-        let fresh = HeaderChain::starting_at_or_below(&self.connected.params, needed);
-        match stored.filter(|stored| stored.start_height() <= fresh.start_height()) {
-            Some(stored) => (stored.clone(), Some(stored)),
-            None => (fresh, None),
-        }
+        HeaderChain::starting_at_or_below(&self.connected.params, self.from(tip).saturating_sub(margin))
     }
 }

@@ -9,17 +9,29 @@ use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 
 use super::schema::{EVO_NODES, HEADERS, LISTS};
 use super::{ListRow, ProvenList, SnapshotRow, Store, StoreError};
-use crate::chain::BlockId;
+use crate::chain::{BlockId, HeaderChain};
 
 impl Store {
     /// Stores lists, and snapshots that came with them, in one durable transaction. A snapshot that is proven stays.
-    /// What is of blocks that are not in the stored chain, because it has left their branch meanwhile, is left out; so
-    /// are lists whose base is not stored.
+    /// With `chain`, its headers up to the highest of these lists are stored first: a branch takes the place of another
+    /// once a list of it is proven, and nothing of it is stored before. What is of blocks that are not in the stored chain
+    /// is left out; so are lists whose base is not stored.
     ///
     /// # Errors
     /// When writing fails; nothing has then changed.
-    pub(crate) fn save_answers(&self, rows: &[ListRow], snapshots: &[SnapshotRow]) -> Result<(), StoreError> {
+    pub(crate) fn save_answers(
+        &self,
+        rows: &[ListRow],
+        snapshots: &[SnapshotRow],
+        chain: Option<&HeaderChain>,
+    ) -> Result<(), StoreError> {
         let transaction = self.write()?;
+        if let Some(chain) = chain {
+            let of_chain = |row: &&ListRow| chain.hash(row.height) == Some(row.diff.block_hash);
+            if let Some(highest) = rows.iter().filter(of_chain).map(|row| row.height).max() {
+                self.extend_headers(&transaction, chain, highest)?;
+            }
+        }
         self.write_snapshots(&transaction, snapshots)?;
         {
             let mut lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
@@ -96,6 +108,13 @@ impl Store {
                 Ok((height.value(), BlockHash::from_byte_array(*value.value().0)))
             })
             .collect()
+    }
+
+    /// Height of the highest list that is stored.
+    pub(super) fn highest_list(&self) -> Result<Option<u32>, StoreError> {
+        let transaction = self.read()?;
+        let table = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+        Ok(table.last().map_err(|source| self.failed(source))?.map(|(height, _)| height.value()))
     }
 
     /// Heights and blocks of the highest list at or below this height, and of the lowest one at or above it.

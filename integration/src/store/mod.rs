@@ -134,6 +134,16 @@ impl Store {
         Ok(chain)
     }
 
+    /// The stored header chain up to the highest block whose list is stored; `None` where no list is. What lies above was
+    /// never proven: earlier versions stored also headers of chains whose lists nobody serves.
+    ///
+    /// # Errors
+    /// When reading fails or the headers do not link up.
+    pub(crate) fn proven_chain(&self, params: &ChainParams) -> Result<Option<HeaderChain>, StoreError> {
+        let Some(highest) = self.highest_list()? else { return Ok(None) };
+        Ok(self.chain(params)?.and_then(|chain| chain.truncated(highest.min(chain.tip_height()))))
+    }
+
     /// Makes the stored chain equal to `chain`: headers above `unchanged` are replaced, and lists, snapshots and
     /// quorums of blocks that are no longer in the chain are dropped. All headers are replaced with `unchanged` `None`, or
     /// where another block is stored at that height.
@@ -142,17 +152,69 @@ impl Store {
     /// When writing fails; nothing has then changed.
     pub fn save_chain(&self, chain: &HeaderChain, unchanged: Option<u32>) -> Result<(), StoreError> {
         let transaction = self.write()?;
+        let is_stored = |height: &u32| Ok(self.stored_hash(&transaction, *height)? == chain.hash(*height));
+        let unchanged = match unchanged {
+            Some(height) if is_stored(&height)? => Some(height),
+            _ => None,
+        };
+        self.write_headers(&transaction, chain, unchanged, chain.tip_height())?;
+        transaction.commit().map_err(|source| self.failed(source))
+    }
+
+    /// Makes sure that the stored chain has the block of `chain` at `height`. What else is stored stays as far as it is of
+    /// `chain`; a branch that is left goes with its lists, snapshots and quorums.
+    pub(super) fn extend_headers(
+        &self,
+        transaction: &WriteTransaction,
+        chain: &HeaderChain,
+        height: u32,
+    ) -> Result<(), StoreError> {
+        if chain.hash(height).is_none() || self.stored_hash(transaction, height)? == chain.hash(height) {
+            return Ok(());
+        }
+        let (first, last) = {
+            let headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+            let first =
+                headers.first().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());
+            let last =
+                headers.last().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());
+            (first, last)
+        };
+        let is_common = |height: u32| {
+            Ok::<_, StoreError>(
+                self.stored_hash(transaction, height)?.is_some_and(|hash| chain.hash(height) == Some(hash)),
+            )
+        };
+        // A chain that reaches further down is stored anew.
+        let start = first.filter(|&first| first <= chain.start_height()).map(|_| chain.start_height());
+        let mut unchanged = None;
+        if let (Some(mut low), Some(last)) = (start, last)
+            && is_common(low)?
+        {
+            // Chains that share a block share all before it.
+            let mut high = last.min(height);
+            while low < high {
+                let middle = low + (high - low).div_ceil(2);
+                if is_common(middle)? { low = middle } else { high = middle - 1 }
+            }
+            unchanged = Some(low);
+        }
+        self.write_headers(transaction, chain, unchanged, height)
+    }
+
+    /// Replaces the headers above `unchanged` by those of `chain` up to `last`.
+    fn write_headers(
+        &self,
+        transaction: &WriteTransaction,
+        chain: &HeaderChain,
+        unchanged: Option<u32>,
+        last: u32,
+    ) -> Result<(), StoreError> {
+        let first_changed = unchanged.map_or(0, |height| height + 1);
+        let mut replaced = unchanged.is_none();
         {
             let mut headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
             let mut heights = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
-            let mut unchanged = unchanged;
-            if let Some(height) = unchanged {
-                let stored = headers.get(height).map_err(|source| self.failed(source))?;
-                let stored = stored.map(|row| BlockHash::from_byte_array(*row.value().1));
-                unchanged = unchanged.filter(|_| stored.is_some() && stored == chain.hash(height));
-            }
-            let first_changed = unchanged.map_or(0, |height| height + 1);
-            let mut replaced = unchanged.is_none();
             for row in
                 headers.extract_from_if(first_changed.., |_, _| true).map_err(|source| self.failed(source))?
             {
@@ -161,18 +223,28 @@ impl Store {
                 heights.remove(hash).map_err(|source| self.failed(source))?;
                 replaced = true;
             }
-            for height in first_changed.max(chain.start_height())..=chain.tip_height() {
+            for height in first_changed.max(chain.start_height())..=last {
                 if let (Some(header), Some(hash)) = (chain.header(height), chain.hash(height)) {
                     let row = (&header.to_bytes(), hash.as_byte_array());
                     headers.insert(height, row).map_err(|source| self.failed(source))?;
                     heights.insert(hash.as_byte_array(), height).map_err(|source| self.failed(source))?;
                 }
             }
-            if replaced {
-                self.drop_what_left(&transaction, chain, first_changed)?;
-            }
         }
-        transaction.commit().map_err(|source| self.failed(source))
+        if replaced {
+            self.drop_what_left(transaction, chain, first_changed)?;
+        }
+        Ok(())
+    }
+
+    fn stored_hash(
+        &self,
+        transaction: &WriteTransaction,
+        height: u32,
+    ) -> Result<Option<BlockHash>, StoreError> {
+        let headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+        let row = headers.get(height).map_err(|source| self.failed(source))?;
+        Ok(row.map(|row| BlockHash::from_byte_array(*row.value().1)))
     }
 
     /// Drops what is stored of blocks from `first_changed` on that are not in the chain.

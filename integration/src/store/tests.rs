@@ -73,7 +73,7 @@ fn save_some_lists(store: &Store, world: &Arc<World>) -> [u32; 4] {
         list = next;
         rows.push(row);
     }
-    store.save_answers(&rows, &[]).unwrap();
+    store.save_answers(&rows, &[], None).unwrap();
     heights
 }
 
@@ -92,7 +92,7 @@ fn lists_of_a_branch_that_was_left_are_not_stored() {
     let (_directory, store) = filled(&WORLD);
     let other = world(2, 2);
     let rows = [(&*WORLD, 100), (&other, 150)].map(|(world, height)| whole(world, height));
-    store.save_answers(&rows, &[]).unwrap();
+    store.save_answers(&rows, &[], None).unwrap();
     assert_eq!(stored_heights(&store), [100]);
 }
 
@@ -167,7 +167,13 @@ async fn every_list_of_a_long_row_is_a_few_diffs_away_from_a_whole_one() {
     for height in 2..=150 {
         let [base_block_hash, block_hash] = [base, height].map(|height| block(height).hash);
         let request = Request::ListDiff(GetMnListDiff { base_block_hash, block_hash });
-        let work = Work { base: block(base), wanted: vec![block(height)], cycles: Vec::new(), request };
+        let work = Work {
+            base: block(base),
+            wanted: vec![block(height)],
+            cycles: Vec::new(),
+            newest: block(height).id(),
+            request,
+        };
         let payload = Bytes::from(serialize(&diff(&WORLD, base, height)));
         let answer = Answer { kind: RequestKind::MnListDiff, payload, checksum_valid: true };
         let applied = verifier.verify(Arc::new(work), answer).await.unwrap().unwrap();
@@ -198,11 +204,11 @@ fn masternodes_that_any_list_shows_as_evo_are_known_from_the_lowest_such_height_
         let state = state(&WORLD, height);
         state.masternodes().iter().filter(|entry| entry.is_evo()).map(|entry| entry.pro_reg_tx_hash).collect()
     };
-    store.save_answers(&[whole(&WORLD, 200)], &[]).unwrap();
+    store.save_answers(&[whole(&WORLD, 200)], &[], None).unwrap();
     assert!(store.evo_nodes(199).unwrap().is_empty());
     assert_eq!(store.evo_nodes(200).unwrap(), evo(200));
     assert!(!evo(200).is_empty(), "the world has some");
-    store.save_answers(&[whole(&WORLD, 100)], &[]).unwrap();
+    store.save_answers(&[whole(&WORLD, 100)], &[], None).unwrap();
     assert_eq!(store.evo_nodes(100).unwrap(), evo(100));
     assert!(store.evo_nodes(99).unwrap().is_empty());
 }
@@ -512,9 +518,9 @@ fn lists_are_not_stored_without_their_base() {
     let genesis = ProvenList::genesis(WORLD.params().genesis_hash);
     let (base, base_row) = genesis.advance(&checked(&WORLD, 0, 100)).unwrap();
     let (_, row) = base.advance(&checked(&WORLD, 100, 150)).unwrap();
-    store.save_answers(std::slice::from_ref(&row), &[]).unwrap();
+    store.save_answers(std::slice::from_ref(&row), &[], None).unwrap();
     assert!(stored_heights(&store).is_empty());
-    store.save_answers(&[base_row, row], &[]).unwrap();
+    store.save_answers(&[base_row, row], &[], None).unwrap();
     assert_eq!(stored_heights(&store), [100, 150]);
 }
 

@@ -13,6 +13,7 @@ use super::metrics;
 use super::stage::Stage;
 use super::stages::Stages;
 use super::verification::Verification;
+use crate::chain::HeaderChain;
 use crate::plan::Work;
 use crate::store::{Store, StoreError};
 use crate::wire::Answer;
@@ -36,7 +37,12 @@ pub(crate) struct Verifier {
     worker: Worker,
     places: Arc<Semaphore>,
     stages: Stages,
+    chain: CurrentChain,
 }
+
+/// The chain whose headers are stored with the lists that are proven; `None` where the store has them all.
+#[derive(Debug, Clone, Default)]
+struct CurrentChain(Arc<Mutex<Option<Arc<HeaderChain>>>>);
 
 #[derive(Debug)]
 enum Worker {
@@ -78,10 +84,11 @@ impl Verifier {
         verification: Verification,
     ) -> (Self, oneshot::Receiver<StoreError>) {
         let places = Arc::new(Semaphore::new(capacity));
-        let stages = Stages::default();
+        let (stages, chain) = (Stages::default(), CurrentChain::default());
         if verification == Verification::Inline {
-            let (inline, failed) = Inline::new(params, store, stages.clone());
-            return (Self { worker: Worker::Inline(Box::new(Mutex::new(inline))), places, stages }, failed);
+            let (inline, failed) = Inline::new(params, store, stages.clone(), chain.clone());
+            let worker = Worker::Inline(Box::new(Mutex::new(inline)));
+            return (Self { worker, places, stages, chain }, failed);
         }
         let (jobs, incoming) = bounded::<Job>(capacity);
         let (checked, in_order) = bounded::<Checked<Reply>>(capacity);
@@ -93,14 +100,19 @@ impl Verifier {
             thread::spawn(move || check_all(&incoming, &checked, genesis_hash, &stages))
         };
         let mut handles: Vec<JoinHandle<()>> = (0..cores).map(|_| check()).collect();
-        let (params, applied) = (params.clone(), stages.clone());
+        let (params, applied, current) = (params.clone(), stages.clone(), chain.clone());
         handles.push(thread::spawn(move || {
-            if let Err(error) = apply_all(&in_order, &params, &store, &applied) {
+            if let Err(error) = apply_all(&in_order, &params, &store, &applied, &current) {
                 // Nobody listens any more when the sync is being dropped.
                 failure.send(error).ok();
             }
         }));
-        (Self { worker: Worker::Threads { jobs, handles }, places, stages }, failed)
+        (Self { worker: Worker::Threads { jobs, handles }, places, stages, chain }, failed)
+    }
+
+    /// From now on lists of this chain are stored, with its headers up to them; lists of branches that differ are not.
+    pub(crate) fn follow(&self, chain: Arc<HeaderChain>) {
+        *self.chain.0.lock() = Some(chain);
     }
 
     /// What verification did so far; the stages of quorums are counted here too.
@@ -163,13 +175,19 @@ struct Inline {
     application: Application<Reply>,
     failure: Option<oneshot::Sender<StoreError>>,
     stages: Stages,
+    chain: CurrentChain,
 }
 
 impl Inline {
-    fn new(params: &ChainParams, store: Arc<Store>, stages: Stages) -> (Self, oneshot::Receiver<StoreError>) {
+    fn new(
+        params: &ChainParams,
+        store: Arc<Store>,
+        stages: Stages,
+        chain: CurrentChain,
+    ) -> (Self, oneshot::Receiver<StoreError>) {
         let (failure, failed) = oneshot::channel();
         let application = Application::new(params.genesis_hash);
-        (Self { params: params.clone(), store, application, failure: Some(failure), stages }, failed)
+        (Self { params: params.clone(), store, application, failure: Some(failure), stages, chain }, failed)
     }
 
     fn verify(&mut self, Job { work, answer, reply }: Job) {
@@ -178,7 +196,8 @@ impl Inline {
             Err(error) => return reply.send(Err(error)),
         };
         let checked = [Checked { work, contents, tag: reply }].into_iter();
-        let applied = apply_batch(&mut self.application, checked, &self.params, &self.store, &self.stages);
+        let Self { params, store, application, stages, chain, .. } = self;
+        let applied = apply_batch(application, checked, params, store, stages, chain);
         if let (Err(error), Some(failure)) = (applied, self.failure.take()) {
             failure.send(error).ok();
         }
@@ -208,11 +227,12 @@ fn apply_all(
     params: &ChainParams,
     store: &Store,
     stages: &Stages,
+    chain: &CurrentChain,
 ) -> Result<(), StoreError> {
     let mut application = Application::new(params.genesis_hash);
     for first in in_order {
         let batch = std::iter::once(first).chain(in_order.try_iter()).take(MAX_BATCH);
-        apply_batch(&mut application, batch, params, store, stages)?;
+        apply_batch(&mut application, batch, params, store, stages, chain)?;
     }
     Ok(())
 }
@@ -224,6 +244,7 @@ fn apply_batch(
     params: &ChainParams,
     store: &Store,
     stages: &Stages,
+    chain: &CurrentChain,
 ) -> Result<(), StoreError> {
     application.forget(|reply| reply.verdict.is_closed());
     application.keep_stored(|block| store.has_list(block))?;
@@ -248,7 +269,8 @@ fn apply_batch(
     stages.record(Stage::Apply, lists.len(), started);
     if !lists.is_empty() || !snapshots.is_empty() {
         let started = Instant::now();
-        store.save_answers(&lists, &snapshots)?;
+        let chain = chain.0.lock().clone();
+        store.save_answers(&lists, &snapshots, chain.as_deref())?;
         stages.record(Stage::Store, lists.len(), started);
     }
     application.trim();

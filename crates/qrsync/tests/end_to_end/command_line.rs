@@ -582,7 +582,11 @@ fn simnet_names_its_peers_first_and_counts_at_the_end() {
     let data = tempfile::tempdir().unwrap();
     let addresses: Vec<_> = peers.iter().map(|peer| peer.as_str().unwrap().parse().unwrap()).collect();
     let summary = Running::start(&mut sync_command(&addresses, data.path())).finish().json();
-    assert_eq!((&summary["state"], &summary["tip"]), (&"Synced".into(), &first["tip"]));
+    assert_eq!(summary["state"], "Synced");
+    assert_eq!(
+        ["height", "hash"].map(|key| &summary["tip"][key]),
+        ["height", "hash"].map(|key| &first["tip"][key])
+    );
 
     simnet.interrupt();
     let last: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();

@@ -10,7 +10,7 @@ use spv_simnet::PeerConfig;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-use crate::support::process::closed_port;
+use crate::support::process::{Running, closed_port, qrsync};
 use crate::support::{DataDir, VirtualNodes, all_faulty, generate, generated_world, reference, slow, start};
 
 /// Far above what any of these takes, far below what a user would call forever.
@@ -21,6 +21,7 @@ fn short_of_patience() -> DataDir {
     data.settings.handshake_timeout = Duration::from_millis(100);
     data.settings.recovery.max_attempts = 4;
     data.settings.peer_patience = Duration::from_secs(1);
+    data.settings.tip_patience = Duration::from_secs(1);
     data
 }
 
@@ -71,7 +72,7 @@ async fn everybody_refuses_lists() {
     assert!(ended.summary.peers.iter().all(|peer| peer.timeouts == 0));
     let state = data.final_state(&world);
     assert!(state.states.is_empty());
-    assert_eq!(state.tip, world.block_hash(world.tip()).map(|hash| (world.tip(), hash)), "headers are kept");
+    assert_eq!(state.tip, None, "nothing is stored of a chain whose lists nobody serves");
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,11 +164,19 @@ async fn a_node_of_another_network_is_no_peer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_range_above_the_tip_needs_nothing() {
+async fn a_range_above_the_tip_is_refused_by_name() {
     let world = generate(2, 5);
-    let data = DataDir::new();
-    let ended = data.sync(&world, vec![PeerConfig::default()], world.tip() + 100).await;
-    assert_eq!(ended.summary.lists.verified, 0);
+    let (data, network) = (DataDir::new(), start(&world, vec![PeerConfig::default()]).await);
+    let mut command = qrsync();
+    command.args(["sync", "--network", "regtest", "--from", &(world.tip() + 100).to_string()]);
+    command.args(["--peer", &network.addresses()[0].to_string(), "--data-dir"]).arg(data.path());
+    let finished = Running::start(&mut command).finish();
+    assert_eq!(finished.code(), Some(2), "{}", finished.stderr());
+    let said = finished.stderr();
+    assert!(
+        [world.tip() + 100, world.tip()].iter().all(|height| said.contains(&height.to_string())),
+        "{said}"
+    );
     assert!(data.final_state(&world).states.is_empty());
 }
 

@@ -240,7 +240,7 @@ async fn an_altered_list_that_all_peers_agree_on_is_unverifiable_and_not_stored(
         let ended = data.sync_in_virtual_time(&altered, honest(peers), 1).await;
         assert_eq!(ended.summary.state.as_str(), "Unverifiable", "{:?}", ended.summary);
         let reason = ended.summary.reason.unwrap();
-        assert!(reason.contains("does not verify") && reason.contains("400"), "{reason}");
+        assert!(reason.contains("none has one that verifies") && reason.contains("400"), "{reason}");
         assert_without_altered(&data.final_state(&world), &expected, &world);
     }
     // One peer's word alone is no evidence against the chain.

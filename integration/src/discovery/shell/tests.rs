@@ -2,7 +2,6 @@ use dashcore::Network;
 use dashcore::network::message_network::service_flags;
 
 use super::learning::SEED_INTERVAL;
-use super::set_aside::FAR_BEHIND;
 use super::*;
 use crate::discovery::known_peers;
 
@@ -25,12 +24,12 @@ fn heard(from: SocketAddr, networks: impl IntoIterator<Item = u8>) -> Heard {
     Heard { from, candidates: networks.into_iter().map(candidate).collect() }
 }
 
-/// Takes every address that is wanted, and has all of them answer, claiming this height.
-fn connect_all(discovery: &Discovery, claimed: u32) -> Vec<SocketAddr> {
+/// Takes every address that is wanted, and has all of them answer.
+fn connect_all(discovery: &Discovery) -> Vec<SocketAddr> {
     let mut connected = Vec::new();
     while let Next::Connect(address) = discovery.next() {
         connected.push(address);
-        assert!(discovery.answered(&address, None, claimed));
+        discovery.answered(&address, None);
     }
     connected
 }
@@ -41,7 +40,7 @@ async fn connections_are_made_up_to_the_target_fixed_ones_included() {
     let discovery = open(&params, &[address(0), address(1)], &store);
     discovery.heard(heard(address(0), 2..40));
     assert_eq!(discovery.expected(), 8);
-    let connected = connect_all(&discovery, 0);
+    let connected = connect_all(&discovery);
     assert_eq!(connected.len(), 6);
     discovery.ended(&connected[0]);
     discovery.release(&connected[0]);
@@ -85,7 +84,7 @@ async fn who_refuses_is_given_up_only_where_others_can_be_had() {
     let (params, store) = regtest();
     let discovery = open(&params, &[address(9)], &store);
     discovery.heard(heard(address(9), [1]));
-    assert_eq!(connect_all(&discovery, 0), [address(1)]);
+    assert_eq!(connect_all(&discovery), [address(1)]);
     assert!(!discovery.refuses(&address(1)), "nobody else is known");
     discovery.heard(heard(address(1), [2]));
     assert!(!discovery.refuses(&address(9)), "the configuration wants it");
@@ -93,16 +92,23 @@ async fn who_refuses_is_given_up_only_where_others_can_be_had() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_claimed_to_be_far_behind_is_given_up_unless_that_was_long_ago() {
+async fn there_is_more_to_be_had_until_every_address_was_tried() {
     let (params, store) = regtest();
-    for (age, given_up) in [(1, true), (600, false)] {
-        let discovery = open(&params, &[], &store);
-        discovery.heard(heard(address(0), 1..20));
-        let connected = connect_all(&discovery, 100);
-        tokio::time::advance(Duration::from_secs(age)).await;
-        assert_eq!(discovery.verified(100 + FAR_BEHIND), []);
-        assert_eq!(discovery.verified(101 + FAR_BEHIND).len(), if given_up { connected.len() } else { 0 });
+    let discovery = open(&params, &[], &store);
+    assert!(!discovery.has_more(), "nobody is known");
+    discovery.heard(heard(address(0), 1..4));
+    assert!(discovery.has_more());
+    let mut held = Vec::new();
+    while let Next::Connect(address) = discovery.next() {
+        held.push(address);
     }
+    assert!(discovery.has_more(), "attempts are under way");
+    for address in &held[1..] {
+        discovery.answered(address, None);
+    }
+    discovery.failed(&held[0]);
+    discovery.release(&held[0]);
+    assert!(!discovery.has_more(), "it is to rest first");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,10 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use spv_recovery::{Attempt, Config, FailureKind};
 
 use super::*;
+use crate::chain::HeaderChain;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -26,7 +28,7 @@ impl Scene {
     }
 
     fn connect(&self, peer: SocketAddr) {
-        self.book.on_greeting(peer, self.now);
+        self.book.on_greeting(peer, 0, 0, self.now);
         self.book.on_proven(peer, self.now);
     }
 
@@ -36,14 +38,19 @@ impl Scene {
             self.now += SECOND;
             let mut history = History::new();
             history.record(Attempt::new(peer, &FailureKind::Timeout, self.now));
-            let _decision = self.book.on_failure(&history, None, self.now);
+            let _decision = self.book.on_failure(&history, &block(1), None, self.now);
         }
     }
 
     fn serves(&self, peer: SocketAddr, avoid: &[SocketAddr]) -> bool {
-        let choice = self.book.list_peers(&avoid.iter().copied().collect(), self.now);
+        let choice = self.book.list_peers(block(1), &avoid.iter().copied().collect(), self.now);
         self.book.serves_lists(&peer, &choice, self.now)
     }
+}
+
+/// A made-up block.
+fn block(height: u32) -> BlockId {
+    BlockId { height, hash: dashcore::BlockHash::from_byte_array([1; 32]) }
 }
 
 fn peers() -> [SocketAddr; 3] {
@@ -61,7 +68,7 @@ async fn a_peer_goes_through_all_its_states_and_may_be_asked_in_one_of_them() {
     assert_eq!(scene.standing(peer), Standing::Absent { wait: Some(SECOND) });
     assert!(!scene.book.serves_headers(&peer, scene.now) && !scene.serves(peer, &[]));
 
-    scene.book.on_greeting(peer, scene.now);
+    scene.book.on_greeting(peer, 0, 0, scene.now);
     assert_eq!(scene.standing(peer), Standing::Unproven);
     assert!(!scene.serves(peer, &[]), "nothing but headers");
     scene.book.on_proven(peer, scene.now);
@@ -113,12 +120,50 @@ async fn a_peer_that_greets_after_the_choice_is_not_asked_for_lists_before_it_ha
     let [peer, newcomer, _] = peers();
     let scene = Scene::new(&[peer]);
     scene.connect(peer);
-    let choice = scene.book.list_peers(&BTreeSet::new(), scene.now);
-    scene.book.on_greeting(newcomer, scene.now);
+    let choice = scene.book.list_peers(block(1), &BTreeSet::new(), scene.now);
+    scene.book.on_greeting(newcomer, 0, 0, scene.now);
     assert!(!scene.book.serves_lists(&newcomer, &choice, scene.now));
     assert!(!scene.book.serves_headers(&newcomer, scene.now), "there is one that has answered a ping");
     scene.book.on_left(peer, None, None, scene.now);
     assert!(scene.book.serves_headers(&newcomer, scene.now), "there is nobody else");
     scene.book.on_proven(newcomer, scene.now);
     assert!(scene.book.serves_lists(&newcomer, &choice, scene.now));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_lacks_a_block_is_not_asked_about_it() {
+    let [behind, ahead, unheard] = peers();
+    let scene = Scene::new(&[behind, ahead, unheard]);
+    let params = dashcore::ChainParams::new(dashcore::Network::Regtest);
+    let mut chain = HeaderChain::starting_at_or_below(&params, 0);
+    let mut extend = |count: u32| {
+        for _ in 0..count {
+            let header = dashcore::Header { prev_blockhash: chain.tip_hash(), ..params.genesis };
+            chain.push_unmined(header, header.block_hash());
+        }
+        Arc::new(chain.clone())
+    };
+    for (peer, chain) in [(behind, extend(5)), (ahead, extend(5))] {
+        scene.connect(peer);
+        let heard = HeardChain { chain, is_complete: true };
+        assert!(scene.book.on_heard(peer, heard.clone(), true, scene.now));
+        assert!(!scene.book.on_heard(peer, heard, false, scene.now), "it is known");
+    }
+    scene.connect(unheard);
+    let hash = |height| chain.hash(height).unwrap();
+    for (block, expected) in [
+        (BlockId { height: 5, hash: hash(5) }, [true, true, true]),
+        (BlockId { height: 9, hash: hash(9) }, [false, true, true]),
+        (block(9), [false, false, true]),
+        (block(11), [false, false, true]),
+    ] {
+        let choice = scene.book.list_peers(block, &BTreeSet::new(), scene.now);
+        let serves = [behind, ahead, unheard].map(|peer| scene.book.serves_lists(&peer, &choice, scene.now));
+        assert_eq!(serves, expected, "{block:?}");
+        let (holders, others) = scene.book.holders(&block);
+        assert_eq!(
+            (holders.len(), others.len()),
+            (expected.iter().filter(|may| **may).count(), 3 - holders.len())
+        );
+    }
 }

@@ -9,6 +9,7 @@ use spv_scheduler::Conditions;
 use tokio::sync::watch;
 
 use super::Peers;
+use crate::chain::BlockId;
 use crate::clock::now;
 use crate::fleet::peer_report::Outcome;
 use crate::net::RequestError;
@@ -36,17 +37,19 @@ impl Peers {
         self.count(RequestKind::GetHeaders, self.executor.execute_where(request, eligible).await)
     }
 
-    /// Sends one of many requests for lists that are applied in `order`, and waits for the answer. It goes to a peer that
-    /// is ready; to one that rests, or is to be avoided, only where there are no others. The lowest of all orders holds up
-    /// the others, so it may be sent to a second peer when the first one is slow.
+    /// Sends one of many requests for lists that are applied in `order`, and waits for the answer. `block` is the newest
+    /// that the request names. It goes to a peer that is ready and not known to lack the block; to one that rests, or is
+    /// to be avoided, only where there are no others. The lowest of all orders holds up the others, so it may be sent to a
+    /// second peer when the first one is slow.
     pub(crate) async fn ask_for_lists(
         &self,
         request: Request,
+        block: BlockId,
         avoid: &BTreeSet<SocketAddr>,
         order: u64,
     ) -> Executed {
         let kind = request.kind();
-        let (book, choice) = (self.book.clone(), self.book.list_peers(avoid, now()));
+        let (book, choice) = (self.book.clone(), self.book.list_peers(block, avoid, now()));
         let eligible = move |peer: &SocketAddr| book.serves_lists(peer, &choice, now());
         self.count(kind, self.executor.execute_in_order(request, eligible, order).await)
     }
@@ -113,13 +116,14 @@ impl Peers {
     }
 
     /// Decides what becomes of work whose latest failure is in its history; with `answered` where an answer had come that
-    /// proved wrong.
+    /// proved wrong. `block` is the newest that the work names.
     pub(crate) fn on_failure(
         &self,
         history: &History<SocketAddr>,
+        block: &BlockId,
         answered: Option<Answered>,
     ) -> Decision<SocketAddr> {
-        let decision = self.book.on_failure(history, answered, now());
+        let decision = self.book.on_failure(history, block, answered, now());
         if let Some(peer) = history.tries().next_back().and_then(|attempt| attempt.peer) {
             self.renew_if_spent(peer);
         }

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use spv_recovery::FailureKind;
 
 use super::Peers;
+use crate::chain::{BlockId, HeaderChain};
 use crate::clock::now;
 use crate::discovery::{Conduct, Standing};
 use crate::fleet::peer_report::Outcome;
@@ -11,6 +12,9 @@ use crate::wire::RequestKind;
 /// A node that has refused as often, and served nothing, is of no use. It is asked less and less, so there is no waiting
 /// for more.
 const REFUSES_ALL_AFTER: u64 = 2;
+
+/// A node whose chain ends more blocks before ours, an hour's worth, is far behind.
+pub(super) const FAR_BEHIND: u32 = 24;
 
 /// Records that are kept of nodes that come and go.
 const MAX_REPORTS: usize = 128;
@@ -74,18 +78,45 @@ impl Peers {
             && self
                 .book
                 .with_report(peer, |report| report.accepted == 0 && report.refused >= REFUSES_ALL_AFTER);
-        if refuses_all && discovery.refuses(&peer) {
-            tracing::info!(%peer, "disconnecting: refuses everything");
+        if !refuses_all {
+            return;
+        }
+        // One that has not got what is asked for is not to be remembered as one that serves nothing.
+        let best =
+            self.book.all_heard().into_iter().map(|(_, heard)| heard.chain).max_by_key(|chain| chain.work());
+        let is_behind = best.is_some_and(|best| self.is_far_behind(&peer, &best));
+        let is_given_up = if is_behind { discovery.is_behind(&peer) } else { discovery.refuses(&peer) };
+        if is_given_up {
+            tracing::info!(%peer, is_behind, "disconnecting: refuses everything");
             self.disconnect(peer);
         }
     }
 
-    /// A chain of this height was verified. Ends connections to nodes that are far behind it, where others can be had.
-    pub(crate) fn verified_height(&self, height: u32) {
-        let behind = self.pool.discovery().map(|discovery| discovery.verified(height)).unwrap_or_default();
-        for peer in behind {
-            tracing::info!(%peer, "disconnecting: far behind");
-            self.disconnect(peer);
+    /// The tip of this chain is proven. Ends connections to nodes that have shown a chain with much less work, where
+    /// others can be had.
+    pub(crate) fn on_proven_tip(&self, chain: &HeaderChain) {
+        let Some(discovery) = self.pool.discovery() else { return };
+        for peer in self.greeted() {
+            if self.is_far_behind(&peer, chain) && discovery.is_behind(&peer) {
+                tracing::info!(%peer, "disconnecting: far behind");
+                self.disconnect(peer);
+            }
+        }
+    }
+
+    /// Whether a peer has shown a chain with much less work than this one.
+    fn is_far_behind(&self, peer: &SocketAddr, chain: &HeaderChain) -> bool {
+        let expected = chain.truncated(chain.tip_height().saturating_sub(FAR_BEHIND));
+        let heard = self.book.heard(peer).filter(|heard| heard.is_complete);
+        heard.zip(expected).is_some_and(|(heard, expected)| heard.chain.work() < expected.work())
+    }
+
+    /// The branch that begins with this block is set aside because nobody serves its lists; puts it on the record of those
+    /// who offer it.
+    pub(crate) fn on_set_aside(&self, block: &BlockId) {
+        tracing::warn!(height = block.height, hash = %block.hash, "nobody serves the lists of this branch: set aside");
+        for (peer, _) in self.book.all_heard().into_iter().filter(|(_, heard)| heard.holds(block)) {
+            self.book.with_report(peer, |report| report.set_aside_from = Some(block.height));
         }
     }
 

@@ -6,6 +6,7 @@ use dashcore::network::message_sml::GetMnListDiff;
 use spv_simnet::{GeneratedSpec, InMemoryNetwork, NetworkConfig, PeerConfig, World};
 
 use super::*;
+use crate::chain::BlockId;
 use crate::fleet::Outcome;
 use crate::wire::Request;
 
@@ -55,6 +56,11 @@ impl Scene {
         health.kinds.get(&kind).map_or(0, |of_kind| of_kind.accepted)
     }
 
+    fn tip(&self) -> BlockId {
+        let height = self.world.tip();
+        BlockId { height, hash: self.world.block_hash(height).unwrap() }
+    }
+
     /// A request for a list.
     fn request(&self) -> Request {
         let hash = |height| self.world.block_hash(height).unwrap();
@@ -65,7 +71,7 @@ impl Scene {
     /// Sends a request, waits for as long, and then for the answer no more.
     async fn ask_and_leave(&self, wait: Duration) {
         let avoid = Default::default();
-        let asked = self.peers.ask_for_lists(self.request(), &avoid, 1);
+        let asked = self.peers.ask_for_lists(self.request(), self.tip(), &avoid, 1);
         assert!(tokio::time::timeout(wait, asked).await.is_err(), "it was answered before");
     }
 }
@@ -95,7 +101,7 @@ async fn with_liars_alone_everything_has_failed() {
     let scene = Scene::with("", |_| {}).await;
     for _ in 0..5 {
         let avoid = Default::default();
-        let answer = scene.peers.ask_for_lists(scene.request(), &avoid, 1).await.unwrap();
+        let answer = scene.peers.ask_for_lists(scene.request(), scene.tip(), &avoid, 1).await.unwrap();
         answer.permit.reject();
         scene.peers.record(scene.peer, Outcome::Invalid(RequestKind::MnListDiff));
         tokio::time::sleep(Duration::from_secs(60)).await;

@@ -16,6 +16,12 @@ use crate::lists::failure::DownloadFailure;
 use crate::lists::metrics;
 use crate::verify::{AnswerError, Verdict};
 
+/// Where some peers have a block and others do not, those who have it are asked as often for its list each.
+const TRIES_PER_HOLDER: usize = 3;
+
+/// A block that no connected peer has any more is waited for this long.
+const UNHELD_PATIENCE: Duration = Duration::from_secs(5);
+
 impl ListDownload<'_> {
     pub(super) fn judged(
         &mut self,
@@ -63,6 +69,27 @@ impl ListDownload<'_> {
         }
     }
 
+    /// Whether those alone could do this work who have failed at it again and again, or nobody at all for a while, although
+    /// other peers are there: they do not have the block that it is about. The number of attempts, then.
+    fn is_unserved(&self, task: &mut Task) -> Option<u32> {
+        let (holders, others) = self.peers.holders(&task.work.newest);
+        if others.is_empty() {
+            task.unheld_since = None;
+            return None;
+        }
+        let now = now();
+        let tries = |peer: &SocketAddr| {
+            task.history.tries().filter(|attempt| attempt.peer.as_ref() == Some(peer)).count()
+        };
+        let is_given_up = if holders.is_empty() {
+            now.duration_since(*task.unheld_since.get_or_insert(now)) >= UNHELD_PATIENCE
+        } else {
+            task.unheld_since = None;
+            holders.iter().all(|peer| tries(peer) >= TRIES_PER_HOLDER)
+        };
+        is_given_up.then(|| task.history.attempts())
+    }
+
     /// Lets the recovery policy decide what becomes of work that failed, perhaps by an answer that proved wrong.
     pub(super) fn failed(
         &mut self,
@@ -77,7 +104,10 @@ impl ListDownload<'_> {
         task.history.record(attempt);
         let height = task.work.wanted.first().map_or(0, |block| block.height);
         let (answered, error) = wrong.unzip();
-        let decision = self.peers.on_failure(&task.history, answered);
+        let decision = self.peers.on_failure(&task.history, &task.work.newest, answered);
+        if let Some(attempts) = self.is_unserved(&mut task) {
+            return Err(DownloadFailure::Unserved { height, attempts });
+        }
         tracing::debug!(height, strategy = decision.strategy, attempt = decision.attempt, "recovering");
         if task.strategies.last() != Some(&decision.strategy) {
             task.strategies.push(decision.strategy);

@@ -1,0 +1,327 @@
+mod announced;
+mod leading;
+mod settling;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashcore::BlockHash;
+use dashcore::network::message_blockdata::MAX_HEADERS;
+use futures::StreamExt;
+use futures::future::{BoxFuture, FutureExt, OptionFuture};
+use futures::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::exchange::{Batch, HeaderExchange, Judged};
+use super::patience::Patience;
+use super::tips::Tips;
+use crate::chain::HeaderChain;
+use crate::net::Announcement;
+use crate::timer::sleep_until;
+
+/// A peer whose question failed is asked again after this long at the earliest.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// Hears which chains peers have, and offers them to [`Tips`].
+pub(super) struct Hearing<'a> {
+    exchange: &'a HeaderExchange,
+    tips: &'a Tips,
+    patience: Patience,
+    /// The chain that was there before: a candidate whoever else has it.
+    own: Arc<HeaderChain>,
+    started: Instant,
+    peers: BTreeMap<SocketAddr, Hearsay>,
+    questions: FuturesUnordered<BoxFuture<'a, (SocketAddr, Option<Batch>)>>,
+    /// The peer that a stretch is downloaded from which is longer than one answer. The others wait where they are.
+    leader: Option<SocketAddr>,
+    next_poll: Instant,
+    /// Whether a peer has shown a chain that is not offered yet.
+    has_news: bool,
+    settled: Option<Settled>,
+}
+
+/// How far hearing a peer has come.
+#[derive(Debug, Clone, Copy)]
+struct Hearsay {
+    said: Said,
+    is_asked: bool,
+    /// The question is one of those that everybody is asked now and then: that nothing is new is no fault then.
+    is_polled: bool,
+    /// Until when the sync waits for its answer.
+    deadline: Instant,
+    /// A question that failed is not repeated before.
+    retry_at: Instant,
+}
+
+/// That nobody is waited for any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Settled {
+    /// Somebody has told a tip.
+    Heard,
+    /// Nobody has.
+    InVain,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// No valid answer yet.
+    Nothing,
+    /// As many headers as fit into one answer; it may have more.
+    Part,
+    /// All that it has, as it says.
+    All,
+}
+
+impl<'a> Hearing<'a> {
+    pub(super) fn new(
+        exchange: &'a HeaderExchange,
+        tips: &'a Tips,
+        own: Arc<HeaderChain>,
+        patience: Patience,
+    ) -> Self {
+        let started = Instant::now();
+        Self {
+            exchange,
+            tips,
+            patience,
+            own,
+            started,
+            peers: BTreeMap::new(),
+            questions: FuturesUnordered::new(),
+            leader: None,
+            next_poll: started + patience.poll,
+            // Of an earlier time something may be known.
+            has_news: true,
+            settled: None,
+        }
+    }
+
+    /// Ends when `needs_lower` gives another start for a peer's chain.
+    pub(super) async fn run(
+        mut self,
+        mut announcements: Option<&mut mpsc::Receiver<Announcement>>,
+        on_progress: impl Fn(u32),
+        needs_lower: impl Fn(&HeaderChain) -> Option<HeaderChain>,
+    ) -> HeaderChain {
+        let mut peers_changed = self.exchange.peers.changes();
+        let mut reported = None;
+        loop {
+            peers_changed.mark_unchanged();
+            self.meet_newcomers();
+            self.replace_late_leader();
+            self.ask_again();
+            if let Some(lower) = self.offer(&needs_lower) {
+                return lower;
+            }
+            self.settle_if_heard();
+            let reached = if self.leader.is_some() { self.longest() } else { self.best() };
+            let height = Some(reached.tip_height());
+            if height != reported {
+                reported = height;
+                on_progress(reached.tip_height());
+            }
+            let (wake, best) = (self.next_wake(), self.best());
+            let announced = OptionFuture::from(announcements.as_mut().map(|news| news.recv()));
+            tokio::select! {
+                biased;
+                // Before all that peers can bring about as often as they like.
+                () = sleep_until(Some(wake)) => {}
+                Some((peer, batch)) = self.questions.next(), if !self.questions.is_empty() => {
+                    self.answered(peer, batch).await;
+                }
+                _ = peers_changed.changed() => {}
+                // Also when a branch was set aside.
+                () = self.tips.other_than(&best) => {}
+                () = self.exchange.peers.out_of_patience(), if self.settled.is_none() => {}
+                Some(Some(Announcement { peer, news })) = announced => self.announced(peer, news).await,
+            }
+        }
+    }
+
+    /// The chain with the most work that is not set aside, or the one that was there before.
+    fn best(&self) -> Arc<HeaderChain> {
+        self.tips.known().chain.unwrap_or_else(|| self.own.clone())
+    }
+
+    /// All chains that are known, each once.
+    fn chains(&self) -> Vec<Arc<HeaderChain>> {
+        let heard = self.exchange.peers.all_heard().into_iter().map(|(_, heard)| heard.chain);
+        let mut chains: Vec<Arc<HeaderChain>> = Vec::new();
+        for chain in [self.best(), self.own.clone()].into_iter().chain(heard) {
+            if chains.iter().all(|known| known.tip_hash() != chain.tip_hash()) {
+                chains.push(chain);
+            }
+        }
+        chains
+    }
+
+    /// Asks peers that have greeted since, and forgets those that are gone.
+    fn meet_newcomers(&mut self) {
+        let greeted = self.exchange.peers.greeted();
+        self.peers.retain(|peer, hearsay| hearsay.is_asked || greeted.contains(peer));
+        for peer in greeted {
+            if !self.peers.contains_key(&peer) {
+                let (now, deadline) = (Instant::now(), self.deadline(&peer));
+                let hearsay = Hearsay {
+                    said: Said::Nothing,
+                    is_asked: false,
+                    is_polled: false,
+                    deadline,
+                    retry_at: now,
+                };
+                self.peers.insert(peer, hearsay);
+                self.ask(peer, self.best().locator());
+            }
+        }
+    }
+
+    /// Until when a peer is waited for that is asked now.
+    fn deadline(&self, peer: &SocketAddr) -> Instant {
+        Instant::now() + self.exchange.peers.patience_with(peer, self.patience.longest)
+    }
+
+    fn ask(&mut self, peer: SocketAddr, locator: Vec<BlockHash>) {
+        let exchange = self.exchange;
+        if let Some(hearsay) = self.peers.get_mut(&peer).filter(|hearsay| !hearsay.is_asked) {
+            (hearsay.is_asked, hearsay.is_polled) = (true, false);
+            self.questions.push(exchange.ask_peer(peer, locator).boxed());
+        }
+    }
+
+    /// Asks a peer for what follows the best chain, unless it has brought nothing lately.
+    fn ask_if_fruitful(&mut self, peer: SocketAddr) {
+        if self.exchange.peers.header_wait(&peer).is_none() {
+            self.ask(peer, self.best().locator());
+        }
+    }
+
+    /// Asks those again whose question failed or who have not shown the best chain's tip, and everybody when there were no
+    /// news for long.
+    fn ask_again(&mut self) {
+        let now = Instant::now();
+        if now >= self.next_poll {
+            self.next_poll = now + self.patience.poll;
+            self.tips.reconsider();
+            let idle: Vec<SocketAddr> =
+                self.peers.iter().filter(|(_, hearsay)| !hearsay.is_asked).map(|(peer, _)| *peer).collect();
+            for peer in idle {
+                self.ask(peer, self.best().locator());
+                if let Some(hearsay) = self.peers.get_mut(&peer) {
+                    hearsay.is_polled = true;
+                }
+            }
+        }
+        let is_due = |peer: &&SocketAddr| self.asked_again_at(peer).is_some_and(|at| at <= now);
+        for peer in self.peers.keys().filter(is_due).copied().collect::<Vec<_>>() {
+            self.ask_if_fruitful(peer);
+        }
+    }
+
+    /// When a peer is asked again; `None` where there is no need.
+    fn asked_again_at(&self, peer: &SocketAddr) -> Option<Instant> {
+        let hearsay =
+            self.peers.get(peer).filter(|hearsay| !hearsay.is_asked && hearsay.said != Said::Part)?;
+        let best = self.best();
+        let has_tip = self
+            .exchange
+            .peers
+            .heard_of(peer)
+            .is_some_and(|heard| heard.chain.hash(best.tip_height()) == Some(best.tip_hash()));
+        let is_wanted = hearsay.said == Said::Nothing || !has_tip || self.claims_more(peer);
+        let wait = self.exchange.peers.header_wait(peer).map(|wait| Instant::now() + wait);
+        is_wanted.then(|| wait.map_or(hearsay.retry_at, |until| until.max(hearsay.retry_at)))
+    }
+
+    /// Whether the peer claims a greater height than it has shown, and than the best chain has.
+    fn claims_more(&self, peer: &SocketAddr) -> bool {
+        let shown = self.exchange.peers.heard_of(peer).map_or(0, |heard| heard.chain.tip_height());
+        self.exchange.peers.claimed_by([peer]) > shown.max(self.best().tip_height())
+    }
+
+    /// Whether the peer, as it says itself, has not even the block from which this sync starts.
+    fn claims_too_little(&self, peer: &SocketAddr) -> bool {
+        self.exchange.peers.heard_of(peer).is_none()
+            && self.exchange.peers.claimed_by([peer]) < self.own.start_height()
+    }
+
+    async fn answered(&mut self, peer: SocketAddr, batch: Option<Batch>) {
+        let is_full = batch.as_ref().is_some_and(|batch| batch.headers.len() == MAX_HEADERS);
+        let judged = match batch {
+            Some(batch) => Some(self.exchange.judge(&self.chains(), batch).await),
+            None => None,
+        };
+        let shown = match &judged {
+            Some(Judged::Known(chain) | Judged::New(chain)) => Some(chain.clone()),
+            Some(Judged::Empty) => self.shown_by_silence(&peer),
+            Some(Judged::Unconnected | Judged::Invalid | Judged::Future) | None => None,
+        };
+        let mut is_polled = false;
+        if let Some(hearsay) = self.peers.get_mut(&peer) {
+            hearsay.is_asked = false;
+            hearsay.retry_at = Instant::now() + RETRY_DELAY;
+            is_polled = hearsay.is_polled;
+            match &judged {
+                Some(Judged::Known(_) | Judged::New(_)) if is_full => hearsay.said = Said::Part,
+                Some(Judged::Known(_) | Judged::New(_) | Judged::Empty) => hearsay.said = Said::All,
+                Some(Judged::Unconnected | Judged::Invalid | Judged::Future) => hearsay.said = Said::Nothing,
+                None => {}
+            }
+        }
+        match shown {
+            Some(chain) => self.shown(peer, chain, !is_full, !is_polled),
+            // What was lost on the way says nothing of the peer.
+            None if judged.is_some() => self.exchange.peers.heard_nothing(peer),
+            None => {}
+        }
+        self.after_answer(peer, is_full);
+    }
+
+    /// What a peer holds that sends no headers; `None` where it claims more than it sends, or less than the start.
+    fn shown_by_silence(&self, peer: &SocketAddr) -> Option<Arc<HeaderChain>> {
+        let best = self.best();
+        if self.claims_more(peer) || self.claims_too_little(peer) {
+            return None;
+        }
+        match self.exchange.peers.heard_of(peer).map(|heard| heard.chain) {
+            // A node whose tip lies between two hashes of a locator would have sent what follows the lower one.
+            Some(before) if best.locator().contains(&before.tip_hash()) => Some(before),
+            Some(_) => Some(best),
+            None => {
+                let claimed = self.exchange.peers.claimed_by([peer]);
+                best.truncated(claimed.clamp(best.start_height(), best.tip_height())).map(Arc::new)
+            }
+        }
+    }
+
+    /// Takes down what a peer has shown, and offers it.
+    fn shown(&mut self, peer: SocketAddr, chain: Arc<HeaderChain>, is_complete: bool, was_asked: bool) {
+        if chain.work() > self.best().work() {
+            self.next_poll = Instant::now() + self.patience.poll;
+        }
+        self.has_news |= self.exchange.peers.heard(peer, chain, is_complete, was_asked);
+    }
+
+    /// Offers the chains whose end a peer has told, if there are new ones; that of a leader under way is no tip yet. Gives
+    /// another start where a chain needs it.
+    fn offer(&mut self, needs_lower: impl Fn(&HeaderChain) -> Option<HeaderChain>) -> Option<HeaderChain> {
+        if !std::mem::take(&mut self.has_news) {
+            return None;
+        }
+        let heard = self.exchange.peers.all_heard().into_iter().map(|(_, heard)| heard);
+        let chains: Vec<Arc<HeaderChain>> =
+            heard.filter(|heard| heard.is_complete).map(|heard| heard.chain).collect();
+        if chains.is_empty() {
+            return None;
+        }
+        if let Some(lower) = chains.iter().find_map(|chain| needs_lower(chain)) {
+            return Some(lower);
+        }
+        self.tips.offer(chains);
+        // Only now: before anybody has told a tip there is no reason to begin.
+        self.tips.offer_own(self.own.clone());
+        None
+    }
+}

@@ -1,0 +1,55 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dashcore::consensus::deserialize;
+use dashcore::network::message_blockdata::{HeadersMessage, MAX_HEADERS};
+
+use super::Hearing;
+use crate::chain::HeaderChain;
+use crate::headers::exchange::{Batch, BatchError, Judged};
+use crate::net::News;
+
+/// What peers say of new blocks unasked.
+impl Hearing<'_> {
+    pub(super) async fn announced(&mut self, peer: SocketAddr, news: News) {
+        let payload = match news {
+            News::Block(hash) => {
+                let chains = self.chains();
+                let known = chains.iter().find_map(|chain| chain.truncated(chain.height_of(&hash)?));
+                match known {
+                    Some(chain) => self.shown_again(peer, Arc::new(chain)),
+                    None => self.ask_if_fruitful(peer),
+                }
+                return;
+            }
+            News::Headers(payload) => payload,
+        };
+        let headers = match deserialize::<HeadersMessage>(&payload) {
+            Ok(HeadersMessage(headers)) => headers,
+            Err(error) => return self.exchange.reject(peer, &BatchError::from(error)),
+        };
+        let is_full = headers.len() == MAX_HEADERS;
+        match self.exchange.judge(&self.chains(), Batch { peer, headers, permit: None }).await {
+            Judged::New(chain) => {
+                // Nodes announce their tip.
+                self.shown(peer, chain, true, false);
+                if is_full {
+                    self.ask_if_fruitful(peer);
+                }
+            }
+            // Most peers announce the same.
+            Judged::Known(chain) => self.shown_again(peer, chain),
+            // Only further headers can tell what it is.
+            Judged::Unconnected => self.ask_if_fruitful(peer),
+            Judged::Empty | Judged::Invalid | Judged::Future => {}
+        }
+    }
+
+    /// A peer has a chain that is known. That it has an old block is no news.
+    fn shown_again(&mut self, peer: SocketAddr, chain: Arc<HeaderChain>) {
+        let before = self.exchange.peers.heard_of(&peer);
+        if before.is_none_or(|before| chain.work() > before.chain.work()) {
+            self.shown(peer, chain, true, false);
+        }
+    }
+}

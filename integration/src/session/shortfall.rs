@@ -1,0 +1,68 @@
+use std::time::Duration;
+
+use crate::headers::{HeaderDownloadError, clock_remark};
+use crate::lists::DownloadFailure;
+
+/// What keeps a sync from being complete.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Shortfall {
+    /// Lists could not be had.
+    #[error(transparent)]
+    Lists(#[from] DownloadFailure),
+    /// Headers could not be had.
+    #[error(transparent)]
+    Headers(HeaderDownloadError),
+    /// The chain ends before the first list.
+    #[error(
+        "there are no masternode lists up to height {height}; the peers may still be syncing themselves: try again later, \
+         or add peers with --peer"
+    )]
+    NoLists {
+        /// Height of the tip.
+        height: u32,
+    },
+    /// No peer has the tip that is stored.
+    #[error(
+        "no peer has shown the tip at height {height}; they are behind: try again later, or add peers with --peer"
+    )]
+    Unconfirmed {
+        /// Height of the tip.
+        height: u32,
+    },
+    /// The newest block was made long ago.
+    #[error(
+        "the newest block that peers have, at height {height}, was made {} min ago, more than the {} min of \
+         max_tip_age: the peers are behind, or this machine's clock is wrong{}; add peers with --peer",
+        age.as_secs() / 60, limit.as_secs() / 60, clock_remark(*.peers_ahead)
+    )]
+    StaleTip {
+        /// Height of the tip.
+        height: u32,
+        /// Time since its block was made.
+        age: Duration,
+        /// The configured limit.
+        limit: Duration,
+        /// Seconds that most peers' clocks are ahead of ours, as they say.
+        peers_ahead: i64,
+    },
+    /// Quorums that may sign now do not verify, whoever serves what their members follow from.
+    #[error(
+        "{quorums} quorums that are active at the tip are wrong by their signatures; where the network's quorum parameters \
+         are not the usual ones, check --llmq-params and --activation"
+    )]
+    WrongQuorums {
+        /// How many.
+        quorums: u64,
+    },
+}
+
+impl Shortfall {
+    /// Height of a list that could not be had of the chain that was tried.
+    pub(super) fn failed_at(&self) -> Option<u32> {
+        match self {
+            Self::Lists(failure) => failure.height(),
+            _ => None,
+        }
+    }
+}
