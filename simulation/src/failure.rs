@@ -13,6 +13,11 @@ pub enum Failure {
     Error(String),
     /// It ended in a state that the scenario does not allow.
     WrongEnd(EndState),
+    /// It ended as synced below the tip that an honest node has.
+    LowTip {
+        /// Height that it ended at.
+        height: u32,
+    },
     /// A list that was reported as proven is missing or not the chain's.
     WrongList {
         /// Its height.

@@ -1,13 +1,10 @@
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin_hashes::sha256;
 use fastrand::Rng;
 use futures::TryFutureExt;
-use parking_lot::Mutex;
-use spv_integration::chain::HeaderChain;
 use spv_integration::progress::Progress;
 use spv_integration::session::{EndState, Summary, SyncError, sync_with};
 use spv_integration::store::Store;
@@ -27,9 +24,6 @@ use crate::surroundings::surroundings;
 
 /// No sync takes this long, in virtual time: one that does has stopped working.
 const LONGEST: Duration = Duration::from_secs(3_600);
-
-/// Headers that the client has before a run, so that most of the time goes to lists.
-const HEADERS_MISSING: u32 = 30;
 
 /// A finished run.
 #[derive(Debug, Clone)]
@@ -83,7 +77,9 @@ async fn simulate(scenario: &Scenario, seed: u64, gauges: &Gauges) -> Result<Run
     let honest: Vec<(SocketAddr, PeerConfig)> =
         addresses.iter().copied().zip(peers).filter(|(_, peer)| (scenario.honest)(peer)).collect();
     let (honest_addresses, honest): (Vec<SocketAddr>, Vec<PeerConfig>) = honest.into_iter().unzip();
-    let store = prepared_store(world);
+    let store =
+        Store::in_memory(&world.params().network).map_err(|error| Failure::Error(error.to_string()))?;
+    let store = Arc::new(store);
     let progress = Progress::default();
     // Quorums of generated worlds never signed anything.
     let defaults = Settings { verify_quorums: false, ..Settings::default() };
@@ -114,6 +110,10 @@ async fn simulate(scenario: &Scenario, seed: u64, gauges: &Gauges) -> Result<Run
 
     if !(scenario.allowed)(&summary.state) {
         return Err(Failure::WrongEnd(summary.state));
+    }
+    // In every scenario a node with the whole chain can be reached whenever a sync may end well.
+    if summary.state == EndState::Synced && summary.tip.height != world.tip() {
+        return Err(Failure::LowTip { height: summary.tip.height });
     }
     if scenario.opens_the_pool && summary.recovery.pool_openings == 0 {
         return Err(Failure::PoolStayedClosed);
@@ -161,22 +161,4 @@ fn trace(network: &InMemoryNetwork, started: Instant) -> [u8; 32] {
         bytes.extend(arrival.request.as_bytes());
     }
     sha256::hash(&bytes).to_byte_array()
-}
-
-/// A store that holds most headers already.
-fn prepared_store(world: &World) -> Arc<Store> {
-    static CHAINS: OnceLock<Mutex<BTreeMap<u32, HeaderChain>>> = OnceLock::new();
-    let params = world.params();
-    let mut chains = CHAINS.get_or_init(Mutex::default).lock();
-    let chain = chains.entry(world.tip()).or_insert_with(|| {
-        let mut chain = HeaderChain::starting_at_or_below(params, 0);
-        let headers = (1..=world.tip() - HEADERS_MISSING)
-            .filter_map(|height| Some((*world.header(height)?, world.block_hash(height)?)));
-        let (headers, hashes): (Vec<_>, Vec<_>) = headers.unzip();
-        chain.extend(&headers, &hashes, u32::MAX).expect("the world's headers are mined");
-        chain
-    });
-    let store = Store::in_memory(&params.network).expect("memory can be written");
-    store.save_chain(chain, None).expect("memory can be written");
-    Arc::new(store)
 }

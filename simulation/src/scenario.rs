@@ -146,6 +146,37 @@ pub const SCENARIOS: &[Scenario] = &[
         })
     }),
     Scenario {
+        honest: |peer| peer.faults == Faults::default(),
+        ..calm("stuck", "the quickest of three nodes is 200 blocks behind, the others are slow", |rng| {
+            quick_beside_slow("behind=200", rng)
+        })
+    },
+    Scenario {
+        honest: |peer| peer.faults == Faults::default(),
+        ..calm("withholder", "the quickest of three nodes claims the tip and sends no headers", |rng| {
+            quick_beside_slow("withhold=0", rng)
+        })
+    },
+    Scenario {
+        honest: |peer| peer.faults == Faults::default(),
+        ..calm("claimer", "the quickest of three nodes claims a million blocks", |rng| {
+            quick_beside_slow("claim=1000000", rng)
+        })
+    },
+    Scenario {
+        honest: |peer| peer.faults == Faults::default(),
+        ..calm("fades", "the quickest of three nodes falls silent after a few messages", |rng| {
+            quick_beside_slow(&format!("mute-after={}", rng.u32(2..12)), rng)
+        })
+    },
+    Scenario {
+        allowed: |state| matches!(state, EndState::Degraded { .. }),
+        honest: |_| false,
+        ..calm("nobody-is-ready", "all nodes still download the chain themselves", |_| {
+            peers(3, |_, peer| peer.faults = faults("claim=0,withhold=0"))
+        })
+    },
+    Scenario {
         opens_the_pool: true,
         ..calm("cascade", "the first answers of all nodes are corrupted, then all is well", |_| {
             peers(5, |_, peer| peer.faults = faults("bad-checksum=first:8"))
@@ -274,6 +305,18 @@ fn peers(count: u64, mut change: impl FnMut(u64, &mut PeerConfig)) -> Vec<PeerCo
             peer
         })
         .collect()
+}
+
+/// One near node with these faults, and two far ones without.
+fn quick_beside_slow(text: &str, rng: &mut Rng) -> Vec<PeerConfig> {
+    let far = rng.u64(50..=400);
+    peers(3, |index, peer| {
+        if index == 0 {
+            (peer.rtt, peer.faults) = (Duration::from_millis(1), faults(text));
+        } else {
+            peer.rtt = Duration::from_millis(far);
+        }
+    })
 }
 
 /// Nodes whose answers fail at this rate, in all ways alike.

@@ -311,3 +311,45 @@ async fn a_heavier_branch_that_turns_up_replaces_what_was_begun() {
         assert_eq!(found.masternodes(), expected.masternodes(), "height {height}");
     }
 }
+
+/// Its nodes are the quickest, and serve its headers and nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_heavier_branch_whose_lists_nobody_serves_is_set_aside_and_leaves_nothing_behind() {
+    let [honest, junk] = [(16, 1), (20, 2)].map(|(cycles, seed)| {
+        Arc::new(World::generate(&GeneratedSpec {
+            masternodes: 24,
+            cycles,
+            seed,
+            ..GeneratedSpec::default()
+        }))
+    });
+    let wanted = Wanted::Lists { from: 100 };
+    for (faults, within) in [("refuse-all", 50.0), ("drop=1", 50.0), ("stall=1", 400.0), ("corrupt=1", 50.0)]
+    {
+        let quick = PeerConfig {
+            rtt: Duration::from_millis(10),
+            faults: faults.parse().unwrap(),
+            ..PeerConfig::default()
+        };
+        let networks = [(&honest, peers(2)), (&junk, vec![quick])];
+        let run = ColdStart::from_networks(&networks, honest.params(), wanted).await;
+        let summary = &run.summary;
+        assert_eq!((&summary.state, summary.tip.height), (&EndState::Synced, honest.tip()), "{faults}");
+        assert_eq!(summary.tip.hash, honest.block_hash(honest.tip()).unwrap());
+        assert_eq!((summary.tip_heard.peers, summary.tip_heard.networks), (2, 2));
+        assert!(run.took <= RTT.mul_f64(within), "{faults}: {:?}", run.took);
+        let fresh = ColdStart::run(&honest, honest.params(), peers(2), wanted).await;
+        assert_eq!(run.store.lists().unwrap(), fresh.store.lists().unwrap());
+        assert_eq!(
+            run.store.tip().unwrap(),
+            Some((honest.tip(), summary.tip.hash)),
+            "{faults}: nothing is stored of it"
+        );
+        let named = summary.peers.iter().filter_map(|peer| peer.remark.as_deref());
+        assert!(
+            named.clone().any(|remark| remark.contains("branch")),
+            "{faults}: {:?}",
+            named.collect::<Vec<_>>()
+        );
+    }
+}

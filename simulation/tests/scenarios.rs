@@ -56,6 +56,11 @@ scenarios! {
     two_of_five_lie: "two-lie";
     a_mobile_network: "mobile";
     old_nodes: "old-nodes";
+    a_quick_node_that_is_stuck: "stuck";
+    a_quick_node_that_withholds_headers: "withholder";
+    a_quick_node_that_claims_what_is_not: "claimer";
+    a_quick_node_that_falls_silent: "fades";
+    nodes_that_still_sync: "nobody-is-ready";
     a_cascade_of_failures: "cascade";
     an_outage_of_all_nodes: "outage";
     nodes_that_go_together: "correlated";

@@ -89,6 +89,28 @@ fn an_oversized_message_is_refused_by_its_header() {
 }
 
 #[test]
+fn every_message_has_a_limit_of_its_own_and_only_lists_have_that_of_the_decoder() {
+    for (name, limit) in [
+        (command::HEADERS, 162_009),
+        (command::INV, 1_800_009),
+        (command::PONG, 8),
+        (command::VERSION, 1_024),
+        (command::VERACK, 32),
+        (Command::new("tx"), 3 * 1024 * 1024),
+        (command::QRINFO, DEFAULT_MAX_PAYLOAD),
+        (command::MNLISTDIFF, DEFAULT_MAX_PAYLOAD),
+    ] {
+        let header = |length: usize| {
+            let mut bytes = framed(name, &[]);
+            bytes[16..20].copy_from_slice(&u32::try_from(length).unwrap().to_le_bytes());
+            DECODER.decode(&mut BytesMut::from(&bytes[..]))
+        };
+        assert_eq!(header(limit), Ok(None), "{name}");
+        assert_eq!(header(limit + 1), Err(FrameError::Oversized { command: name, length: limit + 1, limit }));
+    }
+}
+
+#[test]
 fn a_wrong_checksum_is_flagged_and_the_stream_goes_on() {
     let mut bytes = framed(command::PING, &[1; 8]);
     bytes[20] ^= 1;

@@ -35,6 +35,9 @@ use crate::wire::{Answer, Request, RequestKind};
 /// Requests that may wait for the writing task; the executor's cap per peer keeps it far below.
 const OUTGOING_CAPACITY: usize = 16;
 
+/// Before both sides have greeted, no message is larger.
+const MAX_GREETING: usize = 4_096;
+
 /// A connection that is to be renewed waits no longer for what is in flight, ...
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -167,7 +170,7 @@ impl Connection {
         let began = Instant::now();
         let deadline = began + config.handshake_timeout;
         let silent = |during| ConnectError::Silent { during, after: config.handshake_timeout };
-        let decoder = FrameDecoder::new(params.magic, config.max_payload);
+        let decoder = FrameDecoder::new(params.magic, MAX_GREETING);
         let greeting = Greeting {
             params,
             unix_time: clock::unix_seconds(),
@@ -210,7 +213,7 @@ impl Connection {
             bytes_received: AtomicU64::new(0),
         });
         let (read, write) = tokio::io::split(greeted.stream);
-        tracker.spawn(shared.clone().run(read, greeted.buffer, decoder, write, requests, deadline));
+        tracker.spawn(shared.clone().run(read, greeted.buffer, write, requests, deadline));
         Ok(Self { _close_on_drop: Arc::new(shared.closing.clone().drop_guard()), shared })
     }
 
@@ -311,7 +314,6 @@ impl Shared {
         self: Arc<Self>,
         read: ReadHalf<Box<dyn Stream>>,
         buffer: BytesMut,
-        decoder: FrameDecoder,
         write: WriteHalf<Box<dyn Stream>>,
         requests: mpsc::Receiver<Outgoing>,
         deadline: Instant,
@@ -320,7 +322,7 @@ impl Shared {
         let reason = tokio::select! {
             biased;
             () = self.closing.cancelled() => DisconnectReason::Local,
-            reason = self.read(read, buffer, decoder) => reason,
+            reason = self.read(read, buffer) => reason,
             reason = self.write(write, requests) => reason,
             () = self.unproven_at(deadline) => DisconnectReason::Unproven,
             () = self.drained() => DisconnectReason::Renewed,

@@ -22,6 +22,9 @@ pub(crate) enum DisconnectReason {
     /// A ping was not answered.
     #[error("silent")]
     Silent,
+    /// The node does not read what is sent to it.
+    #[error("does not read what is sent to it")]
+    Unread,
     /// Not even the first ping was answered within the handshake timeout.
     #[error("silent since the handshake")]
     Unproven,

@@ -88,11 +88,13 @@ impl Run<'_> {
             () = self.hear_tips(start, &tips) => unreachable!("there may always be newcomers"),
             done = self.bring_lists(&tips, &mut results) => done?,
         }
+        let tip = results.chain.tip_height();
         if let Some(from) = self.connected.config.from
             && results.state == EndState::Synced
-            && from > results.chain.tip_height()
+            // Of a chain that has hardly begun it is the peers' fault.
+            && (self.connected.params.activation.dip3..from).contains(&tip)
         {
-            return Err(SyncError::FromAboveTip { from, tip: results.chain.tip_height() });
+            return Err(SyncError::FromAboveTip { from, tip });
         }
         self.conclude(results).await
     }

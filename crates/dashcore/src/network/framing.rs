@@ -5,6 +5,8 @@ use std::fmt;
 use bitcoin_hashes::sha256d;
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::message::command;
+
 /// Bytes before the payload.
 pub const HEADER_SIZE: usize = 24;
 
@@ -113,7 +115,8 @@ pub struct FrameDecoder {
 }
 
 impl FrameDecoder {
-    /// A decoder for the network with this magic that accepts payloads of up to `max_payload` bytes.
+    /// A decoder for the network with this magic that accepts payloads of up to `max_payload` bytes, and of every message
+    /// but masternode lists no more than its entries can amount to.
     pub const fn new(magic: [u8; 4], max_payload: usize) -> Self {
         Self { magic, max_payload }
     }
@@ -136,8 +139,9 @@ impl FrameDecoder {
         let command = Command::parse(name).ok_or(FrameError::MalformedCommand { found: name })?;
         // A length that does not fit usize is over any limit.
         let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
-        if length > self.max_payload {
-            return Err(FrameError::Oversized { command, length, limit: self.max_payload });
+        let limit = command::max_payload(command).unwrap_or(usize::MAX).min(self.max_payload);
+        if length > limit {
+            return Err(FrameError::Oversized { command, length, limit });
         }
         if buffer.len() - HEADER_SIZE < length {
             return Ok(None);

@@ -49,6 +49,29 @@ pub mod command {
     pub const GETQRINFO: Command = Command::new("getqrinfo");
     /// `qrinfo`
     pub const QRINFO: Command = Command::new("qrinfo");
+
+    /// Largest payload of any message that Dash Core accepts, in bytes (`MAX_PROTOCOL_MESSAGE_LENGTH`, net.h).
+    pub const MAX_PAYLOAD: usize = 3 * 1024 * 1024;
+
+    /// Largest payload that a message of this name can have, in bytes: what its entries amount to, where their number is
+    /// bounded. `None` for masternode lists, which are as large as the network is.
+    pub(crate) fn max_payload(command: Command) -> Option<usize> {
+        const COUNT: usize = 9;
+        Some(match command {
+            QRINFO | MNLISTDIFF => return None,
+            // A header and the empty list of its transactions.
+            HEADERS => COUNT + 81 * super::super::message_blockdata::MAX_HEADERS,
+            INV => COUNT + 36 * super::MAX_INVENTORY,
+            ADDR => COUNT + 30 * super::MAX_ADDRESSES,
+            // Time, services, network, an address of up to 512 bytes, port.
+            ADDRV2 => COUNT + (4 + 9 + 1 + 3 + 512 + 2) * super::MAX_ADDRESSES,
+            PING | PONG => 8,
+            // A user agent of up to 256 bytes, and room for fields that later versions append.
+            VERSION => 1_024,
+            VERACK | SENDHEADERS | SENDADDRV2 | GETADDR => 32,
+            _ => MAX_PAYLOAD,
+        })
+    }
 }
 
 /// Most entries of an `addr` or `addrv2` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).

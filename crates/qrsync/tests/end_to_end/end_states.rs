@@ -169,6 +169,7 @@ async fn a_range_above_the_tip_is_refused_by_name() {
     let (data, network) = (DataDir::new(), start(&world, vec![PeerConfig::default()]).await);
     let mut command = qrsync();
     command.args(["sync", "--network", "regtest", "--from", &(world.tip() + 100).to_string()]);
+    command.args(["--activation", "dip3=2"]);
     command.args(["--peer", &network.addresses()[0].to_string(), "--data-dir"]).arg(data.path());
     let finished = Running::start(&mut command).finish();
     assert_eq!(finished.code(), Some(2), "{}", finished.stderr());

@@ -111,3 +111,16 @@ async fn with_liars_alone_everything_has_failed() {
     let progress = *scene.peers.slots().borrow();
     assert_eq!((progress.succeeded, progress.failed), (0, 5));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_falls_silent_while_it_is_asked_is_replaced_after_the_ping_timeout() {
+    // version, verack and the first ping are answered.
+    let scene = Scene::with("mute-after=3", |_| {}).await;
+    scene.ask_and_leave(RTT).await;
+    let trouble = || scene.peers.reports()[&scene.peer].trouble.clone();
+    let Settings { ping_timeout, ping_interval, .. } = Settings::default();
+    tokio::time::sleep(ping_timeout - RTT).await;
+    assert_eq!(trouble(), None, "a large answer takes its time");
+    tokio::time::sleep(ping_interval + RTT).await;
+    assert_eq!(trouble().as_deref(), Some("silent"));
+}

@@ -2,7 +2,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use dashcore::network::framing::{Frame, FrameDecoder};
-use dashcore::network::message::NetworkMessage;
+use dashcore::network::message::{NetworkMessage, command};
 use dashcore::network::message_blockdata::Inventory;
 use spv_correlation::{Delivery, FenceVerdict, RequestId, Verdict};
 use tokio::io::{AsyncReadExt, ReadHalf};
@@ -27,10 +27,13 @@ impl Shared {
         &self,
         mut stream: ReadHalf<Box<dyn Stream>>,
         mut buffer: BytesMut,
-        decoder: FrameDecoder,
     ) -> DisconnectReason {
+        let decoder = FrameDecoder::new(self.magic, self.config.max_payload);
+        // Lists that nobody asked for are not worth their memory; a node would send none of this size.
+        let unasked = FrameDecoder::new(self.magic, command::MAX_PAYLOAD.min(self.config.max_payload));
         loop {
             loop {
+                let decoder = if self.correlator.in_flight() > 0 { decoder } else { unasked };
                 match decoder.decode(&mut buffer) {
                     Ok(Some(frame)) => self.handle(frame).await,
                     Ok(None) => break,

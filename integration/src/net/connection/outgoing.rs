@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use dashcore::network::message::NetworkMessage;
 use tokio::io::{AsyncWriteExt, WriteHalf};
 use tokio::sync::mpsc;
@@ -29,8 +27,10 @@ impl Shared {
         ping.tick().await;
         self.encode_idle_ping(&mut out);
         loop {
-            if let Err(error) = stream.write_all(&out).await {
-                return DisconnectReason::Io(error.kind());
+            match tokio::time::timeout(self.config.ping_timeout, stream.write_all(&out)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return DisconnectReason::Io(error.kind()),
+                Err(_) => return DisconnectReason::Unread,
             }
             out.clear();
             let expiry = self.correlator.next_expiry();
@@ -100,9 +100,17 @@ impl Shared {
         }
     }
 
+    /// Whether a ping was sent too long ago to which nothing was in flight, or nothing at all has come for as long while a
+    /// request or a ping is unanswered. A large answer may hold up what is behind it, as long as it goes on coming.
     fn is_silent(&self) -> bool {
-        let unanswered = self.idle_ping.lock().map_or(Duration::ZERO, |ping| ping.sent.elapsed());
-        unanswered >= self.config.ping_timeout
-            && self.last_received.lock().elapsed() >= self.config.ping_timeout
+        let timeout = self.config.ping_timeout;
+        let ping = *self.idle_ping.lock();
+        let is_late = |since: Instant| since.elapsed() >= timeout;
+        if ping.is_some_and(|ping| ping.alone && is_late(ping.sent)) {
+            return true;
+        }
+        let waits_since =
+            [ping.map(|ping| ping.sent), self.correlator.waiting_since()].into_iter().flatten().min();
+        waits_since.is_some_and(is_late) && is_late(*self.last_received.lock())
     }
 }
