@@ -5,60 +5,14 @@ use std::fmt;
 use bitcoin_hashes::sha256d;
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::message::command;
+pub use super::command::Command;
+use super::command::names;
 
 /// Bytes before the payload.
 pub const HEADER_SIZE: usize = 24;
 
 /// Largest payload accepted by default, in bytes: real `qrinfo` answers exceed the 3 MiB that Dash Core accepts.
 pub const DEFAULT_MAX_PAYLOAD: usize = 32 * 1024 * 1024;
-
-/// Name of a message: up to twelve printable ASCII characters, zero-padded.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Command([u8; 12]);
-
-impl Command {
-    /// A command known at compile time.
-    ///
-    /// # Panics
-    /// When `name` is longer than twelve bytes.
-    pub const fn new(name: &str) -> Self {
-        let name = name.as_bytes();
-        let mut bytes = [0; 12];
-        let mut index = 0;
-        while index < name.len() {
-            bytes[index] = name[index];
-            index += 1;
-        }
-        Self(bytes)
-    }
-
-    /// The name without padding.
-    pub fn as_str(&self) -> &str {
-        let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(self.0.len());
-        str::from_utf8(&self.0[..end]).unwrap_or("")
-    }
-
-    /// Dash Core `CMessageHeader::IsCommandValid`, protocol.cpp.
-    fn parse(bytes: [u8; 12]) -> Option<Self> {
-        let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-        let (name, padding) = bytes.split_at(end);
-        let valid = name.iter().all(|byte| (0x20..=0x7e).contains(byte)) && padding.iter().all(|&b| b == 0);
-        valid.then_some(Self(bytes))
-    }
-}
-
-impl fmt::Debug for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.as_str())
-    }
-}
-
-impl fmt::Display for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// A message as it came, payload not decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +93,7 @@ impl FrameDecoder {
         let command = Command::parse(name).ok_or(FrameError::MalformedCommand { found: name })?;
         // A length that does not fit usize is over any limit.
         let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
-        let limit = command::max_payload(command).unwrap_or(usize::MAX).min(self.max_payload);
+        let limit = names::max_payload(command).unwrap_or(usize::MAX).min(self.max_payload);
         if length > limit {
             return Err(FrameError::Oversized { command, length, limit });
         }
@@ -161,7 +115,7 @@ pub fn encode_frame(magic: [u8; 4], command: Command, payload: &[u8], out: &mut 
     let length = u32::try_from(payload.len()).expect("payloads are far below 4 GiB");
     out.reserve(HEADER_SIZE + payload.len());
     out.extend_from_slice(&magic);
-    out.extend_from_slice(&command.0);
+    out.extend_from_slice(command.as_bytes());
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(&payload_checksum(payload));
     out.extend_from_slice(payload);

@@ -1,6 +1,7 @@
 //! All messages that are understood here.
 
-use super::framing::{Command, encode_frame};
+use super::command::{Command, MAX_ADDRESSES};
+use super::framing::encode_frame;
 use super::message_addrv2::AddrV2Message;
 use super::message_blockdata::{GetHeadersMessage, HeadersMessage, Inventory, MAX_INVENTORY};
 use super::message_headers2::Headers2Message;
@@ -9,73 +10,7 @@ use super::message_qrinfo::{GetQRInfo, QRInfo};
 use super::message_sml::{GetMnListDiff, MnListDiff};
 use crate::consensus::{Decodable, DecodeError, Encodable, Reader, deserialize, encode_vec};
 
-/// Names of the messages.
-pub mod command {
-    use super::Command;
-
-    /// `version`
-    pub const VERSION: Command = Command::new("version");
-    /// `verack`
-    pub const VERACK: Command = Command::new("verack");
-    /// `ping`
-    pub const PING: Command = Command::new("ping");
-    /// `pong`
-    pub const PONG: Command = Command::new("pong");
-    /// `getheaders`
-    pub const GETHEADERS: Command = Command::new("getheaders");
-    /// `headers`
-    pub const HEADERS: Command = Command::new("headers");
-    /// `getheaders2`
-    pub const GETHEADERS2: Command = Command::new("getheaders2");
-    /// `headers2`
-    pub const HEADERS2: Command = Command::new("headers2");
-    /// `sendheaders`
-    pub const SENDHEADERS: Command = Command::new("sendheaders");
-    /// `inv`
-    pub const INV: Command = Command::new("inv");
-    /// `getaddr`
-    pub const GETADDR: Command = Command::new("getaddr");
-    /// `addr`
-    pub const ADDR: Command = Command::new("addr");
-    /// `sendaddrv2`
-    pub const SENDADDRV2: Command = Command::new("sendaddrv2");
-    /// `addrv2`
-    pub const ADDRV2: Command = Command::new("addrv2");
-    /// `getmnlistd`
-    pub const GETMNLISTD: Command = Command::new("getmnlistd");
-    /// `mnlistdiff`
-    pub const MNLISTDIFF: Command = Command::new("mnlistdiff");
-    /// `getqrinfo`
-    pub const GETQRINFO: Command = Command::new("getqrinfo");
-    /// `qrinfo`
-    pub const QRINFO: Command = Command::new("qrinfo");
-
-    /// Largest payload of any message that Dash Core accepts, in bytes (`MAX_PROTOCOL_MESSAGE_LENGTH`, net.h).
-    pub const MAX_PAYLOAD: usize = 3 * 1024 * 1024;
-
-    /// Largest payload that a message of this name can have, in bytes: what its entries amount to, where their number is
-    /// bounded. `None` for masternode lists, which are as large as the network is.
-    pub(crate) fn max_payload(command: Command) -> Option<usize> {
-        const COUNT: usize = 9;
-        Some(match command {
-            QRINFO | MNLISTDIFF => return None,
-            // A header and the empty list of its transactions.
-            HEADERS => COUNT + 81 * super::super::message_blockdata::MAX_HEADERS,
-            INV => COUNT + 36 * super::MAX_INVENTORY,
-            ADDR => COUNT + 30 * super::MAX_ADDRESSES,
-            // Time, services, network, an address of up to 512 bytes, port.
-            ADDRV2 => COUNT + (4 + 9 + 1 + 3 + 512 + 2) * super::MAX_ADDRESSES,
-            PING | PONG => 8,
-            // A user agent of up to 256 bytes, and room for fields that later versions append.
-            VERSION => 1_024,
-            VERACK | SENDHEADERS | SENDADDRV2 | GETADDR => 32,
-            _ => MAX_PAYLOAD,
-        })
-    }
-}
-
-/// Most entries of an `addr` or `addrv2` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
-const MAX_ADDRESSES: usize = 1000;
+pub use super::command::names as command;
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The Dash P2P protocol.
 
+mod command;
 pub mod framing;
 pub mod message;
 pub mod message_addrv2;
