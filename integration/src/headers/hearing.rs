@@ -2,7 +2,7 @@ mod announced;
 mod leading;
 mod settling;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub(super) struct Hearing<'a> {
     own: Arc<HeaderChain>,
     started: Instant,
     peers: BTreeMap<SocketAddr, Hearsay>,
+    /// Peers that have told their tip and are gone.
+    gone: BTreeSet<SocketAddr>,
     questions: FuturesUnordered<BoxFuture<'a, (SocketAddr, Option<Batch>)>>,
     /// The peer that a stretch is downloaded from which is longer than one answer. The others wait where they are.
     leader: Option<SocketAddr>,
@@ -50,8 +52,9 @@ struct Hearsay {
     is_asked: bool,
     /// The question is one of those that everybody is asked now and then: that nothing is new is no fault then.
     is_polled: bool,
-    /// Until when the sync waits for its answer.
-    deadline: Instant,
+    /// Since when the sync waits for its answer, and usually for how long.
+    waits_since: Instant,
+    patience: Duration,
     /// A question that failed is not repeated before.
     retry_at: Instant,
 }
@@ -90,6 +93,7 @@ impl<'a> Hearing<'a> {
             own,
             started,
             peers: BTreeMap::new(),
+            gone: BTreeSet::new(),
             questions: FuturesUnordered::new(),
             leader: None,
             next_poll: started + patience.poll,
@@ -111,7 +115,7 @@ impl<'a> Hearing<'a> {
         loop {
             peers_changed.mark_unchanged();
             self.meet_newcomers();
-            self.replace_late_leader();
+            self.choose_leader();
             self.ask_again();
             if let Some(lower) = self.offer(&needs_lower) {
                 return lower;
@@ -161,26 +165,26 @@ impl<'a> Hearing<'a> {
     /// Asks peers that have greeted since, and forgets those that are gone.
     fn meet_newcomers(&mut self) {
         let greeted = self.exchange.peers.greeted();
-        self.peers.retain(|peer, hearsay| hearsay.is_asked || greeted.contains(peer));
+        let told = self.told();
+        let is_gone = |peer: &SocketAddr| !greeted.contains(peer);
+        self.gone.extend(told.into_iter().filter(is_gone));
+        self.peers.retain(|peer, hearsay| hearsay.is_asked || !is_gone(peer));
         for peer in greeted {
             if !self.peers.contains_key(&peer) {
-                let (now, deadline) = (Instant::now(), self.deadline(&peer));
+                let now = Instant::now();
                 let hearsay = Hearsay {
                     said: Said::Nothing,
                     is_asked: false,
                     is_polled: false,
-                    deadline,
+                    waits_since: now,
+                    patience: self.exchange.peers.patience_with(&peer, self.patience.longest),
                     retry_at: now,
                 };
+                self.gone.remove(&peer);
                 self.peers.insert(peer, hearsay);
                 self.ask(peer, self.best().locator());
             }
         }
-    }
-
-    /// Until when a peer is waited for that is asked now.
-    fn deadline(&self, peer: &SocketAddr) -> Instant {
-        Instant::now() + self.exchange.peers.patience_with(peer, self.patience.longest)
     }
 
     fn ask(&mut self, peer: SocketAddr, locator: Vec<BlockHash>) {
@@ -254,6 +258,7 @@ impl<'a> Hearing<'a> {
             None => None,
         };
         let shown = match &judged {
+            Some(Judged::Known(chain)) if is_full => Some(self.at_least(&peer, chain)),
             Some(Judged::Known(chain) | Judged::New(chain)) => Some(chain.clone()),
             Some(Judged::Empty) => self.shown_by_silence(&peer),
             Some(Judged::Unconnected | Judged::Invalid | Judged::Future) | None => None,
@@ -277,6 +282,13 @@ impl<'a> Hearing<'a> {
             None => {}
         }
         self.after_answer(peer, is_full);
+    }
+
+    /// What a peer holds that has shown `chain` again and may have more: what it had shown before, if that is longer.
+    fn at_least(&self, peer: &SocketAddr, chain: &Arc<HeaderChain>) -> Arc<HeaderChain> {
+        let before = self.exchange.peers.heard_of(peer).map(|heard| heard.chain);
+        let continues = |before: &Arc<HeaderChain>| before.hash(chain.tip_height()) == Some(chain.tip_hash());
+        before.filter(continues).unwrap_or_else(|| chain.clone())
     }
 
     /// What a peer holds that sends no headers; `None` where it claims more than it sends, or less than the start.

@@ -4,7 +4,7 @@ mod outgoing;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -109,6 +109,8 @@ struct Shared {
     /// Whether a fence of ours ever came back.
     proven: watch::Sender<bool>,
     last_received: Mutex<Instant>,
+    /// Whether a message has come in part.
+    is_receiving: AtomicBool,
     bytes_received: AtomicU64,
 }
 
@@ -210,6 +212,7 @@ impl Connection {
             probing: Mutex::new(Probing::new(Instant::now())),
             proven: watch::Sender::new(false),
             last_received: Mutex::new(Instant::now()),
+            is_receiving: AtomicBool::new(false),
             bytes_received: AtomicU64::new(0),
         });
         let (read, write) = tokio::io::split(greeted.stream);
@@ -230,6 +233,11 @@ impl Connection {
     /// How long connecting and greeting took.
     pub(crate) fn handshake_time(&self) -> Duration {
         self.shared.handshake_time
+    }
+
+    /// When the last part of a message came that has not come whole; `None` where nothing is half there.
+    pub(crate) fn receiving_at(&self) -> Option<Instant> {
+        self.shared.is_receiving.load(Ordering::Relaxed).then(|| *self.shared.last_received.lock())
     }
 
     /// Bytes received so far.

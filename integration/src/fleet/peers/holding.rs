@@ -3,6 +3,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Peers;
 use super::conduct::FAR_BEHIND;
 use crate::address::network_group;
@@ -82,6 +84,11 @@ impl Peers {
     pub(crate) fn patience_with(&self, peer: &SocketAddr, longest: Duration) -> Duration {
         let handshake = self.pool.connection(peer).map(|connection| connection.handshake_time());
         handshake.map_or(longest, |time| (time * PATIENCE_FACTOR).max(MIN_PATIENCE)).min(longest)
+    }
+
+    /// When the last part of a message came from a peer that has not sent all of it yet.
+    pub(crate) fn receiving_at(&self, peer: &SocketAddr) -> Option<Instant> {
+        self.pool.connection(peer)?.receiving_at()
     }
 
     /// Whether more peers can be expected to tell their tip than those in `told`: one is being connected to that has had no

@@ -32,12 +32,26 @@ impl Hearing<'_> {
         }
     }
 
-    /// Replaces a leader that takes too long, or is gone.
-    pub(super) fn replace_late_leader(&mut self) {
+    /// Replaces a leader that takes too long, or is gone, and goes on where nobody leads any more.
+    pub(super) fn choose_leader(&mut self) {
         let now = Instant::now();
-        let is_late = |peer: &SocketAddr| self.peers.get(peer).is_none_or(|leader| leader.deadline <= now);
-        if self.leader.as_ref().is_some_and(is_late) {
-            self.follow_another();
+        let Some(leader) = self.leader else {
+            let is_due =
+                |peer: &SocketAddr| self.peers.get(peer).is_some_and(|hearsay| hearsay.retry_at <= now);
+            if let Some(peer) = self.waiting().into_iter().find(is_due) {
+                self.lead(peer);
+            }
+            return;
+        };
+        match self.peers.get(&leader) {
+            // Without another it goes on as long as that makes sense.
+            Some(hearsay) if self.waiting().is_empty() => {
+                if self.waited_until(&leader, hearsay) <= now {
+                    self.leader = None;
+                }
+            }
+            Some(hearsay) if now < hearsay.waits_since + hearsay.patience => {}
+            _ => self.follow_another(),
         }
     }
 
@@ -55,16 +69,15 @@ impl Hearing<'_> {
     }
 
     /// Peers that may have more than they have told.
-    fn waiting(&self) -> Vec<SocketAddr> {
+    pub(super) fn waiting(&self) -> Vec<SocketAddr> {
         let waiting =
             self.peers.iter().filter(|(_, hearsay)| hearsay.said == Said::Part && !hearsay.is_asked);
         waiting.map(|(peer, _)| *peer).collect()
     }
 
     fn ask_further(&mut self, peer: SocketAddr) {
-        let deadline = self.deadline(&peer);
         if let Some(hearsay) = self.peers.get_mut(&peer) {
-            hearsay.deadline = deadline;
+            hearsay.waits_since = Instant::now();
         }
         self.ask(peer, self.longest().locator());
     }

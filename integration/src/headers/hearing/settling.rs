@@ -1,9 +1,13 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Hearing, Hearsay, Said, Settled};
 use crate::headers::error::HeaderDownloadError;
+
+/// An answer is coming as long as no more time than this passes between two parts of it.
+const RECEIVING_GAP: Duration = Duration::from_secs(2);
 
 /// When everybody was heard who can be expected to answer.
 impl Hearing<'_> {
@@ -13,56 +17,70 @@ impl Hearing<'_> {
             return;
         }
         let now = Instant::now();
-        let has_told: Vec<SocketAddr> = self
-            .peers
-            .iter()
-            .filter(|(peer, said)| self.has_told(peer, said))
-            .map(|(peer, _)| *peer)
-            .collect();
-        let is_awaited =
-            |(peer, hearsay): (&SocketAddr, &Hearsay)| now < hearsay.deadline && !has_told.contains(peer);
+        let told = self.told();
+        let is_awaited = |(peer, hearsay): (&SocketAddr, &Hearsay)| {
+            now < self.waited_until(peer, hearsay) && !told.contains(peer)
+        };
         if self.peers.iter().any(is_awaited) {
             return;
         }
-        if self.settled == Some(Settled::InVain) {
-            if !has_told.is_empty() {
+        let peers = &self.exchange.peers;
+        let is_hopeless = peers.none_expected() || now >= self.started + self.patience.unanswered();
+        let is_gathering = || {
+            now < self.started + self.patience.gathering()
+                && peers.is_gathering(&told, now < self.started + self.patience.longest)
+        };
+        if !told.is_empty() {
+            if self.settled.is_some() || !is_gathering() {
                 self.settled = Some(Settled::Heard);
                 self.tips.settle(Ok(()));
             }
-            return;
-        }
-        let peers = &self.exchange.peers;
-        if now < self.started + self.patience.gathering()
-            && peers.is_gathering(&has_told, self.waits_for_fixed())
-        {
-            return;
-        }
-        let is_hopeless = peers.none_expected() || now >= self.started + self.patience.unanswered();
-        if has_told.is_empty() && !is_hopeless {
-            return;
-        }
-        if has_told.is_empty() {
+        } else if self.settled.is_none() && is_hopeless && !is_gathering() {
             self.settled = Some(Settled::InVain);
             self.tips.settle(Err(self.why_nobody_told()));
-        } else {
-            self.settled = Some(Settled::Heard);
-            self.tips.settle(Ok(()));
         }
+    }
+
+    /// Peers that have told their tip, those that are gone included.
+    pub(super) fn told(&self) -> Vec<SocketAddr> {
+        let here = self.peers.iter().filter(|(peer, hearsay)| self.has_told(peer, hearsay));
+        here.map(|(peer, _)| peer).chain(&self.gone).copied().collect()
+    }
+
+    /// Until when a peer is waited for: longer where it claims more than anybody has told, while its answer is coming, and
+    /// when it has shown that it has more.
+    pub(super) fn waited_until(&self, peer: &SocketAddr, hearsay: &Hearsay) -> Instant {
+        let Hearsay { waits_since, patience, said, is_asked, .. } = *hearsay;
+        let usual = waits_since + patience;
+        let longest = waits_since + self.patience.unanswered();
+        if is_asked && said == Said::Part {
+            return longest;
+        }
+        let claims_more = self.claims_more(peer).then(|| waits_since + self.patience.longest);
+        let receiving = self.exchange.peers.receiving_at(peer).filter(|_| is_asked);
+        let receiving = receiving.map(|at| (at + RECEIVING_GAP).min(longest));
+        claims_more.into_iter().chain(receiving).fold(usual, Instant::max)
     }
 
     /// The next time at which something is due without anybody doing anything.
     pub(super) fn next_wake(&self) -> Instant {
         let now = Instant::now();
-        let deadlines = self.peers.values().map(|hearsay| hearsay.deadline);
+        let deadlines = self.peers.iter().map(|(peer, hearsay)| self.waited_until(peer, hearsay));
         let of_all = [
             self.started + self.patience.longest,
             self.started + self.patience.gathering(),
             self.started + self.patience.unanswered(),
         ];
         let ahead = deadlines.chain(of_all).filter(|&time| time > now && self.settled.is_none());
-        let leader = self.leader.and_then(|leader| Some(self.peers.get(&leader)?.deadline));
+        let leading = self.leader.and_then(|leader| self.peers.get_key_value(&leader));
+        let leading = leading.into_iter().flat_map(|(leader, hearsay)| {
+            [hearsay.waits_since + hearsay.patience, self.waited_until(leader, hearsay)]
+        });
+        let waiting = self.waiting().into_iter().filter(|_| self.leader.is_none());
+        let waiting = waiting.filter_map(|peer| Some(self.peers.get(&peer)?.retry_at));
         let questions = self.peers.keys().filter_map(|peer| self.asked_again_at(peer));
-        ahead.chain(leader).chain(questions).fold(self.next_poll, Instant::min)
+        let due = leading.filter(|&time| time > now).chain(waiting).chain(questions);
+        ahead.chain(due).fold(self.next_poll, Instant::min)
     }
 
     /// Whether a peer has told its tip, as far as can be seen.
@@ -71,11 +89,6 @@ impl Hearing<'_> {
             && !hearsay.is_asked
             && !self.claims_more(peer)
             && !self.claims_too_little(peer)
-    }
-
-    /// Whether configured peers that are being connected to still have time for it.
-    fn waits_for_fixed(&self) -> bool {
-        Instant::now() < self.started + self.patience.longest
     }
 
     fn why_nobody_told(&self) -> HeaderDownloadError {

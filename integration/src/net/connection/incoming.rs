@@ -40,6 +40,7 @@ impl Shared {
                     Err(error) => return error.into(),
                 }
             }
+            self.is_receiving.store(!buffer.is_empty(), Ordering::Relaxed);
             buffer.reserve(READ_CHUNK);
             match stream.read_buf(&mut buffer).await {
                 Ok(0) => return DisconnectReason::Remote,
