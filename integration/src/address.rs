@@ -1,5 +1,6 @@
 //! What an address says about who may run the node behind it.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 /// Peers of one group may be one operator: a /16 of IPv4, a /32 of IPv6. Addresses that are not routed publicly say
@@ -19,6 +20,11 @@ pub(crate) fn network_group(peer: SocketAddr) -> u64 {
             1 << 63 | u64::from(first) << 16 | u64::from(second)
         }
     }
+}
+
+/// In how many networks these peers are.
+pub(crate) fn count_networks(peers: &[SocketAddr]) -> usize {
+    peers.iter().map(|peer| network_group(*peer)).collect::<BTreeSet<u64>>().len()
 }
 
 #[cfg(test)]

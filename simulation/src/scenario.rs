@@ -120,16 +120,13 @@ pub const SCENARIOS: &[Scenario] = &[
             }
         })
     }),
-    Scenario {
-        honest: |peer| peer.faults == Faults::default(),
-        ..calm("two-lie", "two of five nodes corrupt or swap everything they send", |_| {
-            peers(5, |index, peer| match index {
-                0 => peer.faults = faults("corrupt=1"),
-                1 => peer.faults = faults("wrong=1"),
-                _ => {}
-            })
+    beside_honest("two-lie", "two of five nodes corrupt or swap everything they send", |_| {
+        peers(5, |index, peer| match index {
+            0 => peer.faults = faults("corrupt=1"),
+            1 => peer.faults = faults("wrong=1"),
+            _ => {}
         })
-    },
+    }),
     calm("mobile", "a narrow line with much delay, and bad checksums", |rng| {
         peers(5, |_, peer| {
             peer.rtt = Duration::from_millis(rng.u64(80..400));
@@ -145,30 +142,18 @@ pub const SCENARIOS: &[Scenario] = &[
             }
         })
     }),
-    Scenario {
-        honest: |peer| peer.faults == Faults::default(),
-        ..calm("stuck", "the quickest of three nodes is 200 blocks behind, the others are slow", |rng| {
-            quick_beside_slow("behind=200", rng)
-        })
-    },
-    Scenario {
-        honest: |peer| peer.faults == Faults::default(),
-        ..calm("withholder", "the quickest of three nodes claims the tip and sends no headers", |rng| {
-            quick_beside_slow("withhold=0", rng)
-        })
-    },
-    Scenario {
-        honest: |peer| peer.faults == Faults::default(),
-        ..calm("claimer", "the quickest of three nodes claims a million blocks", |rng| {
-            quick_beside_slow("claim=1000000", rng)
-        })
-    },
-    Scenario {
-        honest: |peer| peer.faults == Faults::default(),
-        ..calm("fades", "the quickest of three nodes falls silent after a few messages", |rng| {
-            quick_beside_slow(&format!("mute-after={}", rng.u32(2..12)), rng)
-        })
-    },
+    beside_honest("stuck", "the quickest of three nodes is 200 blocks behind, the others are slow", |rng| {
+        quick_beside_slow("behind=200", rng)
+    }),
+    beside_honest("withholder", "the quickest of three nodes claims the tip and sends no headers", |rng| {
+        quick_beside_slow("withhold=0", rng)
+    }),
+    beside_honest("claimer", "the quickest of three nodes claims a million blocks", |rng| {
+        quick_beside_slow("claim=1000000", rng)
+    }),
+    beside_honest("fades", "the quickest of three nodes falls silent after a few messages", |rng| {
+        quick_beside_slow(&format!("mute-after={}", rng.u32(2..12)), rng)
+    }),
     Scenario {
         allowed: |state| matches!(state, EndState::Degraded { .. }),
         honest: |_| false,
@@ -290,6 +275,15 @@ const fn calm(name: &'static str, about: &'static str, peers: fn(&mut Rng) -> Ve
         opens_the_pool: false,
         honest: |peer| !peer.faults.refuse_all && !peer.faults.silent,
     }
+}
+
+/// A calm scenario in which only the nodes without faults can be relied on.
+const fn beside_honest(
+    name: &'static str,
+    about: &'static str,
+    peers: fn(&mut Rng) -> Vec<PeerConfig>,
+) -> Scenario {
+    Scenario { honest: |peer| peer.faults == Faults::default(), ..calm(name, about, peers) }
 }
 
 /// Nodes with a round trip of 100 ms and 10 ms per answer, changed as `change` likes.

@@ -43,6 +43,18 @@ fn peers(count: usize) -> Vec<PeerConfig> {
     (0..count).map(|seed| PeerConfig { rtt: RTT, seed: seed as u64, ..PeerConfig::default() }).collect()
 }
 
+/// Two chains from the same genesis, the lighter first.
+fn two_chains() -> [Arc<World>; 2] {
+    [(16, 1), (20, 2)].map(|(cycles, seed)| {
+        Arc::new(World::generate(&GeneratedSpec {
+            masternodes: 24,
+            cycles,
+            seed,
+            ..GeneratedSpec::default()
+        }))
+    })
+}
+
 /// What is verified beside the lists, and so what is planned.
 #[derive(Clone, Copy, PartialEq)]
 enum Wanted {
@@ -283,14 +295,7 @@ async fn a_longer_chain_that_turns_up_is_brought_as_if_it_had_been_known() {
 /// Its nodes greet while lists of the lighter one are under way.
 #[tokio::test(start_paused = true)]
 async fn a_heavier_branch_that_turns_up_replaces_what_was_begun() {
-    let [lighter, heavier] = [(16, 1), (20, 2)].map(|(cycles, seed)| {
-        Arc::new(World::generate(&GeneratedSpec {
-            masternodes: 24,
-            cycles,
-            seed,
-            ..GeneratedSpec::default()
-        }))
-    });
+    let [lighter, heavier] = two_chains();
     let wanted = Wanted::Lists { from: 100 };
     let service_time = Duration::from_millis(40);
     let [near, far] = [0.75, 1.35].map(|rtt| {
@@ -315,14 +320,7 @@ async fn a_heavier_branch_that_turns_up_replaces_what_was_begun() {
 /// Its nodes are the quickest, and serve its headers and nothing else.
 #[tokio::test(start_paused = true)]
 async fn a_heavier_branch_whose_lists_nobody_serves_is_set_aside_and_leaves_nothing_behind() {
-    let [honest, junk] = [(16, 1), (20, 2)].map(|(cycles, seed)| {
-        Arc::new(World::generate(&GeneratedSpec {
-            masternodes: 24,
-            cycles,
-            seed,
-            ..GeneratedSpec::default()
-        }))
-    });
+    let [honest, junk] = two_chains();
     let wanted = Wanted::Lists { from: 100 };
     for (faults, within) in [("refuse-all", 50.0), ("drop=1", 50.0), ("stall=1", 400.0), ("corrupt=1", 50.0)]
     {

@@ -50,7 +50,8 @@ pub struct Settings {
     pub peer_patience: Duration,
     /// Longest time that one peer is waited for before a sync may end without having heard its tip; also how long the first
     /// attempts to connect are waited for. Default 5 s. A peer that has greeted gets twice what that took, half a
-    /// second at least. With `discover`, a sync looks for further peers six times as long, where it has heard fewer than
+    /// second at least; all of this time where it claims more than anybody has told; and four times this where its answer is
+    /// coming, or it has shown that it has more. With `discover`, a sync looks for further peers six times as long, where it has heard fewer than
     /// half of `discovery.target_peers` or fewer than three networks.
     #[serde(with = "humantime_serde")]
     pub tip_patience: Duration,

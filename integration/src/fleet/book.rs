@@ -57,12 +57,6 @@ enum Link {
     Proven,
 }
 
-impl Record {
-    fn may_hold(&self, block: &BlockId) -> bool {
-        self.heard.as_ref().is_none_or(|heard| heard.may_hold(block))
-    }
-}
-
 impl Default for Link {
     fn default() -> Self {
         Self::Absent { retry_at: None }
@@ -137,7 +131,7 @@ impl PeerBook {
         self.state.lock().records.get(peer)?.heard.clone()
     }
 
-    /// The same of all peers, those that are gone included.
+    /// What each peer has shown to hold, peers that are gone included.
     pub(super) fn all_heard(&self) -> Vec<(SocketAddr, HeardChain)> {
         let state = self.state.lock();
         let heard = |(&peer, record): (&SocketAddr, &Record)| Some((peer, record.heard.clone()?));
@@ -146,14 +140,11 @@ impl PeerBook {
 
     /// The peers that can be asked for lists, apart by whether they may have this block or are known to lack it.
     pub(super) fn holders(&self, block: &BlockId) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
-        let state = self.state.lock();
-        let may_hold =
-            |peer: &SocketAddr| state.records.get(peer).is_some_and(|record| record.may_hold(block));
-        state.proven().into_iter().partition(may_hold)
+        self.state.lock().holders(block)
     }
 
-    /// A peer has shown what it holds of the header chain; whether that is new of this peer. One that asked for headers
-    /// in vain is asked more rarely.
+    /// A peer has shown what it holds of the header chain; returns whether that is new of this peer. One that was asked and
+    /// shows nothing new is asked more rarely.
     pub(super) fn on_heard(
         &self,
         peer: SocketAddr,
@@ -352,9 +343,7 @@ impl PeerBook {
         now: Instant,
     ) -> Decision<SocketAddr> {
         let mut state = self.state.lock();
-        let may_hold =
-            |peer: &SocketAddr| state.records.get(peer).is_some_and(|record| record.may_hold(block));
-        let available: Vec<SocketAddr> = state.proven().into_iter().filter(may_hold).collect();
+        let (available, _) = state.holders(block);
         let decision = match answered {
             Some(answered) => state.recovery.on_wrong_answer(answered, history, &available, now),
             None => state.recovery.on_failure(history, &available, now),
@@ -439,7 +428,7 @@ impl State {
     fn serves(&self, peer: &SocketAddr, choice: &ListPeers, now: Instant) -> bool {
         let ListPeers { block, avoid, resting } = choice;
         !avoid.contains(peer)
-            && self.records.get(peer).is_some_and(|record| record.may_hold(block))
+            && self.may_hold(peer, block)
             && match self.standing(peer, now) {
                 Standing::Ready => true,
                 Standing::Resting { .. } | Standing::Probing => *resting,
@@ -447,6 +436,16 @@ impl State {
                     false
                 }
             }
+    }
+
+    fn may_hold(&self, peer: &SocketAddr, block: &BlockId) -> bool {
+        let heard = self.records.get(peer).and_then(|record| record.heard.as_ref());
+        heard.is_none_or(|heard| heard.may_hold(block))
+    }
+
+    /// Peers that have answered a ping, apart by whether they may have this block.
+    fn holders(&self, block: &BlockId) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+        self.proven().into_iter().partition(|peer| self.may_hold(peer, block))
     }
 
     fn header_wait(&self, peer: &SocketAddr, now: Instant) -> Option<Duration> {

@@ -59,7 +59,7 @@ struct Hearsay {
     retry_at: Instant,
 }
 
-/// That nobody is waited for any more.
+/// How waiting for peers to tell their tips has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Settled {
     /// Somebody has told a tip.
@@ -308,7 +308,7 @@ impl<'a> Hearing<'a> {
         }
     }
 
-    /// Takes down what a peer has shown, and offers it.
+    /// Notes what a peer has shown, to be offered if it is new.
     fn shown(&mut self, peer: SocketAddr, chain: Arc<HeaderChain>, is_complete: bool, was_asked: bool) {
         if chain.work() > self.best().work() {
             self.next_poll = Instant::now() + self.patience.poll;

@@ -125,7 +125,7 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
     /// Syncs until there is a chain to follow, however that ends otherwise.
     async fn catch_up(&mut self) -> Result<Arc<HeaderChain>, SyncError> {
         loop {
-            let summary = self.connected.run(async |run| run.run().await, self.cancel).await?;
+            let summary = self.connected.run(async |run| run.run(None).await, self.cancel).await?;
             let stored = self.connected.blocking(|store, params| store.proven_chain(params)).await?;
             let has_begun = summary.state != EndState::NoCapablePeer;
             let chain = stored.map(Arc::new).filter(|_| has_begun);

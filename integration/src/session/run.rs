@@ -11,7 +11,7 @@ use super::end_state::EndState;
 use super::error::SyncError;
 use super::shortfall::Shortfall;
 use super::summary::{Bytes, Lists, Quorums, RecoverySummary, Requests, Seconds, Summary, Tip, TipHeard};
-use crate::address::network_group;
+use crate::address::count_networks;
 use crate::chain::{BlockId, HeaderChain};
 use crate::config::Config;
 use crate::fleet::{Peer, PeerReport};
@@ -31,8 +31,6 @@ pub(super) struct Run<'a> {
     pub(super) connected: &'a Connected<'a>,
     pub(super) verifier: Arc<Verifier>,
     pub(super) started: Instant,
-    /// A tip whose block is older is none; `None` where following looks at its age all the time.
-    pub(super) max_tip_age: Option<Duration>,
 }
 
 /// What a run came to; the summary is made of it.
@@ -94,33 +92,9 @@ impl Connected<'_> {
         work: impl AsyncFnOnce(&Run<'_>) -> Result<T, SyncError>,
         cancel: &CancellationToken,
     ) -> Result<T, SyncError> {
-        self.run_with(None, work, cancel).await
-    }
-
-    /// A whole sync, of a tip that is not older than this.
-    ///
-    /// # Errors
-    /// As for [`run`](Self::run).
-    ///
-    /// # Cancel safety
-    /// As for [`run`](Self::run).
-    pub(super) async fn run_once(
-        &self,
-        max_tip_age: Option<Duration>,
-        cancel: &CancellationToken,
-    ) -> Result<Summary, SyncError> {
-        self.run_with(max_tip_age, async |run| run.run().await, cancel).await
-    }
-
-    async fn run_with<T>(
-        &self,
-        max_tip_age: Option<Duration>,
-        work: impl AsyncFnOnce(&Run<'_>) -> Result<T, SyncError>,
-        cancel: &CancellationToken,
-    ) -> Result<T, SyncError> {
         let (verifier, store_failed) = self.start_verifier();
         let verifier = Arc::new(verifier);
-        let run = Run { connected: self, verifier: verifier.clone(), started: Instant::now(), max_tip_age };
+        let run = Run { connected: self, verifier: verifier.clone(), started: Instant::now() };
         let result = tokio::select! {
             biased;
             result = work(&run) => result,
@@ -208,8 +182,7 @@ impl Run<'_> {
         let tip = BlockId { height: chain.tip_height(), hash: chain.tip_hash() };
         let heard = self.connected.peers.all_heard().into_iter();
         let holders: Vec<_> = heard.filter(|(_, heard)| heard.holds(&tip)).map(|(peer, _)| peer).collect();
-        let networks: BTreeSet<u64> = holders.iter().map(|peer| network_group(*peer)).collect();
-        TipHeard { peers: holders.len(), networks: networks.len() }
+        TipHeard { peers: holders.len(), networks: count_networks(&holders) }
     }
 
     fn requests(&self, tally: &Tally, reports: &BTreeMap<SocketAddr, PeerReport>) -> Requests {

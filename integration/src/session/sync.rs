@@ -59,7 +59,7 @@ pub async fn sync_with(
     let (connected, keep_up) = Connected::start(environment, params, config, store, progress, None).await?;
     let summary = tokio::select! {
         biased;
-        summary = connected.run_once(config.max_tip_age(params), cancel) => summary,
+        summary = connected.run(async |run| run.run(config.max_tip_age(params)).await, cancel) => summary,
         () = keep_up => unreachable!("the pool outlives the sync"),
     };
     connected.peers.stop().await;
@@ -67,8 +67,8 @@ pub async fn sync_with(
 }
 
 impl Run<'_> {
-    /// Syncs from what is stored to the tip.
-    pub(super) async fn run(&self) -> Result<Summary, SyncError> {
+    /// Syncs from what is stored to the tip. A tip whose block is older than `max_tip_age` is not accepted.
+    pub(super) async fn run(&self, max_tip_age: Option<Duration>) -> Result<Summary, SyncError> {
         self.connected.progress.enter(Phase::Connecting);
         let connected = async { (self.connected.peers.ready().await, self.started.elapsed()) };
         let load = self.connected.blocking(|store, params| store.proven_chain(params));
@@ -96,7 +96,7 @@ impl Run<'_> {
         {
             return Err(SyncError::FromAboveTip { from, tip });
         }
-        self.conclude(results).await
+        self.conclude(results, max_tip_age).await
     }
 
     /// Brings lists and quorums to the best of `tips`; gives the chain that was worked on.
@@ -108,20 +108,25 @@ impl Run<'_> {
         let mut results = RunResults::nothing(self.connected.config, before);
         self.bring_lists(tips, &mut results).await?;
         let chain = results.chain.clone();
-        Ok((self.conclude(results).await?, chain))
+        // While following, the age of the tip is looked at all the time.
+        Ok((self.conclude(results, None).await?, chain))
     }
 
-    async fn conclude(&self, mut results: RunResults) -> Result<Summary, SyncError> {
+    async fn conclude(
+        &self,
+        mut results: RunResults,
+        max_tip_age: Option<Duration>,
+    ) -> Result<Summary, SyncError> {
         if self.connected.config.sync.verify_quorums && results.state == EndState::Synced {
             self.connected.progress.enter(Phase::Quorums);
             self.prove_quorums(&mut results).await?;
         }
-        self.check_tip(&mut results);
+        self.check_tip(&mut results, max_tip_age);
         self.summary(results).await
     }
 
-    /// Whether the tip can be what the network has: nobody is believed who answers first.
-    fn check_tip(&self, results: &mut RunResults) {
+    /// Ends as degraded when the tip cannot be what the network has: without lists, shown by nobody, or too old.
+    fn check_tip(&self, results: &mut RunResults, max_tip_age: Option<Duration>) {
         let (chain, height) = (&results.chain, results.chain.tip_height());
         if results.lists == 0 {
             results.state.lacks(Shortfall::NoLists { height });
@@ -131,7 +136,7 @@ impl Run<'_> {
         }
         let made = chain.header(height).map_or(0, |header| header.time);
         let age = clock::unix_now().saturating_sub(Duration::from_secs(made.into()));
-        if let Some(limit) = self.max_tip_age.filter(|limit| age > *limit) {
+        if let Some(limit) = max_tip_age.filter(|limit| age > *limit) {
             let peers_ahead = self.connected.peers.clock_ahead();
             results.state.lacks(Shortfall::StaleTip { height, age, limit, peers_ahead });
         }

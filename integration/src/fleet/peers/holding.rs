@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Peers;
 use super::conduct::FAR_BEHIND;
-use crate::address::network_group;
+use crate::address::count_networks;
 use crate::chain::{BlockId, HeaderChain};
 use crate::clock::now;
 use crate::fleet::OtherChain;
@@ -55,7 +54,7 @@ impl Peers {
         self.book.heard(peer)
     }
 
-    /// The same of all peers, those that are gone included.
+    /// What each peer has shown to hold, peers that are gone included.
     pub(crate) fn all_heard(&self) -> Vec<(SocketAddr, HeardChain)> {
         self.book.all_heard()
     }
@@ -97,8 +96,7 @@ impl Peers {
     pub(crate) fn is_gathering(&self, told: &[SocketAddr], waits_for_connections: bool) -> bool {
         let is_connecting = waits_for_connections && self.book.is_connecting();
         let Some(discovery) = self.pool.discovery() else { return is_connecting };
-        let networks: BTreeSet<u64> = told.iter().map(|peer| network_group(*peer)).collect();
-        let are_enough = 2 * told.len() >= discovery.target_peers() && networks.len() >= MIN_NETWORKS;
+        let are_enough = 2 * told.len() >= discovery.target_peers() && count_networks(told) >= MIN_NETWORKS;
         !are_enough && (is_connecting || discovery.has_more())
     }
 }
