@@ -68,6 +68,11 @@ impl Request {
         }
     }
 
+    /// Whether an answer says which request it answers.
+    pub(crate) fn is_readable(answer: &Answer) -> bool {
+        Self::content(answer).names.is_some()
+    }
+
     /// Whether this answers it, by what it says of itself.
     pub(crate) fn is_answered_by(&self, answer: &Answer) -> bool {
         self.accepts(&Self::content(answer))

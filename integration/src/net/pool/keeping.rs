@@ -21,6 +21,7 @@ impl Pool {
                 let end = self.connect(address, &events).await;
                 let now = Instant::now();
                 match &end {
+                    Ok(reason) if reason.is_abuse() => absence.is_deserved(),
                     Ok(_) => absence.begins(now),
                     Err(_) => absence.goes_on(),
                 }
@@ -67,6 +68,7 @@ mod tests {
     use crate::net::connector::Connector;
     use crate::net::on_refusal::OnRefusal;
     use crate::net::pool::PoolConfig;
+    use crate::net::room::Room;
 
     /// The first waits before a node is tried again.
     fn waits(seed: u64, address: &str) -> [Duration; 4] {
@@ -107,8 +109,9 @@ mod tests {
             connector,
             monitor: Monitor::new(settings.netmon.clone()).unwrap(),
             on_refusal: OnRefusal(Arc::new(|_| {})),
-            announcements: None,
+            announcer: None,
             gossip: None,
+            room: Room::default(),
         };
         let config = PoolConfig {
             setup,

@@ -1,0 +1,4 @@
+mod abuse;
+mod large;
+mod node;
+mod slow;
