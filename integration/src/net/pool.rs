@@ -272,3 +272,6 @@ impl Pool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

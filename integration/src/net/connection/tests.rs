@@ -1,4 +1,4 @@
 mod abuse;
 mod large;
-mod node;
+pub(in crate::net) mod node;
 mod slow;

@@ -22,10 +22,10 @@ use crate::net::room::Room;
 use crate::wire::Request;
 
 /// Bytes that may be on the way in each direction.
-const ON_THE_WAY: usize = 4_096;
+pub(in crate::net) const ON_THE_WAY: usize = 4_096;
 
 /// The other end of a connection: does what the test says.
-pub(super) struct Node {
+pub(in crate::net) struct Node {
     magic: [u8; 4],
     stream: DuplexStream,
     buffer: BytesMut,
@@ -40,38 +40,48 @@ impl Node {
             let ours = ours.lock().take();
             async move { ours.ok_or_else(|| std::io::ErrorKind::ConnectionRefused.into()) }
         });
-        let (settings, params) = (Settings::default(), ChainParams::new(Network::Regtest));
         let (announcer, announcements) = crate::net::announcements();
-        let mut node = Self { magic: params.magic, stream: theirs, buffer: BytesMut::new() };
-        let setup = ConnectionSetup {
-            params,
-            start_height: 0,
-            config: ConnectionConfig::of(&settings),
-            connector,
-            monitor: Monitor::new(settings.netmon.clone()).unwrap(),
-            on_refusal: OnRefusal(Arc::new(|_| {})),
-            announcer: Some(announcer),
-            gossip: None,
-            room: room.clone(),
-        };
+        let setup =
+            ConnectionSetup { announcer: Some(announcer), room: room.clone(), ..Self::setup(connector) };
         let address: SocketAddr = "1.2.3.4:9999".parse().unwrap();
         let (tracker, rng) = (TaskTracker::new(), fastrand::Rng::with_seed(1));
-        let (connection, ()) = tokio::join!(
-            async { Connection::open(address, 0, rng, &setup, &tracker).await.unwrap() },
-            async {
-                // What the client says of itself does for a node, too.
-                let version = node.receive().await;
-                node.send(command::VERSION, &version.payload).await;
-                node.send(command::VERACK, &[]).await;
-            }
-        );
+        let (connection, mut node) =
+            tokio::join!(Connection::open(address, 0, rng, &setup, &tracker), Self::greeting(theirs));
+        let connection = connection.unwrap();
         assert!(node.answer_ping().await);
         connection.proven().await.unwrap();
         (connection, node, announcements)
     }
 
+    /// What connections need to know that are opened in this way.
+    pub(in crate::net) fn setup(connector: Connector) -> ConnectionSetup {
+        let settings = Settings::default();
+        ConnectionSetup {
+            params: ChainParams::new(Network::Regtest),
+            start_height: 0,
+            config: ConnectionConfig::of(&settings),
+            connector,
+            monitor: Monitor::new(settings.netmon).unwrap(),
+            on_refusal: OnRefusal(Arc::new(|_| {})),
+            announcer: None,
+            gossip: None,
+            room: Room::default(),
+        }
+    }
+
+    /// Greets at the other end of a stream.
+    pub(in crate::net) async fn greeting(stream: DuplexStream) -> Self {
+        let magic = ChainParams::new(Network::Regtest).magic;
+        let mut node = Self { magic, stream, buffer: BytesMut::new() };
+        // What the client says of itself does for a node, too.
+        let version = node.receive().await;
+        node.send(command::VERSION, &version.payload).await;
+        node.send(command::VERACK, &[]).await;
+        node
+    }
+
     /// The next message; never resolves once the connection has ended.
-    pub(super) async fn receive(&mut self) -> Frame {
+    pub(in crate::net) async fn receive(&mut self) -> Frame {
         loop {
             let decoder = FrameDecoder::new(self.magic, DEFAULT_MAX_PAYLOAD);
             if let Some(frame) = decoder.decode(&mut self.buffer).unwrap() {
@@ -89,7 +99,7 @@ impl Node {
     }
 
     /// Reads up to the next ping and answers it; whether that could be written.
-    pub(super) async fn answer_ping(&mut self) -> bool {
+    pub(in crate::net) async fn answer_ping(&mut self) -> bool {
         loop {
             let frame = self.receive().await;
             if let Ok(Some(NetworkMessage::Ping(nonce))) =
@@ -101,12 +111,12 @@ impl Node {
     }
 
     /// Whether it could be written.
-    pub(super) async fn send(&mut self, name: Command, payload: &[u8]) -> bool {
+    pub(in crate::net) async fn send(&mut self, name: Command, payload: &[u8]) -> bool {
         let bytes = self.framed(name, payload);
         self.send_bytes(&bytes).await
     }
 
-    pub(super) async fn send_bytes(&mut self, bytes: &[u8]) -> bool {
+    pub(in crate::net) async fn send_bytes(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok()
     }
 
@@ -117,7 +127,7 @@ impl Node {
     }
 
     /// The header of a message that claims such a length.
-    pub(super) fn header(&self, name: Command, length: u32) -> Vec<u8> {
+    pub(in crate::net) fn header(&self, name: Command, length: u32) -> Vec<u8> {
         let mut bytes = self.framed(name, &[]);
         bytes[16..20].copy_from_slice(&length.to_le_bytes());
         bytes
