@@ -2,9 +2,11 @@ use bytes::{Buf, BytesMut};
 use dashcore::network::framing::{Frame, FrameHeader};
 use tokio::time::Instant;
 
-use super::incoming::READ_CHUNK;
 use crate::net::pace::Pace;
 use crate::net::room::Held;
+
+/// Bytes asked of the socket at a time.
+pub(super) const READ_CHUNK: usize = 64 * 1024;
 
 /// A message of which the header has come, and a part of the payload.
 #[derive(Debug)]
@@ -62,7 +64,7 @@ impl Begun {
 
     /// When it is too slow, unless something comes.
     pub(super) fn ends(&self, pace: &Pace) -> Instant {
-        self.held.as_ref().map_or(pace.ends(), |(_, ends)| pace.ends().min(*ends))
+        self.held.as_ref().map_or_else(|| pace.ends(), |(_, ends)| pace.ends().min(*ends))
     }
 
     /// The message, once it is whole; `None` if it was skipped.

@@ -8,16 +8,13 @@ use tokio::io::{AsyncReadExt, ReadHalf};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::begun::Begun;
+use super::begun::{Begun, READ_CHUNK};
 use crate::net::connector::Stream;
 use crate::net::disconnect_reason::DisconnectReason;
 use crate::net::metrics;
 use crate::net::pace::Pace;
 use crate::net::room::{FREE, Room};
 use crate::wire::RequestKind;
-
-/// Bytes asked of the socket at a time.
-pub(super) const READ_CHUNK: usize = 64 * 1024;
 
 /// Reading what a node sends, message after message. Of none there is more in memory than has come, and what nobody wants is
 /// not kept at all.
@@ -37,7 +34,8 @@ impl Shared {
             }
             // Only when a message has begun does anything have to come.
             let is_idle = begun.is_none() && buffer.is_empty();
-            let deadline = (!is_idle).then(|| begun.as_ref().map_or(pace.ends(), |begun| begun.ends(&pace)));
+            let deadline =
+                (!is_idle).then(|| begun.as_ref().map_or_else(|| pace.ends(), |begun| begun.ends(&pace)));
             let read = async {
                 match &mut begun {
                     Some(begun) if let Some(spare) = begun.spare() => {
