@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::node::{Node, answer, ends_within, request};
 use crate::config::Settings;
 use crate::net::disconnect_reason::DisconnectReason;
-use crate::net::room::Room;
+use crate::net::room::{FREE, Room};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const SECOND: Duration = Duration::from_secs(1);
@@ -57,13 +57,13 @@ async fn a_node_that_falls_silent_while_it_is_asked_loses_its_place_after_the_ti
     assert!((limit..limit + SECOND).contains(&took), "{took:?}");
 }
 
-/// Sends an answer of a hundred thousand bytes, so many of them per second.
-async fn answered_by(per_second: usize) -> (Result<usize, DisconnectReason>, Duration) {
+/// Sends an answer of that length, so many bytes of it per second.
+async fn answered_by(per_second: usize, length: usize) -> (Result<usize, DisconnectReason>, Duration) {
     let (connection, mut node, _) = Node::connected(&Room::default()).await;
     let start = Instant::now();
     let trickle = async {
         assert_eq!(node.receive().await.command, command::GETMNLISTD);
-        let bytes = node.framed(command::MNLISTDIFF, &answer(100_000));
+        let bytes = node.framed(command::MNLISTDIFF, &answer(length));
         for part in bytes.chunks(per_second) {
             tokio::time::sleep(SECOND).await;
             if !node.send_bytes(part).await {
@@ -93,11 +93,11 @@ async fn answered_by(per_second: usize) -> (Result<usize, DisconnectReason>, Dur
 
 #[tokio::test(start_paused = true)]
 async fn a_trickle_loses_its_place_and_a_slow_line_does_not() {
-    let (ended, took) = answered_by(1).await;
+    let (ended, took) = answered_by(1, 100_000).await;
     assert_eq!(ended, Err(DisconnectReason::Silent), "not even a header came");
     assert!(took < Settings::default().ping_timeout + 2 * SECOND, "{took:?}");
-    assert_eq!(answered_by(500).await.0, Err(DisconnectReason::Slow));
-    assert_eq!(answered_by(2_000).await.0, Ok(100_000));
+    assert_eq!(answered_by(500, 100_000).await.0, Err(DisconnectReason::Slow));
+    assert_eq!(answered_by(2_000, 100_000).await.0, Ok(100_000));
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,4 +107,13 @@ async fn half_a_header_is_a_message_that_has_begun() {
     node.send_bytes(&header[..10]).await;
     let limit = Settings::default().ping_timeout;
     assert_eq!(ends_within(&connection, limit + SECOND).await, Some(DisconnectReason::Slow));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_answer_keeps_its_room_only_while_somebody_may_wait_for_it() {
+    let (ended, took) = answered_by(4_096, 3 * FREE).await;
+    assert_eq!(ended, Err(DisconnectReason::Slow));
+    // A mebibyte needs no room.
+    let limit = Duration::from_secs(256) + Settings::default().correlation.expire_after;
+    assert!((limit - SECOND..limit + 2 * SECOND).contains(&took), "{took:?}");
 }
