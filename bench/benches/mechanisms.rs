@@ -14,14 +14,19 @@ struct Ask(u32);
 
 impl Expectation for Ask {
     type Response = u32;
+    type Content = u32;
     type Key = u32;
+
+    fn content(response: &u32) -> u32 {
+        *response
+    }
 
     fn key(&self) -> u32 {
         self.0
     }
 
-    fn accepts(&self, response: &u32) -> bool {
-        *response == self.0
+    fn accepts(&self, content: &u32) -> bool {
+        *content == self.0
     }
 }
 

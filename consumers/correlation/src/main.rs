@@ -11,10 +11,15 @@ struct Weather {
 
 impl Expectation for Day {
     type Response = Weather;
+    type Content = u16;
     type Key = u16;
 
-    fn accepts(&self, weather: &Weather) -> bool {
-        self.0 == weather.day
+    fn content(weather: &Weather) -> u16 {
+        weather.day
+    }
+
+    fn accepts(&self, day: &u16) -> bool {
+        self.0 == *day
     }
 
     fn key(&self) -> u16 {

@@ -90,10 +90,15 @@ struct Value {
 
 impl Expectation for Get {
     type Response = Value;
+    type Content = String;
     type Key = String;
 
-    fn accepts(&self, value: &Value) -> bool {
-        self.0 == value.key
+    fn content(value: &Value) -> String {
+        value.key.clone()
+    }
+
+    fn accepts(&self, key: &String) -> bool {
+        self.0 == *key
     }
 
     fn key(&self) -> String {

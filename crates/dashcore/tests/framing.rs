@@ -111,6 +111,16 @@ fn every_message_has_a_limit_of_its_own_and_only_lists_have_that_of_the_decoder(
 }
 
 #[test]
+fn a_header_announces_its_message_before_the_payload_is_there() {
+    let bytes = framed(command::PING, &[7; 8]);
+    assert_eq!(DECODER.header(&bytes[..HEADER_SIZE - 1]), Ok(None));
+    let header = DECODER.header(&bytes[..HEADER_SIZE]).unwrap().unwrap();
+    assert_eq!((header.command, header.length), (command::PING, 8));
+    assert_eq!(header.into_frame(vec![7; 8].into()), frame(command::PING, &[7; 8]));
+    assert!(!header.into_frame(vec![7; 7].into()).checksum_valid);
+}
+
+#[test]
 fn a_wrong_checksum_is_flagged_and_the_stream_goes_on() {
     let mut bytes = framed(command::PING, &[1; 8]);
     bytes[20] ^= 1;

@@ -18,10 +18,15 @@ struct Range {
 
 impl Expectation for GetRange {
     type Response = Range;
+    type Content = u32;
     type Key = u32;
 
-    fn accepts(&self, range: &Range) -> bool {
-        self.to == range.to
+    fn content(range: &Range) -> u32 {
+        range.to
+    }
+
+    fn accepts(&self, to: &u32) -> bool {
+        self.to == *to
     }
 
     fn key(&self) -> u32 {

@@ -5,7 +5,7 @@ use crate::{registration::RequestId, verdict::Verdict};
 /// A response that belongs to the request whose ticket resolved to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer<R> {
-    /// The response; only what [`Expectation::accepts`](crate::Expectation::accepts) compares has been checked.
+    /// The response; only its [`content`](crate::Expectation::content) has been compared.
     pub response: R,
     /// From registration to arrival.
     pub elapsed: Duration,

@@ -66,8 +66,10 @@ where
     /// Delivers a response to the ticket it belongs to, or hands it back with the reason why not.
     pub fn on_response(&self, response: E::Response) -> Delivery<E::Response> {
         let now = now();
+        // Decoding may take long, and whoever asks meanwhile is not to wait for it.
+        let content = E::content(&response);
         let mut state = self.shared.state.lock();
-        let verdict = state.observe_order(|table| table.on_response(&response, now));
+        let verdict = state.observe_order(|table| table.on_response(&content, now));
         metrics::record_verdict(&verdict);
         match verdict {
             Verdict::Matched(id) => return state.deliver(id, response, now),
@@ -80,6 +82,12 @@ where
             Verdict::Late(_) | Verdict::Duplicate | Verdict::Unsolicited => {}
         }
         Delivery::Undelivered { response, verdict }
+    }
+
+    /// Whether such a request is outstanding or remembered; see [`PendingTable::remembers`].
+    #[must_use]
+    pub fn remembers(&self, such: impl Fn(&E) -> bool) -> bool {
+        self.shared.state.lock().table.remembers(such)
     }
 
     /// The nonce of a further ping to write at once, behind all requests; see [`PendingTable::probe`].

@@ -8,18 +8,27 @@ pub trait Expectation {
     /// The message that answers.
     type Response;
 
+    /// What identifies an answer: the hashes or heights that it echoes. For small messages the whole of it.
+    type Content;
+
     /// Names all requests that the content of an answer cannot tell apart.
     ///
     /// Two requests with equal keys accept the same answers. While fences order the stream such
     /// requests may be in flight together; without fences at most one per key is.
     type Key: Eq + Hash + Clone;
 
-    /// Does this response carry the content that identifies an answer to this request?
+    /// Reads from a response what identifies it.
+    ///
+    /// A [`Correlator`](crate::Correlator) calls it once for each response, before it takes its lock, so this is the place
+    /// to decode.
+    fn content(response: &Self::Response) -> Self::Content;
+
+    /// Does this content identify an answer to this request?
     ///
     /// It runs for every outstanding and every remembered request whenever a message does not fit where
-    /// the stream says it belongs, so it must be cheap: compare hashes or heights that the response
-    /// echoes. Whether the answer is *true* is for the caller to verify once it knows whose it is.
-    fn accepts(&self, response: &Self::Response) -> bool;
+    /// the stream says it belongs, so it must be cheap: compare. Whether the answer is *true* is for the caller to verify
+    /// once it knows whose it is.
+    fn accepts(&self, content: &Self::Content) -> bool;
 
     /// The key of this request.
     fn key(&self) -> Self::Key;
@@ -29,8 +38,8 @@ pub trait Expectation {
     /// Such a message answers the request at its place in the stream when the content fits, and is
     /// [`Unsolicited`](crate::Verdict::Unsolicited) otherwise: it never ends a request as mismatched and
     /// is no evidence against the peer's order. The default is that nothing comes unasked.
-    fn may_come_unasked(response: &Self::Response) -> bool {
-        let _ = response;
+    fn may_come_unasked(content: &Self::Content) -> bool {
+        let _ = content;
         false
     }
 }

@@ -32,13 +32,13 @@ impl<E: Expectation> History<E> {
         self.ended.push_back(ended);
     }
 
-    /// The oldest request still owed an answer that this response fits.
-    pub(crate) fn unanswered(&mut self, response: &E::Response) -> Option<&mut Ended<E>> {
-        self.ended.iter_mut().find(|ended| !ended.answered && ended.expectation.accepts(response))
+    /// The oldest request still owed an answer that this content fits.
+    pub(crate) fn unanswered(&mut self, content: &E::Content) -> Option<&mut Ended<E>> {
+        self.ended.iter_mut().find(|ended| !ended.answered && ended.expectation.accepts(content))
     }
 
-    pub(crate) fn was_answered_by(&self, response: &E::Response) -> bool {
-        self.ended.iter().any(|ended| ended.answered && ended.expectation.accepts(response))
+    pub(crate) fn was_answered_by(&self, content: &E::Content) -> bool {
+        self.ended.iter().any(|ended| ended.answered && ended.expectation.accepts(content))
     }
 
     /// Finds the request of a fence and strikes the fence off, so that it counts once.
@@ -50,6 +50,10 @@ impl<E: Expectation> History<E> {
 
     pub(crate) fn expects_fence(&self, nonce: u64) -> bool {
         self.ended.iter().any(|ended| ended.fence == Some(nonce))
+    }
+
+    pub(crate) fn requests(&self) -> impl Iterator<Item = &E> {
+        self.ended.iter().map(|ended| &ended.expectation)
     }
 
     #[cfg(test)]

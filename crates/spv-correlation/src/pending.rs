@@ -112,32 +112,32 @@ impl<E: Expectation> PendingTable<E> {
         }
     }
 
-    /// Decides which request a response answers.
-    pub fn on_response(&mut self, response: &E::Response, now: Instant) -> Verdict {
+    /// Decides which request a response with this content answers.
+    pub fn on_response(&mut self, content: &E::Content, now: Instant) -> Verdict {
         if !self.fenced {
-            return self.match_by_content(response);
+            return self.match_by_content(content);
         }
         let fence_limit = now + self.expire_after;
         if self.is_first_reply()
             && let Some(mut front) = self.entries.first_entry()
-            && front.get().expectation.accepts(response)
+            && front.get().expectation.accepts(content)
         {
             let id = *front.key();
             return front.get_mut().reply_rightly(id, fence_limit);
         }
-        if E::may_come_unasked(response) {
+        if E::may_come_unasked(content) {
             return Verdict::Unsolicited;
         }
-        if let Some(id) = self.overtaking(response)
+        if let Some(id) = self.overtaking(content)
             && let Some(entry) = self.entries.get_mut(&id)
         {
             return entry.reply_rightly(id, fence_limit);
         }
-        if self.entries.values().any(|entry| entry.is_owed(response)) {
+        if self.entries.values().any(|entry| entry.is_owed(content)) {
             self.unfence();
-            return self.match_by_content(response);
+            return self.match_by_content(content);
         }
-        if let Some(verdict) = self.match_in_history(response) {
+        if let Some(verdict) = self.match_in_history(content) {
             if matches!(verdict, Verdict::Late(_)) {
                 self.unfence();
             }
@@ -236,6 +236,14 @@ impl<E: Expectation> PendingTable<E> {
         self.entries.values().filter(|entry| entry.reply == Reply::None && entry.deadline.is_some()).count()
     }
 
+    /// Whether such a request is outstanding, or among those that ended and are remembered: its answer may still come, or
+    /// come again.
+    #[must_use]
+    pub fn remembers(&self, such: impl Fn(&E) -> bool) -> bool {
+        let outstanding = self.entries.values().map(|entry| &entry.expectation);
+        outstanding.chain(self.history.requests()).any(such)
+    }
+
     /// Whether this peer's fences have been reliable so far.
     #[must_use]
     pub const fn is_fenced(&self) -> bool {
@@ -250,17 +258,17 @@ impl<E: Expectation> PendingTable<E> {
 
     /// The request that this answers, when it is not the first one but nothing has come for any before it: the peer may
     /// have swallowed those with their fences. The fence behind this answer will tell.
-    fn overtaking(&self, response: &E::Response) -> Option<RequestId> {
+    fn overtaking(&self, content: &E::Content) -> Option<RequestId> {
         let first_reply = self.entries.values().all(|entry| entry.reply == Reply::None);
-        let owed = |(_, entry): &(&RequestId, &Entry<E>)| entry.is_owed(response);
+        let owed = |(_, entry): &(&RequestId, &Entry<E>)| entry.is_owed(content);
         let mut owed = self.entries.iter().filter(owed).map(|(&id, _)| id);
         owed.next().filter(|_| first_reply && owed.next().is_none())
     }
 
-    fn match_by_content(&mut self, response: &E::Response) -> Verdict {
+    fn match_by_content(&mut self, content: &E::Content) -> Verdict {
         let owed = |waited_for: bool| {
             move |(&id, entry): (&RequestId, &Entry<E>)| {
-                (entry.waited_for == waited_for && entry.is_owed(response)).then_some(id)
+                (entry.waited_for == waited_for && entry.is_owed(content)).then_some(id)
             }
         };
         let waiting: Vec<RequestId> = self.entries.iter().filter_map(owed(true)).collect();
@@ -281,15 +289,15 @@ impl<E: Expectation> PendingTable<E> {
             self.end(id, Reply::Right);
             return Verdict::Late(id);
         }
-        self.match_in_history(response).unwrap_or(Verdict::Unsolicited)
+        self.match_in_history(content).unwrap_or(Verdict::Unsolicited)
     }
 
-    fn match_in_history(&mut self, response: &E::Response) -> Option<Verdict> {
-        if let Some(ended) = self.history.unanswered(response) {
+    fn match_in_history(&mut self, content: &E::Content) -> Option<Verdict> {
+        if let Some(ended) = self.history.unanswered(content) {
             ended.answered = true;
             return Some(Verdict::Late(ended.id));
         }
-        self.history.was_answered_by(response).then_some(Verdict::Duplicate)
+        self.history.was_answered_by(content).then_some(Verdict::Duplicate)
     }
 
     fn end(&mut self, id: RequestId, reply: Reply) {

@@ -35,7 +35,9 @@ pub struct Settings {
     /// Time between two pings on an idle connection. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub ping_interval: Duration,
-    /// A connection without any byte for this long after a ping is given up. Default 20 s.
+    /// A peer is given up that does not answer a ping, or does not read what is sent to it, for this long, or of which a
+    /// message that has begun brings less than 1 KiB per second for this long. Default 20 s. The pongs behind a large
+    /// answer may wait for it.
     #[serde(with = "humantime_serde")]
     pub ping_timeout: Duration,
     /// Largest wait before the first reconnection. Default 500 ms. Grows to half the time that a node which has served is
@@ -61,7 +63,8 @@ pub struct Settings {
     /// Whether quorums are proven by their signatures. Default true. Without it they are only known to be in a proven
     /// set; that is for simulated networks that were generated without signatures.
     pub verify_quorums: bool,
-    /// Largest message accepted, in bytes. Default 32 MiB; legacy answers exceed the 3 MiB that nodes accept.
+    /// Largest answer with masternode lists accepted, in bytes. Default 32 MiB; legacy answers exceed the 3 MiB that nodes
+    /// accept. Other messages are held to what their entries amount to.
     pub max_payload: usize,
     /// Caps and timeouts of requests.
     pub executor: spv_executor::Config,

@@ -29,8 +29,8 @@ use crate::clock::now;
 use crate::config::{ConfigError, Settings};
 use crate::discovery::Standing;
 use crate::net::{
-    Announcement, ConnectionConfig, ConnectionSetup, Connector, DisconnectReason, OnRefusal, Pool,
-    PoolConfig, PoolEvent,
+    Announcer, ConnectionConfig, ConnectionSetup, Connector, DisconnectReason, OnRefusal, Pool, PoolConfig,
+    PoolEvent, Room,
 };
 use crate::wire::RequestKind;
 use presence::Presence;
@@ -66,7 +66,7 @@ impl Peers {
         settings: &Settings,
         connector: &Connector,
         mut rng: fastrand::Rng,
-        announcements: Option<mpsc::Sender<Announcement>>,
+        announcer: Option<Announcer>,
     ) -> Result<(Arc<Self>, impl Future<Output = ()> + use<>), ConfigError> {
         let monitor = Monitor::new(settings.netmon.clone())?;
         let (gossip, discovery) = discovery
@@ -93,8 +93,9 @@ impl Peers {
             connector: connector.clone(),
             monitor,
             on_refusal: OnRefusal(Arc::new(on_refusal)),
-            announcements,
+            announcer,
             gossip,
+            room: Room::default(),
         };
         let pool_config = PoolConfig {
             setup,

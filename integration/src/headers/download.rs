@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use dashcore::ChainParams;
-use tokio::sync::mpsc;
 
 use super::error::HeaderDownloadError;
 use super::exchange::HeaderExchange;
@@ -10,7 +9,7 @@ use super::patience::Patience;
 use super::tips::Tips;
 use crate::chain::HeaderChain;
 use crate::fleet::Peers;
-use crate::net::Announcement;
+use crate::net::Announcements;
 
 /// Downloads headers from all peers and tells which chain has the most work.
 #[derive(Debug)]
@@ -52,7 +51,7 @@ impl HeaderDownload {
         &self,
         chain: Arc<HeaderChain>,
         tips: &Tips,
-        announcements: Option<&mut mpsc::Receiver<Announcement>>,
+        announcements: Option<&mut Announcements>,
         on_progress: impl Fn(u32),
         needs_lower: impl Fn(&HeaderChain) -> Option<HeaderChain>,
     ) -> HeaderChain {

@@ -12,14 +12,13 @@ use dashcore::network::message_blockdata::MAX_HEADERS;
 use futures::StreamExt;
 use futures::future::{BoxFuture, FutureExt, OptionFuture};
 use futures::stream::FuturesUnordered;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::exchange::{Batch, HeaderExchange, Judged};
 use super::patience::Patience;
 use super::tips::Tips;
 use crate::chain::HeaderChain;
-use crate::net::Announcement;
+use crate::net::{Announcement, Announcements};
 use crate::timer::sleep_until;
 
 /// A peer whose question failed is asked again after this long at the earliest.
@@ -106,7 +105,7 @@ impl<'a> Hearing<'a> {
     /// Ends when `needs_lower` gives another start for a peer's chain.
     pub(super) async fn run(
         mut self,
-        mut announcements: Option<&mut mpsc::Receiver<Announcement>>,
+        mut announcements: Option<&mut Announcements>,
         on_progress: impl Fn(u32),
         needs_lower: impl Fn(&HeaderChain) -> Option<HeaderChain>,
     ) -> HeaderChain {

@@ -33,6 +33,12 @@ impl Absence {
         self.failures = self.failures.saturating_add(1);
     }
 
+    /// The node was there and did what no honest one does: nobody misses it.
+    pub(super) const fn is_deserved(&mut self) {
+        self.left = None;
+        self.failures = self.failures.saturating_add(1);
+    }
+
     /// A random wait, so that the clients of a node that comes back do not come all at once.
     pub(super) fn wait(&self, now: Instant, rng: &mut Rng) -> Duration {
         let Some(left) = self.left else {
@@ -75,6 +81,16 @@ mod tests {
             let (many, longest) = tries(&mut absence, Duration::from_secs(3_600), seed);
             assert!(many < 400 && longest <= CAP, "{many} tries, {longest:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_misbehaves_whenever_it_is_there_is_tried_ever_more_rarely() {
+        let mut absence = Absence::new(BASE, CAP);
+        absence.begins(Instant::now());
+        (0..10).for_each(|_| absence.is_deserved());
+        let mut rng = Rng::with_seed(1);
+        let longest = (0..100).map(|_| absence.wait(Instant::now(), &mut rng)).max();
+        assert!(longest > Some(CAP / 2) && longest <= Some(CAP));
     }
 
     #[tokio::test(start_paused = true)]

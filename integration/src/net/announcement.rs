@@ -1,11 +1,15 @@
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use dashcore::BlockHash;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-/// Announcements that may wait to be read. More are dropped: what they tell is asked for sooner or later anyway.
-const CAPACITY: usize = 64;
+/// Peers whose announcement may wait to be read; more than are connected. Of others it is dropped: what they tell is asked
+/// for sooner or later anyway.
+const MAX_PEERS: usize = 256;
 
 /// What a peer says of new blocks without having been asked. Nothing of it is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +29,91 @@ pub(crate) enum News {
     Block(BlockHash),
 }
 
-/// Where connections put announcements, and where they are read.
-pub(crate) fn channel() -> (mpsc::Sender<Announcement>, mpsc::Receiver<Announcement>) {
-    mpsc::channel(CAPACITY)
+/// Where connections put announcements. Each peer has one place, where its newest one is.
+#[derive(Debug, Clone)]
+pub(crate) struct Announcer {
+    newest: Arc<Mutex<BTreeMap<SocketAddr, News>>>,
+    turns: mpsc::Sender<SocketAddr>,
+}
+
+/// Where announcements are read, peer after peer.
+#[derive(Debug)]
+pub(crate) struct Announcements {
+    newest: Arc<Mutex<BTreeMap<SocketAddr, News>>>,
+    turns: mpsc::Receiver<SocketAddr>,
+}
+
+/// Places for announcements that many peers fill and one task empties.
+pub(crate) fn announcements() -> (Announcer, Announcements) {
+    let (sender, receiver) = mpsc::channel(MAX_PEERS);
+    let newest = Arc::new(Mutex::new(BTreeMap::new()));
+    (Announcer { newest: newest.clone(), turns: sender }, Announcements { newest, turns: receiver })
+}
+
+impl Announcer {
+    /// Puts an announcement in the place of this peer. One that was not read yet is lost, and its turn is kept.
+    pub(super) fn put(&self, peer: SocketAddr, news: News) {
+        let mut newest = self.newest.lock();
+        let had_turn = newest.insert(peer, news).is_some();
+        if !had_turn && self.turns.try_send(peer).is_err() {
+            newest.remove(&peer);
+        }
+    }
+}
+
+impl Announcements {
+    /// The newest announcement of the peer whose turn it is; `None` once there are no peers any more.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn recv(&mut self) -> Option<Announcement> {
+        loop {
+            let peer = self.turns.recv().await?;
+            // Always there: it came before the turn did.
+            if let Some(news) = self.newest.lock().remove(&peer) {
+                return Some(Announcement { peer, news });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn peer(index: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], index))
+    }
+
+    fn block(byte: u8) -> News {
+        News::Block(BlockHash::from_byte_array([byte; 32]))
+    }
+
+    #[test]
+    fn one_peer_cannot_take_the_place_of_another() {
+        let (announcer, mut announcements) = announcements();
+        let mut next = || announcements.recv().now_or_never().flatten();
+        (0..=255).for_each(|byte| announcer.put(peer(1), block(byte)));
+        announcer.put(peer(2), block(7));
+        announcer.put(peer(1), block(3));
+        assert_eq!(next(), Some(Announcement { peer: peer(1), news: block(3) }), "the newest");
+        announcer.put(peer(1), block(4));
+        assert_eq!(next(), Some(Announcement { peer: peer(2), news: block(7) }), "in turn");
+        assert_eq!(next(), Some(Announcement { peer: peer(1), news: block(4) }));
+        assert_eq!(next(), None);
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_ends_with_the_peers() {
+        let (announcer, mut announcements) = announcements();
+        (0..1_000).for_each(|index| announcer.put(peer(index), block(1)));
+        assert_eq!(announcer.newest.lock().len(), MAX_PEERS);
+        drop(announcer);
+        for _ in 0..MAX_PEERS {
+            assert!(announcements.recv().now_or_never().flatten().is_some());
+        }
+        assert_eq!(announcements.recv().now_or_never(), Some(None));
+    }
 }

@@ -1,32 +1,36 @@
+mod begun;
+mod handling;
 mod incoming;
 mod outgoing;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use dashcore::ChainParams;
 use dashcore::network::framing::FrameDecoder;
 use parking_lot::Mutex;
 use spv_correlation::{CorrelationError, Correlator, RegisterError, RequestId, Ticket};
 use spv_netmon::Monitor;
-use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::announcement::Announcement;
-use super::connector::{Connector, Stream};
+use super::allowance::Allowance;
+use super::announcement::Announcer;
+use super::connector::Connector;
 use super::disconnect_reason::DisconnectReason;
 use super::gossip::Gossip;
 use super::handshake::{ConnectError, Greeting, PeerInfo, greet};
+use super::liveness::Liveness;
+use super::metrics;
 use super::on_refusal::OnRefusal;
 use super::probing::Probing;
 use super::request_error::RequestError;
+use super::room::Room;
 use crate::clock;
 use crate::config::Settings;
 use crate::discovery::Heard;
@@ -34,6 +38,9 @@ use crate::wire::{Answer, Request, RequestKind};
 
 /// Requests that may wait for the writing task; the executor's cap per peer keeps it far below.
 const OUTGOING_CAPACITY: usize = 16;
+
+/// Pongs that may wait for the writing task. A node that pings more often than it reads gets none.
+const PONG_CAPACITY: usize = 16;
 
 /// Before both sides have greeted, no message is larger.
 const MAX_GREETING: usize = 4_096;
@@ -51,7 +58,7 @@ pub(crate) struct ConnectionConfig {
     pub(crate) handshake_timeout: Duration,
     /// Time between two pings on an idle connection.
     pub(crate) ping_interval: Duration,
-    /// Without any byte for this long after a ping, the connection is given up.
+    /// A node that does not answer a ping, read or go on with a message for this long is given up.
     pub(crate) ping_timeout: Duration,
     /// Largest message accepted, in bytes.
     pub(crate) max_payload: usize,
@@ -71,9 +78,11 @@ pub(crate) struct ConnectionSetup {
     /// Told of every refusal.
     pub(crate) on_refusal: OnRefusal,
     /// Where announcements of new blocks go; `None` when nobody wants them.
-    pub(crate) announcements: Option<mpsc::Sender<Announcement>>,
+    pub(crate) announcer: Option<Announcer>,
     /// Where addresses of other nodes go; `None` when nobody wants them.
     pub(crate) gossip: Option<mpsc::Sender<Heard>>,
+    /// Memory for large messages.
+    pub(crate) room: Room,
 }
 
 /// A connection to one node: a cheap handle. Dropping the last one closes it.
@@ -96,10 +105,11 @@ struct Shared {
     on_refusal: OnRefusal,
     /// Kinds of the requests whose fence has not come back yet, in the order of the stream.
     fenced: Mutex<VecDeque<(RequestId, RequestKind)>>,
-    announcements: Option<mpsc::Sender<Announcement>>,
+    announcer: Option<Announcer>,
     gossip: Gossip,
     rng: Mutex<fastrand::Rng>,
     outgoing: mpsc::Sender<Outgoing>,
+    pongs: mpsc::Sender<u64>,
     closing: CancellationToken,
     renewing: CancellationToken,
     closed: CancellationToken,
@@ -108,9 +118,10 @@ struct Shared {
     probing: Mutex<Probing>,
     /// Whether a fence of ours ever came back.
     proven: watch::Sender<bool>,
-    last_received: Mutex<Instant>,
-    /// Whether a message has come in part.
-    is_receiving: AtomicBool,
+    liveness: Mutex<Liveness>,
+    allowance: Mutex<Allowance>,
+    /// When the last part came of a message that has not come whole.
+    receiving_at: Mutex<Option<Instant>>,
     bytes_received: AtomicU64,
 }
 
@@ -125,7 +136,6 @@ struct IdlePing {
 
 enum Outgoing {
     Request(Request, oneshot::Sender<Result<Ticket<Answer>, RegisterError>>),
-    Pong(u64),
     GetAddr,
 }
 
@@ -166,8 +176,9 @@ impl Connection {
             connector,
             monitor,
             on_refusal,
-            announcements,
+            announcer,
             gossip,
+            room,
         } = setup;
         let began = Instant::now();
         let deadline = began + config.handshake_timeout;
@@ -187,6 +198,7 @@ impl Connection {
         let greeted = tokio::time::timeout_at(deadline, greeted).await.map_err(|_| silent("handshake"))??;
 
         let (outgoing, requests) = mpsc::channel(OUTGOING_CAPACITY);
+        let (pongs, nonces) = mpsc::channel(PONG_CAPACITY);
         let correlator = Correlator::new(&config.correlation, rng.u64(..))
             .expect("the correlation bounds were validated with all settings");
         let shared = Arc::new(Shared {
@@ -200,10 +212,11 @@ impl Connection {
             monitor: monitor.clone(),
             on_refusal: on_refusal.clone(),
             fenced: Mutex::new(VecDeque::new()),
-            announcements: announcements.clone(),
+            announcer: announcer.clone(),
             gossip: Gossip::new(address, gossip.clone()),
             rng: Mutex::new(rng),
             outgoing,
+            pongs,
             closing: CancellationToken::new(),
             renewing: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -211,12 +224,15 @@ impl Connection {
             idle_ping: Mutex::new(None),
             probing: Mutex::new(Probing::new(Instant::now())),
             proven: watch::Sender::new(false),
-            last_received: Mutex::new(Instant::now()),
-            is_receiving: AtomicBool::new(false),
+            liveness: Mutex::new(Liveness::new(config.ping_timeout, Instant::now())),
+            allowance: Mutex::new(Allowance::new(Instant::now())),
+            receiving_at: Mutex::default(),
             bytes_received: AtomicU64::new(0),
         });
         let (read, write) = tokio::io::split(greeted.stream);
-        tracker.spawn(shared.clone().run(read, greeted.buffer, write, requests, deadline));
+        let reading = shared.clone().read(read, greeted.buffer, room.clone());
+        let writing = shared.clone().write(write, requests, nonces);
+        tracker.spawn(shared.clone().run(reading, writing, deadline));
         Ok(Self { _close_on_drop: Arc::new(shared.closing.clone().drop_guard()), shared })
     }
 
@@ -237,7 +253,7 @@ impl Connection {
 
     /// When the last part of a message came that has not come whole; `None` where nothing is half there.
     pub(crate) fn receiving_at(&self) -> Option<Instant> {
-        self.shared.is_receiving.load(Ordering::Relaxed).then(|| *self.shared.last_received.lock())
+        *self.shared.receiving_at.lock()
     }
 
     /// Bytes received so far.
@@ -320,22 +336,21 @@ impl Connection {
 impl Shared {
     async fn run(
         self: Arc<Self>,
-        read: ReadHalf<Box<dyn Stream>>,
-        buffer: BytesMut,
-        write: WriteHalf<Box<dyn Stream>>,
-        requests: mpsc::Receiver<Outgoing>,
+        reading: impl Future<Output = DisconnectReason>,
+        writing: impl Future<Output = DisconnectReason>,
         deadline: Instant,
     ) {
         // Polled in order, here and below, so that a simulation always goes the same way.
         let reason = tokio::select! {
             biased;
             () = self.closing.cancelled() => DisconnectReason::Local,
-            reason = self.read(read, buffer) => reason,
-            reason = self.write(write, requests) => reason,
+            reason = reading => reason,
+            reason = writing => reason,
             () = self.unproven_at(deadline) => DisconnectReason::Unproven,
             () = self.drained() => DisconnectReason::Renewed,
         };
         tracing::debug!(peer = %self.address, %reason, "disconnected");
+        metrics::disconnected(&reason);
         self.reason.lock().get_or_insert(reason);
         self.correlator.close();
         self.closed.cancel();
@@ -358,3 +373,6 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

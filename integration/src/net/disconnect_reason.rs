@@ -1,4 +1,6 @@
-use dashcore::network::framing::FrameError;
+use dashcore::network::framing::{Command, FrameError};
+
+use super::allowance::Exhausted;
 
 /// Why a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,13 +21,52 @@ pub(crate) enum DisconnectReason {
     /// The stream broke the framing.
     #[error("{0}")]
     Framing(#[from] FrameError),
+    /// A list came that nobody had asked for.
+    #[error("sent {0} unasked")]
+    Unasked(Command),
+    /// More came unasked, repeated or broken than any honest node sends.
+    #[error("sends too much that nobody asked for")]
+    Flood,
     /// A ping was not answered.
     #[error("silent")]
     Silent,
+    /// A message that had begun did not go on, or hardly.
+    #[error("sends too slowly")]
+    Slow,
     /// The node does not read what is sent to it.
     #[error("does not read what is sent to it")]
     Unread,
     /// Not even the first ping was answered within the handshake timeout.
     #[error("silent since the handshake")]
     Unproven,
+}
+
+impl DisconnectReason {
+    /// Whether the node did what no honest one does.
+    pub(crate) const fn is_abuse(&self) -> bool {
+        matches!(self, Self::Framing(_) | Self::Unasked(_) | Self::Flood)
+    }
+
+    /// Name as a metric label.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Renewed => "renewed",
+            Self::Remote => "remote",
+            Self::Io(_) => "io",
+            Self::Framing(_) => "framing",
+            Self::Unasked(_) => "unasked",
+            Self::Flood => "flood",
+            Self::Silent => "silent",
+            Self::Slow => "slow",
+            Self::Unread => "unread",
+            Self::Unproven => "unproven",
+        }
+    }
+}
+
+impl From<Exhausted> for DisconnectReason {
+    fn from(Exhausted: Exhausted) -> Self {
+        Self::Flood
+    }
 }

@@ -12,6 +12,7 @@ use dashcore::params::Network;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::connector::Stream;
+use super::disconnect_reason::DisconnectReason;
 use crate::clock;
 
 /// What a node said of itself.
@@ -51,6 +52,9 @@ pub(crate) enum ConnectError {
         /// Its version.
         version: i32,
     },
+    /// The node did what no honest one does before it had answered the first ping.
+    #[error("{0}")]
+    Abuse(DisconnectReason),
     /// The handshake, or the first ping, was not answered in time.
     #[error("silent during {during} for {after:?}")]
     Silent {
@@ -70,6 +74,7 @@ impl ConnectError {
             Self::Malformed(_) => "malformed",
             Self::Closed => "closed",
             Self::TooOld { .. } => "too_old",
+            Self::Abuse(_) => "abuse",
             Self::Silent { .. } => "silent",
         }
     }

@@ -1,12 +1,14 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
-use super::ConnectError;
+use super::{ConnectError, DisconnectReason};
 use crate::wire::RequestKind;
 
 const RECEIVED_BYTES: &str = "qrsync_received_bytes_total";
 const UNDELIVERED_BYTES: &str = "qrsync_undelivered_bytes_total";
 const REQUESTS: &str = "qrsync_requests_total";
 const CONNECTIONS: &str = "qrsync_connections";
+const DISCONNECTIONS: &str = "qrsync_disconnections_total";
+const INCOMING_BYTES: &str = "qrsync_incoming_bytes";
 const CONNECT_FAILURES: &str = "qrsync_connect_failures_total";
 
 /// Describes the metrics of connections.
@@ -15,6 +17,8 @@ pub(crate) fn describe() {
     describe_counter!(UNDELIVERED_BYTES, Unit::Bytes, "Bytes of answers that no request was waiting for");
     describe_counter!(REQUESTS, "Requests sent, by kind");
     describe_gauge!(CONNECTIONS, "Peers that can be asked");
+    describe_counter!(DISCONNECTIONS, "Connections that ended, by reason");
+    describe_gauge!(INCOMING_BYTES, Unit::Bytes, "Memory that large messages take which have not come whole");
     describe_counter!(CONNECT_FAILURES, "Failed attempts to connect, by reason");
 }
 
@@ -33,6 +37,15 @@ pub(super) fn request_sent(kind: RequestKind) {
 #[expect(clippy::cast_precision_loss, reason = "connections are few")]
 pub(super) fn connected(count: usize) {
     gauge!(CONNECTIONS).set(count as f64);
+}
+
+pub(super) fn disconnected(reason: &DisconnectReason) {
+    counter!(DISCONNECTIONS, "reason" => reason.kind()).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "it is far below the memory that there is")]
+pub(super) fn incoming(bytes: usize) {
+    gauge!(INCOMING_BYTES).set(bytes as f64);
 }
 
 pub(super) fn connect_failed(error: &ConnectError) {

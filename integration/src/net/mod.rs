@@ -1,19 +1,23 @@
 //! Connections to nodes.
 
 mod absence;
+mod allowance;
 mod announcement;
 mod connection;
 mod connector;
 mod disconnect_reason;
 mod gossip;
 mod handshake;
+mod liveness;
 pub(crate) mod metrics;
 mod on_refusal;
+mod pace;
 mod pool;
 mod probing;
 mod request_error;
+mod room;
 
-pub(crate) use announcement::{Announcement, News, channel as announcements};
+pub(crate) use announcement::{Announcement, Announcements, Announcer, News, announcements};
 pub(crate) use connection::{ConnectionConfig, ConnectionSetup};
 pub use connector::{Connector, Stream};
 pub(crate) use disconnect_reason::DisconnectReason;
@@ -21,3 +25,4 @@ pub(crate) use handshake::ConnectError;
 pub(crate) use on_refusal::OnRefusal;
 pub(crate) use pool::{Pool, PoolConfig, PoolEvent};
 pub(crate) use request_error::RequestError;
+pub(crate) use room::Room;

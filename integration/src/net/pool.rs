@@ -191,6 +191,10 @@ impl Pool {
         retry_at: Option<Instant>,
         events: &mpsc::Sender<PoolEvent>,
     ) {
+        let is_abuse = match &end {
+            Ok(reason) => reason.is_abuse(),
+            Err(error) => matches!(error, ConnectError::Abuse(_)),
+        };
         let event = match end {
             Ok(reason) => {
                 if let Some(discovery) = &self.discovery {
@@ -207,6 +211,9 @@ impl Pool {
                 PoolEvent::Failed { address, error, retry_at }
             }
         };
+        if let Some(discovery) = self.discovery.as_ref().filter(|_| is_abuse) {
+            discovery.lied(&address);
+        }
         events.send(event).await.ok();
     }
 
@@ -260,7 +267,11 @@ impl Pool {
                 during: "the first ping",
                 after: self.config.setup.config.handshake_timeout,
             }),
+            Err(reason) if reason.is_abuse() => Err(ConnectError::Abuse(reason)),
             Err(_) => Err(ConnectError::Closed),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,6 @@ use dashcore::network::framing::Frame;
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_sml::GetMnListDiff;
 use dashcore::params::WORK_BLOCK_DEPTH;
-use spv_correlation::Expectation;
 
 use crate::chain::{Block, BlockId};
 use crate::wire::{Answer, Request, RequestKind};
@@ -42,7 +41,7 @@ impl Work {
     pub fn is_answered_by(&self, frame: &Frame) -> bool {
         let answer =
             |kind| Answer { kind, payload: frame.payload.clone(), checksum_valid: frame.checksum_valid };
-        RequestKind::answered_by(frame.command).is_some_and(|kind| self.request.accepts(&answer(kind)))
+        RequestKind::answered_by(frame.command).is_some_and(|kind| self.request.is_answered_by(&answer(kind)))
     }
 
     /// Height of the lowest wanted list; work is applied in this order.

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dashcore::ChainParams;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::environment::Environment;
 use super::error::SyncError;
@@ -11,7 +11,7 @@ use crate::config::{Config, REPLACEMENTS, Settings};
 use crate::discovery::Discovery;
 use crate::fleet::{PeerSources, Peers};
 use crate::headers::Patience;
-use crate::net::Announcement;
+use crate::net::Announcer;
 use crate::progress::Progress;
 use crate::store::{Store, StoreError, blocking};
 use crate::verify::{Verification, Verifier};
@@ -41,14 +41,13 @@ impl<'a> Connected<'a> {
         config: &'a Config,
         store: Arc<Store>,
         progress: &'a Progress,
-        announcements: Option<mpsc::Sender<Announcement>>,
+        announcer: Option<Announcer>,
     ) -> Result<(Self, impl Future<Output = ()> + use<>), SyncError> {
         // Before anybody is asked for addresses.
         config.sync.validate()?;
         let sources = find_sources(config, params, &store, environment).await?;
         let start_height = store.tip()?.map_or(0, |(height, _)| height);
-        let (peers, keep_up) =
-            connect(environment, params, sources, start_height, &config.sync, announcements)?;
+        let (peers, keep_up) = connect(environment, params, sources, start_height, &config.sync, announcer)?;
         progress.show(&peers);
         let (params, verification) = (params.clone(), environment.verification);
         Ok((Self { config, params, store, progress, peers, verification }, keep_up))
@@ -80,11 +79,11 @@ pub(super) fn connect(
     sources: PeerSources,
     start_height: u32,
     settings: &Settings,
-    announcements: Option<mpsc::Sender<Announcement>>,
+    announcer: Option<Announcer>,
 ) -> Result<(Arc<Peers>, impl Future<Output = ()> + use<>), SyncError> {
     settings.validate()?;
     let (connector, rng) = (&environment.connector, environment.rng());
-    Ok(Peers::start(params, sources, start_height, settings, connector, rng, announcements)?)
+    Ok(Peers::start(params, sources, start_height, settings, connector, rng, announcer)?)
 }
 
 /// Verification with room for all answers that a window of work may bring.

@@ -4,7 +4,6 @@ use std::time::Duration;
 use dashcore::ChainParams;
 use serde::Serialize;
 use spv_recovery::Backoff;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::connected::Connected;
@@ -61,9 +60,9 @@ pub async fn follow_with(
     cancel: &CancellationToken,
 ) -> Result<(), SyncError> {
     let _done = progress.done_on_drop();
-    let (announcements, news) = net::announcements();
+    let (announcer, news) = net::announcements();
     let (connected, keep_up) =
-        Connected::start(environment, params, config, store, progress, Some(announcements)).await?;
+        Connected::start(environment, params, config, store, progress, Some(announcer)).await?;
     let peers = connected.peers.clone();
     let mut follower = Follower {
         connected,
@@ -103,7 +102,7 @@ struct Follower<'a, F> {
 }
 
 impl<F: FnMut(&Step)> Follower<'_, F> {
-    async fn follow(&mut self, mut news: mpsc::Receiver<net::Announcement>) -> Result<(), SyncError> {
+    async fn follow(&mut self, mut news: net::Announcements) -> Result<(), SyncError> {
         let start = self.catch_up().await?;
         let tips = Tips::new();
         tips.offer_own(start.clone());

@@ -68,6 +68,16 @@ impl Request {
         }
     }
 
+    /// Whether an answer says which request it answers.
+    pub(crate) fn is_readable(answer: &Answer) -> bool {
+        Self::content(answer).names.is_some()
+    }
+
+    /// Whether this answers it, by what it says of itself.
+    pub(crate) fn is_answered_by(&self, answer: &Answer) -> bool {
+        self.accepts(&Self::content(answer))
+    }
+
     pub(crate) fn to_message(&self) -> NetworkMessage {
         match self {
             Self::Headers(message) => NetworkMessage::GetHeaders(message.clone()),
@@ -88,7 +98,28 @@ pub(crate) struct Answer {
     pub(crate) checksum_valid: bool,
 }
 
-/// What the content of an answer says about its request.
+/// What of an answer says which request it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AnswerContent {
+    kind: RequestKind,
+    /// `None` of an answer that cannot be decoded, or whose checksum is wrong: it answers nothing.
+    names: Option<Names>,
+}
+
+/// Blocks that an answer names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Headers {
+        /// The block that the first header follows; `None` where there are no headers.
+        after: Option<BlockHash>,
+    },
+    QrInfo {
+        work_block: BlockHash,
+    },
+    ListDiff(GetMnListDiff),
+}
+
+/// What requests have in common that an answer cannot tell apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum AnswerKey {
     /// Headers say only what they follow, which may be any hash of the locator.
@@ -101,6 +132,7 @@ pub(crate) enum AnswerKey {
 
 impl Expectation for Request {
     type Response = Answer;
+    type Content = AnswerContent;
     type Key = AnswerKey;
 
     fn key(&self) -> AnswerKey {
@@ -111,34 +143,48 @@ impl Expectation for Request {
         }
     }
 
-    /// Nodes announce new blocks by `headers`.
-    fn may_come_unasked(answer: &Answer) -> bool {
-        answer.kind == RequestKind::GetHeaders
+    fn content(answer: &Answer) -> AnswerContent {
+        let names = if answer.checksum_valid { names_of(answer.kind, &answer.payload) } else { None };
+        AnswerContent { kind: answer.kind, names }
     }
 
-    fn accepts(&self, answer: &Answer) -> bool {
-        if answer.kind != self.kind() || !answer.checksum_valid {
-            return false;
-        }
-        match self {
-            Self::Headers(message) => headers_follow(&answer.payload, &message.locator_hashes),
-            Self::QrInfo { work_block, .. } => {
-                QRInfo::peek_work_block(&answer.payload).is_ok_and(|found| found == *work_block)
+    /// Nodes announce new blocks by `headers`.
+    fn may_come_unasked(content: &AnswerContent) -> bool {
+        content.kind == RequestKind::GetHeaders
+    }
+
+    fn accepts(&self, content: &AnswerContent) -> bool {
+        match (self, content.names) {
+            (Self::Headers(message), Some(Names::Headers { after })) => {
+                after.is_none_or(|after| message.locator_hashes.contains(&after))
             }
-            Self::ListDiff(names) => MnListDiff::peek(&answer.payload).is_ok_and(|found| found == *names),
+            (Self::QrInfo { work_block, .. }, Some(Names::QrInfo { work_block: found })) => {
+                found == *work_block
+            }
+            (Self::ListDiff(names), Some(Names::ListDiff(found))) => found == *names,
+            _ => false,
         }
     }
 }
 
-/// Whether a `headers` payload is empty or continues one of the locator's blocks.
-fn headers_follow(payload: &[u8], locator: &[BlockHash]) -> bool {
-    let mut reader = Reader::new(payload);
-    let Ok(count) = reader.compact_size() else { return false };
-    if count == 0 {
-        return true;
+/// What an answer of this kind names; `None` where it cannot be decoded.
+fn names_of(kind: RequestKind, payload: &[u8]) -> Option<Names> {
+    match kind {
+        RequestKind::GetHeaders => {
+            let mut reader = Reader::new(payload);
+            if reader.compact_size().ok()? == 0 {
+                return Some(Names::Headers { after: None });
+            }
+            i32::consensus_decode(&mut reader).ok()?;
+            let after = BlockHash::consensus_decode(&mut reader).ok()?;
+            Some(Names::Headers { after: Some(after) })
+        }
+        RequestKind::QrInfo => {
+            let work_block = QRInfo::peek_work_block(payload).ok()?;
+            Some(Names::QrInfo { work_block })
+        }
+        RequestKind::MnListDiff => MnListDiff::peek(payload).ok().map(Names::ListDiff),
     }
-    let previous = i32::consensus_decode(&mut reader).and_then(|_| BlockHash::consensus_decode(&mut reader));
-    previous.is_ok_and(|previous| locator.contains(&previous))
 }
 
 #[cfg(test)]
@@ -165,13 +211,14 @@ mod tests {
             })
         };
         let headers = answer(RequestKind::GetHeaders, serialize(&HeadersMessage(vec![child])));
-        assert!(request(vec![genesis.block_hash()]).accepts(&headers));
-        assert!(!request(vec![child.block_hash()]).accepts(&headers));
-        assert!(request(vec![]).accepts(&answer(RequestKind::GetHeaders, vec![0])));
+        assert!(request(vec![genesis.block_hash()]).is_answered_by(&headers));
+        assert!(!request(vec![child.block_hash()]).is_answered_by(&headers));
+        assert!(request(vec![]).is_answered_by(&answer(RequestKind::GetHeaders, vec![0])));
         let corrupt = Answer { checksum_valid: false, ..headers.clone() };
-        assert!(!request(vec![genesis.block_hash()]).accepts(&corrupt));
+        assert!(!request(vec![genesis.block_hash()]).is_answered_by(&corrupt));
         assert!(
-            !request(vec![genesis.block_hash()]).accepts(&Answer { kind: RequestKind::QrInfo, ..headers })
+            !request(vec![genesis.block_hash()])
+                .is_answered_by(&Answer { kind: RequestKind::QrInfo, ..headers })
         );
     }
 
@@ -183,8 +230,8 @@ mod tests {
         let diff = answer(RequestKind::MnListDiff, payload);
         let request =
             |base_block_hash, block_hash| Request::ListDiff(GetMnListDiff { base_block_hash, block_hash });
-        assert!(request(base, block).accepts(&diff));
-        assert!(!request(base, other).accepts(&diff));
-        assert!(!request(other, block).accepts(&diff));
+        assert!(request(base, block).is_answered_by(&diff));
+        assert!(!request(base, other).is_answered_by(&diff));
+        assert!(!request(other, block).is_answered_by(&diff));
     }
 }

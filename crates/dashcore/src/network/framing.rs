@@ -25,6 +25,24 @@ pub struct Frame {
     pub checksum_valid: bool,
 }
 
+/// What the header of a message announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// Name of the message.
+    pub command: Command,
+    /// Bytes of its payload.
+    pub length: usize,
+    checksum: [u8; 4],
+}
+
+impl FrameHeader {
+    /// The message with its payload, which must be as long as announced for its checksum to fit.
+    pub fn into_frame(self, payload: Bytes) -> Frame {
+        let checksum_valid = payload_checksum(&payload) == self.checksum;
+        Frame { command: self.command, payload, checksum_valid }
+    }
+}
+
 /// Why a stream cannot be a peer of this network. There is no way to resynchronise: disconnect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -75,11 +93,12 @@ impl FrameDecoder {
         Self { magic, max_payload }
     }
 
-    /// Takes the next whole frame off `buffer`; `None` when more bytes are needed.
+    /// What the bytes at the beginning of `buffer` announce, which keep their place; `None` when more bytes are needed. Says
+    /// how long the payload is before any of it has to be read.
     ///
     /// # Errors
     /// As soon as the bytes that are there cannot begin a valid frame.
-    pub fn decode(&self, buffer: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+    pub fn header(&self, buffer: &[u8]) -> Result<Option<FrameHeader>, FrameError> {
         let Some((header, _)) = buffer.split_first_chunk::<HEADER_SIZE>() else {
             return Ok(None);
         };
@@ -97,13 +116,23 @@ impl FrameDecoder {
         if length > limit {
             return Err(FrameError::Oversized { command, length, limit });
         }
-        if buffer.len() - HEADER_SIZE < length {
+        Ok(Some(FrameHeader { command, length, checksum }))
+    }
+
+    /// Takes the next whole frame off `buffer`; `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// As soon as the bytes that are there cannot begin a valid frame.
+    pub fn decode(&self, buffer: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        let Some(header) = self.header(buffer)? else {
+            return Ok(None);
+        };
+        if buffer.len() - HEADER_SIZE < header.length {
             return Ok(None);
         }
         buffer.advance(HEADER_SIZE);
-        let payload = buffer.split_to(length).freeze();
-        let checksum_valid = payload_checksum(&payload) == checksum;
-        Ok(Some(Frame { command, payload, checksum_valid }))
+        let payload = buffer.split_to(header.length).freeze();
+        Ok(Some(header.into_frame(payload)))
     }
 }
 

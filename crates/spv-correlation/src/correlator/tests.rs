@@ -1,3 +1,5 @@
+use std::cell::RefCell;
+
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tokio::time::{advance, timeout};
 
@@ -11,15 +13,29 @@ struct Say(u8);
 
 impl Expectation for Ask {
     type Response = Say;
+    type Content = u8;
     type Key = u8;
 
-    fn accepts(&self, response: &Say) -> bool {
-        self.0 == response.0
+    fn content(response: &Say) -> u8 {
+        READ.with_borrow_mut(|(times, of)| {
+            *times += 1;
+            assert!(of.as_ref().is_none_or(|of| !of.shared.state.is_locked()), "decoded under the lock");
+        });
+        response.0
+    }
+
+    fn accepts(&self, content: &u8) -> bool {
+        self.0 == *content
     }
 
     fn key(&self) -> u8 {
         self.0
     }
+}
+
+thread_local! {
+    /// How often the content of a response was read, and the correlator that must not be locked meanwhile.
+    static READ: RefCell<(usize, Option<Correlator<Ask>>)> = const { RefCell::new((0, None)) };
 }
 
 fn correlator() -> Correlator<Ask> {
@@ -196,4 +212,29 @@ async fn metrics_count_verdicts_outcomes_and_what_is_pending() {
         ("spv_correlation_unfenced_peers_total[]", DebugValue::Counter(1)),
     ];
     assert_eq!(seen, expected.map(|(name, value)| (name.to_owned(), value)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_is_decoded_once_and_not_under_the_lock() {
+    let config = Config { max_pending: 100, ..Config::default() };
+    let correlator = Correlator::new(&config, 7).unwrap();
+    READ.set((0, Some(correlator.clone())));
+    let tickets: Vec<_> = (0..100).map(|ask| correlator.register(Ask(ask)).unwrap()).collect();
+    for (_, fence) in &tickets[..50] {
+        let _ = correlator.on_fence(*fence);
+    }
+    assert_eq!(correlator.on_response(Say(200)), undelivered(200, Verdict::Mismatched(tickets[50].0.id())));
+    assert_eq!(READ.take().0, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_is_remembered_while_it_is_outstanding_and_after() {
+    let correlator = correlator();
+    let asked = |ask| correlator.remembers(move |request| request.0 == ask);
+    let (ticket, fence) = correlator.register(Ask(1)).unwrap();
+    assert_eq!((asked(1), asked(2)), (true, false));
+    drop(ticket);
+    assert!(asked(1), "abandoned");
+    let _ = correlator.on_fence(fence);
+    assert!(asked(1), "refused");
 }

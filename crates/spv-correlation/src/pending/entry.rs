@@ -24,8 +24,8 @@ pub(super) enum Reply {
 }
 
 impl<E: Expectation> Entry<E> {
-    pub(super) fn is_owed(&self, response: &E::Response) -> bool {
-        self.reply == Reply::None && self.expectation.accepts(response)
+    pub(super) fn is_owed(&self, content: &E::Content) -> bool {
+        self.reply == Reply::None && self.expectation.accepts(content)
     }
 
     /// An answer in this entry's own place whose content agrees.

@@ -20,10 +20,15 @@ enum Say {
 
 impl Expectation for Ask {
     type Response = Say;
+    type Content = Say;
     type Key = u8;
 
-    fn accepts(&self, response: &Say) -> bool {
-        let (Say::Echo(echo) | Say::Announce(echo)) = *response;
+    fn content(response: &Say) -> Say {
+        *response
+    }
+
+    fn accepts(&self, content: &Say) -> bool {
+        let (Say::Echo(echo) | Say::Announce(echo)) = *content;
         self.echo == echo
     }
 
@@ -31,8 +36,8 @@ impl Expectation for Ask {
         self.echo
     }
 
-    fn may_come_unasked(response: &Say) -> bool {
-        matches!(response, Say::Announce(_))
+    fn may_come_unasked(content: &Say) -> bool {
+        matches!(content, Say::Announce(_))
     }
 }
 

@@ -1,151 +1,156 @@
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::BytesMut;
-use dashcore::network::framing::{Frame, FrameDecoder};
-use dashcore::network::message::{NetworkMessage, command};
-use dashcore::network::message_blockdata::Inventory;
-use spv_correlation::{Delivery, FenceVerdict, RequestId, Verdict};
+use bytes::{Buf, BufMut, BytesMut};
+use dashcore::network::framing::{FrameDecoder, FrameHeader, HEADER_SIZE};
+use dashcore::network::message::command;
 use tokio::io::{AsyncReadExt, ReadHalf};
 use tokio::time::Instant;
 
-use super::{Outgoing, Shared};
-use crate::net::announcement::{Announcement, News};
+use super::Shared;
+use super::begun::{Begun, READ_CHUNK};
 use crate::net::connector::Stream;
 use crate::net::disconnect_reason::DisconnectReason;
 use crate::net::metrics;
-use crate::wire::{Answer, RequestKind};
+use crate::net::pace::Pace;
+use crate::net::room::{FREE, Room};
+use crate::wire::RequestKind;
 
-/// Bytes asked of the socket at a time.
-const READ_CHUNK: usize = 64 * 1024;
-
-/// Requests whose fence is waited for that are remembered by kind; far more than are ever in flight.
-const MAX_FENCED: usize = 64;
-
-/// What a node sends.
+/// Reading what a node sends, message after message. Of none there is more in memory than has come, and what nobody wants is
+/// not kept at all.
 impl Shared {
     pub(super) async fn read(
-        &self,
+        self: Arc<Self>,
         mut stream: ReadHalf<Box<dyn Stream>>,
         mut buffer: BytesMut,
+        room: Room,
     ) -> DisconnectReason {
         let decoder = FrameDecoder::new(self.magic, self.config.max_payload);
-        // Lists that nobody asked for are not worth their memory; a node would send none of this size.
-        let unasked = FrameDecoder::new(self.magic, command::MAX_PAYLOAD.min(self.config.max_payload));
+        let mut begun = None;
+        let mut received_at = Instant::now();
+        let mut pace = Pace::new(self.config.ping_timeout, received_at);
         loop {
-            loop {
-                let decoder = if self.correlator.in_flight() > 0 { decoder } else { unasked };
-                match decoder.decode(&mut buffer) {
-                    Ok(Some(frame)) => self.handle(frame).await,
-                    Ok(None) => break,
-                    Err(error) => return error.into(),
-                }
+            if let Err(reason) = self.take_up(&decoder, &mut buffer, &mut begun, &mut pace, &room).await {
+                return reason;
             }
-            self.is_receiving.store(!buffer.is_empty(), Ordering::Relaxed);
-            buffer.reserve(READ_CHUNK);
-            match stream.read_buf(&mut buffer).await {
+            // Only when a message has begun does anything have to come.
+            let is_idle = begun.is_none() && buffer.is_empty();
+            *self.receiving_at.lock() = (!is_idle).then_some(received_at);
+            let deadline =
+                (!is_idle).then(|| begun.as_ref().map_or_else(|| pace.ends(), |begun| begun.ends(&pace)));
+            let read = async {
+                match &mut begun {
+                    Some(begun) if let Some(spare) = begun.spare() => {
+                        stream.read_buf(&mut (&mut begun.payload).limit(spare)).await
+                    }
+                    _ => {
+                        buffer.reserve(READ_CHUNK);
+                        stream.read_buf(&mut buffer).await
+                    }
+                }
+            };
+            let read = match deadline {
+                Some(deadline) => match tokio::time::timeout_at(deadline, read).await {
+                    Ok(read) => read,
+                    Err(_) => return DisconnectReason::Slow,
+                },
+                None => read.await,
+            };
+            received_at = Instant::now();
+            match read {
                 Ok(0) => return DisconnectReason::Remote,
                 Ok(count) => {
                     self.bytes_received.fetch_add(count as u64, Ordering::Relaxed);
                     metrics::bytes_received(count);
-                    *self.last_received.lock() = Instant::now();
+                    if is_idle {
+                        pace = Pace::new(self.config.ping_timeout, received_at);
+                    }
+                    pace.grew(count, received_at);
+                    if begun.as_ref().is_some_and(|begun| begun.excuses) {
+                        self.liveness.lock().answering(received_at);
+                    }
                 }
                 Err(error) => return DisconnectReason::Io(error.kind()),
             }
         }
     }
 
-    async fn handle(&self, frame: Frame) {
-        if let Some(kind) = RequestKind::answered_by(frame.command) {
-            let answer = Answer { kind, payload: frame.payload, checksum_valid: frame.checksum_valid };
-            if let Delivery::Undelivered { verdict, response } = self.correlator.on_response(answer) {
-                if verdict == Verdict::Unsolicited
-                    && kind == RequestKind::GetHeaders
-                    && response.checksum_valid
-                {
-                    self.announce(News::Headers(response.payload));
-                    return;
+    /// Takes all messages that are whole, and what there is of the next one, out of the buffer.
+    async fn take_up(
+        &self,
+        decoder: &FrameDecoder,
+        buffer: &mut BytesMut,
+        slot: &mut Option<Begun>,
+        pace: &mut Pace,
+        room: &Room,
+    ) -> Result<(), DisconnectReason> {
+        loop {
+            let mut begun = match slot.take() {
+                Some(begun) => begun,
+                None => {
+                    let Some(header) = decoder.header(buffer)? else { return Ok(()) };
+                    buffer.advance(HEADER_SIZE);
+                    self.admit(header)?
                 }
-                metrics::undelivered(response.payload.len());
-                tracing::debug!(peer = %self.address, ?verdict, "answer not delivered");
+            };
+            while begun.left() > 0 && !buffer.is_empty() {
+                self.make_room(&mut begun, pace, room).await;
+                begun.take_from(buffer);
             }
-            return;
-        }
-        // As Dash Core does with messages it cannot trust or understand: no answer, no penalty.
-        if !frame.checksum_valid {
-            return;
-        }
-        match NetworkMessage::decode(frame.command, &frame.payload) {
-            // The channel is closed only when the connection is ending.
-            Ok(Some(NetworkMessage::Ping(nonce))) => {
-                self.outgoing.send(Outgoing::Pong(nonce)).await.ok();
+            if begun.left() > 0 {
+                // What comes next is read to where it belongs.
+                self.make_room(&mut begun, pace, room).await;
+                *slot = Some(begun);
+                return Ok(());
             }
-            Ok(Some(NetworkMessage::Pong(nonce))) => self.on_pong(nonce),
-            Ok(Some(NetworkMessage::Inv(inventory))) => {
-                let newest = inventory.iter().rev().find_map(|entry| match entry {
-                    Inventory::Block(hash) => Some(*hash),
-                    Inventory::Unknown { .. } => None,
-                });
-                newest.into_iter().for_each(|hash| self.announce(News::Block(hash)));
+            if begun.excuses {
+                self.liveness.lock().answering(Instant::now());
             }
-            Ok(Some(NetworkMessage::Addr(entries))) => self.gossip.on_addr(&entries),
-            Ok(Some(NetworkMessage::AddrV2(entries))) => self.gossip.on_addrv2(&entries),
-            Ok(_) => {}
-            Err(error) => {
-                tracing::debug!(peer = %self.address, command = %frame.command, %error, "undecodable");
+            // The next message has a pace of its own.
+            *pace = Pace::new(self.config.ping_timeout, Instant::now());
+            if let Some(frame) = begun.finish() {
+                self.handle(frame)?;
             }
         }
     }
 
-    /// Tells of new blocks, unless nobody listens or those who do are far behind.
-    fn announce(&self, news: News) {
-        if let Some(announcements) = &self.announcements {
-            announcements.try_send(Announcement { peer: self.address, news }).ok();
+    /// Decides by its header whether a message may come.
+    fn admit(&self, header: FrameHeader) -> Result<Begun, DisconnectReason> {
+        let FrameHeader { command: name, length, .. } = header;
+        let answers = RequestKind::answered_by(name);
+        match answers {
+            // Announcements look the same, and are counted when they are found to be some.
+            Some(RequestKind::GetHeaders) => {}
+            Some(kind) if self.correlator.remembers(|request| request.kind() == kind) => {}
+            Some(_) => return Err(DisconnectReason::Unasked(name)),
+            // Counted when it is found to answer no ping.
+            None if name == command::PONG => {}
+            None => self.allowance.lock().unasked(length, Instant::now())?,
         }
+        let is_wanted = answers.is_some()
+            || [command::PING, command::PONG, command::INV, command::ADDR, command::ADDRV2].contains(&name);
+        let excuses = answers.is_some() && self.correlator.in_flight() > 0;
+        Ok(Begun::new(header, is_wanted, excuses))
     }
 
-    fn on_pong(&self, nonce: u64) {
-        let mut idle_ping = self.idle_ping.lock();
-        if let Some(ping) = idle_ping.filter(|ping| ping.nonce == nonce) {
-            *idle_ping = None;
-            if ping.alone {
+    /// Lets a message grow that has no place for what comes next, once there is room for it. Until then nothing is read, so
+    /// that the node has to wait.
+    async fn make_room(&self, begun: &mut Begun, pace: &mut Pace, room: &Room) {
+        let Some(capacity) = begun.next_capacity() else { return };
+        let bytes = capacity.saturating_sub(begun.payload.capacity().max(FREE));
+        if bytes > 0 {
+            let limit = self.config.correlation.expire_after;
+            let held = begun.held.get_or_insert_with(|| (room.join(), Instant::now() + limit));
+            if !held.0.try_grow(bytes) {
+                let since = Instant::now();
+                self.liveness.lock().deaf(true, since);
+                held.0.grow(bytes).await;
                 let now = Instant::now();
-                self.monitor.on_rtt(&self.address, now - ping.sent, now.into_std());
-            }
-            self.proven.send_if_modified(|proven| !std::mem::replace(proven, true));
-            return;
-        }
-        drop(idle_ping);
-        let verdict = self.correlator.on_fence(nonce);
-        tracing::trace!(peer = %self.address, ?verdict, "fence");
-        match verdict {
-            FenceVerdict::Refused(id) => {
-                // Headers cost nothing: nodes count what they cannot serve of lists.
-                if self.fence_passed(id).is_some_and(|kind| kind != RequestKind::GetHeaders) {
-                    (self.on_refusal.0)(self.address);
-                }
-            }
-            FenceVerdict::Answered { id, .. } | FenceVerdict::Inconclusive(id) => _ = self.fence_passed(id),
-            FenceVerdict::Unknown => {}
-        }
-    }
-
-    /// Remembers a request until its fence comes back. Of a node that answers no pings, only the newest.
-    pub(super) fn fence_sent(&self, id: RequestId, kind: RequestKind) {
-        let mut fenced = self.fenced.lock();
-        if fenced.len() == MAX_FENCED {
-            fenced.pop_front();
-        }
-        fenced.push_back((id, kind));
-    }
-
-    /// The kind of the request whose fence has come back. Fences that were lost are before it.
-    fn fence_passed(&self, passed: RequestId) -> Option<RequestKind> {
-        let mut fenced = self.fenced.lock();
-        while let Some((id, kind)) = fenced.pop_front() {
-            if id == passed {
-                return Some(kind);
+                self.liveness.lock().deaf(false, now);
+                held.1 += now - since;
+                pace.excuse(now - since);
             }
         }
-        None
+        begun.grow_to(capacity);
     }
 }

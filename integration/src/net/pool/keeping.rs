@@ -21,6 +21,7 @@ impl Pool {
                 let end = self.connect(address, &events).await;
                 let now = Instant::now();
                 match &end {
+                    Ok(reason) if reason.is_abuse() => absence.is_deserved(),
                     Ok(_) => absence.begins(now),
                     Err(_) => absence.goes_on(),
                 }
@@ -56,16 +57,13 @@ mod tests {
     use std::io;
     use std::time::Duration;
 
-    use dashcore::{ChainParams, Network};
     use parking_lot::Mutex;
-    use spv_netmon::Monitor;
     use spv_scheduler::TokenBuckets;
 
     use super::*;
     use crate::config::Settings;
-    use crate::net::connection::{ConnectionConfig, ConnectionSetup};
+    use crate::net::connection::tests::node::Node;
     use crate::net::connector::Connector;
-    use crate::net::on_refusal::OnRefusal;
     use crate::net::pool::PoolConfig;
 
     /// The first waits before a node is tried again.
@@ -100,18 +98,8 @@ mod tests {
             attempted.send(Instant::now()).ok();
             async { Err::<tokio::io::DuplexStream, _>(io::ErrorKind::ConnectionRefused.into()) }
         });
-        let setup = ConnectionSetup {
-            params: ChainParams::new(Network::Regtest),
-            start_height: 0,
-            config: ConnectionConfig::of(&settings),
-            connector,
-            monitor: Monitor::new(settings.netmon.clone()).unwrap(),
-            on_refusal: OnRefusal(Arc::new(|_| {})),
-            announcements: None,
-            gossip: None,
-        };
         let config = PoolConfig {
-            setup,
+            setup: Node::setup(connector),
             reconnect_base: settings.reconnect_base,
             reconnect_cap: settings.reconnect_cap,
             seed: 1,

@@ -1,0 +1,131 @@
+use dashcore::network::framing::Frame;
+use dashcore::network::message::NetworkMessage;
+use dashcore::network::message_blockdata::Inventory;
+use spv_correlation::{Delivery, FenceVerdict, RequestId, Verdict};
+use tokio::time::Instant;
+
+use super::Shared;
+use crate::net::announcement::News;
+use crate::net::disconnect_reason::DisconnectReason;
+use crate::net::metrics;
+use crate::wire::{Answer, Request, RequestKind};
+
+/// Requests whose fence is waited for that are remembered by kind; far more than are ever in flight.
+const MAX_FENCED: usize = 64;
+
+/// What messages of a node mean.
+impl Shared {
+    pub(super) fn handle(&self, frame: Frame) -> Result<(), DisconnectReason> {
+        let now = Instant::now();
+        if let Some(kind) = RequestKind::answered_by(frame.command) {
+            return self.on_answer(kind, frame);
+        }
+        // As Dash Core does with messages it cannot trust or understand: no answer. There must not be many.
+        if !frame.checksum_valid {
+            return Ok(self.allowance.lock().broken(now)?);
+        }
+        match NetworkMessage::decode(frame.command, &frame.payload) {
+            // Where there is no place, it neither reads nor waits for its pongs; writing then ends soon.
+            Ok(Some(NetworkMessage::Ping(nonce))) => _ = self.pongs.try_send(nonce),
+            Ok(Some(NetworkMessage::Pong(nonce))) => self.on_pong(nonce)?,
+            Ok(Some(NetworkMessage::Inv(inventory))) => {
+                let newest = inventory.iter().rev().find_map(|entry| match entry {
+                    Inventory::Block(hash) => Some(*hash),
+                    Inventory::Unknown { .. } => None,
+                });
+                newest.into_iter().for_each(|hash| self.announce(News::Block(hash)));
+            }
+            Ok(Some(NetworkMessage::Addr(entries))) => self.gossip.on_addr(&entries),
+            Ok(Some(NetworkMessage::AddrV2(entries))) => self.gossip.on_addrv2(&entries),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(peer = %self.address, command = %frame.command, %error, "undecodable");
+                self.allowance.lock().broken(now)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_answer(&self, kind: RequestKind, frame: Frame) -> Result<(), DisconnectReason> {
+        let answer = Answer { kind, payload: frame.payload, checksum_valid: frame.checksum_valid };
+        let Delivery::Undelivered { verdict, response } = self.correlator.on_response(answer) else {
+            return Ok(());
+        };
+        let (now, length) = (Instant::now(), response.payload.len());
+        let is_headers = kind == RequestKind::GetHeaders;
+        match verdict {
+            Verdict::Unsolicited if !response.checksum_valid => self.allowance.lock().broken(now)?,
+            Verdict::Unsolicited if is_headers => {
+                self.allowance.lock().unasked(length, now)?;
+                self.announce(News::Headers(response.payload));
+                return Ok(());
+            }
+            Verdict::Unsolicited if Request::is_readable(&response) => {
+                return Err(DisconnectReason::Unasked(frame.command));
+            }
+            Verdict::Unsolicited => self.allowance.lock().broken(now)?,
+            Verdict::Duplicate => self.allowance.lock().repeated(length, now)?,
+            // As many as there were requests.
+            Verdict::Matched(_) | Verdict::Late(_) | Verdict::Mismatched(_) | Verdict::Ambiguous(_) => {}
+        }
+        metrics::undelivered(length);
+        tracing::debug!(peer = %self.address, ?verdict, "answer not delivered");
+        Ok(())
+    }
+
+    /// Tells of new blocks, unless nobody listens.
+    fn announce(&self, news: News) {
+        if let Some(announcer) = &self.announcer {
+            announcer.put(self.address, news);
+        }
+    }
+
+    fn on_pong(&self, nonce: u64) -> Result<(), DisconnectReason> {
+        let now = Instant::now();
+        let was_awaited = self.liveness.lock().ponged(nonce);
+        let mut idle_ping = self.idle_ping.lock();
+        if let Some(ping) = idle_ping.filter(|ping| ping.nonce == nonce) {
+            *idle_ping = None;
+            if ping.alone {
+                self.monitor.on_rtt(&self.address, now - ping.sent, now.into_std());
+            }
+            self.proven.send_if_modified(|proven| !std::mem::replace(proven, true));
+            return Ok(());
+        }
+        drop(idle_ping);
+        let verdict = self.correlator.on_fence(nonce);
+        tracing::trace!(peer = %self.address, ?verdict, "fence");
+        match verdict {
+            FenceVerdict::Refused(id) => {
+                // Headers cost nothing: nodes count what they cannot serve of lists.
+                if self.fence_passed(id).is_some_and(|kind| kind != RequestKind::GetHeaders) {
+                    (self.on_refusal.0)(self.address);
+                }
+            }
+            FenceVerdict::Answered { id, .. } | FenceVerdict::Inconclusive(id) => _ = self.fence_passed(id),
+            FenceVerdict::Unknown if was_awaited => {}
+            FenceVerdict::Unknown => self.allowance.lock().unasked(size_of_val(&nonce), now)?,
+        }
+        Ok(())
+    }
+
+    /// Remembers a request until its fence comes back. Of a node that answers no pings, only the newest.
+    pub(super) fn fence_sent(&self, id: RequestId, kind: RequestKind) {
+        let mut fenced = self.fenced.lock();
+        if fenced.len() == MAX_FENCED {
+            fenced.pop_front();
+        }
+        fenced.push_back((id, kind));
+    }
+
+    /// The kind of the request whose fence has come back. Fences that were lost are before it.
+    fn fence_passed(&self, passed: RequestId) -> Option<RequestKind> {
+        let mut fenced = self.fenced.lock();
+        while let Some((id, kind)) = fenced.pop_front() {
+            if id == passed {
+                return Some(kind);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,4 @@
+mod abuse;
+mod large;
+pub(in crate::net) mod node;
+mod slow;
