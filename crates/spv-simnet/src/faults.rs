@@ -6,6 +6,7 @@ mod plan;
 mod schedule;
 mod text;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -63,11 +64,21 @@ pub struct Faults {
     /// `reorder=S`: the answer, and with it its pong, is held back until the next answer on the connection has been
     /// sent, or until 300 ms have passed without one.
     pub reorder: Schedule,
+    /// `forge=S`: one bit in the last third of the payload is flipped; which one follows from the request alone, so that
+    /// all nodes with this fault tell the same lie. The frame's checksum fits.
+    pub forge: Schedule,
+    /// `truncate=S`: the second half of the payload is missing; the frame's length and checksum fit.
+    pub truncate: Schedule,
     /// `no-pong`: requests are answered, but no ping ever is.
     pub no_pong: bool,
     /// `mute-after=N`: once N messages were received on a connection, those of the handshake included, nothing is
     /// answered on it any more, not even pings, and no block announced.
     pub mute_after: Option<u64>,
+    /// `never-read`: after the handshake nothing is read from the connection any more, so that what is written to it
+    /// piles up, and no block is announced. As little as possible fits into the buffers below.
+    pub never_read: bool,
+    /// `trickle=N`: after the handshake at most so many bytes a second are sent on a connection, each when it is due.
+    pub trickle: Option<NonZeroU32>,
     /// `behind=N`: the node's chain ends so many blocks below the one that it is given, now and whenever that grows.
     pub behind: u32,
     /// `claim=H`: the height that `version` claims, whatever the chain is.

@@ -1,10 +1,11 @@
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::network::message_network::MIN_PROTOCOL_VERSION;
 use parking_lot::{Mutex, RwLock};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -38,7 +39,7 @@ impl Network {
     /// Cancelled, nothing keeps running.
     pub async fn start(world: Arc<World>, config: NetworkConfig) -> Result<Self, NetworkError> {
         validate(&world, &config)?;
-        let listeners = listen(config.listen, config.peers.len()).await?;
+        let listeners = listen(config.listen, &config.peers)?;
         let addresses: Vec<SocketAddr> = listeners.iter().map(|(address, _)| *address).collect();
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -136,17 +137,35 @@ pub(crate) fn validate(world: &World, config: &NetworkConfig) -> Result<(), Netw
 const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// Listeners on consecutive ports, or on any free ones when the first is 0.
-async fn listen(first: SocketAddr, count: usize) -> Result<Vec<(SocketAddr, TcpListener)>, NetworkError> {
+fn listen(first: SocketAddr, peers: &[PeerConfig]) -> Result<Vec<(SocketAddr, TcpListener)>, NetworkError> {
+    let count = peers.len();
     let mut listeners = Vec::with_capacity(count);
-    for offset in 0..count {
+    for (offset, peer) in peers.iter().enumerate() {
         let offset = if first.port() == 0 { Some(0) } else { u16::try_from(offset).ok() };
         let port = offset
             .and_then(|offset| first.port().checked_add(offset))
             .ok_or_else(|| NetworkError::TooFewPorts { first: first.port(), peers: count })?;
         let address = SocketAddr::new(first.ip(), port);
-        let opened = TcpListener::bind(address).await;
+        let opened = bind(address, &peer.faults);
         let opened = opened.and_then(|listener| Ok((listener.local_addr()?, listener)));
         listeners.push(opened.map_err(|source| NetworkError::Listen { address, source })?);
     }
     Ok(listeners)
 }
+
+fn bind(address: SocketAddr, faults: &Faults) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As tokio's own way to bind does, so that the port can be had again at once.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    if faults.never_read {
+        socket.set_recv_buffer_size(UNREAD_BUFFER)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// What the system may hold of input that is never read; it may round this up.
+const UNREAD_BUFFER: u32 = 1_024;
+/// Connections that may wait to be accepted, as many as tokio lets wait.
+const BACKLOG: u32 = 1_024;

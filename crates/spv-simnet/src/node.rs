@@ -1,12 +1,16 @@
 //! One simulated node: a listener, a reader and a writer per connection, and a single message handler for all.
 
+mod clock;
 mod connection;
+mod delivery;
 mod handler;
 mod inboxes;
+mod load;
 mod outbox;
 mod service;
 mod session;
 mod uplink;
+mod writer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -4,9 +4,9 @@
 pub enum FaultsError {
     /// There is no such fault.
     #[error(
-        "unknown fault {0:?}; use silent, refuse-all, headers, no-pong, one of disconnect, refuse, drop, stall, wrong, \
-         corrupt, bad-checksum, reorder, delay, late and duplicate with =WHEN, or one of mute-after, behind, claim, \
-         withhold and clock with =VALUE"
+        "unknown fault {0:?}; use silent, refuse-all, headers, no-pong, never-read, one of disconnect, refuse, drop, stall, \
+         wrong, corrupt, bad-checksum, reorder, forge, truncate, delay, late and duplicate with =WHEN, or one of mute-after, \
+         trickle, behind, claim, withhold and clock with =VALUE"
     )]
     Unknown(String),
     /// What follows the name does not say when.
@@ -16,7 +16,7 @@ pub enum FaultsError {
     #[error("{0:?} does not say how long; use WHEN:TIME, for example 0.1:500ms")]
     Delay(String),
     /// A count or a height is none.
-    #[error("{0:?} does not give a whole number")]
+    #[error("{0:?} does not give a whole number that can be used")]
     Number(String),
     /// A clock is not wrong by a time.
     #[error("{0:?} does not say how wrong the clock is; use a time in whole seconds, for example 6h or -6h")]

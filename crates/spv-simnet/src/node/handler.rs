@@ -148,10 +148,14 @@ impl Handler {
                 sleep(service_time).await;
             }
         }
+        let was_established = lane.session.is_established();
         let replies = lane.session.receive(&message.frame, &self.node, &mut self.faults);
         let now = now();
         for reply in replies {
             lane.reply(reply, &mut self.uplink, self.node.one_way(), now);
+        }
+        if !was_established && lane.session.is_established() {
+            lane.establish(now);
         }
     }
 }
@@ -159,6 +163,12 @@ impl Handler {
 impl Lane {
     fn new(address: SocketAddr, sender: Sender) -> Self {
         Self { session: Session::new(address), sender, last_due: None, held: None }
+    }
+
+    /// Tells the writer, behind the node's part of the handshake, that this is done.
+    fn establish(&mut self, now: Instant) {
+        let due = self.last_due.unwrap_or(now);
+        self.sender.send(Outgoing { due, completes_request: false, action: Action::Establish });
     }
 
     /// Dispatches a reply, or keeps it behind an answer that is held back.
@@ -201,7 +211,7 @@ impl Lane {
         };
         let left = match &action {
             Action::Send(frame) => uplink.send(frame.len(), now),
-            Action::Nothing | Action::Close => now,
+            Action::Nothing | Action::Close | Action::Establish => now,
         };
         let due = left + one_way + delay;
         let due = self.last_due.map_or(due, |last_due| due.max(last_due));

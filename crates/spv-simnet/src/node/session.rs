@@ -1,9 +1,9 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dashcore::consensus::{Decodable, Reader, serialize};
-use dashcore::network::framing::{Command, Frame, HEADER_SIZE, encode_frame};
+use dashcore::network::framing::{Command, Frame};
 use dashcore::network::message::{NetworkMessage, command};
 use dashcore::network::message_addrv2::{AddrV2, AddrV2Message};
 use dashcore::network::message_blockdata::{HeadersMessage, Inventory};
@@ -12,7 +12,9 @@ use dashcore::network::message_network::{
 };
 
 use super::Node;
-use super::service::{Answer, BadRequest, Request, RequestKind};
+use super::clock::{clock, tip_time};
+use super::delivery::{deliver, framed};
+use super::service::{BadRequest, Request, RequestKind};
 use crate::chain::{ActiveChain, QRInfoConstruction};
 use crate::faults::{Fault, FaultPlan};
 
@@ -77,6 +79,11 @@ impl Session {
         }
     }
 
+    /// Whether the handshake is behind.
+    pub(super) fn is_established(&self) -> bool {
+        self.handshake_done
+    }
+
     /// Whether the message takes the time of a data request.
     pub(super) fn is_served(&self, name: Command) -> bool {
         self.handshake_done && !self.closed && Request::kind(name).is_some()
@@ -103,7 +110,8 @@ impl Session {
     /// else by the tip's hash (Dash Core `SendMessages`, net_processing.cpp).
     pub(super) fn announce(&self, before: &ActiveChain, node: &Node) -> Option<Reply> {
         let chain = node.chain();
-        let is_quiet = node.config.faults.silent || self.is_mute(node);
+        let faults = &node.config.faults;
+        let is_quiet = faults.silent || faults.never_read || self.is_mute(node);
         if !self.handshake_done || self.closed || is_quiet || !node.shown_headers(&chain).is_complete() {
             return None;
         }
@@ -265,7 +273,7 @@ impl Session {
             }
         };
         kind.count(&mut node.stats.lock().answered);
-        deliver(node, answer, fault, faults)
+        deliver(node, &frame.payload, answer, fault, faults)
     }
 
     fn refuse(&mut self, kind: RequestKind, node: &Node) -> Vec<Reply> {
@@ -296,54 +304,9 @@ const SERVICES: u64 = service_flags::NETWORK | service_flags::NETWORK_LIMITED;
 /// Misbehaviour at which a node disconnects (Dash Core `DISCOURAGEMENT_THRESHOLD`, net_processing.cpp).
 const DISCONNECT_SCORE: u32 = 100;
 
-/// Frames an answer and does to it what the fault says.
-fn deliver(node: &Node, answer: Answer, fault: Option<Fault>, random: &mut FaultPlan) -> Vec<Reply> {
-    let Answer { command, mut payload } = answer;
-    if fault == Some(Fault::Corrupt) && !payload.is_empty() {
-        let position = random.below(payload.len());
-        payload[position] ^= 1 << random.below(8);
-    }
-    let mut frame = Vec::new();
-    encode_frame(node.magic(), command, &payload, &mut frame);
-    if fault == Some(Fault::BadChecksum) {
-        // The last byte before the payload belongs to the checksum.
-        frame[HEADER_SIZE - 1] ^= 1;
-    }
-    let frame = Bytes::from(frame);
-    let in_time = |frame| Reply::Answer { frame, delay: Duration::ZERO };
-    match fault {
-        Some(Fault::Delay(delay)) => vec![Reply::Answer { frame, delay }],
-        Some(Fault::Late(by)) => vec![Reply::StrayAnswer { frame, by }, Reply::NoAnswer],
-        Some(Fault::Duplicate(Duration::ZERO)) => vec![in_time(frame.clone()), Reply::Send(frame)],
-        Some(Fault::Duplicate(by)) => vec![in_time(frame.clone()), Reply::StrayAnswer { frame, by }],
-        Some(Fault::Reorder) => vec![Reply::HeldAnswer { frame }],
-        _ => vec![in_time(frame)],
-    }
-}
-
 /// Most entries of an `addr` or `addrv2` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
 const MAX_ADDRESSES: usize = 1_000;
 
-/// The time by the node's clock: the real one, also where tokio's is paused, wrong by as much as its faults say.
-#[expect(clippy::disallowed_methods, reason = "nodes date their greeting by the wall clock")]
-fn clock(node: &Node) -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    seconds.saturating_add(node.config.faults.clock.seconds())
-}
-
-/// When the other nodes were last seen, as far as a simulated node can say: equal in every run.
-fn tip_time(node: &Node) -> u32 {
-    let chain = node.chain();
-    chain.world().header(chain.tip()).map_or(0, |header| header.time)
-}
-
 fn send(node: &Node, message: &NetworkMessage) -> Reply {
     Reply::Send(framed(node, message.command(), &serialize(message)))
-}
-
-fn framed(node: &Node, name: Command, payload: &[u8]) -> Bytes {
-    let mut frame = Vec::new();
-    encode_frame(node.magic(), name, payload, &mut frame);
-    frame.into()
 }

@@ -7,6 +7,7 @@ mod announcements;
 mod claims;
 mod client;
 mod faults;
+mod lies;
 mod protocol;
 mod quiet;
 mod serving;
