@@ -201,6 +201,10 @@ What a node is like all the time:
   claim=H              it claims height H in version, whatever its chain is
   withhold=H           no headers above height H; with claim=0,withhold=0 it seems to
                        be in its initial download
+  junk-chain=N         N cheap blocks without lists on top of its tip, or with N:HEIGHT
+                       on top of that block: valid headers, which it claims
+  flood=KIND:RATE      RATE messages a second that nobody asked for: known-headers,
+                       fork-headers, big-headers, big-lists, inv, addr or ping
   clock=TIME           its clock, in version, is fast or slow: clock=6h, clock=-6h";
 
 #[derive(Debug, Args)]

@@ -2,6 +2,8 @@
 
 mod clock_offset;
 mod error;
+mod flood;
+mod junk_chain;
 mod plan;
 mod schedule;
 mod text;
@@ -13,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use clock_offset::ClockOffset;
 pub use error::FaultsError;
+pub use flood::{Flood, FloodKind};
+pub use junk_chain::JunkChain;
 pub use schedule::Schedule;
 
 pub(crate) use plan::{Fault, FaultPlan};
@@ -86,6 +90,14 @@ pub struct Faults {
     /// `withhold=H`: `getheaders` is answered without headers above this height, and no block above it is announced.
     /// With `claim=0,withhold=0` the node looks like one that is still in its initial download.
     pub withhold: Option<u32>,
+    /// `junk-chain=N` or `junk-chain=N:FORK`: the headers that the node shows are those of its chain up to the height FORK,
+    /// or all, and so many cheap ones that it mines on top when it starts, whose height it claims and whose lists it
+    /// refuses. Lists of real blocks are served. It sticks to that chain whatever comes, and announces nothing. The
+    /// node's seed decides what is mined. Only for networks whose difficulty never changes.
+    pub junk_chain: Option<JunkChain>,
+    /// `flood=KIND:RATE`: from the end of the handshake on, so many messages a second are sent that nobody asked for.
+    /// What a connection cannot take is left out.
+    pub flood: Option<Flood>,
     /// `clock=OFFSET`: how wrong the time in `version` is.
     pub clock: ClockOffset,
 }

@@ -3,6 +3,7 @@
 mod clock;
 mod connection;
 mod delivery;
+mod flooder;
 mod handler;
 mod inboxes;
 mod load;
@@ -24,7 +25,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::chain::{ActiveChain, ShownHeaders};
+use crate::chain::{ActiveChain, MinedBranch, ShownHeaders};
 use crate::config::PeerConfig;
 use crate::stats::PeerStats;
 use connection::Connection;
@@ -34,6 +35,8 @@ use handler::Handler;
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) chain: RwLock<ActiveChain>,
+    /// The chain whose headers the node shows, where that is not the real one.
+    pub(crate) junk: Option<MinedBranch>,
     pub(crate) config: PeerConfig,
     /// Where the other nodes of the network listen.
     pub(crate) neighbours: Vec<SocketAddr>,
@@ -65,8 +68,8 @@ impl Node {
     }
 
     /// What the node shows of a chain's headers.
-    fn shown_headers<'a>(&self, chain: &'a ActiveChain) -> ShownHeaders<'a> {
-        ShownHeaders { chain, withheld_above: self.config.faults.withhold }
+    fn shown_headers<'a>(&'a self, chain: &'a ActiveChain) -> ShownHeaders<'a> {
+        ShownHeaders { chain, junk: self.junk.as_ref(), withheld_above: self.config.faults.withhold }
     }
 
     /// Half of the round trip, which each direction takes.

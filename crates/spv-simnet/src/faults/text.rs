@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use humantime_serde::re::humantime;
 
-use super::{ClockOffset, Faults, FaultsError, Schedule};
+use super::{ClockOffset, Faults, FaultsError, Flood, JunkChain, Schedule};
 
 impl Faults {
     fn schedules(&self) -> [(&'static str, Schedule); 10] {
@@ -32,6 +32,8 @@ impl Faults {
             (self.behind > 0).then(|| format!("behind={}", self.behind)),
             self.claim.map(|height| format!("claim={height}")),
             self.withhold.map(|height| format!("withhold={height}")),
+            self.junk_chain.map(|junk| format!("junk-chain={junk}")),
+            self.flood.map(|flood| format!("flood={flood}")),
             (self.clock != ClockOffset::default()).then(|| format!("clock={}", self.clock)),
         ]
         .into_iter()
@@ -81,6 +83,14 @@ impl Faults {
             "behind" => self.behind = number(fault, value)?,
             "claim" => self.claim = Some(number(fault, value)?),
             "withhold" => self.withhold = Some(number(fault, value)?),
+            "junk-chain" => {
+                let junk = JunkChain::parse(value).ok_or_else(|| FaultsError::Number(fault.to_owned()))?;
+                self.junk_chain = Some(junk);
+            }
+            "flood" => {
+                let flood = Flood::parse(value).ok_or_else(|| FaultsError::Flood(fault.to_owned()))?;
+                self.flood = Some(flood);
+            }
             "clock" => {
                 self.clock = ClockOffset::parse(value).ok_or_else(|| FaultsError::Clock(fault.to_owned()))?;
             }
@@ -160,7 +170,8 @@ mod tests {
     const ALL: &str = "silent,refuse-all,headers,no-pong,never-read,disconnect=0.01,refuse=0.2,drop=0.1,stall=first:2,\
                        wrong=0.5,corrupt=every:3,bad-checksum=1,reorder=every:5,forge=every:4,truncate=0.25,\
                        delay=0.1:500ms,late=every:2:1m1s,\
-                       duplicate=every:3:200ms,mute-after=20,trickle=1,behind=7,claim=0,withhold=600,clock=-6h";
+                       duplicate=every:3:200ms,mute-after=20,trickle=1,behind=7,claim=0,withhold=600,\
+                       junk-chain=500:120,flood=ping:100,clock=-6h";
 
     #[test]
     fn text_form_round_trips() {
@@ -191,6 +202,8 @@ mod tests {
         assert_eq!(parse("behind=-1"), FaultsError::Number("behind=-1".into()));
         assert_eq!(parse("trickle=0"), FaultsError::Number("trickle=0".into()));
         assert_eq!(parse("claim="), FaultsError::Number("claim=".into()));
+        assert_eq!(parse("junk-chain=many"), FaultsError::Number("junk-chain=many".into()));
+        assert_eq!(parse("flood=ping"), FaultsError::Flood("flood=ping".into()));
         assert_eq!(parse("clock=6"), FaultsError::Clock("clock=6".into()));
     }
 }

@@ -189,7 +189,7 @@ impl Session {
 
     fn version(&self, node: &Node, nonce: u64) -> VersionMessage {
         let unknown = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        let height = node.config.faults.claim.unwrap_or_else(|| node.chain().tip());
+        let height = node.config.faults.claim.unwrap_or_else(|| node.shown_headers(&node.chain()).tip());
         VersionMessage {
             version: node.config.protocol_version,
             services: SERVICES,
@@ -205,22 +205,26 @@ impl Session {
         }
     }
 
-    /// The other nodes of the network, in the form that was asked for.
+    /// The other nodes of the network.
     fn addresses(&self, node: &Node) -> NetworkMessage {
+        self.list(node.neighbours.iter().copied().take(MAX_ADDRESSES), node)
+    }
+
+    /// Addresses of nodes, in the form that was asked for.
+    pub(super) fn list(&self, addresses: impl Iterator<Item = SocketAddr>, node: &Node) -> NetworkMessage {
         let (time, services) = (tip_time(node), SERVICES);
-        let neighbours = node.neighbours.iter().copied().take(MAX_ADDRESSES);
         if !self.wants_addrv2 {
             let entry = |address| TimedAddress { time, address: Address { services, address } };
-            return NetworkMessage::Addr(neighbours.map(entry).collect());
+            return NetworkMessage::Addr(addresses.map(entry).collect());
         }
-        let entry = |neighbour: SocketAddr| {
-            let address = match neighbour.ip() {
+        let entry = |listener: SocketAddr| {
+            let address = match listener.ip() {
                 IpAddr::V4(ip) => AddrV2::Ipv4(ip),
                 IpAddr::V6(ip) => AddrV2::Ipv6(ip),
             };
-            AddrV2Message { time, services, address, port: neighbour.port() }
+            AddrV2Message { time, services, address, port: listener.port() }
         };
-        NetworkMessage::AddrV2(neighbours.map(entry).collect())
+        NetworkMessage::AddrV2(addresses.map(entry).collect())
     }
 
     fn answer_ping(&mut self, frame: &Frame, node: &Node) -> Vec<Reply> {
@@ -305,7 +309,7 @@ const SERVICES: u64 = service_flags::NETWORK | service_flags::NETWORK_LIMITED;
 const DISCONNECT_SCORE: u32 = 100;
 
 /// Most entries of an `addr` or `addrv2` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
-const MAX_ADDRESSES: usize = 1_000;
+pub(super) const MAX_ADDRESSES: usize = 1_000;
 
 fn send(node: &Node, message: &NetworkMessage) -> Reply {
     Reply::Send(framed(node, message.command(), &serialize(message)))

@@ -7,6 +7,8 @@ mod announcements;
 mod claims;
 mod client;
 mod faults;
+mod floods;
+mod junk_chain;
 mod lies;
 mod protocol;
 mod quiet;
