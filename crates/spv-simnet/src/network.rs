@@ -197,3 +197,24 @@ async fn bind(address: SocketAddr, faults: &Faults) -> io::Result<TcpListener> {
 const UNREAD_BUFFER: u32 = 1_024;
 /// Connections that may wait to be accepted, as many as tokio lets wait.
 const BACKLOG: u32 = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::GeneratedSpec;
+
+    #[test]
+    fn nobody_mines_where_difficulty_changes() {
+        let spec =
+            GeneratedSpec { masternodes: 12, cycles: 1, signatures: false, ..GeneratedSpec::default() };
+        let world = World::generate(&spec).with_retargeting();
+        for (faults, mines) in
+            [("junk-chain=5", true), ("flood=fork-headers:1", true), ("flood=known-headers:1", false)]
+        {
+            let peers = vec![PeerConfig { faults: faults.parse().unwrap(), ..PeerConfig::default() }];
+            let valid = validate(&world, &NetworkConfig { peers, ..NetworkConfig::default() });
+            let refused = matches!(valid, Err(NetworkError::Retargeting { peer: 0, .. }));
+            assert_eq!(refused, mines, "{faults}");
+        }
+    }
+}

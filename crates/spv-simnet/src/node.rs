@@ -3,11 +3,13 @@
 mod clock;
 mod connection;
 mod delivery;
+mod event;
 mod flooder;
 mod handler;
 mod inboxes;
 mod load;
 mod outbox;
+mod reply;
 mod service;
 mod session;
 mod uplink;
@@ -49,7 +51,7 @@ pub(crate) struct Node {
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
     node: Arc<Node>,
-    events: mpsc::UnboundedSender<connection::Event>,
+    events: mpsc::UnboundedSender<event::Event>,
     next_id: Arc<AtomicU64>,
     tasks: TaskTracker,
 }
@@ -89,7 +91,7 @@ impl Door {
         let chain = chain.shortened_by(self.node.config.faults.behind);
         let before = std::mem::replace(&mut *self.node.chain.write(), chain);
         // The handler is gone only when the whole network stops.
-        let _ = self.events.send(connection::Event::NewTip { before });
+        let _ = self.events.send(event::Event::NewTip { before });
     }
 
     /// Takes connections from a listener until `stop` is cancelled.

@@ -1,4 +1,4 @@
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::Node;
 
@@ -14,4 +14,9 @@ pub(super) fn clock(node: &Node) -> i64 {
 pub(super) fn tip_time(node: &Node) -> u32 {
     let chain = node.chain();
     chain.world().header(chain.tip()).map_or(0, |header| header.time)
+}
+
+/// Obeys paused time.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }

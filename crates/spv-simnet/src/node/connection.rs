@@ -1,66 +1,20 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use dashcore::network::framing::{Frame, FrameDecoder, FrameError, HEADER_SIZE};
 use dashcore::network::message::command;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadHalf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Node;
-use super::load::{Load, MAX_QUEUED_BYTES};
-use super::outbox::{Action, Outgoing};
+use super::clock::now;
+use super::event::{Event, Message, Sender};
+use super::load::Load;
 use super::service::Request;
 use super::writer::Writer;
-use crate::chain::ActiveChain;
-
-/// What connections tell the node's handler.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// A connection was accepted.
-    Opened { id: u64, address: SocketAddr, sender: Sender },
-    /// A message will have arrived at `due`.
-    Received { id: u64, due: Instant, message: Message },
-    /// A connection has ended.
-    Closed { id: u64 },
-    /// A sender that was full has room again.
-    Drained,
-    /// The node has another chain than before.
-    NewTip { before: ActiveChain },
-}
-
-/// A message on its way to the handler.
-#[derive(Debug)]
-pub(super) struct Message {
-    pub(super) frame: Frame,
-    /// Makes room for more input when the message has been handled.
-    _room: OwnedSemaphorePermit,
-}
-
-/// The handler's end of a connection's writer.
-#[derive(Debug)]
-pub(super) struct Sender {
-    outgoing: mpsc::UnboundedSender<Outgoing>,
-    load: Arc<Load>,
-}
-
-impl Sender {
-    pub(super) fn send(&self, outgoing: Outgoing) {
-        if let Action::Send(bytes) = &outgoing.action {
-            self.load.queued_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
-        }
-        // Fails only when the connection has ended, and then nobody is there to miss it.
-        let _ = self.outgoing.send(outgoing);
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.load.queued_bytes.load(Ordering::Relaxed) > MAX_QUEUED_BYTES
-    }
-}
 
 /// Unprocessed input above which a node stops reading (Dash Core `DEFAULT_MAXRECEIVEBUFFER`, net.h).
 const MAX_UNPROCESSED_BYTES: usize = 5_000_000;
@@ -202,9 +156,4 @@ fn decode(decoder: &FrameDecoder, buffer: &mut BytesMut) -> Result<Option<Frame>
             decoded => return decoded,
         }
     }
-}
-
-/// Obeys paused time.
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

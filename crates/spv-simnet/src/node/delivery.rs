@@ -5,8 +5,8 @@ use bytes::Bytes;
 use dashcore::network::framing::{Command, HEADER_SIZE, encode_frame};
 
 use super::Node;
+use super::reply::Reply;
 use super::service::Answer;
-use super::session::Reply;
 use crate::faults::{Fault, FaultPlan};
 
 /// Frames the answer to a request with this payload and does to it what the fault says.

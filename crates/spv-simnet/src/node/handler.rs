@@ -9,11 +9,13 @@ use tokio::time::{sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Node;
-use super::connection::{Event, Message, Sender, now};
+use super::clock::now;
+use super::event::{Event, Message, Sender};
 use super::flooder::Flooder;
 use super::inboxes::{Inboxes, Next};
 use super::outbox::{Action, Outgoing};
-use super::session::{Reply, Session};
+use super::reply::Reply;
+use super::session::Session;
 use super::uplink::Uplink;
 use crate::chain::ActiveChain;
 use crate::faults::FaultPlan;

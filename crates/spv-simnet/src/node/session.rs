@@ -1,7 +1,5 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
-use bytes::Bytes;
 use dashcore::consensus::{Decodable, Reader, serialize};
 use dashcore::network::framing::{Command, Frame};
 use dashcore::network::message::{NetworkMessage, command};
@@ -14,6 +12,7 @@ use dashcore::network::message_network::{
 use super::Node;
 use super::clock::{clock, tip_time};
 use super::delivery::{deliver, framed};
+use super::reply::Reply;
 use super::service::{BadRequest, Request, RequestKind};
 use crate::chain::{ActiveChain, QRInfoConstruction};
 use crate::faults::{Fault, FaultPlan};
@@ -36,31 +35,6 @@ pub(super) struct Session {
     /// Messages received.
     received: u64,
     closed: bool,
-}
-
-/// What the node does in response to a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reply {
-    /// Sends a message.
-    Send(Bytes),
-    /// Sends the answer to a data request, with all that follows so much later.
-    Answer { frame: Bytes, delay: Duration },
-    /// Sends the answer to a data request, with all that follows, when the next answer has been sent or none has come for a while.
-    HeldAnswer { frame: Bytes },
-    /// Sends an answer so much later, and does not let others wait for it; whether the request is still in flight is
-    /// another reply's matter.
-    StrayAnswer { frame: Bytes, by: Duration },
-    /// Leaves a data request without an answer.
-    NoAnswer,
-    /// Closes the connection.
-    Close,
-}
-
-impl Reply {
-    /// Whether a data request is no longer in flight from then on.
-    pub(super) fn ends_request(&self) -> bool {
-        matches!(self, Self::Answer { .. } | Self::HeldAnswer { .. } | Self::NoAnswer)
-    }
 }
 
 impl Session {

@@ -9,7 +9,8 @@ use tokio::time::{sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Node;
-use super::connection::{Event, now};
+use super::clock::now;
+use super::event::Event;
 use super::load::{Load, MAX_QUEUED_BYTES};
 use super::outbox::{Action, Outbox, Outgoing};
 
