@@ -182,6 +182,8 @@ What goes wrong with answers to getmnlistd and getqrinfo; WHEN is a probability,
   wrong=WHEN           the honest answer to another request
   corrupt=WHEN         one bit of the answer is flipped
   bad-checksum=WHEN    the frame's checksum does not fit
+  forge=WHEN           one bit of the answer is flipped, the same by all nodes with this
+  truncate=WHEN        half of the answer is missing, its frame is whole
   delay=WHEN:TIME      the answer, and all behind it, comes later
   late=WHEN:TIME       the answer comes later, its pong does not
   duplicate=WHEN       the answer comes twice; WHEN:TIME, so much later
@@ -193,10 +195,16 @@ What a node is like all the time:
   refuse-all           every request is refused
   no-pong              requests are answered, pings are not
   mute-after=N         silent after N messages on a connection, version and all
+  never-read           after the handshake it reads nothing and says nothing
+  trickle=N            after the handshake at most N bytes a second on a connection
   behind=N             its chain ends N blocks lower than the others'
   claim=H              it claims height H in version, whatever its chain is
   withhold=H           no headers above height H; with claim=0,withhold=0 it seems to
                        be in its initial download
+  junk-chain=N         N cheap blocks without lists on top of its tip, or with N:HEIGHT
+                       on top of that block: valid headers, which it claims
+  flood=KIND:RATE      RATE messages a second that nobody asked for: known-headers,
+                       fork-headers, big-headers, big-lists, inv, addr or ping
   clock=TIME           its clock, in version, is fast or slow: clock=6h, clock=-6h";
 
 #[derive(Debug, Args)]

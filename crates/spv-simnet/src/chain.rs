@@ -1,5 +1,6 @@
 //! What an honest node answers.
 
+mod mined_branch;
 mod mn_list_diff;
 mod qr_info;
 mod refusal;
@@ -17,6 +18,7 @@ use crate::world::World;
 pub use qr_info::QRInfoConstruction;
 pub use refusal::Refusal;
 
+pub(crate) use mined_branch::MinedBranch;
 pub(crate) use shown_headers::ShownHeaders;
 
 /// A world's chain as one node has it, up to the node's own tip. Answers as Dash Core does, byte for byte.
@@ -46,6 +48,11 @@ impl ActiveChain {
     /// Hash of the node's last block.
     pub fn tip_hash(&self) -> BlockHash {
         self.world.hash_at(self.tip)
+    }
+
+    /// Header of one of this chain's blocks.
+    pub(crate) fn header(&self, height: u32) -> Option<&Header> {
+        self.world.header(height).filter(|_| height <= self.tip)
     }
 
     /// Headers of this chain's blocks that `other` does not have, ascending.

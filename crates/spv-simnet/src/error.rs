@@ -51,6 +51,24 @@ pub enum NetworkError {
         /// Longest time that is possible.
         longest: Duration,
     },
+    /// A peer is to mine where that takes more than a moment.
+    #[error("peer {peer}: {fault} needs a network whose difficulty never changes, such as regtest")]
+    Retargeting {
+        /// Index of the peer.
+        peer: usize,
+        /// The fault for which it would mine.
+        fault: &'static str,
+    },
+    /// A peer's junk chain is to begin where the peer has no block.
+    #[error("peer {peer}: junk-chain cannot fork off at height {fork}: the peer's tip is {tip}")]
+    ForkAboveTip {
+        /// Index of the peer.
+        peer: usize,
+        /// Height of the last real block.
+        fork: u32,
+        /// Where the peer's chain ends.
+        tip: u32,
+    },
     /// A listener could not be opened.
     #[error("cannot listen on {address}")]
     Listen {

@@ -2,16 +2,21 @@
 
 mod clock_offset;
 mod error;
+mod flood;
+mod junk_chain;
 mod plan;
 mod schedule;
 mod text;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use clock_offset::ClockOffset;
 pub use error::FaultsError;
+pub use flood::{Flood, FloodKind};
+pub use junk_chain::JunkChain;
 pub use schedule::Schedule;
 
 pub(crate) use plan::{Fault, FaultPlan};
@@ -63,11 +68,21 @@ pub struct Faults {
     /// `reorder=S`: the answer, and with it its pong, is held back until the next answer on the connection has been
     /// sent, or until 300 ms have passed without one.
     pub reorder: Schedule,
+    /// `forge=S`: one bit in the last third of the payload is flipped; which one follows from the request alone, so that
+    /// all nodes with this fault tell the same lie. The frame's checksum fits.
+    pub forge: Schedule,
+    /// `truncate=S`: the second half of the payload is missing; the frame's length and checksum fit.
+    pub truncate: Schedule,
     /// `no-pong`: requests are answered, but no ping ever is.
     pub no_pong: bool,
     /// `mute-after=N`: once N messages were received on a connection, those of the handshake included, nothing is
     /// answered on it any more, not even pings, and no block announced.
     pub mute_after: Option<u64>,
+    /// `never-read`: after the handshake nothing is read from the connection any more, so that what is written to it
+    /// piles up, and no block is announced. As little as possible fits into the buffers below.
+    pub never_read: bool,
+    /// `trickle=N`: after the handshake at most so many bytes a second are sent on a connection, each when it is due.
+    pub trickle: Option<NonZeroU32>,
     /// `behind=N`: the node's chain ends so many blocks below the one that it is given, now and whenever that grows.
     pub behind: u32,
     /// `claim=H`: the height that `version` claims, whatever the chain is.
@@ -75,6 +90,14 @@ pub struct Faults {
     /// `withhold=H`: `getheaders` is answered without headers above this height, and no block above it is announced.
     /// With `claim=0,withhold=0` the node looks like one that is still in its initial download.
     pub withhold: Option<u32>,
+    /// `junk-chain=N` or `junk-chain=N:FORK`: the headers that the node shows are those of its chain up to the height FORK,
+    /// or all, and so many cheap ones that it mines on top when it starts, whose height it claims and whose lists it
+    /// refuses. Lists of real blocks are served. It sticks to that chain whatever comes, and announces nothing. The
+    /// node's seed decides what is mined. Only for networks whose difficulty never changes.
+    pub junk_chain: Option<JunkChain>,
+    /// `flood=KIND:RATE`: from the end of the handshake on, so many messages a second are sent that nobody asked for.
+    /// What a connection cannot take is left out.
+    pub flood: Option<Flood>,
     /// `clock=OFFSET`: how wrong the time in `version` is.
     pub clock: ClockOffset,
 }

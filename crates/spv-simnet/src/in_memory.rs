@@ -19,6 +19,8 @@ use crate::world::World;
 
 /// Bytes that may be under way in each direction of a stream.
 const STREAM_CAPACITY: usize = 1024 * 1024;
+/// The same where the peer never reads: little enough for one request to fill it.
+const UNREAD_STREAM_CAPACITY: usize = 64;
 
 /// The same peers as a [`Network`](crate::Network)'s, reached without sockets, so that tokio's paused time drives all of
 /// it: a simulation that takes no longer than its computations and, on a current-thread runtime, always goes the same way.
@@ -111,7 +113,7 @@ impl InMemoryNetwork {
         let peer = self.peers.get(&address).ok_or_else(refused)?;
         tokio::time::sleep(peer.config().rtt).await;
         let up = peer.up.lock().clone().ok_or_else(refused)?;
-        let (ours, theirs) = tokio::io::duplex(STREAM_CAPACITY);
+        let (ours, theirs) = tokio::io::duplex(peer.stream_capacity());
         peer.door.admit(theirs, address, up.child_token());
         Ok(ours)
     }
@@ -182,5 +184,9 @@ impl InMemoryNetwork {
 impl Peer {
     fn config(&self) -> &PeerConfig {
         &self.node.config
+    }
+
+    fn stream_capacity(&self) -> usize {
+        if self.config().faults.never_read { UNREAD_STREAM_CAPACITY } else { STREAM_CAPACITY }
     }
 }

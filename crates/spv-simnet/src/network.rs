@@ -1,17 +1,19 @@
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::network::message_network::MIN_PROTOCOL_VERSION;
+use dashcore::params::Retargeting;
 use parking_lot::{Mutex, RwLock};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::chain::ActiveChain;
+use crate::chain::{ActiveChain, MinedBranch};
 use crate::config::{NetworkConfig, PeerConfig};
 use crate::error::NetworkError;
-use crate::faults::Faults;
+use crate::faults::{Faults, FloodKind};
 use crate::node::{Door, Node};
 use crate::stats::PeerStats;
 use crate::world::World;
@@ -38,7 +40,7 @@ impl Network {
     /// Cancelled, nothing keeps running.
     pub async fn start(world: Arc<World>, config: NetworkConfig) -> Result<Self, NetworkError> {
         validate(&world, &config)?;
-        let listeners = listen(config.listen, config.peers.len()).await?;
+        let listeners = listen(config.listen, &config.peers).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().map(|(address, _)| *address).collect();
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -92,7 +94,12 @@ pub(crate) fn nodes(
     let node = |(&address, config): (&SocketAddr, PeerConfig)| {
         let tip = config.tip.unwrap_or_else(|| world.tip());
         let chain = ActiveChain::new(Arc::clone(world), tip).shortened_by(config.faults.behind);
+        let junk = config.faults.junk_chain.map(|junk| {
+            let trunk = ActiveChain::new(Arc::clone(world), junk.fork.unwrap_or_else(|| chain.tip()));
+            MinedBranch::mine(trunk, junk.blocks, config.seed)
+        });
         Arc::new(Node {
+            junk,
             chain: RwLock::new(chain),
             config,
             neighbours: addresses.iter().copied().filter(|other| *other != address).collect(),
@@ -115,6 +122,7 @@ pub(crate) fn validate(world: &World, config: &NetworkConfig) -> Result<(), Netw
             let (version, oldest) = (peer.protocol_version, MIN_PROTOCOL_VERSION);
             return Err(NetworkError::ProtocolVersion { peer: index, version, oldest });
         }
+        validate_mining(index, peer, world)?;
         let Faults { delay_by, late_by, duplicate_after, .. } = peer.faults;
         for (field, time) in [
             ("rtt", peer.rtt),
@@ -132,21 +140,81 @@ pub(crate) fn validate(world: &World, config: &NetworkConfig) -> Result<(), Netw
     Ok(())
 }
 
+fn validate_mining(index: usize, peer: &PeerConfig, world: &World) -> Result<(), NetworkError> {
+    let Faults { junk_chain, flood, behind, .. } = peer.faults;
+    let fault = match flood {
+        _ if junk_chain.is_some() => "junk-chain",
+        Some(flood) if flood.kind == FloodKind::ForkHeaders => "flood=fork-headers",
+        _ => return Ok(()),
+    };
+    if world.params().retargeting != Retargeting::None {
+        return Err(NetworkError::Retargeting { peer: index, fault });
+    }
+    let tip = peer.tip.unwrap_or_else(|| world.tip()).saturating_sub(behind);
+    match junk_chain.and_then(|junk| junk.fork).filter(|&fork| fork > tip) {
+        Some(fork) => Err(NetworkError::ForkAboveTip { peer: index, fork, tip }),
+        None => Ok(()),
+    }
+}
+
 /// Longer than any client waits.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// Listeners on consecutive ports, or on any free ones when the first is 0.
-async fn listen(first: SocketAddr, count: usize) -> Result<Vec<(SocketAddr, TcpListener)>, NetworkError> {
+async fn listen(
+    first: SocketAddr,
+    peers: &[PeerConfig],
+) -> Result<Vec<(SocketAddr, TcpListener)>, NetworkError> {
+    let count = peers.len();
     let mut listeners = Vec::with_capacity(count);
-    for offset in 0..count {
+    for (offset, peer) in peers.iter().enumerate() {
         let offset = if first.port() == 0 { Some(0) } else { u16::try_from(offset).ok() };
         let port = offset
             .and_then(|offset| first.port().checked_add(offset))
             .ok_or_else(|| NetworkError::TooFewPorts { first: first.port(), peers: count })?;
         let address = SocketAddr::new(first.ip(), port);
-        let opened = TcpListener::bind(address).await;
+        let opened = bind(address, &peer.faults).await;
         let opened = opened.and_then(|listener| Ok((listener.local_addr()?, listener)));
         listeners.push(opened.map_err(|source| NetworkError::Listen { address, source })?);
     }
     Ok(listeners)
+}
+
+async fn bind(address: SocketAddr, faults: &Faults) -> io::Result<TcpListener> {
+    if !faults.never_read {
+        return TcpListener::bind(address).await;
+    }
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As tokio's own way to bind does, so that the port can be had again at once.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.set_recv_buffer_size(UNREAD_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// What the system may hold of input that is never read; it may round this up.
+const UNREAD_BUFFER: u32 = 1_024;
+/// Connections that may wait to be accepted, as many as tokio lets wait.
+const BACKLOG: u32 = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::GeneratedSpec;
+
+    #[test]
+    fn nobody_mines_where_difficulty_changes() {
+        let spec =
+            GeneratedSpec { masternodes: 12, cycles: 1, signatures: false, ..GeneratedSpec::default() };
+        let world = World::generate(&spec).with_retargeting();
+        for (faults, mines) in
+            [("junk-chain=5", true), ("flood=fork-headers:1", true), ("flood=known-headers:1", false)]
+        {
+            let peers = vec![PeerConfig { faults: faults.parse().unwrap(), ..PeerConfig::default() }];
+            let valid = validate(&world, &NetworkConfig { peers, ..NetworkConfig::default() });
+            let refused = matches!(valid, Err(NetworkError::Retargeting { peer: 0, .. }));
+            assert_eq!(refused, mines, "{faults}");
+        }
+    }
 }

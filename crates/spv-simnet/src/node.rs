@@ -1,12 +1,19 @@
 //! One simulated node: a listener, a reader and a writer per connection, and a single message handler for all.
 
+mod clock;
 mod connection;
+mod delivery;
+mod event;
+mod flooder;
 mod handler;
 mod inboxes;
+mod load;
 mod outbox;
+mod reply;
 mod service;
 mod session;
 mod uplink;
+mod writer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::chain::{ActiveChain, ShownHeaders};
+use crate::chain::{ActiveChain, MinedBranch, ShownHeaders};
 use crate::config::PeerConfig;
 use crate::stats::PeerStats;
 use connection::Connection;
@@ -30,6 +37,8 @@ use handler::Handler;
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) chain: RwLock<ActiveChain>,
+    /// The chain whose headers the node shows, where that is not the real one.
+    pub(crate) junk: Option<MinedBranch>,
     pub(crate) config: PeerConfig,
     /// Where the other nodes of the network listen.
     pub(crate) neighbours: Vec<SocketAddr>,
@@ -42,7 +51,7 @@ pub(crate) struct Node {
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
     node: Arc<Node>,
-    events: mpsc::UnboundedSender<connection::Event>,
+    events: mpsc::UnboundedSender<event::Event>,
     next_id: Arc<AtomicU64>,
     tasks: TaskTracker,
 }
@@ -61,8 +70,8 @@ impl Node {
     }
 
     /// What the node shows of a chain's headers.
-    fn shown_headers<'a>(&self, chain: &'a ActiveChain) -> ShownHeaders<'a> {
-        ShownHeaders { chain, withheld_above: self.config.faults.withhold }
+    fn shown_headers<'a>(&'a self, chain: &'a ActiveChain) -> ShownHeaders<'a> {
+        ShownHeaders { chain, junk: self.junk.as_ref(), withheld_above: self.config.faults.withhold }
     }
 
     /// Half of the round trip, which each direction takes.
@@ -82,7 +91,7 @@ impl Door {
         let chain = chain.shortened_by(self.node.config.faults.behind);
         let before = std::mem::replace(&mut *self.node.chain.write(), chain);
         // The handler is gone only when the whole network stops.
-        let _ = self.events.send(connection::Event::NewTip { before });
+        let _ = self.events.send(event::Event::NewTip { before });
     }
 
     /// Takes connections from a listener until `stop` is cancelled.

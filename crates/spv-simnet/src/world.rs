@@ -111,6 +111,14 @@ impl World {
         Self::new(history, Coinbases::in_memory(coinbases, ends))
     }
 
+    /// The same as if its network adjusted the difficulty.
+    #[cfg(test)]
+    pub(crate) fn with_retargeting(mut self) -> Self {
+        self.history.params.retargeting =
+            dashcore::params::Retargeting::DarkGravityWave { from: 1, allow_min_difficulty: false };
+        self
+    }
+
     pub(crate) fn new(history: History, coinbases: Coinbases) -> Self {
         let heights = (0..).zip(&history.hashes).map(|(height, hash)| (*hash, height)).collect();
         Self { history, heights, coinbases, first_qrinfo_height: 0 }

@@ -1,11 +1,14 @@
 use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage, MAX_HEADERS};
+use dashcore::{BlockHash, Header};
 
-use super::ActiveChain;
+use super::{ActiveChain, MinedBranch};
 
 /// The headers that a node shows of its chain.
 #[derive(Debug)]
 pub(crate) struct ShownHeaders<'a> {
     pub(crate) chain: &'a ActiveChain,
+    /// What is shown instead of the chain.
+    pub(crate) junk: Option<&'a MinedBranch>,
     /// Those above this height are kept back, though the node knows them.
     pub(crate) withheld_above: Option<u32>,
 }
@@ -13,28 +16,41 @@ pub(crate) struct ShownHeaders<'a> {
 impl<'a> ShownHeaders<'a> {
     /// What an honest node shows.
     pub(crate) fn all_of(chain: &'a ActiveChain) -> Self {
-        Self { chain, withheld_above: None }
+        Self { chain, junk: None, withheld_above: None }
     }
 
-    /// Whether nothing up to the chain's end is kept back.
+    /// Whether all of the chain and nothing else is shown.
     pub(crate) fn is_complete(&self) -> bool {
-        self.withheld_above.is_none_or(|height| self.chain.tip() <= height)
+        self.junk.is_none() && self.withheld_above.is_none_or(|height| self.chain.tip() <= height)
+    }
+
+    /// Height of the last block that there seems to be.
+    pub(crate) fn tip(&self) -> u32 {
+        self.junk.map_or_else(|| self.chain.tip(), MinedBranch::tip)
+    }
+
+    fn height(&self, hash: &BlockHash) -> Option<u32> {
+        self.junk.map_or_else(|| self.chain.height(hash), |junk| junk.height(hash))
+    }
+
+    fn header(&self, height: u32) -> Option<&Header> {
+        self.junk.map_or_else(|| self.chain.header(height), |junk| junk.header(height))
     }
 
     /// Up to 2,000 headers that follow the newest known block of the locator, up to the stop hash. With an empty
     /// locator only the header of the stop hash; `None`, silence, if it is unknown.
     pub(crate) fn answer(&self, request: &GetHeadersMessage) -> Option<HeadersMessage> {
-        let tip = self.chain.tip();
-        let stop = self.chain.height(&request.stop_hash);
+        let tip = self.tip();
+        let stop = self.height(&request.stop_hash);
         let first = if request.locator_hashes.is_empty() {
             stop?
         } else {
-            let known = request.locator_hashes.iter().find_map(|hash| self.chain.height(hash));
+            let known = request.locator_hashes.iter().find_map(|hash| self.height(hash));
             known.unwrap_or(0) + 1
         };
         let last = stop.filter(|&stop| stop >= first).unwrap_or(tip).min(tip);
         let last = self.withheld_above.map_or(last, |height| last.min(height));
-        let headers = self.chain.world().headers().iter().take(last as usize + 1).skip(first as usize);
-        Some(HeadersMessage(headers.take(MAX_HEADERS).copied().collect()))
+        let headers = (first..=last).take(MAX_HEADERS).filter_map(|height| self.header(height));
+        Some(HeadersMessage(headers.copied().collect()))
     }
 }

@@ -4,9 +4,9 @@
 pub enum FaultsError {
     /// There is no such fault.
     #[error(
-        "unknown fault {0:?}; use silent, refuse-all, headers, no-pong, one of disconnect, refuse, drop, stall, wrong, \
-         corrupt, bad-checksum, reorder, delay, late and duplicate with =WHEN, or one of mute-after, behind, claim, \
-         withhold and clock with =VALUE"
+        "unknown fault {0:?}; use silent, refuse-all, headers, no-pong, never-read, one of disconnect, refuse, drop, stall, \
+         wrong, corrupt, bad-checksum, reorder, forge, truncate, delay, late and duplicate with =WHEN, or one of mute-after, \
+         trickle, behind, claim, withhold, junk-chain, flood and clock with =VALUE"
     )]
     Unknown(String),
     /// What follows the name does not say when.
@@ -16,8 +16,14 @@ pub enum FaultsError {
     #[error("{0:?} does not say how long; use WHEN:TIME, for example 0.1:500ms")]
     Delay(String),
     /// A count or a height is none.
-    #[error("{0:?} does not give a whole number")]
+    #[error("{0:?} does not give a whole number that can be used")]
     Number(String),
+    /// A flood has no kind or no rate.
+    #[error(
+        "{0:?} does not say what and how often; use KIND:RATE with 1 to 10000 messages a second of known-headers, \
+         fork-headers, big-headers, big-lists, inv, addr or ping"
+    )]
+    Flood(String),
     /// A clock is not wrong by a time.
     #[error("{0:?} does not say how wrong the clock is; use a time in whole seconds, for example 6h or -6h")]
     Clock(String),

@@ -7,17 +7,21 @@ use super::{Faults, Schedule};
 pub(crate) struct FaultPlan {
     faults: Faults,
     rng: fastrand::Rng,
+    /// What `forge` and `truncate` are drawn by: on their own, so that the others are as they were before there were such
+    /// faults.
+    later: fastrand::Rng,
     requests: u64,
 }
 
 impl FaultPlan {
     pub(crate) fn new(faults: Faults, seed: u64) -> Self {
-        Self { faults, rng: fastrand::Rng::with_seed(seed), requests: 0 }
+        Self { faults, rng: fastrand::Rng::with_seed(seed), later: later(seed), requests: 0 }
     }
 
     /// Draws from another seed from now on.
     pub(crate) fn reseed(&mut self, seed: u64) {
         self.rng = fastrand::Rng::with_seed(seed);
+        self.later = later(seed);
     }
 
     /// A random time below `limit`; without one, nothing is drawn.
@@ -40,6 +44,7 @@ impl FaultPlan {
         self.requests += 1;
         // Every schedule draws a number for every request, so that a fault that is added leaves the others as they were.
         let mut hit = |schedule: Schedule| schedule.hits(self.requests, self.rng.f64());
+        let mut hit_later = |schedule: Schedule| schedule.hits(self.requests, self.later.f64());
         let hits = [
             (hit(self.faults.disconnect), Fault::Disconnect),
             (hit(self.faults.refuse), Fault::Refuse),
@@ -52,6 +57,8 @@ impl FaultPlan {
             (hit(self.faults.late), Fault::Late(late_by)),
             (hit(self.faults.duplicate), Fault::Duplicate(duplicate_after)),
             (hit(self.faults.reorder), Fault::Reorder),
+            (hit_later(self.faults.forge), Fault::Forge),
+            (hit_later(self.faults.truncate), Fault::Truncate),
         ];
         let fault = hits.into_iter().find_map(|(hit, fault)| hit.then_some(fault));
         fault.filter(|fault| !spared || *fault == Fault::Disconnect)
@@ -82,6 +89,12 @@ pub(crate) enum Fault {
     Late(Duration),
     Duplicate(Duration),
     Reorder,
+    Forge,
+    Truncate,
+}
+
+fn later(seed: u64) -> fastrand::Rng {
+    fastrand::Rng::with_seed(!seed)
 }
 
 #[cfg(test)]
@@ -117,6 +130,7 @@ mod tests {
         let alone = requests("corrupt=0.2", Fault::Corrupt);
         assert!(!alone.is_empty());
         assert_eq!(requests("corrupt=0.2,late=0.5:1s", Fault::Corrupt), alone);
+        assert_eq!(requests("corrupt=0.2,forge=0.3,truncate=0.5", Fault::Corrupt), alone);
         let beside = requests("corrupt=0.2,drop=0.5", Fault::Corrupt);
         assert!(beside.iter().all(|request| alone.contains(request)));
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use humantime_serde::re::humantime;
 
-use super::{ClockOffset, Faults, FaultsError, Schedule};
+use super::{ClockOffset, Faults, FaultsError, Flood, JunkChain, Schedule};
 
 impl Faults {
-    fn schedules(&self) -> [(&'static str, Schedule); 8] {
+    fn schedules(&self) -> [(&'static str, Schedule); 10] {
         [
             ("disconnect", self.disconnect),
             ("refuse", self.refuse),
@@ -19,6 +19,8 @@ impl Faults {
             ("corrupt", self.corrupt),
             ("bad-checksum", self.bad_checksum),
             ("reorder", self.reorder),
+            ("forge", self.forge),
+            ("truncate", self.truncate),
         ]
     }
 
@@ -26,9 +28,12 @@ impl Faults {
     fn traits(&self) -> impl Iterator<Item = String> {
         [
             self.mute_after.map(|messages| format!("mute-after={messages}")),
+            self.trickle.map(|rate| format!("trickle={rate}")),
             (self.behind > 0).then(|| format!("behind={}", self.behind)),
             self.claim.map(|height| format!("claim={height}")),
             self.withhold.map(|height| format!("withhold={height}")),
+            self.junk_chain.map(|junk| format!("junk-chain={junk}")),
+            self.flood.map(|flood| format!("flood={flood}")),
             (self.clock != ClockOffset::default()).then(|| format!("clock={}", self.clock)),
         ]
         .into_iter()
@@ -43,6 +48,7 @@ impl Faults {
                 "refuse-all" => &mut self.refuse_all,
                 "headers" => &mut self.headers,
                 "no-pong" => &mut self.no_pong,
+                "never-read" => &mut self.never_read,
                 _ => return Err(unknown()),
             };
             *flag = true;
@@ -70,10 +76,21 @@ impl Faults {
                     schedule(value).map(|when| (when, Duration::ZERO)).or_else(|_| delayed())?;
             }
             "reorder" => self.reorder = schedule(value)?,
+            "forge" => self.forge = schedule(value)?,
+            "truncate" => self.truncate = schedule(value)?,
+            "trickle" => self.trickle = Some(number(fault, value)?),
             "mute-after" => self.mute_after = Some(number(fault, value)?),
             "behind" => self.behind = number(fault, value)?,
             "claim" => self.claim = Some(number(fault, value)?),
             "withhold" => self.withhold = Some(number(fault, value)?),
+            "junk-chain" => {
+                let junk = JunkChain::parse(value).ok_or_else(|| FaultsError::Number(fault.to_owned()))?;
+                self.junk_chain = Some(junk);
+            }
+            "flood" => {
+                let flood = Flood::parse(value).ok_or_else(|| FaultsError::Flood(fault.to_owned()))?;
+                self.flood = Some(flood);
+            }
             "clock" => {
                 self.clock = ClockOffset::parse(value).ok_or_else(|| FaultsError::Clock(fault.to_owned()))?;
             }
@@ -106,6 +123,7 @@ impl fmt::Display for Faults {
             ("refuse-all", self.refuse_all),
             ("headers", self.headers),
             ("no-pong", self.no_pong),
+            ("never-read", self.never_read),
         ];
         let delays = [
             ("delay", self.delay, self.delay_by),
@@ -149,9 +167,11 @@ impl From<Faults> for String {
 mod tests {
     use super::*;
 
-    const ALL: &str = "silent,refuse-all,headers,no-pong,disconnect=0.01,refuse=0.2,drop=0.1,stall=first:2,wrong=0.5,\
-                       corrupt=every:3,bad-checksum=1,reorder=every:5,delay=0.1:500ms,late=every:2:1m1s,\
-                       duplicate=every:3:200ms,mute-after=20,behind=7,claim=0,withhold=600,clock=-6h";
+    const ALL: &str = "silent,refuse-all,headers,no-pong,never-read,disconnect=0.01,refuse=0.2,drop=0.1,stall=first:2,\
+                       wrong=0.5,corrupt=every:3,bad-checksum=1,reorder=every:5,forge=every:4,truncate=0.25,\
+                       delay=0.1:500ms,late=every:2:1m1s,\
+                       duplicate=every:3:200ms,mute-after=20,trickle=1,behind=7,claim=0,withhold=600,\
+                       junk-chain=500:120,flood=ping:100,clock=-6h";
 
     #[test]
     fn text_form_round_trips() {
@@ -180,7 +200,10 @@ mod tests {
         assert_eq!(parse("duplicate=0.1:soon"), FaultsError::Delay("duplicate=0.1:soon".into()));
         assert_eq!(parse("reorder=often"), FaultsError::Schedule("reorder=often".into()));
         assert_eq!(parse("behind=-1"), FaultsError::Number("behind=-1".into()));
+        assert_eq!(parse("trickle=0"), FaultsError::Number("trickle=0".into()));
         assert_eq!(parse("claim="), FaultsError::Number("claim=".into()));
+        assert_eq!(parse("junk-chain=many"), FaultsError::Number("junk-chain=many".into()));
+        assert_eq!(parse("flood=ping"), FaultsError::Flood("flood=ping".into()));
         assert_eq!(parse("clock=6"), FaultsError::Clock("clock=6".into()));
     }
 }

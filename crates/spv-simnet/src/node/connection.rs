@@ -1,100 +1,23 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use dashcore::network::framing::{Frame, FrameDecoder, FrameError, HEADER_SIZE};
 use dashcore::network::message::command;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::sleep_until;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadHalf};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Node;
-use super::outbox::{Action, Outbox, Outgoing};
+use super::clock::now;
+use super::event::{Event, Message, Sender};
+use super::load::Load;
 use super::service::Request;
-use crate::chain::ActiveChain;
-use crate::stats::PeerStats;
-
-/// What connections tell the node's handler.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// A connection was accepted.
-    Opened { id: u64, address: SocketAddr, sender: Sender },
-    /// A message will have arrived at `due`.
-    Received { id: u64, due: Instant, message: Message },
-    /// A connection has ended.
-    Closed { id: u64 },
-    /// A sender that was full has room again.
-    Drained,
-    /// The node has another chain than before.
-    NewTip { before: ActiveChain },
-}
-
-/// A message on its way to the handler.
-#[derive(Debug)]
-pub(super) struct Message {
-    pub(super) frame: Frame,
-    /// Makes room for more input when the message has been handled.
-    _room: OwnedSemaphorePermit,
-}
-
-/// The handler's end of a connection's writer.
-#[derive(Debug)]
-pub(super) struct Sender {
-    outgoing: mpsc::UnboundedSender<Outgoing>,
-    load: Arc<Load>,
-}
-
-impl Sender {
-    pub(super) fn send(&self, outgoing: Outgoing) {
-        if let Action::Send(bytes) = &outgoing.action {
-            self.load.queued_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
-        }
-        // Fails only when the connection has ended, and then nobody is there to miss it.
-        let _ = self.outgoing.send(outgoing);
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.load.queued_bytes.load(Ordering::Relaxed) > MAX_QUEUED_BYTES
-    }
-}
-
-/// What waits on one connection.
-#[derive(Debug, Default)]
-struct Load {
-    queued_bytes: AtomicUsize,
-    /// Changed under the lock of the node's counters only, which count it too.
-    in_flight: AtomicU32,
-}
-
-impl Load {
-    /// How many are in flight on the connection now.
-    fn started(&self, stats: &mut PeerStats) -> u32 {
-        stats.in_flight += 1;
-        self.in_flight.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    fn ended(&self, stats: &mut PeerStats) {
-        // Nothing is left of them once the connection has ended.
-        if let Some(left) = self.in_flight.load(Ordering::Relaxed).checked_sub(1) {
-            self.in_flight.store(left, Ordering::Relaxed);
-            stats.in_flight -= 1;
-        }
-    }
-
-    fn ended_all(&self, stats: &mut PeerStats) {
-        stats.in_flight -= u64::from(self.in_flight.swap(0, Ordering::Relaxed));
-    }
-}
+use super::writer::Writer;
 
 /// Unprocessed input above which a node stops reading (Dash Core `DEFAULT_MAXRECEIVEBUFFER`, net.h).
 const MAX_UNPROCESSED_BYTES: usize = 5_000_000;
-/// Answers above which the node stops handling a connection's messages, those that are travelling included. Far above
-/// what a client that reads can have on its way.
-const MAX_QUEUED_BYTES: usize = 32 * 1024 * 1024;
 /// Largest message that a node accepts (Dash Core `MAX_PROTOCOL_MESSAGE_LENGTH`, net.h).
 const MAX_PAYLOAD: usize = 3 * 1024 * 1024;
 
@@ -127,6 +50,7 @@ impl Connection {
             events: self.events.clone(),
             stream: write_half,
             load: Arc::clone(&load),
+            rate: None,
         };
         tasks.spawn(writer.run(to_send, stop.clone()));
         tasks.spawn(self.read(read_half, load, stop));
@@ -155,7 +79,13 @@ impl Connection {
         loop {
             loop {
                 match decode(&decoder, &mut buffer) {
-                    Ok(Some(frame)) => self.accept(frame, &room, load).await,
+                    Ok(Some(frame)) => {
+                        let ends_handshake = frame.command == command::VERACK;
+                        self.accept(frame, &room, load).await;
+                        if ends_handshake && self.node.config.faults.never_read {
+                            return std::future::pending().await;
+                        }
+                    }
                     Ok(None) => break,
                     Err(error) => {
                         tracing::debug!(%error, "disconnecting");
@@ -226,67 +156,4 @@ fn decode(decoder: &FrameDecoder, buffer: &mut BytesMut) -> Result<Option<Frame>
             decoded => return decoded,
         }
     }
-}
-
-struct Writer<S> {
-    node: Arc<Node>,
-    events: mpsc::UnboundedSender<Event>,
-    stream: WriteHalf<S>,
-    load: Arc<Load>,
-}
-
-impl<S: AsyncWrite> Writer<S> {
-    async fn run(mut self, mut to_send: mpsc::UnboundedReceiver<Outgoing>, stop: CancellationToken) {
-        let mut outbox = Outbox::default();
-        loop {
-            while let Some(outgoing) = outbox.pop(now()) {
-                let written = tokio::select! {
-                    biased;
-                    written = self.perform(outgoing) => written,
-                    () = stop.cancelled() => false,
-                };
-                if !written {
-                    stop.cancel();
-                    return;
-                }
-            }
-            let next_due = outbox.next_due();
-            tokio::select! {
-                biased;
-                outgoing = to_send.recv() => match outgoing {
-                    Some(outgoing) => outbox.push(outgoing),
-                    None => return,
-                },
-                () = sleep_until(next_due.unwrap_or_else(now).into()), if next_due.is_some() => {}
-                () = stop.cancelled() => return,
-            }
-        }
-    }
-
-    /// Whether the connection is still of use.
-    async fn perform(&mut self, outgoing: Outgoing) -> bool {
-        if outgoing.completes_request {
-            // Before the write: the next request may come as soon as the answer is out.
-            self.load.ended(&mut self.node.stats.lock());
-        }
-        match outgoing.action {
-            Action::Nothing => true,
-            Action::Close => false,
-            Action::Send(bytes) => {
-                let written = self.stream.write_all(&bytes).await.is_ok();
-                self.node.stats.lock().bytes_sent += bytes.len() as u64;
-                let queued = self.load.queued_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
-                if queued > MAX_QUEUED_BYTES {
-                    // The handler is gone only when the whole network stops.
-                    let _ = self.events.send(Event::Drained);
-                }
-                written
-            }
-        }
-    }
-}
-
-/// Obeys paused time.
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

@@ -3,15 +3,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Node;
-use super::connection::{Event, Message, Sender, now};
+use super::clock::now;
+use super::event::{Event, Message, Sender};
+use super::flooder::Flooder;
 use super::inboxes::{Inboxes, Next};
 use super::outbox::{Action, Outgoing};
-use super::session::{Reply, Session};
+use super::reply::Reply;
+use super::session::Session;
 use super::uplink::Uplink;
 use crate::chain::ActiveChain;
 use crate::faults::FaultPlan;
@@ -22,6 +26,7 @@ use crate::luck::{Attempts, Luck};
 pub(super) struct Handler {
     faults: FaultPlan,
     attempts: Attempts,
+    flooder: Option<Flooder>,
     uplink: Uplink,
     inboxes: Inboxes<Message>,
     lanes: BTreeMap<u64, Lane>,
@@ -36,6 +41,8 @@ struct Lane {
     /// When the last of what has been sent in order is due.
     last_due: Option<Instant>,
     held: Option<Held>,
+    /// When the next message is due that nobody asked for.
+    next_flood: Option<Instant>,
 }
 
 /// An answer that is to come after the next one, and what belongs behind it.
@@ -48,12 +55,15 @@ struct Held {
 
 /// Longest that an answer waits for the next one. Far below every timeout, so that order is all that goes wrong.
 const MAX_HOLD: Duration = Duration::from_millis(300);
+/// How far behind a flood may be to be made up for.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 impl Handler {
     pub(super) fn new(node: Arc<Node>) -> Self {
         Self {
             faults: FaultPlan::new(node.config.faults.clone(), node.config.seed),
             attempts: Attempts::default(),
+            flooder: node.config.faults.flood.map(|flood| Flooder::new(flood, node.config.seed)),
             uplink: Uplink::new(node.config.bandwidth),
             inboxes: Inboxes::new(),
             lanes: BTreeMap::new(),
@@ -68,6 +78,7 @@ impl Handler {
                     self.take_in(event);
                 }
                 self.release_overdue(now());
+                self.flood(now());
                 match self.next(now()) {
                     Next::Handle(id, message) => self.handle(id, message).await,
                     Next::WaitUntil(time) => tokio::select! {
@@ -120,7 +131,8 @@ impl Handler {
             return Next::WaitUntil(time);
         }
         let next = self.inboxes.next(now, |id| self.lanes.get(&id).is_none_or(|lane| lane.sender.is_full()));
-        let overdue = self.lanes.values().filter_map(|lane| Some(lane.held.as_ref()?.until)).min();
+        let deadlines = |lane: &Lane| [lane.held.as_ref().map(|held| held.until), lane.next_flood];
+        let overdue = self.lanes.values().flat_map(deadlines).flatten().min();
         match (next, overdue) {
             (Next::WaitUntil(time), Some(overdue)) => Next::WaitUntil(time.min(overdue)),
             (Next::Idle, Some(overdue)) => Next::WaitUntil(overdue),
@@ -132,6 +144,24 @@ impl Handler {
         for lane in self.lanes.values_mut() {
             if let Some(held) = lane.held.take_if(|held| held.until <= now) {
                 lane.release(held, &mut self.uplink, self.node.one_way(), now);
+            }
+        }
+    }
+
+    /// Sends what nobody asked for as it becomes due. What a connection or the line has no room for is left out, and so is
+    /// what came due more than [`CATCH_UP`] ago, while the node was serving a request.
+    fn flood(&mut self, now: Instant) {
+        let Some(flooder) = &mut self.flooder else { return };
+        for lane in self.lanes.values_mut() {
+            while let Some(due) = lane.next_flood.filter(|due| *due <= now) {
+                if lane.sender.is_full() || self.uplink.accepts_at().is_some_and(|time| time > now) {
+                    lane.next_flood = Some(now + flooder.period());
+                } else {
+                    let frame = flooder.next(&lane.session, &self.node);
+                    lane.send_aside(frame, &mut self.uplink, self.node.one_way(), now);
+                    let due = due.max(now.checked_sub(CATCH_UP).unwrap_or(due));
+                    lane.next_flood = Some(due + flooder.period());
+                }
             }
         }
     }
@@ -148,17 +178,28 @@ impl Handler {
                 sleep(service_time).await;
             }
         }
+        let was_established = lane.session.is_established();
         let replies = lane.session.receive(&message.frame, &self.node, &mut self.faults);
         let now = now();
         for reply in replies {
             lane.reply(reply, &mut self.uplink, self.node.one_way(), now);
+        }
+        if !was_established && lane.session.is_established() {
+            lane.establish(now);
+            lane.next_flood = self.flooder.is_some().then_some(now);
         }
     }
 }
 
 impl Lane {
     fn new(address: SocketAddr, sender: Sender) -> Self {
-        Self { session: Session::new(address), sender, last_due: None, held: None }
+        Self { session: Session::new(address), sender, last_due: None, held: None, next_flood: None }
+    }
+
+    /// Tells the writer, behind the node's part of the handshake, that this is done.
+    fn establish(&mut self, now: Instant) {
+        let due = self.last_due.unwrap_or(now);
+        self.sender.send(Outgoing { due, completes_request: false, action: Action::Establish });
     }
 
     /// Dispatches a reply, or keeps it behind an answer that is held back.
@@ -195,17 +236,22 @@ impl Lane {
             Reply::NoAnswer => (Action::Nothing, Duration::ZERO),
             Reply::Close => (Action::Close, Duration::ZERO),
             Reply::StrayAnswer { frame, by } => {
-                let due = uplink.send(frame.len(), now) + one_way + by;
-                return self.sender.send(Outgoing { due, completes_request, action: Action::Send(frame) });
+                return self.send_aside(frame, uplink, one_way + by, now);
             }
         };
         let left = match &action {
             Action::Send(frame) => uplink.send(frame.len(), now),
-            Action::Nothing | Action::Close => now,
+            Action::Nothing | Action::Close | Action::Establish => now,
         };
         let due = left + one_way + delay;
         let due = self.last_due.map_or(due, |last_due| due.max(last_due));
         self.last_due = Some(due);
         self.sender.send(Outgoing { due, completes_request, action });
+    }
+
+    /// Puts a message on its way that waits for nothing sent earlier, and for which nothing waits but the line.
+    fn send_aside(&self, frame: Bytes, uplink: &mut Uplink, delay: Duration, now: Instant) {
+        let due = uplink.send(frame.len(), now) + delay;
+        self.sender.send(Outgoing { due, completes_request: false, action: Action::Send(frame) });
     }
 }

@@ -21,6 +21,8 @@ pub(super) enum Action {
     Nothing,
     /// Close the connection.
     Close,
+    /// Write nothing: the handshake is behind from here on.
+    Establish,
 }
 
 /// Holds back what is not due yet. Equal due times keep their order.

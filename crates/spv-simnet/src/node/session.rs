@@ -1,9 +1,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use dashcore::consensus::{Decodable, Reader, serialize};
-use dashcore::network::framing::{Command, Frame, HEADER_SIZE, encode_frame};
+use dashcore::network::framing::{Command, Frame};
 use dashcore::network::message::{NetworkMessage, command};
 use dashcore::network::message_addrv2::{AddrV2, AddrV2Message};
 use dashcore::network::message_blockdata::{HeadersMessage, Inventory};
@@ -12,7 +10,10 @@ use dashcore::network::message_network::{
 };
 
 use super::Node;
-use super::service::{Answer, BadRequest, Request, RequestKind};
+use super::clock::{clock, tip_time};
+use super::delivery::{deliver, framed};
+use super::reply::Reply;
+use super::service::{BadRequest, Request, RequestKind};
 use crate::chain::{ActiveChain, QRInfoConstruction};
 use crate::faults::{Fault, FaultPlan};
 
@@ -36,31 +37,6 @@ pub(super) struct Session {
     closed: bool,
 }
 
-/// What the node does in response to a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reply {
-    /// Sends a message.
-    Send(Bytes),
-    /// Sends the answer to a data request, with all that follows so much later.
-    Answer { frame: Bytes, delay: Duration },
-    /// Sends the answer to a data request, with all that follows, when the next answer has been sent or none has come for a while.
-    HeldAnswer { frame: Bytes },
-    /// Sends an answer so much later, and does not let others wait for it; whether the request is still in flight is
-    /// another reply's matter.
-    StrayAnswer { frame: Bytes, by: Duration },
-    /// Leaves a data request without an answer.
-    NoAnswer,
-    /// Closes the connection.
-    Close,
-}
-
-impl Reply {
-    /// Whether a data request is no longer in flight from then on.
-    pub(super) fn ends_request(&self) -> bool {
-        matches!(self, Self::Answer { .. } | Self::HeldAnswer { .. } | Self::NoAnswer)
-    }
-}
-
 impl Session {
     pub(super) fn new(address: SocketAddr) -> Self {
         Self {
@@ -75,6 +51,11 @@ impl Session {
             received: 0,
             closed: false,
         }
+    }
+
+    /// Whether the handshake is behind.
+    pub(super) fn is_established(&self) -> bool {
+        self.handshake_done
     }
 
     /// Whether the message takes the time of a data request.
@@ -103,7 +84,8 @@ impl Session {
     /// else by the tip's hash (Dash Core `SendMessages`, net_processing.cpp).
     pub(super) fn announce(&self, before: &ActiveChain, node: &Node) -> Option<Reply> {
         let chain = node.chain();
-        let is_quiet = node.config.faults.silent || self.is_mute(node);
+        let faults = &node.config.faults;
+        let is_quiet = faults.silent || faults.never_read || self.is_mute(node);
         if !self.handshake_done || self.closed || is_quiet || !node.shown_headers(&chain).is_complete() {
             return None;
         }
@@ -181,7 +163,7 @@ impl Session {
 
     fn version(&self, node: &Node, nonce: u64) -> VersionMessage {
         let unknown = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        let height = node.config.faults.claim.unwrap_or_else(|| node.chain().tip());
+        let height = node.config.faults.claim.unwrap_or_else(|| node.shown_headers(&node.chain()).tip());
         VersionMessage {
             version: node.config.protocol_version,
             services: SERVICES,
@@ -197,22 +179,26 @@ impl Session {
         }
     }
 
-    /// The other nodes of the network, in the form that was asked for.
+    /// The other nodes of the network.
     fn addresses(&self, node: &Node) -> NetworkMessage {
+        self.list(node.neighbours.iter().copied().take(MAX_ADDRESSES), node)
+    }
+
+    /// Addresses of nodes, in the form that was asked for.
+    pub(super) fn list(&self, addresses: impl Iterator<Item = SocketAddr>, node: &Node) -> NetworkMessage {
         let (time, services) = (tip_time(node), SERVICES);
-        let neighbours = node.neighbours.iter().copied().take(MAX_ADDRESSES);
         if !self.wants_addrv2 {
             let entry = |address| TimedAddress { time, address: Address { services, address } };
-            return NetworkMessage::Addr(neighbours.map(entry).collect());
+            return NetworkMessage::Addr(addresses.map(entry).collect());
         }
-        let entry = |neighbour: SocketAddr| {
-            let address = match neighbour.ip() {
+        let entry = |listener: SocketAddr| {
+            let address = match listener.ip() {
                 IpAddr::V4(ip) => AddrV2::Ipv4(ip),
                 IpAddr::V6(ip) => AddrV2::Ipv6(ip),
             };
-            AddrV2Message { time, services, address, port: neighbour.port() }
+            AddrV2Message { time, services, address, port: listener.port() }
         };
-        NetworkMessage::AddrV2(neighbours.map(entry).collect())
+        NetworkMessage::AddrV2(addresses.map(entry).collect())
     }
 
     fn answer_ping(&mut self, frame: &Frame, node: &Node) -> Vec<Reply> {
@@ -265,7 +251,7 @@ impl Session {
             }
         };
         kind.count(&mut node.stats.lock().answered);
-        deliver(node, answer, fault, faults)
+        deliver(node, &frame.payload, answer, fault, faults)
     }
 
     fn refuse(&mut self, kind: RequestKind, node: &Node) -> Vec<Reply> {
@@ -296,54 +282,9 @@ const SERVICES: u64 = service_flags::NETWORK | service_flags::NETWORK_LIMITED;
 /// Misbehaviour at which a node disconnects (Dash Core `DISCOURAGEMENT_THRESHOLD`, net_processing.cpp).
 const DISCONNECT_SCORE: u32 = 100;
 
-/// Frames an answer and does to it what the fault says.
-fn deliver(node: &Node, answer: Answer, fault: Option<Fault>, random: &mut FaultPlan) -> Vec<Reply> {
-    let Answer { command, mut payload } = answer;
-    if fault == Some(Fault::Corrupt) && !payload.is_empty() {
-        let position = random.below(payload.len());
-        payload[position] ^= 1 << random.below(8);
-    }
-    let mut frame = Vec::new();
-    encode_frame(node.magic(), command, &payload, &mut frame);
-    if fault == Some(Fault::BadChecksum) {
-        // The last byte before the payload belongs to the checksum.
-        frame[HEADER_SIZE - 1] ^= 1;
-    }
-    let frame = Bytes::from(frame);
-    let in_time = |frame| Reply::Answer { frame, delay: Duration::ZERO };
-    match fault {
-        Some(Fault::Delay(delay)) => vec![Reply::Answer { frame, delay }],
-        Some(Fault::Late(by)) => vec![Reply::StrayAnswer { frame, by }, Reply::NoAnswer],
-        Some(Fault::Duplicate(Duration::ZERO)) => vec![in_time(frame.clone()), Reply::Send(frame)],
-        Some(Fault::Duplicate(by)) => vec![in_time(frame.clone()), Reply::StrayAnswer { frame, by }],
-        Some(Fault::Reorder) => vec![Reply::HeldAnswer { frame }],
-        _ => vec![in_time(frame)],
-    }
-}
-
 /// Most entries of an `addr` or `addrv2` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
-const MAX_ADDRESSES: usize = 1_000;
-
-/// The time by the node's clock: the real one, also where tokio's is paused, wrong by as much as its faults say.
-#[expect(clippy::disallowed_methods, reason = "nodes date their greeting by the wall clock")]
-fn clock(node: &Node) -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    seconds.saturating_add(node.config.faults.clock.seconds())
-}
-
-/// When the other nodes were last seen, as far as a simulated node can say: equal in every run.
-fn tip_time(node: &Node) -> u32 {
-    let chain = node.chain();
-    chain.world().header(chain.tip()).map_or(0, |header| header.time)
-}
+pub(super) const MAX_ADDRESSES: usize = 1_000;
 
 fn send(node: &Node, message: &NetworkMessage) -> Reply {
     Reply::Send(framed(node, message.command(), &serialize(message)))
-}
-
-fn framed(node: &Node, name: Command, payload: &[u8]) -> Bytes {
-    let mut frame = Vec::new();
-    encode_frame(node.magic(), name, payload, &mut frame);
-    frame.into()
 }

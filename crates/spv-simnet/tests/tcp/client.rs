@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use dashcore::consensus::serialize;
-use dashcore::network::framing::{Command, Frame, FrameDecoder, encode_frame};
+use dashcore::network::framing::{Command, Frame, FrameDecoder, HEADER_SIZE, encode_frame};
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_network::{Address, PROTOCOL_VERSION, VersionMessage};
 use dashcore::{ChainParams, Network};
@@ -103,6 +103,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Ok(_) => {}
             }
         }
+    }
+
+    /// The payload of the next message, however large it is, which is to have this name and a frame without fault.
+    pub(crate) async fn receive_oversized(&mut self, name: &str) -> Vec<u8> {
+        let length = loop {
+            if let Some(payload) = self.buffer.get(16..20) {
+                let length = HEADER_SIZE + u32::from_le_bytes(payload.try_into().unwrap()) as usize;
+                if self.buffer.len() >= length {
+                    break length;
+                }
+            }
+            assert!(self.stream.read_buf(&mut self.buffer).await.unwrap() > 0, "closed instead of {name}");
+        };
+        let (received, mut expected) = (self.buffer.split_to(length), Vec::new());
+        encode_frame(self.magic, Command::new(name), &received[HEADER_SIZE..], &mut expected);
+        assert!(received == expected[..], "{name} in a frame of its own");
+        received[HEADER_SIZE..].to_vec()
     }
 
     pub(crate) async fn receive_message(&mut self) -> NetworkMessage {
