@@ -166,8 +166,12 @@ async fn start(spec: &Spec<'_>, connect: &Connect, addresses: &[SocketAddr], sto
     match &spec.contestant.kind {
         Kind::Ours(settings) => {
             let connector = connector(connect, addresses);
-            let environment =
-                Environment { connector, verification: Verification::Inline, seed: Some(spec.seed) };
+            let environment = Environment {
+                connector,
+                resolver: spv_integration::net::Resolver::none(),
+                verification: Verification::Inline,
+                seed: Some(spec.seed),
+            };
             let session =
                 Session::open(&environment, params, addresses, store.clone(), (**settings).clone()).await;
             Running::Ours(Box::new(session.expect("the settings are sound")))

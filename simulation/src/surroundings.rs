@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use spv_integration::net::Connector;
+use spv_integration::net::{Connector, Resolver};
 use spv_integration::session::Environment;
 use spv_integration::verify::Verification;
 use spv_simnet::InMemoryNetwork;
@@ -13,5 +13,10 @@ pub fn surroundings(network: &Arc<InMemoryNetwork>, seed: u64) -> Environment {
         let network = network.clone();
         async move { network.connect(address).await }
     });
-    Environment { connector, verification: Verification::Inline, seed: Some(seed) }
+    Environment {
+        connector,
+        resolver: Resolver::none(),
+        verification: Verification::Inline,
+        seed: Some(seed),
+    }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::ChainParams;
-use spv_integration::net::Connector;
+use spv_integration::net::{Connector, Resolver};
 use spv_integration::progress::Progress;
 use spv_integration::session::{EndState, Environment, Summary, sync_with};
 use spv_integration::store::Store;
@@ -100,7 +100,12 @@ impl ColdStart {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
             async move { network.connect(address).await }
         });
-        let environment = Environment { connector, verification: Verification::Inline, seed: Some(1) };
+        let environment = Environment {
+            connector,
+            resolver: Resolver::none(),
+            verification: Verification::Inline,
+            seed: Some(1),
+        };
         let config = Config {
             network: "regtest".to_owned(),
             peers,

@@ -59,6 +59,14 @@ pub enum ConfigError {
         /// The network.
         network: Network,
     },
+    /// A peer cannot be understood.
+    #[error("peers: {name:?} is not HOST:PORT: {reason}")]
+    Peer {
+        /// As it was given.
+        name: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A setting is out of range.
     #[error("sync.{section}{field}: {reason}")]
     Setting {

@@ -4,6 +4,7 @@ mod chain_params;
 mod client;
 mod discovery;
 mod error;
+mod peer_name;
 mod selector;
 mod service;
 mod settings;
@@ -20,6 +21,7 @@ pub use client::ClientSettings;
 pub use discovery::DiscoveryConfig;
 pub(crate) use discovery::LONGEST_BAN;
 pub use error::ConfigError;
+pub(crate) use peer_name::PeerName;
 pub use selector::Selector;
 pub use service::{LogFormat, LogSettings};
 pub(crate) use settings::REPLACEMENTS;
@@ -36,8 +38,8 @@ const MAX_TIP_AGE: Duration = Duration::from_secs(3_600);
 pub struct Config {
     /// Network: `main` (default), `test`, `regtest` or `devnet:NAME`.
     pub network: String,
-    /// Nodes to ask, as `HOST:PORT`; `HOST` alone means the network's default port. Empty (default): the network's DNS
-    /// seeds.
+    /// Nodes to ask, as `HOST:PORT`; `HOST` alone means the network's default port. A name that cannot be looked up is
+    /// looked up again for as long as the sync lasts. Empty (default): the network's DNS seeds.
     pub peers: Vec<String>,
     /// Whether to look for further nodes besides `peers`: those that are remembered, that other nodes name, and that the
     /// DNS seeds know. Default false; without `peers` it is always done.
@@ -113,6 +115,14 @@ impl Config {
     pub fn max_tip_age(&self, params: &ChainParams) -> Option<Duration> {
         let is_public = matches!(params.network, Network::Dash | Network::Testnet);
         self.max_tip_age.or_else(|| is_public.then_some(MAX_TIP_AGE))
+    }
+
+    /// The configured peers, apart by host and port.
+    ///
+    /// # Errors
+    /// When one is not `HOST:PORT`.
+    pub(crate) fn peer_names(&self, params: &ChainParams) -> Result<Vec<PeerName>, ConfigError> {
+        self.peers.iter().map(|text| PeerName::parse(text, params.default_port)).collect()
     }
 
     /// Where data of this network is kept.

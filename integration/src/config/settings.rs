@@ -28,8 +28,8 @@ pub struct Settings {
     /// 256. Bounds memory to as many answers, and to `executor.max_bytes` of them, and 16 more while refused requests are
     /// replaced by smaller ones. Lower, and quick peers wait for the slowest, which may hold the lowest list.
     pub window: usize,
-    /// Limit for connecting, handshake and first pong together. Default 5 s. A node that has greeted is asked for headers
-    /// before its first pong, but for nothing else.
+    /// Limit for connecting, handshake and first pong together, and for looking up the name of a configured peer. Default
+    /// 5 s. A node that has greeted is asked for headers before its first pong, but for nothing else.
     #[serde(with = "humantime_serde")]
     pub handshake_timeout: Duration,
     /// Time between two pings on an idle connection. Default 10 s.

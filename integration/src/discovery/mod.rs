@@ -16,6 +16,5 @@ mod table;
 
 pub use known_peer::{KnownPeer, ban, known_peers, unban};
 pub(crate) use record::Conduct;
-pub(crate) use seeds::LookupFailed;
 pub(crate) use shell::{Candidate, Discovery, Heard, Next};
 pub use standing::Standing;

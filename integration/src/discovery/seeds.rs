@@ -1,32 +1,24 @@
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::future::join_all;
 
-/// No DNS seed gave an address.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot look up {name:?}: {source}")]
-pub(crate) struct LookupFailed {
-    /// One of the seeds.
-    pub(crate) name: String,
-    /// Why.
-    pub(crate) source: io::Error,
-}
+use crate::config::PeerName;
+use crate::resolver::{LookupFailed, Resolver};
 
-/// Asks all seeds, `HOST:PORT`, at once; gives what those answer that do so in time.
+/// Asks all seeds at once; gives what those answer that do so in time.
 ///
 /// # Errors
 /// When not one of them does.
 ///
 /// # Cancel safety
 /// Cancel safe; a lookup under way ends by itself.
-pub(super) async fn look_up(seeds: Vec<String>, limit: Duration) -> Result<Vec<SocketAddr>, LookupFailed> {
-    let lookups = seeds.into_iter().map(|name| async move {
-        let found = tokio::time::timeout(limit, tokio::net::lookup_host(name.as_str())).await;
-        let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        found.map(|addresses| addresses.collect::<Vec<_>>()).map_err(|source| LookupFailed { name, source })
-    });
+pub(super) async fn look_up(
+    resolver: &Resolver,
+    seeds: &[PeerName],
+    limit: Duration,
+) -> Result<Vec<SocketAddr>, LookupFailed> {
+    let lookups = seeds.iter().map(|name| resolver.look_up(name, limit));
     let mut addresses = Vec::new();
     let mut failure = None;
     for found in join_all(lookups).await {
@@ -51,11 +43,15 @@ mod tests {
     #[tokio::test]
     async fn a_seed_that_fails_does_not_spoil_the_others() {
         let limit = Duration::from_secs(30);
-        let names = ["no port", "127.0.0.1:7", "also wrong"].map(str::to_owned);
-        let found = look_up(names.to_vec(), limit).await.unwrap();
+        let named = |names: &[&str]| -> Vec<PeerName> {
+            names.iter().map(|name| PeerName::parse(name, 9999).unwrap()).collect()
+        };
+        let resolver = Resolver::none();
+        let names = named(&["unknown", "127.0.0.1:7", "also unknown"]);
+        let found = look_up(&resolver, &names, limit).await.unwrap();
         assert_eq!(found, ["127.0.0.1:7".parse().unwrap()]);
-        let failed = look_up(vec!["no port".to_owned()], limit).await.unwrap_err();
-        assert_eq!(failed.name, "no port");
-        assert_eq!(look_up(Vec::new(), limit).await.unwrap(), []);
+        let failed = look_up(&resolver, &named(&["unknown"]), limit).await.unwrap_err();
+        assert_eq!(failed.name, "unknown");
+        assert_eq!(look_up(&resolver, &[], limit).await.unwrap(), []);
     }
 }

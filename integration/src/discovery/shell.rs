@@ -15,6 +15,7 @@ use super::net_group::NetGroup;
 use super::table::PeerTable;
 use crate::clock::{UnixClock, UnixTime};
 use crate::config::DiscoveryConfig;
+use crate::resolver::Resolver;
 use crate::store::{BanReason, PeerRecord, Source, Store, StoreError};
 
 pub(crate) use learning::{Candidate, Heard};
@@ -30,8 +31,7 @@ pub(crate) struct Discovery {
     params: ChainParams,
     clock: UnixClock,
     store: Arc<Store>,
-    /// Always connected to by others, whatever is known of them.
-    fixed: BTreeSet<SocketAddr>,
+    resolver: Resolver,
     state: Mutex<State>,
 }
 
@@ -39,6 +39,8 @@ pub(crate) struct Discovery {
 struct State {
     table: PeerTable,
     rng: fastrand::Rng,
+    /// Always connected to by others, whatever is known of them.
+    fixed: BTreeSet<SocketAddr>,
     /// Addresses with a connection, or an attempt at one, and all fixed ones.
     held: BTreeSet<SocketAddr>,
     /// Nodes that have answered, and when.
@@ -70,6 +72,7 @@ impl Discovery {
         config: &DiscoveryConfig,
         fixed: &[SocketAddr],
         store: Arc<Store>,
+        resolver: Resolver,
         mut rng: fastrand::Rng,
     ) -> Result<Arc<Self>, StoreError> {
         let clock = UnixClock::start();
@@ -83,6 +86,7 @@ impl Discovery {
             table,
             rng,
             held: fixed.clone(),
+            fixed,
             up: BTreeMap::new(),
             seeds_at: None,
             asking_seeds: false,
@@ -90,7 +94,7 @@ impl Discovery {
             urgent: false,
         };
         let (config, params) = (config.clone(), params.clone());
-        Ok(Arc::new(Self { config, params, clock, store, fixed, state: Mutex::new(state) }))
+        Ok(Arc::new(Self { config, params, clock, store, resolver, state: Mutex::new(state) }))
     }
 
     /// Whether nobody is known who might be connected to.
@@ -100,8 +104,8 @@ impl Discovery {
 
     /// Connections that there would be if all went well.
     pub(crate) fn expected(&self) -> usize {
-        let usable = self.state.lock().table.usable(self.clock.now());
-        self.fixed.len().max(usable.min(self.config.target_peers))
+        let state = self.state.lock();
+        state.fixed.len().max(state.table.usable(self.clock.now()).min(self.config.target_peers))
     }
 
     /// Connections that are wanted.
@@ -114,7 +118,7 @@ impl Discovery {
         let now = self.clock.now();
         let state = self.state.lock();
         let is_trying =
-            state.held.iter().any(|held| !state.up.contains_key(held) && !self.fixed.contains(held));
+            state.held.iter().any(|held| !state.up.contains_key(held) && !state.fixed.contains(held));
         let has_place = state.held.len() < self.config.target_peers;
         // What is drawn here must not change what is chosen later.
         let choice = state.table.choose(&state.held, state.up.is_empty(), now, &mut state.rng.clone());
@@ -129,7 +133,20 @@ impl Discovery {
 
     /// Whether the configuration asks for a connection to this address.
     pub(crate) fn is_fixed(&self, address: &SocketAddr) -> bool {
-        self.fixed.contains(address)
+        self.state.lock().fixed.contains(address)
+    }
+
+    /// From now on others connect to this address, as the configuration wants; `false`, and nothing changes, while there is
+    /// a connection to it already, or an attempt at one.
+    pub(crate) fn leave_to_others(&self, address: SocketAddr) -> bool {
+        self.with(|state, now| {
+            let is_free = state.held.insert(address);
+            if is_free {
+                state.table.learn(address, Source::Configured, now, now, &mut state.rng);
+                state.fixed.insert(address);
+            }
+            is_free
+        })
     }
 
     /// Takes the next address to be connected to, if one is wanted.

@@ -11,6 +11,7 @@ use super::heard_chain::{HeaderPace, HeardChain};
 use super::peer_report::{OtherChain, PeerReport};
 use super::recovering::Recovering;
 use crate::chain::BlockId;
+use crate::config::PeerName;
 use crate::discovery::Standing;
 use crate::wire::RequestKind;
 
@@ -25,6 +26,8 @@ pub(super) struct PeerBook {
 #[derive(Debug)]
 struct State {
     records: BTreeMap<SocketAddr, Record>,
+    /// Names of peers that are not known by address yet, with the lookups that failed.
+    unresolved: BTreeMap<PeerName, u32>,
     recovery: Recovering,
     /// Requests sent, by kind.
     sent: BTreeMap<RequestKind, u64>,
@@ -75,9 +78,11 @@ pub(super) struct ListPeers {
 }
 
 impl PeerBook {
-    pub(super) fn new(fixed: &[SocketAddr], recovery: Recovering) -> Self {
+    /// Of these peers, and of those whose names have been looked up once in vain.
+    pub(super) fn new(fixed: &[SocketAddr], unresolved: &[PeerName], recovery: Recovering) -> Self {
         let records = fixed.iter().map(|&address| (address, Record::default())).collect();
-        Self { state: Mutex::new(State { records, recovery, sent: BTreeMap::new() }) }
+        let unresolved = unresolved.iter().map(|name| (name.clone(), 1)).collect();
+        Self { state: Mutex::new(State { records, unresolved, recovery, sent: BTreeMap::new() }) }
     }
 
     /// Whether a peer may be asked, as far as this side of the executor knows; if not, why. An address that nothing is
@@ -224,6 +229,27 @@ impl PeerBook {
     /// Whether every address failed to be reached this often in a row.
     pub(super) fn all_unreachable(&self, failures: u32) -> bool {
         self.state.lock().records.values().all(|record| record.report.connect_failures >= failures)
+    }
+
+    /// Whether every name that is not known by address failed to be looked up this often.
+    pub(super) fn all_unresolvable(&self, failures: u32) -> bool {
+        self.state.lock().unresolved.values().all(|&failed| failed >= failures)
+    }
+
+    /// A peer's name was looked up in vain once more.
+    pub(super) fn on_lookup_failed(&self, name: &PeerName) {
+        if let Some(failed) = self.state.lock().unresolved.get_mut(name) {
+            *failed = failed.saturating_add(1);
+        }
+    }
+
+    /// A peer's name is known to mean these addresses, which are being connected to.
+    pub(super) fn on_resolved(&self, name: &PeerName, addresses: &[SocketAddr]) {
+        let mut state = self.state.lock();
+        state.unresolved.remove(name);
+        for &address in addresses {
+            state.records.entry(address).or_default();
+        }
     }
 
     /// Addresses on record.

@@ -61,7 +61,7 @@ impl Peers {
     /// When a setting is out of range.
     pub(crate) fn start(
         params: &ChainParams,
-        PeerSources { fixed, discovery }: PeerSources,
+        PeerSources { fixed, unresolved, resolver, discovery }: PeerSources,
         start_height: u32,
         settings: &Settings,
         connector: &Connector,
@@ -78,7 +78,7 @@ impl Peers {
         let pool_seed = rng.u64(..);
         let executor_seed = rng.u64(..);
         let recovery = Recovering::new(settings.recovery.clone(), rng.u64(..))?;
-        let book = Arc::new(PeerBook::new(&fixed, recovery));
+        let book = Arc::new(PeerBook::new(&fixed, &unresolved, recovery));
         let (refusals, refused) = mpsc::channel(REFUSAL_CAPACITY);
         let charged = book.clone();
         let on_refusal = move |peer| {
@@ -103,9 +103,10 @@ impl Peers {
             reconnect_cap: settings.reconnect_cap,
             seed: pool_seed,
             rates: Mutex::new(TokenBuckets::new(&settings.peer_rate)?),
+            resolver,
             discovery,
         };
-        let (pool, events) = Pool::start(&fixed, pool_config);
+        let (pool, events) = Pool::start(&fixed, unresolved, pool_config);
         let transport = PoolTransport::new(pool.clone(), book.clone());
         let executor =
             executor(settings.selector, transport, book.clone(), executor_seed, settings.executor.clone())?;
@@ -218,6 +219,8 @@ impl Peers {
 
     fn take_up(&self, event: PoolEvent) {
         match event {
+            PoolEvent::LookupFailed { name } => self.book.on_lookup_failed(&name),
+            PoolEvent::Resolved { name, addresses } => self.book.on_resolved(&name, &addresses),
             PoolEvent::Trying { address } => self.book.on_attempt(address),
             PoolEvent::Up { address, info } => {
                 tracing::debug!(peer = %address, version = info.version, agent = info.user_agent, "connected");

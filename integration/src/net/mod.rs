@@ -17,6 +17,7 @@ mod probing;
 mod request_error;
 mod room;
 
+pub use crate::resolver::{LookupFailed, Resolver};
 pub(crate) use announcement::{Announcement, Announcements, Announcer, News, announcements};
 pub(crate) use connection::{ConnectionConfig, ConnectionSetup};
 pub use connector::{Connector, Stream};

@@ -1,6 +1,8 @@
 mod filling;
 mod keeping;
+mod naming;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +22,9 @@ use super::disconnect_reason::DisconnectReason;
 use super::handshake::{ConnectError, PeerInfo};
 use super::metrics;
 use crate::clock;
+use crate::config::PeerName;
 use crate::discovery::{Discovery, Heard};
+use crate::resolver::Resolver;
 use crate::wire::RequestKind;
 
 /// Events that may wait to be read.
@@ -39,6 +43,8 @@ pub(crate) struct PoolConfig {
     pub(crate) seed: u64,
     /// How often each peer may be asked.
     pub(crate) rates: Mutex<TokenBuckets<SocketAddr>>,
+    /// What names are looked up with.
+    pub(crate) resolver: Resolver,
     /// What finds nodes besides the fixed ones, and where it hears of them.
     pub(crate) discovery: Option<(Arc<Discovery>, mpsc::Receiver<Heard>)>,
 }
@@ -46,6 +52,18 @@ pub(crate) struct PoolConfig {
 /// What happened to a connection.
 #[derive(Debug)]
 pub(crate) enum PoolEvent {
+    /// The name of a fixed node was looked up in vain.
+    LookupFailed {
+        /// The name.
+        name: PeerName,
+    },
+    /// The name of a fixed node is known now, and its addresses are being connected to.
+    Resolved {
+        /// The name.
+        name: PeerName,
+        /// Those of its addresses that were not connected to before.
+        addresses: Vec<SocketAddr>,
+    },
     /// A node that was found is being connected to.
     Trying {
         /// Its address.
@@ -83,13 +101,15 @@ pub(crate) enum PoolEvent {
     },
 }
 
-/// Keeps a connection to each of a fixed set of addresses, reconnecting with backoff, and to as many others as
+/// Keeps a connection to each of the fixed addresses and names, reconnecting and looking up with backoff, and to as many others as
 /// [`Discovery`] wants.
 #[derive(Debug)]
 pub(crate) struct Pool {
     config: PoolConfig,
     discovery: Option<Arc<Discovery>>,
     connections: DashMap<SocketAddr, Connection>,
+    /// The fixed addresses, those of names that became known included.
+    kept: Mutex<BTreeSet<SocketAddr>>,
     bytes_of_closed: AtomicU64,
     next_id: AtomicU64,
     stopping: CancellationToken,
@@ -97,9 +117,11 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Starts connecting to `addresses`. Must be called within a tokio runtime.
+    /// Starts connecting to `addresses`, and to those of `unresolved` names once they are known. Must be called within a
+    /// tokio runtime.
     pub(crate) fn start(
         addresses: &[SocketAddr],
+        unresolved: Vec<PeerName>,
         mut config: PoolConfig,
     ) -> (Arc<Self>, mpsc::Receiver<PoolEvent>) {
         let (events, receiver) = mpsc::channel(EVENT_CAPACITY);
@@ -108,6 +130,7 @@ impl Pool {
             config,
             discovery: discovery.clone(),
             connections: DashMap::new(),
+            kept: Mutex::new(addresses.iter().copied().collect()),
             bytes_of_closed: AtomicU64::new(0),
             next_id: AtomicU64::new(0),
             stopping: CancellationToken::new(),
@@ -115,6 +138,9 @@ impl Pool {
         });
         for &address in addresses {
             pool.tracker.spawn(pool.clone().keep(address, events.clone()));
+        }
+        for name in unresolved {
+            pool.tracker.spawn(pool.clone().resolve(name, events.clone()));
         }
         if let Some((discovery, heard)) = discovery.zip(heard) {
             pool.tracker.spawn(pool.clone().fill(discovery, heard, events));

@@ -1,17 +1,19 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashcore::ChainParams;
+use futures::future::join_all;
 use tokio::sync::oneshot;
 
 use super::environment::Environment;
 use super::error::SyncError;
-use crate::config::{Config, REPLACEMENTS, Settings};
+use crate::config::{Config, PeerName, REPLACEMENTS, Settings};
 use crate::discovery::Discovery;
 use crate::fleet::{PeerSources, Peers};
 use crate::headers::Patience;
-use crate::net::Announcer;
+use crate::net::{Announcer, LookupFailed, Resolver};
 use crate::progress::Progress;
 use crate::store::{Store, StoreError, blocking};
 use crate::verify::{Verification, Verifier};
@@ -104,36 +106,60 @@ async fn find_sources(
     store: &Arc<Store>,
     environment: &Environment,
 ) -> Result<PeerSources, SyncError> {
-    let fixed = look_up(&config.peers, params.default_port).await?;
-    if !config.discover && !fixed.is_empty() {
-        return Ok(PeerSources { fixed, discovery: None });
+    let names = config.peer_names(params)?;
+    let resolver = environment.resolver.clone();
+    let LookedUp { addresses: fixed, unresolved, mut failed } =
+        look_up(names, &resolver, config.sync.handshake_timeout).await;
+    if !config.discover && !config.peers.is_empty() {
+        if fixed.is_empty() {
+            return Err(SyncError::Lookup { failed });
+        }
+        return Ok(PeerSources { fixed, unresolved, resolver, discovery: None });
     }
-    let discovery =
-        Discovery::open(params, &config.sync.discovery, &fixed, store.clone(), environment.rng().fork())?;
+    let (settings, rng) = (&config.sync.discovery, environment.rng().fork());
+    let discovery = Discovery::open(params, settings, &fixed, store.clone(), resolver.clone(), rng)?;
     if fixed.is_empty() && discovery.knows_nobody() {
         if discovery.takes_turn_of_seeds() {
-            let asked = discovery.ask_seeds().await;
-            asked.map_err(|error| SyncError::Lookup { name: error.name, source: error.source })?;
+            failed.extend(discovery.ask_seeds().await.err());
         }
         if discovery.knows_nobody() {
-            return Err(SyncError::NoPeers(params.network.clone()));
+            let is_offline = !failed.is_empty();
+            return Err(match is_offline {
+                true => SyncError::Lookup { failed },
+                false => SyncError::NoPeers(params.network.clone()),
+            });
         }
     }
-    Ok(PeerSources { fixed, discovery: Some(discovery) })
+    Ok(PeerSources { fixed, unresolved, resolver, discovery: Some(discovery) })
 }
 
-async fn look_up(names: &[String], default_port: u16) -> Result<Vec<SocketAddr>, SyncError> {
+/// What became of the configured names.
+struct LookedUp {
+    /// In order, each once.
+    addresses: Vec<SocketAddr>,
+    /// Names that cannot be looked up, each once, ...
+    unresolved: Vec<PeerName>,
+    /// ... and why.
+    failed: Vec<LookupFailed>,
+}
+
+async fn look_up(names: Vec<PeerName>, resolver: &Resolver, limit: Duration) -> LookedUp {
+    let names: BTreeSet<PeerName> = names.into_iter().collect();
+    let found = join_all(names.iter().map(|name| resolver.look_up(name, limit))).await;
     let mut addresses = BTreeSet::new();
-    for name in names {
-        let with_port = if has_port(name) { name.clone() } else { format!("{name}:{default_port}") };
-        let found = tokio::net::lookup_host(with_port).await;
-        addresses.extend(found.map_err(|source| SyncError::Lookup { name: name.clone(), source })?);
+    let (mut unresolved, mut failed) = (Vec::new(), Vec::new());
+    for (name, found) in names.iter().zip(found) {
+        match found {
+            Ok(found) => addresses.extend(found),
+            Err(error) => {
+                tracing::warn!(name = %name, reason = %error.source, "a peer's name cannot be looked up");
+                unresolved.push(name.clone());
+                failed.push(error);
+            }
+        }
     }
-    Ok(addresses.into_iter().collect())
+    LookedUp { addresses: addresses.into_iter().collect(), unresolved, failed }
 }
 
-/// A bare IPv6 address has colons too, but no port.
-fn has_port(name: &str) -> bool {
-    name.parse::<std::net::Ipv6Addr>().is_err()
-        && name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
-}
+#[cfg(test)]
+mod tests;

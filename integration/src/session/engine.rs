@@ -63,7 +63,7 @@ impl Session {
         store: Arc<Store>,
         settings: Settings,
     ) -> Result<Self, SyncError> {
-        let sources = PeerSources { fixed: addresses.to_vec(), discovery: None };
+        let sources = PeerSources::of(addresses.to_vec());
         let (peers, follow) = connect(environment, params, sources, 0, &settings, None)?;
         let (verifier, store_failed) = start_verifier(params, store, &settings, environment.verification);
         let session = Self {

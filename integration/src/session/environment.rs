@@ -1,4 +1,4 @@
-use crate::net::Connector;
+use crate::net::{Connector, Resolver};
 use crate::verify::Verification;
 
 /// What a sync has around it. The default is the real world; a simulation brings its own.
@@ -6,6 +6,8 @@ use crate::verify::Verification;
 pub struct Environment {
     /// How nodes are reached.
     pub connector: Connector,
+    /// How names of nodes become addresses.
+    pub resolver: Resolver,
     /// Where answers are verified.
     pub verification: Verification,
     /// Seed of everything that is drawn: nonces, backoff, selection. `None`: a new one.
@@ -14,7 +16,12 @@ pub struct Environment {
 
 impl Default for Environment {
     fn default() -> Self {
-        Self { connector: Connector::tcp(), verification: Verification::Threads, seed: None }
+        Self {
+            connector: Connector::tcp(),
+            resolver: Resolver::system(),
+            verification: Verification::Threads,
+            seed: None,
+        }
     }
 }
 

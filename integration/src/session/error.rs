@@ -1,9 +1,8 @@
-use std::io;
-
 use dashcore::Network;
 
 use crate::config::ConfigError;
 use crate::headers::HeaderDownloadError;
+use crate::net::LookupFailed;
 use crate::store::StoreError;
 
 /// Why a sync could not be carried out; how an attempted one ended is its [`Summary`](super::Summary).
@@ -19,13 +18,11 @@ pub enum SyncError {
     /// No peer is configured and the network has no seeds.
     #[error("no peers known for {0}; give some with --peer HOST:PORT")]
     NoPeers(Network),
-    /// A peer's name cannot be looked up.
-    #[error("cannot look up peer {name:?}: {source}; expected HOST:PORT")]
+    /// No name of a peer or of a DNS seed can be looked up, and nobody else is known.
+    #[error("{}; is there a network, and is each peer given as HOST:PORT?", listed(failed))]
     Lookup {
-        /// The name.
-        name: String,
-        /// Why.
-        source: io::Error,
+        /// Each name, and why.
+        failed: Vec<LookupFailed>,
     },
     /// The headers that peers sent contradict what is known.
     #[error(transparent)]
@@ -41,4 +38,8 @@ pub enum SyncError {
     /// It was cancelled. What was proven until then is stored.
     #[error("interrupted; what was proven so far is stored and the next run continues from it")]
     Interrupted,
+}
+
+fn listed(failed: &[LookupFailed]) -> String {
+    failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -46,7 +46,8 @@ pub struct Step {
 /// Of the blocks that it passes, the lists of work blocks stay; others are forgotten after a few dozen blocks.
 ///
 /// # Errors
-/// See [`SyncError`]; being cancelled is none, it is how following ends.
+/// See [`SyncError`]; being cancelled is none, it is how following ends. Nor is it one that no name can be looked up: the
+/// network is waited for.
 ///
 /// # Cancel safety
 /// Everything stored so far stays; connections are dropped. Cancel through `cancel` to have them closed in order.
@@ -61,8 +62,13 @@ pub async fn follow_with(
 ) -> Result<(), SyncError> {
     let _done = progress.done_on_drop();
     let (announcer, news) = net::announcements();
-    let (connected, keep_up) =
-        Connected::start(environment, params, config, store, progress, Some(announcer)).await?;
+    let start =
+        || Connected::start(environment, params, config, store.clone(), progress, Some(announcer.clone()));
+    let (connected, keep_up) = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Ok(()),
+        started = once_online(start) => started?,
+    };
     let peers = connected.peers.clone();
     let mut follower = Follower {
         connected,
@@ -83,6 +89,22 @@ pub async fn follow_with(
     match followed {
         Err(SyncError::Interrupted) => Ok(()),
         followed => followed,
+    }
+}
+
+/// Tries until some name can be looked up; a service that is started before the network is there waits for it. The waits
+/// are not random: it is the system's own resolver that is asked.
+async fn once_online<T>(start: impl AsyncFn() -> Result<T, SyncError>) -> Result<T, SyncError> {
+    let mut failures = 0;
+    loop {
+        let error = match start().await {
+            Err(error @ SyncError::Lookup { .. }) => error,
+            started => return started,
+        };
+        let wait = Backoff::new(RETRY_BASE, RETRY_CAP).ceiling(failures);
+        failures += 1;
+        tracing::warn!(%error, ?wait, "waiting for the network");
+        tokio::time::sleep(wait).await;
     }
 }
 

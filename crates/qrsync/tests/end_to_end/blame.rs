@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dashcore::BlockHash;
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
-use spv_integration::net::Connector;
+use spv_integration::net::{Connector, Resolver};
 use spv_integration::progress::Progress;
 use spv_integration::session::{Environment, Summary, sync_with};
 use spv_integration::store::Store;
@@ -62,7 +62,12 @@ async fn sync(
             }
         })
     };
-    let environment = Environment { connector, verification: Verification::Inline, seed: Some(flip.seed) };
+    let environment = Environment {
+        connector,
+        resolver: Resolver::none(),
+        verification: Verification::Inline,
+        seed: Some(flip.seed),
+    };
     let config = Config {
         network: "regtest".to_owned(),
         peers: addresses.iter().map(ToString::to_string).collect(),

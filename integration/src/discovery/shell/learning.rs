@@ -4,8 +4,10 @@ use std::time::Duration;
 use dashcore::network::message_network::service_flags;
 
 use super::{Discovery, State};
+use crate::config::PeerName;
 use crate::discovery::acceptable::is_acceptable;
-use crate::discovery::seeds::{LookupFailed, look_up};
+use crate::discovery::seeds::look_up;
+use crate::resolver::LookupFailed;
 use crate::store::Source;
 
 /// Below this share of the table, nodes are asked for addresses.
@@ -84,9 +86,11 @@ impl Discovery {
     /// # Cancel safety
     /// Cancel safe.
     pub(crate) async fn ask_seeds(&self) -> Result<(), LookupFailed> {
-        let named = |seed: &&str| format!("{seed}:{}", self.params.default_port);
-        let seeds = self.params.dns_seeds.iter().map(named).collect();
-        let found = look_up(seeds, self.config.seed_timeout).await;
+        let seeds = self.params.dns_seeds.iter();
+        // Those that the network has can all be read.
+        let seeds: Vec<PeerName> =
+            seeds.filter_map(|seed| PeerName::parse(seed, self.params.default_port).ok()).collect();
+        let found = look_up(&self.resolver, &seeds, self.config.seed_timeout).await;
         self.state.lock().asking_seeds = false;
         let found = found?;
         self.with(|state, now| {

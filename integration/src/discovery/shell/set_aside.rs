@@ -38,7 +38,7 @@ impl Discovery {
 
     /// Avoids a node for a while if somebody can take its place; whether it does.
     fn set_aside(&self, state: &mut State, address: &SocketAddr, reason: BanReason, now: UnixTime) -> bool {
-        if self.is_fixed(address) {
+        if state.fixed.contains(address) {
             return false;
         }
         let State { table, rng, held, up, .. } = state;

@@ -11,7 +11,7 @@ fn address(network: u8) -> SocketAddr {
 
 fn open(params: &ChainParams, fixed: &[SocketAddr], store: &Arc<Store>) -> Arc<Discovery> {
     let rng = fastrand::Rng::with_seed(1);
-    Discovery::open(params, &DiscoveryConfig::default(), fixed, store.clone(), rng).unwrap()
+    Discovery::open(params, &DiscoveryConfig::default(), fixed, store.clone(), Resolver::none(), rng).unwrap()
 }
 
 fn regtest() -> (ChainParams, Arc<Store>) {

@@ -20,7 +20,7 @@ impl Scene {
     fn new(peers: &[SocketAddr]) -> Self {
         let config = Config { ledger_limit: LIMIT, ..Config::default() };
         let recovery = Recovering::new(config, 1).unwrap();
-        Self { book: PeerBook::new(peers, recovery), now: tokio::time::Instant::now().into_std() }
+        Self { book: PeerBook::new(peers, &[], recovery), now: tokio::time::Instant::now().into_std() }
     }
 
     fn standing(&self, peer: SocketAddr) -> Standing {

@@ -59,7 +59,9 @@ impl Peers {
             Some(discovery) => discovery.is_hopeless(),
             None => self.book.all_unreachable(UNREACHABLE_AFTER),
         };
-        Instant::now() >= ends || presence.from_the_start && all_unreachable()
+        // A name that cannot be looked up is a peer that cannot be reached.
+        let no_name_expected = || self.book.all_unresolvable(UNREACHABLE_AFTER);
+        Instant::now() >= ends || presence.from_the_start && all_unreachable() && no_name_expected()
     }
 
     /// Resolves when patience ends; never while somebody can be asked.

@@ -34,7 +34,7 @@ impl Scene {
         });
         let mut settings = Settings::default();
         change(&mut settings);
-        let sources = PeerSources { fixed: vec![peer], discovery: None };
+        let sources = PeerSources::of(vec![peer]);
         let rng = fastrand::Rng::with_seed(1);
         let (peers, follow) =
             Peers::start(world.params(), sources, 0, &settings, &connector, rng, None).unwrap();

@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::{Pool, PoolEvent};
-use crate::discovery::{Discovery, Heard, LookupFailed, Next};
+use crate::discovery::{Discovery, Heard, Next};
+use crate::resolver::LookupFailed;
 
 impl Pool {
     /// Keeps as many connections to nodes that `discovery` chooses as it wants.

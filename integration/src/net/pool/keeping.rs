@@ -43,9 +43,9 @@ impl Pool {
     }
 }
 
-/// What the waits for a node are drawn from. Of the whole address: most nodes have the same port, and when several go
+/// What the waits for a node, or for its name, are drawn from. Of the whole address: most nodes have the same port, and when several go
 /// away together, they are not to be tried together.
-fn rng_for(seed: u64, address: &SocketAddr) -> Rng {
+pub(super) fn rng_for(seed: u64, address: &impl Hash) -> Rng {
     // Its keys are fixed.
     let mut hasher = DefaultHasher::new();
     (seed, address).hash(&mut hasher);
@@ -65,11 +65,12 @@ mod tests {
     use crate::net::connection::tests::node::Node;
     use crate::net::connector::Connector;
     use crate::net::pool::PoolConfig;
+    use crate::resolver::Resolver;
 
     /// The first waits before a node is tried again.
     fn waits(seed: u64, address: &str) -> [Duration; 4] {
         let mut absence = Absence::new(Duration::from_millis(500), Duration::from_secs(30));
-        let mut rng = rng_for(seed, &address.parse().unwrap());
+        let mut rng = rng_for(seed, &address.parse::<SocketAddr>().unwrap());
         std::array::from_fn(|_| {
             absence.goes_on();
             absence.wait(Instant::now(), &mut rng)
@@ -104,9 +105,10 @@ mod tests {
             reconnect_cap: settings.reconnect_cap,
             seed: 1,
             rates: Mutex::new(TokenBuckets::new(&settings.peer_rate).unwrap()),
+            resolver: Resolver::none(),
             discovery: None,
         };
-        let (pool, mut events) = Pool::start(&["1.2.3.4:9999".parse().unwrap()], config);
+        let (pool, mut events) = Pool::start(&["1.2.3.4:9999".parse().unwrap()], Vec::new(), config);
         let mut expected = attempts.recv().await;
         for _ in 0..5 {
             let Some(PoolEvent::Failed { retry_at, .. }) = events.recv().await else {

@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
-use spv_integration::net::Connector;
+use spv_integration::net::{Connector, Resolver};
 use spv_integration::progress::Progress;
 use spv_integration::session::{Environment, Summary, sync, sync_with};
 use spv_integration::store::{Store, StoreError};
@@ -149,7 +149,12 @@ impl VirtualNodes {
             let nodes = nodes.clone();
             async move { nodes.networks[nodes.network_of[&address]].connect(address).await }
         });
-        Environment { connector, verification: Verification::Inline, seed: Some(1) }
+        Environment {
+            connector,
+            resolver: Resolver::none(),
+            verification: Verification::Inline,
+            seed: Some(1),
+        }
     }
 }
 

@@ -1,0 +1,106 @@
+//! Looking up of names.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use crate::config::PeerName;
+
+/// How names of nodes become addresses: the system's DNS, or what a simulation brings.
+#[derive(Clone)]
+pub struct Resolver(Arc<Resolve>);
+
+type Resolve = dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
+
+/// A name cannot be looked up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot look up {name:?}: {source}")]
+pub struct LookupFailed {
+    /// The name.
+    pub name: String,
+    /// Why.
+    pub source: io::Error,
+}
+
+impl Resolver {
+    /// The system's.
+    pub fn system() -> Self {
+        Self::new(|host, port| async move {
+            let found = tokio::net::lookup_host((host, port)).await?;
+            Ok(found.collect())
+        })
+    }
+
+    /// Knows no name at all; addresses are understood without it.
+    pub fn none() -> Self {
+        Self::new(|_, _| async { Err(io::ErrorKind::NotFound.into()) })
+    }
+
+    /// A way of one's own, from host and port to addresses.
+    pub fn new<F>(resolve: impl Fn(String, u16) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+    {
+        Self(Arc::new(move |host, port| Box::pin(resolve(host, port))))
+    }
+
+    /// Addresses of this name, one at least.
+    ///
+    /// # Errors
+    /// When there is none, or none is found in time.
+    ///
+    /// # Cancel safety
+    /// Cancel safe; a lookup under way ends by itself.
+    pub(crate) async fn look_up(
+        &self,
+        name: &PeerName,
+        limit: Duration,
+    ) -> Result<Vec<SocketAddr>, LookupFailed> {
+        if let Some(address) = name.address() {
+            return Ok(vec![address]);
+        }
+        let lookup = (self.0)(name.host().to_owned(), name.port());
+        let found = tokio::time::timeout(limit, lookup).await;
+        match found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(addresses) if addresses.is_empty() => Err(io::ErrorKind::NotFound.into()),
+            found => found,
+        }
+        .map_err(|source| LookupFailed { name: name.to_string(), source })
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_needs_no_lookup_and_a_lookup_has_a_limit() {
+        let silent = Resolver::new(|_, _| std::future::pending());
+        let address = PeerName::parse("1.2.3.4:5", 9999).unwrap();
+        assert_eq!(silent.look_up(&address, LIMIT).await.unwrap(), ["1.2.3.4:5".parse().unwrap()]);
+        let name = PeerName::parse("silent", 9999).unwrap();
+        let failed =
+            tokio::time::timeout(2 * LIMIT, silent.look_up(&name, LIMIT)).await.unwrap().unwrap_err();
+        assert_eq!((failed.name.as_str(), failed.source.kind()), ("silent", io::ErrorKind::TimedOut));
+    }
+
+    #[tokio::test]
+    async fn a_name_without_addresses_is_not_found() {
+        let empty = Resolver::new(|_, _| async { Ok(Vec::new()) });
+        let name = PeerName::parse("nobody", 9999).unwrap();
+        let failed = empty.look_up(&name, LIMIT).await.unwrap_err();
+        assert_eq!(failed.source.kind(), io::ErrorKind::NotFound);
+    }
+}
