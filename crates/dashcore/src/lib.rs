@@ -12,6 +12,7 @@ pub mod sml;
 
 mod bitset;
 mod checkpoints;
+mod fixed_seeds;
 
 pub use bitset::BitSet;
 pub use blockdata::block::Header;

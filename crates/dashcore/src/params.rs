@@ -1,10 +1,12 @@
 //! Networks and what differs between them (Dash Core `chainparams.cpp`).
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use crate::blockdata::block::Header;
 use crate::checkpoints::{self, Checkpoint};
+use crate::fixed_seeds;
 use crate::hash_types::{BlockHash, TxMerkleNode};
 use crate::sml::llmq_type::{LLMQParams, LLMQType};
 
@@ -101,6 +103,8 @@ pub struct ChainParams {
     pub default_port: u16,
     /// DNS seeds.
     pub dns_seeds: &'static [&'static str],
+    /// Nodes to turn to when no DNS seed answers and nobody else is known; they get old with the release.
+    pub fixed_seeds: &'static [SocketAddr],
     /// Block 0.
     pub genesis: Header,
     /// Hash of block 0.
@@ -160,6 +164,7 @@ impl ChainParams {
             magic: [0xbf, 0x0c, 0x6b, 0xbd],
             default_port: 9999,
             dns_seeds: &["dnsseed.dash.org"],
+            fixed_seeds: fixed_seeds::MAINNET,
             genesis,
             genesis_hash: genesis.block_hash(),
             pow_limit: 0x1e0f_ffff,
@@ -188,6 +193,7 @@ impl ChainParams {
             magic: [0xce, 0xe2, 0xca, 0xff],
             default_port: 19_999,
             dns_seeds: &["testnet-seed.dashdot.io"],
+            fixed_seeds: &[],
             genesis,
             genesis_hash: genesis.block_hash(),
             pow_limit: 0x1e0f_ffff,
@@ -216,6 +222,7 @@ impl ChainParams {
             magic: [0xfc, 0xc1, 0xb7, 0xdc],
             default_port: 19_899,
             dns_seeds: &[],
+            fixed_seeds: &[],
             genesis,
             genesis_hash: genesis.block_hash(),
             pow_limit: 0x207f_ffff,

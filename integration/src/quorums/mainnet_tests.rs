@@ -36,6 +36,17 @@ fn recorded() -> Option<PathBuf> {
     None
 }
 
+#[test]
+fn the_fixed_seeds_are_valid_masternodes_of_the_recorded_list() {
+    let Some(folder) = recorded() else { return };
+    let mainnet = Mainnet::read(&folder);
+    let tip = mainnet.client.store().state(mainnet.client.params(), mainnet.chain.tip_height());
+    let state = tip.unwrap().unwrap();
+    let valid = state.masternodes().iter().filter(|entry| entry.is_valid);
+    let addresses: BTreeSet<_> = valid.filter_map(|entry| entry.service_address.socket_addr()).collect();
+    assert!(mainnet.client.params().fixed_seeds.iter().all(|seed| addresses.contains(seed)));
+}
+
 struct Mainnet {
     client: Client,
     chain: HeaderChain,

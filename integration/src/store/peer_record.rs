@@ -45,6 +45,8 @@ pub enum Source {
     Configured,
     /// A DNS seed.
     Seed,
+    /// This program, as one of the network's fixed seeds.
+    FixedSeed,
     /// A node in the network with this number.
     Gossip(u64),
 }

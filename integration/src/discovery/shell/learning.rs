@@ -4,6 +4,7 @@ use std::time::Duration;
 use dashcore::network::message_network::service_flags;
 
 use super::{Discovery, State};
+use crate::clock::UnixTime;
 use crate::config::PeerName;
 use crate::discovery::acceptable::is_acceptable;
 use crate::discovery::seeds::look_up;
@@ -78,10 +79,11 @@ impl Discovery {
         is_due && is_needed
     }
 
-    /// Asks the DNS seeds and remembers what they answer.
+    /// Asks the DNS seeds and remembers what they answer. When nobody is known after that, the network's fixed seeds are
+    /// remembered.
     ///
     /// # Errors
-    /// When none answers.
+    /// When no DNS seed answers and there are no fixed ones to take their place.
     ///
     /// # Cancel safety
     /// Cancel safe.
@@ -91,14 +93,30 @@ impl Discovery {
         let seeds: Vec<PeerName> =
             seeds.filter_map(|seed| PeerName::parse(seed, self.params.default_port).ok()).collect();
         let found = look_up(&self.resolver, &seeds, self.config.seed_timeout).await;
-        self.state.lock().asking_seeds = false;
-        let found = found?;
-        self.with(|state, now| {
-            let State { table, rng, .. } = state;
-            for address in found.into_iter().filter(|address| is_acceptable(address, &self.params)) {
-                table.learn(address, Source::Seed, now, now, rng);
+        let (found, failure) = match found {
+            Ok(found) => (found, None),
+            Err(failure) => (Vec::new(), Some(failure)),
+        };
+        let needs_fixed = self.with(|state, now| {
+            state.asking_seeds = false;
+            self.learn_from(state, &found, Source::Seed, now);
+            let needs_fixed = !self.params.fixed_seeds.is_empty() && state.table.usable(now) == 0;
+            if needs_fixed {
+                self.learn_from(state, self.params.fixed_seeds, Source::FixedSeed, now);
             }
+            needs_fixed
         });
-        Ok(())
+        if needs_fixed {
+            tracing::warn!("no DNS seed brings a node and nobody else is known: turning to the fixed seeds");
+            return Ok(());
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn learn_from(&self, state: &mut State, addresses: &[SocketAddr], source: Source, now: UnixTime) {
+        let State { table, rng, .. } = state;
+        for address in addresses.iter().filter(|address| is_acceptable(address, &self.params)) {
+            table.learn(*address, source, now, now, rng);
+        }
     }
 }

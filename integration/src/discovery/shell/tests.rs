@@ -1,3 +1,5 @@
+use std::net::{Ipv4Addr, SocketAddrV4};
+
 use dashcore::Network;
 use dashcore::network::message_network::service_flags;
 
@@ -12,6 +14,16 @@ fn address(network: u8) -> SocketAddr {
 fn open(params: &ChainParams, fixed: &[SocketAddr], store: &Arc<Store>) -> Arc<Discovery> {
     let rng = fastrand::Rng::with_seed(1);
     Discovery::open(params, &DiscoveryConfig::default(), fixed, store.clone(), Resolver::none(), rng).unwrap()
+}
+
+static FIXED_SEEDS: [SocketAddr; 2] = {
+    let [first, second] = [Ipv4Addr::new(60, 1, 0, 1), Ipv4Addr::new(60, 2, 0, 1)];
+    [SocketAddr::V4(SocketAddrV4::new(first, 9999)), SocketAddr::V4(SocketAddrV4::new(second, 9999))]
+};
+
+/// Who told of each address that is known.
+fn sources(discovery: &Discovery) -> Vec<Source> {
+    discovery.state.lock().table.records().values().map(|record| record.source).collect()
 }
 
 fn regtest() -> (ChainParams, Arc<Store>) {
@@ -127,4 +139,30 @@ async fn seeds_are_asked_while_too_few_are_known_and_not_all_the_time() {
     discovery.heard(heard(address(0), 1..40));
     tokio::time::advance(SEED_INTERVAL).await;
     assert!(!discovery.takes_turn_of_seeds());
+}
+
+#[tokio::test(start_paused = true)]
+async fn fixed_seeds_are_learnt_only_when_no_seed_answers_and_nobody_is_known() {
+    let (mut params, store) = regtest();
+    params.dns_seeds = &["127.0.0.1"];
+    params.fixed_seeds = &FIXED_SEEDS;
+    let answered = open(&params, &[], &store);
+    answered.ask_seeds().await.unwrap();
+    assert_eq!(sources(&answered), [Source::Seed]);
+
+    params.dns_seeds = &["unknown"];
+    let acquainted = open(&params, &[address(3)], &store);
+    acquainted.ask_seeds().await.unwrap_err();
+    assert_eq!(sources(&acquainted), [Source::Configured]);
+
+    let alone = open(&params, &[], &store);
+    alone.ask_seeds().await.unwrap();
+    assert_eq!(sources(&alone), [Source::FixedSeed; 2]);
+    assert!(!alone.knows_nobody());
+    alone.save().await;
+    assert_eq!(sources(&open(&params, &[], &store)), [Source::FixedSeed; 2], "after a restart");
+
+    params.fixed_seeds = &[];
+    let (_, store) = regtest();
+    open(&params, &[], &store).ask_seeds().await.unwrap_err();
 }
