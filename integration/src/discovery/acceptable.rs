@@ -12,6 +12,12 @@ pub(super) fn is_acceptable(address: &SocketAddr, params: &ChainParams) -> bool 
     is_usable && (!is_public || is_routable(ip) && (port >= FIRST_USER_PORT || port == params.default_port))
 }
 
+/// Whether the address of a masternode in a proven list is worth remembering. On private networks such an address may be
+/// made up: where it is not routed publicly, only those of this host are taken.
+pub(super) fn is_acceptable_masternode(address: &SocketAddr, params: &ChainParams) -> bool {
+    is_acceptable(address, params) && (is_routable(address.ip()) || address.ip().is_loopback())
+}
+
 /// Ports below belong to the system's services.
 const FIRST_USER_PORT: u16 = 1_024;
 
@@ -81,6 +87,23 @@ mod tests {
             ("[::ffff:10.0.0.1]:9999", false),
         ] {
             assert_eq!(accepted(Network::Dash, address), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn of_masternodes_only_those_are_taken_that_may_be_there() {
+        for (network, address, expected) in [
+            (Network::Dash, "5.6.7.8:9999", true),
+            (Network::Dash, "127.0.0.1:9999", false),
+            (Network::Dash, "[::]:9999", false),
+            (Network::Regtest, "127.0.0.1:19899", true),
+            (Network::Regtest, "5.6.7.8:19899", true),
+            (Network::Regtest, "10.0.0.1:19899", false),
+            (Network::Regtest, "127.0.0.1:0", false),
+        ] {
+            let params = ChainParams::new(network);
+            let accepted = is_acceptable_masternode(&address.parse().unwrap(), &params);
+            assert_eq!(accepted, expected, "{address} on {}", params.network);
         }
     }
 

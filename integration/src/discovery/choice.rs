@@ -59,7 +59,7 @@ pub(super) fn choose(
     let (proven, unexplored): (Vec<_>, Vec<_>) =
         candidates.into_iter().partition(|(_, record)| record.succeeded.is_some());
     let explore = proven.is_empty() || !unexplored.is_empty() && rng.f64() < config.exploration;
-    let chosen = if explore { draw_unexplored(unexplored, rng) } else { draw_proven(&proven, rng) };
+    let chosen = if explore { explore_one(unexplored, rng) } else { draw_proven(&proven, rng) };
     match (chosen, earliest) {
         (Some(address), _) => Choice::Connect(address),
         (None, Some(time)) => Choice::At(time),
@@ -77,6 +77,13 @@ fn draw_proven(candidates: &[Candidate<'_>], rng: &mut fastrand::Rng) -> Option<
     });
     // Rounding may leave a rest.
     found.or_else(|| candidates.last()).map(|(address, _)| *address)
+}
+
+/// Masternodes of a proven list first, as long as they have not failed.
+fn explore_one(candidates: Vec<Candidate<'_>>, rng: &mut fastrand::Rng) -> Option<SocketAddr> {
+    let (masternodes, others): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(|(_, record)| record.is_fresh_masternode());
+    draw_unexplored(if masternodes.is_empty() { others } else { masternodes }, rng)
 }
 
 /// First a network, then one of its addresses, so that nobody is chosen more often for having many; of those the ones that

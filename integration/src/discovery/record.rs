@@ -69,6 +69,12 @@ impl PeerRecord {
         self.succeeded.is_some_and(|at| self.failures < LOST_FAILURES || now < at + LOST_AFTER)
     }
 
+    /// Whether a proven list names it, and nothing speaks against it yet: such an address costs its owner a collateral, one
+    /// that others only name costs nothing.
+    pub(super) fn is_fresh_masternode(&self) -> bool {
+        self.source == Source::Masternode && self.failures == 0
+    }
+
     /// When it may be connected to, with waits of at most `cap`.
     pub(super) fn ready_at(&self, base: Duration, cap: Duration, now: UnixTime) -> UnixTime {
         let doubled = base.saturating_mul(2_u32.saturating_pow(self.failures.saturating_sub(1)));

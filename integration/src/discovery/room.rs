@@ -13,7 +13,8 @@ const SHARE_PER_SOURCE: usize = 4;
 type Belongs<'a> = &'a dyn Fn(&SocketAddr, &PeerRecord) -> bool;
 
 /// Whether there is room for an address, if need be by forgetting another one. There are three bounds: on the addresses
-/// of one network, on those that one network tells of, and on all. An address that answered, or that is banned, stays.
+/// of one network, on those that one network tells of, and on all. An address that answered, that is banned, or that a proven
+/// list names and that has not failed, stays.
 pub(super) fn make_room(
     records: &mut BTreeMap<SocketAddr, PeerRecord>,
     config: &DiscoveryConfig,
@@ -53,7 +54,9 @@ fn dispensable(
     now: UnixTime,
     rng: &mut fastrand::Rng,
 ) -> Option<SocketAddr> {
-    let is_dispensable = |record: &PeerRecord| !record.is_proven(now) && record.ban_at(now).is_none();
+    let is_dispensable = |record: &PeerRecord| {
+        !record.is_proven(now) && record.ban_at(now).is_none() && !record.is_fresh_masternode()
+    };
     let candidates: Vec<_> = crowd.iter().filter(|(_, record)| is_dispensable(record)).collect();
     let failing = candidates.iter().filter(|(_, record)| record.failures > 0);
     if let Some((address, _)) = failing.max_by_key(|(_, record)| record.failures) {

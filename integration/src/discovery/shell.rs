@@ -1,4 +1,5 @@
 mod learning;
+mod masternodes;
 mod set_aside;
 
 use std::collections::{BTreeMap, BTreeSet};

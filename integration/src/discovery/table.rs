@@ -47,7 +47,8 @@ impl PeerTable {
         let mut remembered: Vec<_> =
             remembered.into_iter().map(|(address, record)| (address, record.restored(now))).collect();
         // Bans before all, or whoever wants to be forgotten would only have to fill the table.
-        let rank = |record: &PeerRecord| (record.ban.is_some(), record.is_proven(now));
+        let rank =
+            |record: &PeerRecord| (record.ban.is_some(), record.is_proven(now), record.is_fresh_masternode());
         remembered.sort_by(|(_, a), (_, b)| rank(b).cmp(&rank(a)).then(b.score().total_cmp(&a.score())));
         let mut by_group: BTreeMap<NetGroup, usize> = BTreeMap::new();
         for (address, record) in remembered {
@@ -60,7 +61,7 @@ impl PeerTable {
     }
 
     /// Remembers an address, if there is room; whether it is a new one that is remembered now. An address that ever
-    /// answered never makes room for one that somebody only names.
+    /// answered never makes room for one that somebody only names. That a proven list names it outweighs who else did.
     pub(crate) fn learn(
         &mut self,
         address: SocketAddr,
@@ -72,6 +73,9 @@ impl PeerTable {
         let seen = seen.min(now);
         if let Some(record) = self.records.get_mut(&address) {
             record.seen = record.seen.max(seen);
+            if source == Source::Masternode && record.source != Source::Configured {
+                record.source = source;
+            }
             return false;
         }
         let has_room = make_room(&mut self.records, &self.config, &address, source, now, rng);
@@ -131,9 +135,14 @@ impl PeerTable {
 
     /// Addresses that a connection may come about to: neither banned nor failing again and again.
     pub(crate) fn usable(&self, now: UnixTime) -> usize {
-        let is_usable =
-            |record: &&PeerRecord| record.ban_at(now).is_none() && record.failures < DOUBTFUL_FAILURES;
-        self.records.values().filter(is_usable).count()
+        self.records.values().filter(|record| is_usable(record, now)).count()
+    }
+
+    /// Those of them that a proven list names.
+    pub(crate) fn usable_masternodes(&self, now: UnixTime) -> impl Iterator<Item = &SocketAddr> {
+        let of_list =
+            move |record: &PeerRecord| record.source == Source::Masternode && is_usable(record, now);
+        self.records.iter().filter(move |(_, record)| of_list(record)).map(|(address, _)| address)
     }
 
     pub(crate) fn counts(&self, now: UnixTime) -> Counts {
@@ -157,6 +166,10 @@ impl PeerTable {
             change(record);
         }
     }
+}
+
+fn is_usable(record: &PeerRecord, now: UnixTime) -> bool {
+    record.ban_at(now).is_none() && record.failures < DOUBTFUL_FAILURES
 }
 
 impl Source {
@@ -204,8 +217,12 @@ mod tests {
 
     fn events() -> impl Strategy<Value = Vec<(u64, Event)>> {
         let any_address = || (0..12_u8, 0..40_u16).prop_map(|(group, host)| address(group, host));
-        let source =
-            prop_oneof![Just(Source::Seed), Just(Source::Configured), (0..3_u64).prop_map(Source::Gossip)];
+        let source = prop_oneof![
+            Just(Source::Seed),
+            Just(Source::Configured),
+            Just(Source::Masternode),
+            (0..3_u64).prop_map(Source::Gossip)
+        ];
         let conduct = prop_oneof![
             Just(Conduct::Served),
             Just(Conduct::Refused),
@@ -363,6 +380,53 @@ mod tests {
             }
         }
         assert!((700..=800).contains(&proven), "{proven}");
+    }
+
+    #[test]
+    fn masternodes_of_a_proven_list_are_tried_before_those_that_are_only_named() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut table = PeerTable::new(config());
+        for group in 0..30 {
+            table.learn(address(group, 1), Source::Gossip(1), now(0), now(0), &mut rng);
+        }
+        let masternodes = [address(5, 1), address(40, 1)];
+        for masternode in masternodes {
+            table.learn(masternode, Source::Masternode, now(0), now(0), &mut rng);
+        }
+        let mut held = BTreeSet::new();
+        for _ in masternodes {
+            let Choice::Connect(chosen) = table.choose(&held, true, now(1), &mut rng) else { panic!() };
+            assert!(masternodes.contains(&chosen) && held.insert(chosen), "{chosen}");
+        }
+        table.unreachable(&address(5, 1), now(1));
+        held.clear();
+        held.insert(address(40, 1));
+        let mut chosen = BTreeSet::new();
+        for _ in 0..50 {
+            let Choice::Connect(next) = table.choose(&held, true, now(60), &mut rng) else { panic!() };
+            chosen.insert(next);
+        }
+        assert!(chosen.len() > 10, "one that failed is nothing better: {chosen:?}");
+    }
+
+    #[test]
+    fn masternodes_displace_nobody_who_answered_and_gossip_displaces_no_masternode() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut table = PeerTable::new(config());
+        for group in 0..8 {
+            for host in 0..8 {
+                table.learn(address(group, host), Source::Seed, now(0), now(0), &mut rng);
+                table.answered(&address(group, host), None, now(0));
+            }
+        }
+        assert!(!table.learn(address(9, 1), Source::Masternode, now(0), now(0), &mut rng), "full");
+
+        let mut table = PeerTable::new(config());
+        table.learn(address(0, 0), Source::Masternode, now(0), now(0), &mut rng);
+        for host in 1..2_000 {
+            table.learn(address((host % 12) as u8, host), Source::Gossip(1), now(0), now(0), &mut rng);
+        }
+        assert!(table.records().contains_key(&address(0, 0)));
     }
 
     #[test]

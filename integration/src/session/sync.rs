@@ -122,6 +122,9 @@ impl Run<'_> {
             self.prove_quorums(&mut results).await?;
         }
         self.check_tip(&mut results, max_tip_age);
+        if results.state == EndState::Synced && self.connected.peers.wants_masternodes() {
+            self.learn_masternodes(results.chain.tip_height()).await?;
+        }
         self.summary(results).await
     }
 
@@ -143,6 +146,15 @@ impl Run<'_> {
         if results.state == EndState::Synced {
             self.connected.peers.on_proven_tip(chain);
         }
+    }
+
+    /// The masternodes of the tip's proven list are peers to turn to.
+    async fn learn_masternodes(&self, tip: u32) -> Result<(), SyncError> {
+        let list = self.connected.blocking(move |store, params| store.state(params, tip)).await?;
+        if let Some(state) = list {
+            self.connected.peers.on_proven_list(state.masternodes());
+        }
+        Ok(())
     }
 
     /// Hears peers and offers the chains that they have, from the first that has told its tip. Goes on hearing newcomers

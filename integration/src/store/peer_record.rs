@@ -47,6 +47,8 @@ pub enum Source {
     Seed,
     /// This program, as one of the network's fixed seeds.
     FixedSeed,
+    /// A proven masternode list, in which it was valid.
+    Masternode,
     /// A node in the network with this number.
     Gossip(u64),
 }

@@ -56,6 +56,7 @@ fn to_value(record: &PeerRecord) -> PeerValue {
         Source::Seed => (1, 0),
         Source::Gossip(group) => (2, group),
         Source::FixedSeed => (3, 0),
+        Source::Masternode => (4, 0),
     };
     let ban = ban.map(|ban| {
         let reason = match ban.reason {
@@ -78,6 +79,7 @@ fn from_value(value: PeerValue) -> PeerRecord {
             0 => Source::Configured,
             1 => Source::Seed,
             3 => Source::FixedSeed,
+            4 => Source::Masternode,
             // Also of a code that is not known here: a stranger's word.
             _ => Source::Gossip(group),
         },
@@ -158,6 +160,7 @@ mod tests {
             ((1, 0), Source::Seed),
             ((2, 7), Source::Gossip(7)),
             ((3, 0), Source::FixedSeed),
+            ((4, 0), Source::Masternode),
             ((200, 7), Source::Gossip(7)),
         ] {
             let record = from_value(value(code));

@@ -166,3 +166,35 @@ async fn fixed_seeds_are_learnt_only_when_no_seed_answers_and_nobody_is_known() 
     let (_, store) = regtest();
     open(&params, &[], &store).ask_seeds().await.unwrap_err();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_bounded_sample_of_masternodes_is_learnt_each_in_a_network_of_its_own() {
+    let (params, store) = regtest();
+    let discovery = open(&params, &[], &store);
+    assert!(discovery.wants_masternodes());
+    // Of 100 networks, ten in each; and some that are of no use.
+    let listed = (0..100_u8).flat_map(|network| (1..11).map(move |host| [50, network, 0, host]));
+    let useless = ["[::]:9999", "10.0.0.1:9999", "50.200.0.1:0"].map(|address| address.parse().unwrap());
+    let list: Vec<SocketAddr> =
+        listed.map(|octets| SocketAddr::from((octets, 9999))).chain(useless).collect();
+    discovery.heard(heard(address(0), 0..2));
+    discovery.learn_masternodes(list.iter().copied());
+    let masternodes = |discovery: &Discovery| -> BTreeSet<SocketAddr> {
+        let state = discovery.state.lock();
+        let records = state.table.records().iter();
+        records
+            .filter(|(_, record)| record.source == Source::Masternode)
+            .map(|(address, _)| *address)
+            .collect()
+    };
+    let learnt = masternodes(&discovery);
+    assert_eq!(learnt.len(), 32);
+    assert_eq!(learnt.iter().map(NetGroup::of).collect::<BTreeSet<_>>().len(), 32);
+    assert!(
+        learnt.is_subset(&list.iter().copied().collect()) && useless.iter().all(|one| !learnt.contains(one))
+    );
+    assert!(!discovery.wants_masternodes());
+    discovery.learn_masternodes(list.iter().copied());
+    assert_eq!(masternodes(&discovery), learnt, "no more are wanted");
+    assert!(connect_all(&discovery).iter().all(|connected| learnt.contains(connected)));
+}

@@ -1,11 +1,12 @@
 use std::net::SocketAddr;
 
+use spv_masternodes::MasternodeList;
 use spv_recovery::FailureKind;
 
 use super::Peers;
 use crate::chain::{BlockId, HeaderChain};
 use crate::clock::now;
-use crate::discovery::{Conduct, Standing};
+use crate::discovery::{Conduct, Discovery, Standing};
 use crate::fleet::peer_report::Outcome;
 use crate::wire::RequestKind;
 
@@ -102,6 +103,18 @@ impl Peers {
                 self.disconnect(peer);
             }
         }
+    }
+
+    /// Whether masternodes of a proven list are wanted as peers.
+    pub(crate) fn wants_masternodes(&self) -> bool {
+        self.pool.discovery().is_some_and(Discovery::wants_masternodes)
+    }
+
+    /// The list of the tip is proven: its valid masternodes are the best peers to be had.
+    pub(crate) fn on_proven_list(&self, list: &MasternodeList) {
+        let Some(discovery) = self.pool.discovery() else { return };
+        let valid = list.iter().filter(|masternode| masternode.is_valid);
+        discovery.learn_masternodes(valid.filter_map(|masternode| masternode.service_address.socket_addr()));
     }
 
     /// Whether a peer has shown a chain with much less work than this one.

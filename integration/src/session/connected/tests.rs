@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use parking_lot::Mutex;
@@ -11,6 +12,7 @@ use super::*;
 use crate::config::ConfigError;
 use crate::net::Connector;
 use crate::session::{EndState, Summary, follow_with, sync_with};
+use crate::store::Source;
 
 static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| {
     let spec =
@@ -33,6 +35,10 @@ struct Scene {
 impl Scene {
     /// So many nodes, and these names in the configuration.
     fn new(nodes: usize, peers: &[&str]) -> Self {
+        Self::of(&WORLD, nodes, peers)
+    }
+
+    fn of(world: &Arc<World>, nodes: usize, peers: &[&str]) -> Self {
         let node = PeerConfig { rtt: Duration::from_millis(100), ..PeerConfig::default() };
         let config = NetworkConfig { peers: vec![node; nodes], ..NetworkConfig::default() };
         let config_of_sync = Config {
@@ -42,10 +48,10 @@ impl Scene {
             ..Config::default()
         };
         Self {
-            network: Arc::new(InMemoryNetwork::start(&WORLD, config).unwrap()),
+            network: Arc::new(InMemoryNetwork::start(world, config).unwrap()),
             known_after: BTreeMap::new(),
             lookups: Lookups::default(),
-            params: WORLD.params().clone(),
+            params: world.params().clone(),
             config: config_of_sync,
         }
     }
@@ -79,8 +85,12 @@ impl Scene {
     }
 
     async fn sync(&self) -> Result<Summary, SyncError> {
-        let store = Arc::new(Store::in_memory(&self.params.network).unwrap());
+        self.sync_into(&Arc::new(Store::in_memory(&self.params.network).unwrap())).await
+    }
+
+    async fn sync_into(&self, store: &Arc<Store>) -> Result<Summary, SyncError> {
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
+        let store = store.clone();
         sync_with(&self.environment(), &self.params, &self.config, store, &progress, &cancel).await
     }
 
@@ -188,5 +198,35 @@ async fn a_malformed_name_is_a_wrong_configuration() {
     for peer in [":1", "host:70000"] {
         let refused = Scene::new(1, &["127.0.0.1:1", peer]).sync().await.unwrap_err();
         assert!(matches!(&refused, SyncError::Config(ConfigError::Peer { name, .. }) if name == peer));
+    }
+}
+
+/// Recorded data is no part of the project: where it is absent, the test says so and passes, except on CI. Masternodes of
+/// generated worlds have addresses that nobody would take for real.
+#[tokio::test(start_paused = true)]
+async fn with_discovery_the_masternodes_of_the_proven_list_are_remembered() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/regtest-862");
+    if !path.is_dir() {
+        assert!(std::env::var_os("CI").is_none(), "the recorded data {} is missing", path.display());
+        eprintln!("SKIPPED: the recorded data {} is not there", path.display());
+        return;
+    }
+    let world = Arc::new(World::load(&path).unwrap());
+    for discover in [false, true] {
+        let mut scene = Scene::of(&world, 2, &["first", "second"]);
+        scene.known_after.extend([("first", (0, 0)), ("second", (0, 1))]);
+        scene.config.discover = discover;
+        let store = Arc::new(Store::in_memory(&scene.params.network).unwrap());
+        assert_eq!(scene.sync_into(&store).await.unwrap().state, EndState::Synced);
+        let known = store.peers().unwrap().into_iter();
+        let masternodes: BTreeSet<SocketAddr> = known
+            .filter(|(_, record)| record.source == Source::Masternode)
+            .map(|(address, _)| address)
+            .collect();
+        let state = store.state(&scene.params, world.tip()).unwrap().unwrap();
+        let valid = state.masternodes().iter().filter(|entry| entry.is_valid);
+        let listed: BTreeSet<_> = valid.filter_map(|entry| entry.service_address.socket_addr()).collect();
+        assert_eq!(!masternodes.is_empty(), discover, "of {listed:?}");
+        assert!(masternodes.is_subset(&listed));
     }
 }
