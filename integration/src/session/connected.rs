@@ -114,6 +114,7 @@ async fn find_sources(
         if fixed.is_empty() {
             return Err(SyncError::Lookup { failed });
         }
+        warn_of(&failed);
         return Ok(PeerSources { fixed, unresolved, resolver, discovery: None });
     }
     let (settings, rng) = (&config.sync.discovery, environment.rng().fork());
@@ -130,7 +131,15 @@ async fn find_sources(
             });
         }
     }
+    warn_of(&failed);
     Ok(PeerSources { fixed, unresolved, resolver, discovery: Some(discovery) })
+}
+
+/// Where a sync goes on without some peers; where it ends, its error names them.
+fn warn_of(failed: &[LookupFailed]) {
+    for LookupFailed { name, source } in failed {
+        tracing::warn!(name, reason = %source, "a peer's name cannot be looked up");
+    }
 }
 
 /// What became of the configured names.
@@ -152,7 +161,6 @@ async fn look_up(names: Vec<PeerName>, resolver: &Resolver, limit: Duration) -> 
         match found {
             Ok(found) => addresses.extend(found),
             Err(error) => {
-                tracing::warn!(name = %name, reason = %error.source, "a peer's name cannot be looked up");
                 unresolved.push(name.clone());
                 failed.push(error);
             }

@@ -70,7 +70,7 @@ impl Scene {
             let known = known_after.get(host.as_str()).filter(|(failures, _)| before >= *failures);
             let found = known.map(|(_, node)| vec![addresses[*node]]);
             lookups.push((host, Instant::now()));
-            async { found.ok_or(io::ErrorKind::NetworkUnreachable.into()) }
+            async { found.ok_or_else(|| io::ErrorKind::NetworkUnreachable.into()) }
         });
         Environment { connector, resolver, verification: Verification::Inline, seed: Some(1) }
     }
@@ -100,7 +100,7 @@ impl Scene {
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
         let mut reached = None;
         let on_step = |step: &crate::session::Step| {
-            reached.get_or_insert(step.summary.state.clone());
+            reached.get_or_insert_with(|| step.summary.state.clone());
             cancel.cancel();
         };
         let environment = self.environment();
