@@ -423,8 +423,10 @@ mod tests {
 
         let mut table = PeerTable::new(config());
         table.learn(address(0, 0), Source::Masternode, now(0), now(0), &mut rng);
+        // From many, so that it is not the bound on each of them that holds them back.
         for host in 1..2_000 {
-            table.learn(address((host % 12) as u8, host), Source::Gossip(1), now(0), now(0), &mut rng);
+            let source = Source::Gossip(u64::from(host % 16));
+            table.learn(address((host % 12) as u8, host), source, now(0), now(0), &mut rng);
         }
         assert!(table.records().contains_key(&address(0, 0)));
     }
