@@ -75,7 +75,7 @@ async fn simulate(scenario: &Scenario, seed: u64, gauges: &Gauges) -> Result<Run
 
     let addresses = network.addresses();
     let honest: Vec<(SocketAddr, PeerConfig)> =
-        addresses.iter().copied().zip(peers).filter(|(_, peer)| (scenario.honest)(peer)).collect();
+        addresses.iter().copied().zip(peers.clone()).filter(|(_, peer)| (scenario.honest)(peer)).collect();
     let (honest_addresses, honest): (Vec<SocketAddr>, Vec<PeerConfig>) = honest.into_iter().unzip();
     let store =
         Store::in_memory(&world.params().network).map_err(|error| Failure::Error(error.to_string()))?;
@@ -90,6 +90,7 @@ async fn simulate(scenario: &Scenario, seed: u64, gauges: &Gauges) -> Result<Run
         gauges,
         store: &store,
         settings: &settings,
+        has_junk: peers.iter().any(|peer| peer.faults.junk_chain.is_some()),
         started,
     };
     let (from, seed) = (scenario.from, rng.u64(..));
@@ -119,8 +120,8 @@ async fn simulate(scenario: &Scenario, seed: u64, gauges: &Gauges) -> Result<Run
         return Err(Failure::PoolStayedClosed);
     }
     checks::lists(world, &store, &summary)?;
-    checks::peers(&network.stats())?;
-    checks::requests(gauges, &network.stats())?;
+    checks::peers(&network.stats(), &peers)?;
+    checks::requests(gauges, &network.stats(), &peers)?;
     let trace = trace(&network, started);
     let useful = summary.requests.qrinfo + summary.requests.mnlistdiff
         - summary.requests.retried.min(summary.requests.qrinfo + summary.requests.mnlistdiff);

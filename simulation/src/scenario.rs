@@ -154,6 +154,43 @@ pub const SCENARIOS: &[Scenario] = &[
     beside_honest("fades", "the quickest of three nodes falls silent after a few messages", |rng| {
         quick_beside_slow(&format!("mute-after={}", rng.u32(2..12)), rng)
     }),
+    beside_honest("forgers", "the two quickest of eight nodes flip the same bit in every answer", |_| {
+        liars(2, 6, "forge=1")
+    }),
+    beside_honest("truncaters", "the two quickest of eight nodes send half of every answer", |_| {
+        liars(2, 6, "truncate=1")
+    }),
+    beside_honest("most-lie", "five of six nodes forge, truncate or swap everything they send", |rng| {
+        let kind = ["forge=1", "truncate=1", "wrong=1", "corrupt=1"][rng.usize(0..4)];
+        liars(5, 1, kind)
+    }),
+    Scenario {
+        allowed: |state| !matches!(state, EndState::Synced),
+        honest: |_| false,
+        ..calm("all-lie", "all nodes flip the same bit in every answer", |_| liars(5, 0, "forge=1"))
+    },
+    beside_honest("junk-on-top", "the quickest of three nodes has a thousand cheap blocks on top", |rng| {
+        quick_beside_slow("junk-chain=1000", rng)
+    }),
+    beside_honest("junk-fork", "the quickest of three nodes has a longer chain of cheap blocks", |rng| {
+        let fork = rng.u32(1..=600);
+        quick_beside_slow(&format!("junk-chain=1000:{fork}"), rng)
+    }),
+    beside_honest("header-flood", "the quickest of three nodes sends old headers all the time", |rng| {
+        let kind = ["known-headers", "fork-headers"][rng.usize(0..2)];
+        quick_beside_slow(&format!("flood={kind}:{}", rng.u32(1..=100)), rng)
+    }),
+    beside_honest("flood", "the quickest of three nodes sends what nobody wants", |rng| {
+        let kind = ["inv", "addr", "ping", "big-headers", "big-lists"][rng.usize(0..5)];
+        quick_beside_slow(&format!("flood={kind}:{}", rng.u32(1..=20)), rng)
+    }),
+    beside_honest("never-reads", "the quickest of three nodes reads nothing after its handshake", |rng| {
+        quick_beside_slow("never-read", rng)
+    }),
+    beside_honest("bytewise", "the quickest of three nodes sends a few bytes a second", |rng| {
+        quick_beside_slow(&format!("trickle={}", rng.u32(1..=200)), rng)
+    }),
+    beside_honest("swarm", "every node but one has any of all faults", swarm),
     Scenario {
         allowed: |state| matches!(state, EndState::Degraded { .. }),
         honest: |_| false,
@@ -311,6 +348,79 @@ fn quick_beside_slow(text: &str, rng: &mut Rng) -> Vec<PeerConfig> {
             peer.rtt = Duration::from_millis(far);
         }
     })
+}
+
+/// Near nodes that lie in this way, and farther ones that do not.
+fn liars(liars: u64, honest: u64, text: &str) -> Vec<PeerConfig> {
+    peers(liars + honest, |index, peer| {
+        if index < liars {
+            (peer.rtt, peer.faults) = (Duration::from_millis(10), faults(text));
+        } else {
+            peer.rtt = Duration::from_millis(50);
+        }
+    })
+}
+
+/// Two to seven nodes, one of them without faults, the others with a few of all that there are.
+fn swarm(rng: &mut Rng) -> Vec<PeerConfig> {
+    let count = rng.u64(2..=7);
+    let honest = rng.u64(0..count);
+    peers(count, |index, peer| {
+        peer.rtt = Duration::from_millis(rng.u64(1..=400));
+        if index != honest {
+            peer.faults = faults(&any_faults(rng));
+        }
+    })
+}
+
+fn any_faults(rng: &mut Rng) -> String {
+    const OF_ANSWERS: [&str; 13] = [
+        "drop",
+        "refuse",
+        "stall",
+        "disconnect",
+        "wrong",
+        "corrupt",
+        "bad-checksum",
+        "forge",
+        "truncate",
+        "delay",
+        "late",
+        "duplicate",
+        "reorder",
+    ];
+    const OF_NODES: [&str; 16] = [
+        "silent",
+        "refuse-all",
+        "no-pong",
+        "mute-after=7",
+        "never-read",
+        "trickle=100",
+        "behind=100",
+        "claim=1000000",
+        "withhold=50",
+        "claim=0,withhold=0",
+        "junk-chain=100",
+        "junk-chain=900:100",
+        "flood=known-headers:20",
+        "flood=big-lists:2",
+        "flood=addr:20",
+        "clock=-6h",
+    ];
+    let mut texts = Vec::new();
+    for name in OF_ANSWERS {
+        if rng.u32(0..5) == 0 {
+            let time = if ["delay", "late"].contains(&name) { ":300ms" } else { "" };
+            texts.push(format!("{name}={:.2}{time}", 0.01 + 0.99 * rng.f64()));
+        }
+    }
+    if rng.bool() {
+        texts.push("headers".to_owned());
+    }
+    if rng.bool() {
+        texts.extend(rng.choice(OF_NODES).map(str::to_owned));
+    }
+    texts.join(",")
 }
 
 /// Nodes whose answers fail at this rate, in all ways alike.

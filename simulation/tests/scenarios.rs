@@ -60,6 +60,17 @@ scenarios! {
     a_quick_node_that_withholds_headers: "withholder";
     a_quick_node_that_claims_what_is_not: "claimer";
     a_quick_node_that_falls_silent: "fades";
+    two_quick_nodes_that_forge_alike: "forgers";
+    two_quick_nodes_that_truncate: "truncaters";
+    five_of_six_lie: "most-lie";
+    liars_alone: "all-lie";
+    a_quick_node_with_cheap_blocks_on_top: "junk-on-top";
+    a_quick_node_with_a_cheap_longer_chain: "junk-fork";
+    a_quick_node_that_repeats_headers: "header-flood";
+    a_quick_node_that_floods: "flood";
+    a_quick_node_that_never_reads: "never-reads";
+    a_quick_node_that_trickles: "bytewise";
+    a_swarm_of_all_faults: "swarm";
     nodes_that_still_sync: "nobody-is-ready";
     a_cascade_of_failures: "cascade";
     an_outage_of_all_nodes: "outage";

@@ -1,13 +1,18 @@
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use super::end_state::EndState;
 use super::error::SyncError;
 use super::run::{Run, RunResults};
 use super::shortfall::Shortfall;
+use crate::chain::{BlockId, HeaderChain};
 use crate::headers::{HeaderDownloadError, Tips};
 use crate::lists::{Downloaded, ListDownload};
 use crate::plan::Plan;
 use crate::progress::Phase;
+
+/// Lists that could not be had are tried again with peers that have come since, at most this often.
+const MAX_TRIES_WITH_OTHERS: u32 = 8;
 
 /// Lists that a run has to do with, by height.
 #[derive(Default)]
@@ -27,9 +32,10 @@ impl WantedLists {
 
 impl Run<'_> {
     /// Brings the lists of the best chain that is known, beginning with the first, while other peers are still being
-    /// heard. When a better one turns up, what is missing for it follows; on another branch, at once. A chain whose lists
-    /// cannot be had is set aside for the next best one. Ends when nobody is left to be heard, with headers and lists
-    /// stored.
+    /// heard. When a better one turns up, what is missing for it follows; on another branch, at once. Lists that could not
+    /// be had are tried again when others have come meanwhile: the first peers that were there may have been liars all. A
+    /// chain whose lists cannot be had is set aside for the next best one. Ends when nobody is left to be heard, with
+    /// headers and lists stored.
     pub(super) async fn bring_lists(&self, tips: &Tips, results: &mut RunResults) -> Result<(), SyncError> {
         let mut known = tips.first().await;
         results.headers = self.started.elapsed() - results.connect;
@@ -37,15 +43,24 @@ impl Run<'_> {
         if known.chain.is_some() {
             self.connected.progress.enter(Phase::Lists);
         }
+        let (mut asked, mut tries) = (BTreeSet::new(), 0);
         while let Some(chain) = known.chain.take() {
+            if results.chain.tip_hash() != chain.tip_hash() {
+                (asked, tries) = (BTreeSet::new(), 0);
+            }
             results.chain = chain.clone();
             self.download_lists(tips, &mut wanted_lists, results).await?;
+            asked.extend(self.holders(&chain));
             known = tips.after(&chain).await;
             if known.is_other_than(&chain) {
                 continue;
             }
-            let given_up = results.state.failed_at().and_then(|height| tips.set_aside(&chain, height));
-            let Some(block) = given_up else { break };
+            let Some(height) = results.state.failed_at() else { break };
+            if tries < MAX_TRIES_WITH_OTHERS && self.holders(&chain).any(|peer| !asked.contains(&peer)) {
+                tries += 1;
+                continue;
+            }
+            let Some(block) = tips.set_aside(&chain, height) else { break };
             self.connected.peers.on_set_aside(&block);
             known = tips.known();
         }
@@ -66,6 +81,12 @@ impl Run<'_> {
         let proven = self.proven_lists(&results.chain)?;
         results.lists = wanted_lists.wanted.intersection(&proven).count() as u64;
         Ok(())
+    }
+
+    /// Peers that can be asked for the lists of this chain's tip.
+    fn holders(&self, chain: &HeaderChain) -> impl Iterator<Item = SocketAddr> {
+        let tip = BlockId { height: chain.tip_height(), hash: chain.tip_hash() };
+        self.connected.peers.holders(&tip).0.into_iter()
     }
 
     /// Downloads the lists that are missing of a chain, as long as it is not a branch that is left. Its headers are stored
