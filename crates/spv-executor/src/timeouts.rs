@@ -21,8 +21,8 @@ impl Timeouts {
     /// yet is not late before the answer is `due`.
     pub(crate) fn new(
         config: &Config,
-        own: Option<KindEstimate>,
-        newcomer: Option<KindEstimate>,
+        own: Option<&KindEstimate>,
+        newcomer: Option<&KindEstimate>,
         guess: Option<Duration>,
         due: Duration,
         cost: Cost,
@@ -44,12 +44,12 @@ impl Timeouts {
             }
             _ => (config.soft_timeout, config.hard_timeout),
         };
-        let slow = |estimate: KindEstimate| {
+        let slow = |estimate: &KindEstimate| {
             let usual = estimate.elapsed(cost, 0.0);
             estimate.elapsed(cost, HEDGE_DEVIATIONS).max(usual + usual / HEDGE_LATENESS)
         };
         let slow_newcomer =
-            |pool: KindEstimate| slow(pool).max(due.saturating_add(pool.spread(HEDGE_DEVIATIONS)));
+            |pool: &KindEstimate| slow(pool).max(due.saturating_add(pool.spread(HEDGE_DEVIATIONS)));
         let hedge = own.map(slow).or_else(|| newcomer.map(slow_newcomer)).unwrap_or(soft / 2);
         let hedge = hedge.saturating_mul(widening).min(soft);
         Self { hedge, soft, hard }
@@ -111,7 +111,7 @@ mod tests {
     fn measured(elapsed: u64) -> Option<KindEstimate> {
         let mut estimates = Estimates::default();
         estimates.learn(&Sample::new("list", ms(elapsed)));
-        estimates.kind("list")
+        estimates.kind("list").copied()
     }
 
     #[test]
@@ -127,25 +127,39 @@ mod tests {
         ] {
             let expected = Timeouts { hedge: ms(hedge), soft: ms(soft), hard: ms(hard) };
             assert_eq!(
-                Timeouts::new(&config, estimate, None, None, Duration::ZERO, COST, widening),
+                Timeouts::new(&config, estimate.as_ref(), None, None, Duration::ZERO, COST, widening),
                 expected
             );
             assert_eq!(
-                Timeouts::new(&config, None, estimate, None, Duration::ZERO, COST, widening),
+                Timeouts::new(&config, None, estimate.as_ref(), None, Duration::ZERO, COST, widening),
                 expected
             );
         }
-        let slow_peer = Timeouts::new(&config, measured(2_000), measured(100), None, Duration::ZERO, COST, 1);
+        let slow_peer = Timeouts::new(
+            &config,
+            measured(2_000).as_ref(),
+            measured(100).as_ref(),
+            None,
+            Duration::ZERO,
+            COST,
+            1,
+        );
         assert_eq!(slow_peer, Timeouts { hedge: ms(4_000), soft: ms(6_000), hard: ms(72_000) });
         // Until a far peer was measured, it is not late before its answer can be there.
-        let far = Timeouts::new(&config, None, measured(100), None, ms(700), COST, 1);
+        let far = Timeouts::new(&config, None, measured(100).as_ref(), None, ms(700), COST, 1);
         assert_eq!(far.hedge, ms(800));
         let short = Config { soft_timeout: ms(50), hard_timeout: ms(100), ..Config::default() };
         let expected = Timeouts { hedge: ms(100), soft: ms(100), hard: ms(100) };
-        assert_eq!(Timeouts::new(&short, measured(100), None, None, Duration::ZERO, COST, 1), expected);
+        assert_eq!(
+            Timeouts::new(&short, measured(100).as_ref(), None, None, Duration::ZERO, COST, 1),
+            expected
+        );
         let fixed = Config { adaptive_timeouts: false, ..config };
         let expected = Timeouts { hedge: ms(200), soft: ms(10_000), hard: ms(120_000) };
-        assert_eq!(Timeouts::new(&fixed, measured(100), None, None, Duration::ZERO, COST, 1), expected);
+        assert_eq!(
+            Timeouts::new(&fixed, measured(100).as_ref(), None, None, Duration::ZERO, COST, 1),
+            expected
+        );
     }
 
     #[test]
@@ -158,7 +172,8 @@ mod tests {
                 Timeouts::new(&config, None, None, Some(ms(guess)), Duration::ZERO, COST, widening);
             assert_eq!((timeouts.soft, timeouts.hedge), (ms(soft), ms(soft) / 2 * widening), "{guess}");
         }
-        let measured = Timeouts::new(&config, None, measured(2_000), Some(ms(1)), Duration::ZERO, COST, 1);
+        let measured =
+            Timeouts::new(&config, None, measured(2_000).as_ref(), Some(ms(1)), Duration::ZERO, COST, 1);
         assert_eq!(measured.soft, ms(6_000));
         let fixed = Config { adaptive_timeouts: false, ..config };
         assert_eq!(Timeouts::new(&fixed, None, None, Some(ms(50)), Duration::ZERO, COST, 1).soft, ms(10_000));
