@@ -195,6 +195,11 @@ impl<P: Clone + Ord> Pool<P> {
         self.connected().map(|(peer, slots)| slots.load(peer, self.adaptive)).collect()
     }
 
+    #[cfg(test)]
+    pub(super) fn get(&self, peer: &P) -> Option<&Slots> {
+        self.peers.get(peer)
+    }
+
     /// Peers known, those included that only wait for their last request to end.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
