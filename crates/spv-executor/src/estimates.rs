@@ -103,7 +103,7 @@ impl Estimates {
         own.or_else(unknown).or_else(|| newcomer.map(|newcomer| newcomer.work(cost))).unwrap_or_default()
     }
 
-    /// How long to wait for an answer of a kind that nobody has answered yet: several times the way and what the peer is
+    /// How long an answer may take of a kind that nobody has answered yet, as far as can be guessed: several times the way and what the peer is
     /// occupied with requests of other kinds, and the transfer of what is expected. `None` before the way is known.
     pub(crate) fn first_of_its_kind(&self, cost: Cost) -> Option<Duration> {
         let transfer = cost.bytes as f64 / self.bytes_per_second.unwrap_or(ASSUMED_BYTES_PER_SECOND);

@@ -16,9 +16,9 @@ pub(crate) struct Timeouts {
 }
 
 impl Timeouts {
-    /// From what is known of the peer, or else of the pool; without either, from `guess`, what other kinds say, and at
-    /// most what is configured. A copy may be sent when the peer is late by its own measure; one that was not measured
-    /// yet is not late before the answer is `due`.
+    /// From what is known of the peer, or else of the pool. Without either, what is configured: nobody knows how long a
+    /// request of the kind takes. Then only a copy is due sooner, by `guess`, what other kinds say. Else it is due when the
+    /// peer is late by its own measure; one that was not measured yet is not late before the answer is `due`.
     pub(crate) fn new(
         config: &Config,
         own: Option<&KindEstimate>,
@@ -29,13 +29,15 @@ impl Timeouts {
         widening: u32,
     ) -> Self {
         let measured = own.or(newcomer).map(|estimate| estimate.elapsed(cost, SOFT_DEVIATIONS));
-        let guessed = || Some(guess?.min(config.soft_timeout));
-        let (soft, hard) = match measured.or_else(guessed) {
+        let within_bounds = |soft: Duration| {
+            // What is configured for lack of measurements is never out of range.
+            let floor = config.soft_timeout_floor.min(config.soft_timeout);
+            let ceiling = config.soft_timeout_ceiling.max(config.soft_timeout);
+            soft.saturating_mul(widening).clamp(floor, ceiling)
+        };
+        let (soft, hard) = match measured {
             Some(soft) if config.adaptive_timeouts => {
-                let soft = soft.saturating_mul(widening);
-                // What is configured for lack of measurements is never out of range.
-                let floor = config.soft_timeout_floor.min(config.soft_timeout);
-                let soft = soft.clamp(floor, config.soft_timeout_ceiling.max(config.soft_timeout));
+                let soft = within_bounds(soft);
                 let ratio = config.hard_timeout.as_secs_f64() / config.soft_timeout.as_secs_f64();
                 let hard = Duration::try_from_secs_f64(soft.as_secs_f64() * ratio).unwrap_or(Duration::MAX);
                 let hard =
@@ -50,7 +52,9 @@ impl Timeouts {
         };
         let slow_newcomer =
             |pool: &KindEstimate| slow(pool).max(due.saturating_add(pool.spread(HEDGE_DEVIATIONS)));
-        let hedge = own.map(slow).or_else(|| newcomer.map(slow_newcomer)).unwrap_or(soft / 2);
+        let guessed =
+            guess.filter(|_| config.adaptive_timeouts).map_or(soft, |guess| within_bounds(guess).min(soft));
+        let hedge = own.map(slow).or_else(|| newcomer.map(slow_newcomer)).unwrap_or(guessed / 2);
         let hedge = hedge.saturating_mul(widening).min(soft);
         Self { hedge, soft, hard }
     }
@@ -163,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn without_measurements_of_the_kind_a_guess_shortens_what_is_configured() {
+    fn without_measurements_of_the_kind_a_guess_hastens_a_copy_and_frees_no_caller() {
         let config = Config::default();
-        for (guess, widening, soft) in
-            [(50, 1, 2_000), (4_000, 1, 4_000), (4_000, 2, 8_000), (90_000, 1, 10_000)]
+        for (guess, widening, hedge) in
+            [(50, 1, 1_000), (4_000, 1, 2_000), (4_000, 2, 8_000), (90_000, 1, 5_000)]
         {
             let timeouts =
                 Timeouts::new(&config, None, None, Some(ms(guess)), Duration::ZERO, COST, widening);
-            assert_eq!((timeouts.soft, timeouts.hedge), (ms(soft), ms(soft) / 2 * widening), "{guess}");
+            assert_eq!((timeouts.soft, timeouts.hedge), (config.soft_timeout, ms(hedge)), "{guess}");
         }
         let measured =
             Timeouts::new(&config, None, measured(2_000).as_ref(), Some(ms(1)), Duration::ZERO, COST, 1);
