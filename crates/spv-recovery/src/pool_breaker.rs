@@ -55,6 +55,11 @@ impl PoolBreakerConfig {
     }
 
     /// Failures in a row, within the window, that show an outage. None are enough where all have to fail.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is above 0, and beyond the range as good as endless"
+    )]
     fn run(&self) -> u32 {
         let by_chance = UNLIKELY.ln() / self.failure_rate.ln();
         if by_chance.is_finite() { (by_chance.ceil() as u32).max(MIN_RUN) } else { u32::MAX }

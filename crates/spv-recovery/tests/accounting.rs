@@ -244,8 +244,9 @@ fn bad_luck_costs_the_same_whatever_it_looks_like() {
 
 #[test]
 fn each_refusal_is_charged_once_whether_work_fails_by_it_or_not() {
-    let (mut recovery, mut now) = (recovery(), start());
-    let limit = Config::default().ledger_limit;
+    let limit = 45;
+    let mut recovery = Recovery::new(Config { ledger_limit: limit, ..Config::default() }, 1).unwrap();
+    let mut now = start();
     for refusals in 1..=limit {
         assert_eq!(recovery.why_blocked(&1, now), None, "before refusal {refusals}");
         now += SECOND;
