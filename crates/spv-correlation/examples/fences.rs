@@ -73,6 +73,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn describe(delivery: &Delivery<Range>) -> String {
     match delivery {
         Delivery::Delivered(id) => format!("delivered to {id}"),
+        Delivery::Held => "held until its fence".to_owned(),
         Delivery::Undelivered { verdict, response } => format!("{} (to {})", verdict.kind(), response.to),
     }
 }

@@ -17,11 +17,14 @@ pub struct Answer<R> {
 pub enum Delivery<R> {
     /// The ticket of this request has it.
     Delivered(RequestId),
+    /// It fits several requests and waits for the fence that tells which it answers. Where that request is abandoned
+    /// meanwhile, the response is dropped.
+    Held,
     /// Nobody waits for it.
     Undelivered {
         /// The response, unchanged.
         response: R,
-        /// Why it was not delivered; never [`Verdict::Matched`].
+        /// Why it was not delivered; never [`Verdict::Matched`] or [`Verdict::Held`].
         verdict: Verdict,
     },
 }

@@ -26,11 +26,25 @@ pub struct Config {
     /// request per key is in flight, and nothing but time tells that a request was refused or swallowed. Saves a ping
     /// and a pong per request.
     pub fences: bool,
+    /// Whether a response whose content fits several outstanding requests is held until the fence behind it tells which
+    /// of them it answers. Default false.
+    ///
+    /// Turn it on where answers do not name their request. Otherwise such a response is given to the oldest request that
+    /// it fits, which is another's if the peer swallowed the oldest together with its ping. Costs the time between an
+    /// answer and the pong behind it. A peer that repeats an answer *behind* its fence is not caught by this: only content
+    /// can tell a repetition from the answer to the next request.
+    pub hold_ambiguous: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_pending: 16, max_history: 64, expire_after: Duration::from_secs(120), fences: true }
+        Self {
+            max_pending: 16,
+            max_history: 64,
+            expire_after: Duration::from_secs(120),
+            fences: true,
+            hold_ambiguous: false,
+        }
     }
 }
 

@@ -42,7 +42,7 @@ where
     ///
     /// When a field of the configuration is out of range.
     pub fn new(config: &Config, seed: u64) -> Result<Self, ConfigError> {
-        let state = State { table: PendingTable::new(config, seed)?, waiting: BTreeMap::new() };
+        let state = State { table: PendingTable::new(config, seed)?, waiting: BTreeMap::new(), held: None };
         Ok(Self { shared: Arc::new(Shared { state: Mutex::new(state) }) })
     }
 
@@ -70,9 +70,14 @@ where
         let content = E::content(&response);
         let mut state = self.shared.state.lock();
         let verdict = state.observe_order(|table| table.on_response(&content, now));
+        state.drop_unless_held();
         metrics::record_verdict(&verdict);
         match verdict {
             Verdict::Matched(id) => return state.deliver(id, response, now),
+            Verdict::Held => {
+                state.held = Some((response, now));
+                return Delivery::Held;
+            }
             Verdict::Mismatched(id) => state.fail(id, CorrelationError::Mismatched),
             Verdict::Ambiguous(ref ids) => {
                 for &id in ids {
@@ -108,16 +113,24 @@ where
         let mut state = self.shared.state.lock();
         for id in state.table.lost_before(nonce) {
             // Who refuses still answers pings, so this was no refusal.
-            state.fail_after(id, now, |after| CorrelationError::Expired { after });
+            state.fail_after(id, now, |after| CorrelationError::Lost { after });
         }
         let verdict = state.observe_order(|table| table.on_fence(nonce, now));
         match verdict {
             FenceVerdict::Answered { elapsed, .. } => metrics::record_fence(elapsed),
+            FenceVerdict::Matched { id, elapsed } => {
+                metrics::record_fence(elapsed);
+                if let Some((response, came_at)) = state.held.take() {
+                    // Comes back only where nobody waits any more.
+                    let _ = state.deliver(id, response, came_at);
+                }
+            }
             FenceVerdict::Refused(id) => {
                 state.fail_after(id, now, |after| CorrelationError::Refused { after })
             }
             FenceVerdict::Inconclusive(_) | FenceVerdict::Unknown => {}
         }
+        state.drop_unless_held();
         verdict
     }
 
@@ -146,6 +159,7 @@ where
         for id in state.table.close() {
             state.fail(id, CorrelationError::Disconnected);
         }
+        state.held = None;
     }
 
     /// Requests that the peer may still be working on, abandoned ones included.
@@ -185,6 +199,8 @@ struct State<E: Expectation> {
     table: PendingTable<E>,
     /// One sender per request that the table reports as waited for.
     waiting: BTreeMap<RequestId, Waiter<E::Response>>,
+    /// The response whose request the next fence will tell, and when it came.
+    held: Option<(E::Response, Instant)>,
 }
 
 struct Waiter<R> {
@@ -225,6 +241,12 @@ impl<E: Expectation> State<E> {
         if let Some(waiter) = self.waiting.get(&id) {
             let after = now.saturating_duration_since(waiter.registered_at);
             self.fail(id, error(after));
+        }
+    }
+
+    fn drop_unless_held(&mut self) {
+        if !self.table.is_holding() {
+            self.held = None;
         }
     }
 

@@ -47,6 +47,13 @@ pub enum CorrelationError {
         /// From registration to the moment expiry was noticed.
         after: Duration,
     },
+    /// A later fence came back and this request's own did not: the peer swallowed both, or was never sent them. It has
+    /// not refused, so asking it again may succeed.
+    #[error("lost: the peer went on to later requests after {after:?}")]
+    Lost {
+        /// From registration to the later fence.
+        after: Duration,
+    },
     /// The connection ended first.
     #[error("the connection ended before the answer")]
     Disconnected,
@@ -61,6 +68,7 @@ impl CorrelationError {
             Self::Mismatched => "mismatched",
             Self::Ambiguous => "ambiguous",
             Self::Expired { .. } => "expired",
+            Self::Lost { .. } => "lost",
             Self::Disconnected => "disconnected",
         }
     }
@@ -68,6 +76,6 @@ impl CorrelationError {
     /// Whether the same request to the same peer over a live connection may succeed.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Ambiguous | Self::Expired { .. } | Self::Disconnected)
+        matches!(self, Self::Ambiguous | Self::Expired { .. } | Self::Lost { .. } | Self::Disconnected)
     }
 }

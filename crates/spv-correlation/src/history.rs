@@ -32,9 +32,12 @@ impl<E: Expectation> History<E> {
         self.ended.push_back(ended);
     }
 
-    /// The oldest request still owed an answer that this content fits.
-    pub(crate) fn unanswered(&mut self, content: &E::Content) -> Option<&mut Ended<E>> {
-        self.ended.iter_mut().find(|ended| !ended.answered && ended.expectation.accepts(content))
+    /// Strikes off the oldest request still owed an answer that this content fits.
+    pub(crate) fn answer(&mut self, content: &E::Content) -> Option<RequestId> {
+        let owed = |ended: &&mut Ended<E>| !ended.answered && ended.expectation.accepts(content);
+        let ended = self.ended.iter_mut().find(owed)?;
+        ended.answered = true;
+        Some(ended.id)
     }
 
     pub(crate) fn was_answered_by(&self, content: &E::Content) -> bool {

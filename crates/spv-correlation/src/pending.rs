@@ -1,4 +1,5 @@
 mod entry;
+mod in_order;
 mod swallowed;
 
 use std::{
@@ -15,6 +16,7 @@ use crate::{
     verdict::{FenceVerdict, Verdict},
 };
 use entry::{Entry, Reply};
+use in_order::Held;
 
 /// The requests of one connection that wait for an answer or for their fence.
 ///
@@ -24,10 +26,11 @@ use entry::{Entry, Reply};
 ///
 /// A peer starts *fenced*, unless [`Config::fences`] is off: position in the stream decides, content has to agree. It
 /// becomes *unfenced*, for good, when it answers behind a fence, answers or returns fences out of order, or leaves an answered
-/// request's fence out. Then content alone decides and only time proves a refusal.
+/// request's fence out, and neither a swallowed request nor a repeated answer explains what came. Then content alone
+/// decides and only time proves a refusal.
 #[derive(Debug)]
 pub struct PendingTable<E> {
-    /// In stream order. While the peer is fenced, the first entry is the one being answered.
+    /// In stream order. While the peer is fenced, the first entry is the one being answered, or was swallowed.
     entries: BTreeMap<RequestId, Entry<E>>,
     history: History<E>,
     fenced: bool,
@@ -36,6 +39,8 @@ pub struct PendingTable<E> {
     nonces: fastrand::Rng,
     /// A fence of its own, and the last request that was written before it.
     probe: Option<(u64, RequestId)>,
+    held: Option<Held>,
+    hold_ambiguous: bool,
     max_pending: usize,
     expire_after: Duration,
 }
@@ -57,6 +62,8 @@ impl<E: Expectation> PendingTable<E> {
             next_id: 0,
             nonces: fastrand::Rng::with_seed(seed),
             probe: None,
+            held: None,
+            hold_ambiguous: config.hold_ambiguous,
             max_pending: config.max_pending,
             expire_after: config.expire_after,
         })
@@ -94,6 +101,7 @@ impl<E: Expectation> PendingTable<E> {
             deadline: Some(now + self.expire_after),
             waited_for: true,
             reply: Reply::None,
+            placed: false,
         };
         self.entries.insert(id, entry);
         Ok(Registration { id, fence })
@@ -114,63 +122,14 @@ impl<E: Expectation> PendingTable<E> {
 
     /// Decides which request a response with this content answers.
     pub fn on_response(&mut self, content: &E::Content, now: Instant) -> Verdict {
-        if !self.fenced {
-            return self.match_by_content(content);
-        }
-        let fence_limit = now + self.expire_after;
-        if self.is_first_reply()
-            && let Some(mut front) = self.entries.first_entry()
-            && front.get().expectation.accepts(content)
-        {
-            let id = *front.key();
-            return front.get_mut().reply_rightly(id, fence_limit);
-        }
-        if E::may_come_unasked(content) {
-            return Verdict::Unsolicited;
-        }
-        if let Some(id) = self.overtaking(content)
-            && let Some(entry) = self.entries.get_mut(&id)
-        {
-            return entry.reply_rightly(id, fence_limit);
-        }
-        if self.entries.values().any(|entry| entry.is_owed(content)) {
-            self.unfence();
-            return self.match_by_content(content);
-        }
-        if let Some(verdict) = self.match_in_history(content) {
-            if matches!(verdict, Verdict::Late(_)) {
-                self.unfence();
-            }
-            return verdict;
-        }
-        match self.entries.first_entry() {
-            Some(mut front) if front.get().reply == Reply::None => {
-                let entry = front.get_mut();
-                entry.reply = Reply::Wrong;
-                entry.waited_for = false;
-                entry.deadline = Some(fence_limit);
-                Verdict::Mismatched(*front.key())
-            }
-            _ => Verdict::Unsolicited,
-        }
+        if self.fenced { self.match_in_order(content, now) } else { self.match_by_content(content) }
     }
 
     /// Decides what a fence that came back says about its request.
     pub fn on_fence(&mut self, nonce: u64, now: Instant) -> FenceVerdict {
         if self.fenced {
-            if self.is_first_reply()
-                && let Some(front) = self.entries.first_entry()
-                && front.get().fence == Some(nonce)
-            {
-                let (id, entry) = front.remove_entry();
-                let elapsed = now.saturating_duration_since(entry.registered_at);
-                let replied = entry.reply != Reply::None;
-                self.history.push(Ended { fence: None, ..entry.end(id) });
-                return if replied {
-                    FenceVerdict::Answered { id, elapsed }
-                } else {
-                    FenceVerdict::Refused(id)
-                };
+            if let Some(verdict) = self.fence_in_order(nonce, now) {
+                return verdict;
             }
             let expected = self.entries.values().any(|entry| entry.fence == Some(nonce));
             if !expected && !self.history.expects_fence(nonce) {
@@ -203,7 +162,7 @@ impl<E: Expectation> PendingTable<E> {
                 continue;
             }
             entry.deadline = None;
-            fence_missing |= entry.reply != Reply::None;
+            fence_missing |= entry.placed || entry.reply == Reply::Wrong;
             if std::mem::take(&mut entry.waited_for) {
                 expired.push(id);
             }
@@ -225,6 +184,7 @@ impl<E: Expectation> PendingTable<E> {
     #[must_use = "whoever waits for these requests must be told"]
     pub fn close(&mut self) -> Vec<RequestId> {
         self.closed = true;
+        self.held = None;
         let entries = std::mem::take(&mut self.entries);
         entries.into_iter().filter(|(_, entry)| entry.waited_for).map(|(id, _)| id).collect()
     }
@@ -244,25 +204,16 @@ impl<E: Expectation> PendingTable<E> {
         outstanding.chain(self.history.requests()).any(such)
     }
 
+    /// Whether a [held](Verdict::Held) response is still to be kept for its fence. It may be dropped once this is false.
+    #[must_use]
+    pub const fn is_holding(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// Whether this peer's fences have been reliable so far.
     #[must_use]
     pub const fn is_fenced(&self) -> bool {
         self.fenced
-    }
-
-    /// Whether nothing has come yet for any request but the first. Else the first one's answer and fence were overtaken,
-    /// and coming now they would show that this peer keeps no order.
-    fn is_first_reply(&self) -> bool {
-        self.entries.values().skip(1).all(|entry| entry.reply == Reply::None)
-    }
-
-    /// The request that this answers, when it is not the first one but nothing has come for any before it: the peer may
-    /// have swallowed those with their fences. The fence behind this answer will tell.
-    fn overtaking(&self, content: &E::Content) -> Option<RequestId> {
-        let first_reply = self.entries.values().all(|entry| entry.reply == Reply::None);
-        let owed = |(_, entry): &(&RequestId, &Entry<E>)| entry.is_owed(content);
-        let mut owed = self.entries.iter().filter(owed).map(|(&id, _)| id);
-        owed.next().filter(|_| first_reply && owed.next().is_none())
     }
 
     fn match_by_content(&mut self, content: &E::Content) -> Verdict {
@@ -293,9 +244,8 @@ impl<E: Expectation> PendingTable<E> {
     }
 
     fn match_in_history(&mut self, content: &E::Content) -> Option<Verdict> {
-        if let Some(ended) = self.history.unanswered(content) {
-            ended.answered = true;
-            return Some(Verdict::Late(ended.id));
+        if let Some(id) = self.history.answer(content) {
+            return Some(Verdict::Late(id));
         }
         self.history.was_answered_by(content).then_some(Verdict::Duplicate)
     }
@@ -310,6 +260,7 @@ impl<E: Expectation> PendingTable<E> {
     /// Position means nothing from now on, so entries that only hold a place are done with.
     fn unfence(&mut self) {
         self.fenced = false;
+        self.held = None;
         let done = |entry: &Entry<E>| entry.reply != Reply::None || entry.deadline.is_none();
         let ids: Vec<_> = self.entries.iter().filter(|(_, entry)| done(entry)).map(|(&id, _)| id).collect();
         for id in ids {

@@ -19,6 +19,9 @@ pub enum Verdict {
     /// The peer keeps no order and the content fits each of these requests, oldest first. All of them
     /// have ended, because no later answer could be told apart either.
     Ambiguous(Vec<RequestId>),
+    /// It fits several requests that are outstanding, and the next fence will tell which it answers: keep it until
+    /// [`FenceVerdict::Matched`]. A further such response is [`Duplicate`](Self::Duplicate), so at most one is kept.
+    Held,
 }
 
 impl Verdict {
@@ -32,6 +35,7 @@ impl Verdict {
             Self::Unsolicited => "unsolicited",
             Self::Mismatched(_) => "mismatched",
             Self::Ambiguous(_) => "ambiguous",
+            Self::Held => "held",
         }
     }
 }
@@ -45,6 +49,13 @@ pub enum FenceVerdict {
         /// The request.
         id: RequestId,
         /// From registration to the fence: round trip, the peer's queue, service and transfer together.
+        elapsed: std::time::Duration,
+    },
+    /// The response that was [held](Verdict::Held) answers this request. The request has ended.
+    Matched {
+        /// The request; it may be one that nobody waits for any more.
+        id: RequestId,
+        /// From registration to the fence.
         elapsed: std::time::Duration,
     },
     /// The peer handled the request and chose not to answer. The request has ended.

@@ -39,8 +39,8 @@ pub struct Config {
     /// Whether timeouts follow the times measured for the peer and the kind of request, or for the pool as long as
     /// the peer is new. Default true.
     ///
-    /// A kind that nobody has answered yet gets four times the round trip and what other kinds take, and the transfer of
-    /// the expected bytes, but at most `soft_timeout`.
+    /// A kind that nobody has answered yet gets `soft_timeout` and `hard_timeout`. Only a copy of such a request may be sent
+    /// sooner: after twice the round trip and what other kinds take, and half the transfer of the expected bytes.
     ///
     /// The soft timeout is the usual time plus four mean deviations plus the transfer of what is expected beyond the
     /// usual size, doubled up to four times while most peers time out and nobody answers. The hard timeout keeps its

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::{Cost, Sample};
@@ -10,7 +9,8 @@ use crate::{Cost, Sample};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Estimates {
     pub(crate) rtt: Option<Duration>,
-    kinds: BTreeMap<&'static str, KindEstimate>,
+    /// Few, so that a search from the front is the quickest.
+    kinds: Vec<(&'static str, KindEstimate)>,
     bytes_per_second: Option<f64>,
     /// Over all kinds.
     occupied: Option<f64>,
@@ -24,6 +24,8 @@ pub(crate) struct KindEstimate {
     elapsed: f64,
     deviation: f64,
     occupied: f64,
+    /// The same, kept as it is asked for most.
+    usual_work: Duration,
     /// Size of an answer that the caller expected.
     expected: f64,
     /// Of the peer, not of the kind; and so is the round trip.
@@ -52,24 +54,31 @@ impl Estimates {
         let elapsed = sample.elapsed.as_secs_f64();
         let expected = if sample.expected == 0 { bytes } else { sample.expected as f64 };
         let rtt = self.rtt;
-        self.kinds
-            .entry(sample.kind)
-            .and_modify(|kind| {
+        match self.kinds.iter_mut().find(|(name, _)| *name == sample.kind) {
+            Some((_, kind)) => {
                 // RFC 6298, with times of requests for round trips.
                 kind.deviation += ((kind.elapsed - elapsed).abs() - kind.deviation) / 4.0;
                 kind.elapsed += (elapsed - kind.elapsed) / 8.0;
                 kind.occupied += (occupied - kind.occupied) * WEIGHT;
+                kind.usual_work = seconds(kind.occupied);
                 kind.expected += (expected - kind.expected) * WEIGHT;
                 (kind.bytes_per_second, kind.rtt) = (bytes_per_second, rtt);
-            })
-            .or_insert(KindEstimate {
-                elapsed,
-                deviation: elapsed / 2.0,
-                occupied,
-                expected,
-                bytes_per_second,
-                rtt,
-            });
+            }
+            None => {
+                let deviation = elapsed / 2.0;
+                let usual_work = seconds(occupied);
+                let first = KindEstimate {
+                    elapsed,
+                    deviation,
+                    occupied,
+                    usual_work,
+                    expected,
+                    bytes_per_second,
+                    rtt,
+                };
+                self.kinds.push((sample.kind, first));
+            }
+        }
     }
 
     /// The answers were wrong ones, and how soon these come says nothing of right ones.
@@ -77,13 +86,13 @@ impl Estimates {
         *self = Self { rtt: self.rtt, last_answer: self.last_answer, ..Self::default() };
     }
 
-    pub(crate) fn kind(&self, kind: &'static str) -> Option<KindEstimate> {
-        self.kinds.get(kind).copied()
+    pub(crate) fn kind(&self, kind: &'static str) -> Option<&KindEstimate> {
+        self.kinds.iter().find(|(name, _)| *name == kind).map(|(_, estimate)| estimate)
     }
 
     /// How long a request will occupy the peer; zero where nobody has answered one of the kind. Of a peer that has not,
     /// nothing better is known than that it is much farther away than one that has, and it may be as much slower.
-    pub(crate) fn work(&self, cost: Cost, newcomer: Option<KindEstimate>) -> Duration {
+    pub(crate) fn work(&self, cost: Cost, newcomer: Option<&KindEstimate>) -> Duration {
         let unknown = || {
             let newcomer = newcomer?;
             let farther = self.rtt?.div_duration_f64(newcomer.rtt.filter(|rtt| !rtt.is_zero())?);
@@ -94,7 +103,7 @@ impl Estimates {
         own.or_else(unknown).or_else(|| newcomer.map(|newcomer| newcomer.work(cost))).unwrap_or_default()
     }
 
-    /// How long to wait for an answer of a kind that nobody has answered yet: several times the way and what the peer is
+    /// How long an answer may take of a kind that nobody has answered yet, as far as can be guessed: several times the way and what the peer is
     /// occupied with requests of other kinds, and the transfer of what is expected. `None` before the way is known.
     pub(crate) fn first_of_its_kind(&self, cost: Cost) -> Option<Duration> {
         let transfer = cost.bytes as f64 / self.bytes_per_second.unwrap_or(ASSUMED_BYTES_PER_SECOND);
@@ -111,16 +120,20 @@ impl Estimates {
 impl KindEstimate {
     /// What to expect of a peer not measured yet: what a peer better than the median does, with the uncertainty of a
     /// first sample. Better, so that a new peer is tried; uncertain, so that it is given time.
-    pub(crate) fn of_newcomer(pool: impl Iterator<Item = Self>) -> Option<Self> {
+    pub(crate) fn of_newcomer<'a>(pool: impl Iterator<Item = &'a Self>) -> Option<Self> {
         let mut pool: Vec<_> = pool.collect();
-        pool.sort_unstable_by(|a, b| a.elapsed.total_cmp(&b.elapsed));
-        let better = *pool.get(pool.len() / 4)?;
+        let quarter = pool.len() / 4;
+        if pool.is_empty() {
+            return None;
+        }
+        let (_, better, _) = pool.select_nth_unstable_by(quarter, |a, b| a.elapsed.total_cmp(&b.elapsed));
+        let better = **better;
         Some(Self { deviation: better.deviation.max(better.elapsed / 2.0), ..better })
     }
 
     /// How long the peer will be occupied.
     pub(crate) fn work(&self, cost: Cost) -> Duration {
-        seconds(self.occupied + self.beyond_usual(cost))
+        if cost.bytes == 0 { self.usual_work } else { seconds(self.occupied + self.beyond_usual(cost)) }
     }
 
     /// How long until an answer that is so many deviations slower than usual.
@@ -232,9 +245,9 @@ mod tests {
         for elapsed in [400, 100, 300, 200] {
             let mut estimates = Estimates::default();
             (0..50).for_each(|_| estimates.learn(&Sample::new("list", ms(elapsed))));
-            pool.push(estimates.kind("list").unwrap());
+            pool.push(*estimates.kind("list").unwrap());
         }
-        let newcomer = KindEstimate::of_newcomer(pool.into_iter()).unwrap();
+        let newcomer = KindEstimate::of_newcomer(pool.iter()).unwrap();
         assert_eq!((newcomer.elapsed(COST, 0.0), newcomer.elapsed(COST, 4.0)), (ms(200), ms(600)));
         assert!(KindEstimate::of_newcomer(std::iter::empty()).is_none());
     }

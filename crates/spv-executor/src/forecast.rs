@@ -3,20 +3,32 @@ use std::time::Duration;
 /// When a peer that serves one request after the other would answer further ones, from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Forecast {
-    /// Until it would have answered one more request, behind those that it has.
-    pub(crate) first_answer: Duration,
+    /// Nanoseconds, of which some centuries are enough: until it would have answered one more request, behind those that
+    /// it has.
+    first_answer: u64,
     /// From that answer to the next one, and so on.
-    pub(crate) interval: Duration,
+    interval: u64,
 }
 
 impl Forecast {
-    /// How many more requests it would have answered before so long.
-    pub(crate) fn answered_before(&self, time: Duration) -> u128 {
-        match time.checked_sub(self.first_answer) {
-            Some(more) => more.as_nanos().div_ceil(self.interval.max(RESOLUTION).as_nanos()),
-            None => 0,
-        }
+    /// The first answer after so long, and then one after each `interval`, or `depth` in each `round` if that is slower.
+    pub(crate) fn new(first_answer: Duration, interval: Duration, round: Duration, depth: u64) -> Self {
+        let interval = nanos(interval.max(RESOLUTION)).max(nanos(round) / depth.max(1));
+        Self { first_answer: nanos(first_answer), interval }
     }
+
+    pub(crate) const fn first_answer(&self) -> Duration {
+        Duration::from_nanos(self.first_answer)
+    }
+
+    /// How many more requests it would have answered before so long.
+    pub(crate) fn answered_before(&self, time: Duration) -> u64 {
+        nanos(time).checked_sub(self.first_answer).map_or(0, |more| more.div_ceil(self.interval))
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos().into())
 }
 
 /// Times below this cannot be told from none.
@@ -28,12 +40,16 @@ mod tests {
 
     #[test]
     fn the_first_answer_takes_the_way_and_the_others_follow_it() {
-        let forecast =
-            Forecast { first_answer: Duration::from_millis(100), interval: Duration::from_millis(20) };
+        let forecast = Forecast::new(
+            Duration::from_millis(100),
+            Duration::from_millis(20),
+            Duration::from_millis(60),
+            3,
+        );
         for (ms, answered) in [(0, 0), (100, 0), (101, 1), (120, 1), (121, 2), (300, 10)] {
             assert_eq!(forecast.answered_before(Duration::from_millis(ms)), answered, "{ms}");
         }
-        let instant = Forecast { first_answer: Duration::ZERO, interval: Duration::ZERO };
+        let instant = Forecast::new(Duration::ZERO, Duration::ZERO, Duration::ZERO, 1);
         assert_eq!(instant.answered_before(Duration::from_micros(3)), 3);
     }
 }

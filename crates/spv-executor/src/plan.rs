@@ -97,12 +97,12 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
 
     /// Whether the peer is connected, and so has the new depth.
     pub(crate) fn set_depth(&mut self, peer: &P, depth: Depth) -> bool {
-        self.pool.connected_mut(peer).map(|slots| slots.depth = depth).is_some()
+        self.pool.connected_mut(peer).map(|slots| slots.set_depth(depth)).is_some()
     }
 
     /// Whether the peer is connected, and so has the new round trip.
     pub(crate) fn set_rtt(&mut self, peer: &P, rtt: Duration) -> bool {
-        self.pool.connected_mut(peer).map(|slots| slots.estimates.rtt = Some(rtt)).is_some()
+        self.pool.connected_mut(peer).map(|slots| slots.set_rtt(rtt)).is_some()
     }
 
     /// Queues a job. It is refused, and handed back, if it can go to no connected peer, or if it cannot start at once

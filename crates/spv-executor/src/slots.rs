@@ -31,12 +31,16 @@ pub struct PeerLoad<P> {
 /// The slots of one peer, and what is known of it.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    pub(crate) depth: Depth,
+    depth: Depth,
+    /// How many requests are worthwhile, and how long one occupies the peer: kept, because all peers are asked for it at
+    /// every change.
+    worthwhile: Depth,
+    occupied: Option<Duration>,
     /// Peers of one group are likely to fail together.
     pub(crate) group: u64,
     /// False once removed: the entry then only waits for its last request to end.
     pub(crate) connected: bool,
-    pub(crate) estimates: Estimates,
+    estimates: Estimates,
     max_in_flight: usize,
     requests: u64,
     last_assigned: Option<u64>,
@@ -55,6 +59,8 @@ impl Slots {
     pub(crate) fn new(depth: Depth, group: u64) -> Self {
         Self {
             depth,
+            worthwhile: depth,
+            occupied: None,
             group,
             connected: true,
             estimates: Estimates::default(),
@@ -67,6 +73,25 @@ impl Slots {
             rejected: 0,
             rests_until: None,
         }
+    }
+
+    pub(crate) fn set_depth(&mut self, depth: Depth) {
+        self.depth = depth;
+        self.adapt();
+    }
+
+    pub(crate) fn set_rtt(&mut self, rtt: Duration) {
+        self.estimates.rtt = Some(rtt);
+        self.adapt();
+    }
+
+    pub(crate) const fn estimates(&self) -> &Estimates {
+        &self.estimates
+    }
+
+    /// Measures an answer that has just come; [`learn`](Self::learn) takes it to heart.
+    pub(crate) fn measure(&mut self, cost: Cost, sent: Instant, now: Instant) -> Sample {
+        self.estimates.measure(cost, sent, now)
     }
 
     /// How many more requests the peer may take now.
@@ -105,7 +130,8 @@ impl Slots {
     /// An answer came. What follows it takes as long, as far as is known now.
     pub(crate) fn learn(&mut self, sample: &Sample, now: Instant) {
         self.estimates.learn(sample);
-        let Some((occupied, _)) = self.estimates.typical() else { return };
+        self.adapt();
+        let Some(occupied) = self.occupied else { return };
         let mut earliest = now;
         for due in &mut self.due {
             earliest = earliest.checked_add(occupied).unwrap_or(earliest);
@@ -141,15 +167,15 @@ impl Slots {
         if self.unadmitted >= self.due.len() {
             return None;
         }
-        let occupied = self.estimates.typical().map_or(Duration::ZERO, |(occupied, _)| occupied);
-        self.due.front()?.checked_add(self.estimates.rtt.unwrap_or_default().saturating_add(occupied))
+        let usual = self.estimates.rtt.unwrap_or_default().saturating_add(self.occupied.unwrap_or_default());
+        self.due.front()?.checked_add(usual)
     }
 
     /// What can be expected of the peer from now on. `None` if nothing at all is known.
     pub(crate) fn forecast(
         &self,
         cost: Cost,
-        newcomer: Option<KindEstimate>,
+        newcomer: Option<&KindEstimate>,
         adaptive: bool,
         now: Instant,
     ) -> Option<Forecast> {
@@ -158,15 +184,13 @@ impl Slots {
         }
         let work = self.estimates.work(cost, newcomer);
         let depth = self.present_depth(adaptive).get();
-        let sent = match self.in_flight().checked_sub(depth) {
-            Some(ahead) => self.due.get(ahead).map_or(now, |due| now.max(*due)),
-            None => now,
-        };
-        let round = self.estimates.rtt.unwrap_or_default().saturating_add(work);
-        Some(Forecast {
-            first_answer: self.due_if_sent(sent, work).saturating_duration_since(now),
-            interval: work.max(round / u32::try_from(depth).unwrap_or(u32::MAX)),
-        })
+        let until = |due: &Instant| due.saturating_duration_since(now);
+        let rtt = self.estimates.rtt.unwrap_or_default();
+        let free_after = self.in_flight().checked_sub(depth).and_then(|ahead| self.due.get(ahead)).map(until);
+        let arrived_after = free_after.unwrap_or_default().saturating_add(rtt);
+        let begun_after = self.due.back().map_or(arrived_after, |last| arrived_after.max(until(last)));
+        let first_answer = begun_after.saturating_add(work);
+        Some(Forecast::new(first_answer, work, rtt.saturating_add(work), depth as u64))
     }
 
     /// An answer came. Whether it is good may be known much later, and until then the peer does as well as others.
@@ -193,6 +217,7 @@ impl Slots {
     pub(crate) fn rejected(&mut self, rest: Duration, now: Instant) -> Duration {
         self.rejected = self.rejected.saturating_add(1);
         self.estimates.forget_answers();
+        self.adapt();
         self.rest(rest, 0, now)
     }
 
@@ -210,7 +235,7 @@ impl Slots {
         &self,
         peer: &'a P,
         cost: Cost,
-        newcomer: Option<KindEstimate>,
+        newcomer: Option<&KindEstimate>,
         adaptive: bool,
         now: Instant,
     ) -> Candidate<'a, P> {
@@ -253,12 +278,19 @@ impl Slots {
         self.unanswered.saturating_add(self.rejected)
     }
 
-    /// The cap, until there is a round trip and an answer to judge by.
-    fn present_depth(&self, adaptive: bool) -> Depth {
-        match (self.estimates.rtt, self.estimates.typical()) {
-            (Some(rtt), Some((occupied, bytes))) if adaptive => worthwhile(self.depth, rtt, occupied, bytes),
+    const fn present_depth(&self, adaptive: bool) -> Depth {
+        if adaptive { self.worthwhile } else { self.depth }
+    }
+
+    /// To be called when the depth, the round trip or the estimates have changed. The cap holds until there is a round
+    /// trip and an answer to judge by.
+    fn adapt(&mut self) {
+        let typical = self.estimates.typical();
+        self.occupied = typical.map(|(occupied, _)| occupied);
+        self.worthwhile = match (self.estimates.rtt, typical) {
+            (Some(rtt), Some((occupied, bytes))) => worthwhile(self.depth, rtt, occupied, bytes),
             _ => self.depth,
-        }
+        };
     }
 }
 

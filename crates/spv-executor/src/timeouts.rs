@@ -16,26 +16,28 @@ pub(crate) struct Timeouts {
 }
 
 impl Timeouts {
-    /// From what is known of the peer, or else of the pool; without either, from `guess`, what other kinds say, and at
-    /// most what is configured. A copy may be sent when the peer is late by its own measure; one that was not measured
-    /// yet is not late before the answer is `due`.
+    /// From what is known of the peer, or else of the pool. Without either, what is configured: nobody knows how long a
+    /// request of the kind takes. Then only a copy is due sooner, by `guess`, what other kinds say. Else it is due when the
+    /// peer is late by its own measure; one that was not measured yet is not late before the answer is `due`.
     pub(crate) fn new(
         config: &Config,
-        own: Option<KindEstimate>,
-        newcomer: Option<KindEstimate>,
+        own: Option<&KindEstimate>,
+        newcomer: Option<&KindEstimate>,
         guess: Option<Duration>,
         due: Duration,
         cost: Cost,
         widening: u32,
     ) -> Self {
         let measured = own.or(newcomer).map(|estimate| estimate.elapsed(cost, SOFT_DEVIATIONS));
-        let guessed = || Some(guess?.min(config.soft_timeout));
-        let (soft, hard) = match measured.or_else(guessed) {
+        let within_bounds = |soft: Duration| {
+            // What is configured for lack of measurements is never out of range.
+            let floor = config.soft_timeout_floor.min(config.soft_timeout);
+            let ceiling = config.soft_timeout_ceiling.max(config.soft_timeout);
+            soft.saturating_mul(widening).clamp(floor, ceiling)
+        };
+        let (soft, hard) = match measured {
             Some(soft) if config.adaptive_timeouts => {
-                let soft = soft.saturating_mul(widening);
-                // What is configured for lack of measurements is never out of range.
-                let floor = config.soft_timeout_floor.min(config.soft_timeout);
-                let soft = soft.clamp(floor, config.soft_timeout_ceiling.max(config.soft_timeout));
+                let soft = within_bounds(soft);
                 let ratio = config.hard_timeout.as_secs_f64() / config.soft_timeout.as_secs_f64();
                 let hard = Duration::try_from_secs_f64(soft.as_secs_f64() * ratio).unwrap_or(Duration::MAX);
                 let hard =
@@ -44,13 +46,15 @@ impl Timeouts {
             }
             _ => (config.soft_timeout, config.hard_timeout),
         };
-        let slow = |estimate: KindEstimate| {
+        let slow = |estimate: &KindEstimate| {
             let usual = estimate.elapsed(cost, 0.0);
             estimate.elapsed(cost, HEDGE_DEVIATIONS).max(usual + usual / HEDGE_LATENESS)
         };
         let slow_newcomer =
-            |pool: KindEstimate| slow(pool).max(due.saturating_add(pool.spread(HEDGE_DEVIATIONS)));
-        let hedge = own.map(slow).or_else(|| newcomer.map(slow_newcomer)).unwrap_or(soft / 2);
+            |pool: &KindEstimate| slow(pool).max(due.saturating_add(pool.spread(HEDGE_DEVIATIONS)));
+        let guessed =
+            guess.filter(|_| config.adaptive_timeouts).map_or(soft, |guess| within_bounds(guess).min(soft));
+        let hedge = own.map(slow).or_else(|| newcomer.map(slow_newcomer)).unwrap_or(guessed / 2);
         let hedge = hedge.saturating_mul(widening).min(soft);
         Self { hedge, soft, hard }
     }
@@ -111,7 +115,7 @@ mod tests {
     fn measured(elapsed: u64) -> Option<KindEstimate> {
         let mut estimates = Estimates::default();
         estimates.learn(&Sample::new("list", ms(elapsed)));
-        estimates.kind("list")
+        estimates.kind("list").copied()
     }
 
     #[test]
@@ -127,38 +131,53 @@ mod tests {
         ] {
             let expected = Timeouts { hedge: ms(hedge), soft: ms(soft), hard: ms(hard) };
             assert_eq!(
-                Timeouts::new(&config, estimate, None, None, Duration::ZERO, COST, widening),
+                Timeouts::new(&config, estimate.as_ref(), None, None, Duration::ZERO, COST, widening),
                 expected
             );
             assert_eq!(
-                Timeouts::new(&config, None, estimate, None, Duration::ZERO, COST, widening),
+                Timeouts::new(&config, None, estimate.as_ref(), None, Duration::ZERO, COST, widening),
                 expected
             );
         }
-        let slow_peer = Timeouts::new(&config, measured(2_000), measured(100), None, Duration::ZERO, COST, 1);
+        let slow_peer = Timeouts::new(
+            &config,
+            measured(2_000).as_ref(),
+            measured(100).as_ref(),
+            None,
+            Duration::ZERO,
+            COST,
+            1,
+        );
         assert_eq!(slow_peer, Timeouts { hedge: ms(4_000), soft: ms(6_000), hard: ms(72_000) });
         // Until a far peer was measured, it is not late before its answer can be there.
-        let far = Timeouts::new(&config, None, measured(100), None, ms(700), COST, 1);
+        let far = Timeouts::new(&config, None, measured(100).as_ref(), None, ms(700), COST, 1);
         assert_eq!(far.hedge, ms(800));
         let short = Config { soft_timeout: ms(50), hard_timeout: ms(100), ..Config::default() };
         let expected = Timeouts { hedge: ms(100), soft: ms(100), hard: ms(100) };
-        assert_eq!(Timeouts::new(&short, measured(100), None, None, Duration::ZERO, COST, 1), expected);
+        assert_eq!(
+            Timeouts::new(&short, measured(100).as_ref(), None, None, Duration::ZERO, COST, 1),
+            expected
+        );
         let fixed = Config { adaptive_timeouts: false, ..config };
         let expected = Timeouts { hedge: ms(200), soft: ms(10_000), hard: ms(120_000) };
-        assert_eq!(Timeouts::new(&fixed, measured(100), None, None, Duration::ZERO, COST, 1), expected);
+        assert_eq!(
+            Timeouts::new(&fixed, measured(100).as_ref(), None, None, Duration::ZERO, COST, 1),
+            expected
+        );
     }
 
     #[test]
-    fn without_measurements_of_the_kind_a_guess_shortens_what_is_configured() {
+    fn without_measurements_of_the_kind_a_guess_hastens_a_copy_and_frees_no_caller() {
         let config = Config::default();
-        for (guess, widening, soft) in
-            [(50, 1, 2_000), (4_000, 1, 4_000), (4_000, 2, 8_000), (90_000, 1, 10_000)]
+        for (guess, widening, hedge) in
+            [(50, 1, 1_000), (4_000, 1, 2_000), (4_000, 2, 8_000), (90_000, 1, 5_000)]
         {
             let timeouts =
                 Timeouts::new(&config, None, None, Some(ms(guess)), Duration::ZERO, COST, widening);
-            assert_eq!((timeouts.soft, timeouts.hedge), (ms(soft), ms(soft) / 2 * widening), "{guess}");
+            assert_eq!((timeouts.soft, timeouts.hedge), (config.soft_timeout, ms(hedge)), "{guess}");
         }
-        let measured = Timeouts::new(&config, None, measured(2_000), Some(ms(1)), Duration::ZERO, COST, 1);
+        let measured =
+            Timeouts::new(&config, None, measured(2_000).as_ref(), Some(ms(1)), Duration::ZERO, COST, 1);
         assert_eq!(measured.soft, ms(6_000));
         let fixed = Config { adaptive_timeouts: false, ..config };
         assert_eq!(Timeouts::new(&fixed, None, None, Some(ms(50)), Duration::ZERO, COST, 1).soft, ms(10_000));

@@ -23,30 +23,27 @@ impl Conditions {
         !self.high_latency && !self.low_bandwidth && !self.unstable && !self.slow_link
     }
 
-    /// Moves each condition whose measurement passed its threshold. Without a measurement it stays: no
-    /// news is neither good nor bad.
+    /// Moves each condition whose measurement passed its threshold. One that nobody measured lately does not hold: nothing
+    /// is known of the network, and what it was like before is no reason to be careful for ever.
     pub(crate) fn update(&mut self, pool: &PoolMedians, config: &Config) {
-        if let Some(round_trip) = pool.round_trip {
-            self.high_latency = if self.high_latency {
+        self.high_latency = pool.round_trip.is_some_and(|round_trip| {
+            if self.high_latency {
                 round_trip > config.high_latency_leave
             } else {
                 round_trip >= config.high_latency_enter
-            };
-        }
-        if let Some(rate) = pool.bytes_per_second {
-            self.low_bandwidth = if self.low_bandwidth {
+            }
+        });
+        self.low_bandwidth = pool.bytes_per_second.is_some_and(|rate| {
+            if self.low_bandwidth {
                 rate < as_f64(config.low_bandwidth_leave)
             } else {
                 rate <= as_f64(config.low_bandwidth_enter)
-            };
-        }
-        if let Some(baseline) = pool.baseline {
-            self.slow_link = baseline.link_is_slow(self.slow_link, config);
-        }
-        if let Some(ratio) = pool.reliability {
-            self.unstable =
-                if self.unstable { ratio < config.unstable_leave } else { ratio <= config.unstable_enter };
-        }
+            }
+        });
+        self.slow_link = pool.baseline.is_some_and(|baseline| baseline.link_is_slow(self.slow_link, config));
+        self.unstable = pool.reliability.is_some_and(|ratio| {
+            if self.unstable { ratio < config.unstable_leave } else { ratio <= config.unstable_enter }
+        });
     }
 }
 
@@ -88,7 +85,8 @@ mod tests {
             ("just good enough", pool(399, 65_537.0, 0.71), Conditions::default()),
             ("at the thresholds to enter", pool(400, 65_536.0, 0.7), all),
             ("not yet good enough to leave", pool(251, 131_071.0, 0.84), all),
-            ("nothing measured", PoolMedians::default(), all),
+            ("nothing measured", PoolMedians::default(), Conditions::default()),
+            ("at the thresholds to enter again", pool(400, 65_536.0, 0.7), all),
             ("at the thresholds to leave", pool(250, 131_072.0, 0.85), Conditions::default()),
             ("nothing measured", PoolMedians::default(), Conditions::default()),
             ("only latency", pool(900, 1e9, 1.0), Conditions { high_latency: true, ..Conditions::default() }),

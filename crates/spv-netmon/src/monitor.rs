@@ -100,7 +100,7 @@ where
     }
 
     /// Judges the pool by its median peer, leaving out those that nothing was heard of for
-    /// [`Config::stale_after`]. A condition that set in holds until it is clearly over.
+    /// [`Config::stale_after`]. A condition that set in holds until it is clearly over, or nobody is left who was heard of.
     #[must_use]
     pub fn conditions(&self, now: Instant) -> Conditions {
         self.judge(&self.medians(now))

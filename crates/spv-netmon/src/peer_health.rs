@@ -17,7 +17,8 @@ pub struct PeerHealth<K> {
     pub rtt_confidence: Confidence,
     /// Time after which a ping should be taken for lost: `srtt + 4 * rttvar` within the configured bounds.
     pub rto: Duration,
-    /// Bytes per second of answers large enough to tell; `None` before the first of them.
+    /// Bytes per second, after the round trip, of answers large enough to tell and not nearly all round trip; `None` before
+    /// the first of them.
     pub throughput: Option<f64>,
     /// What it rests on.
     pub throughput_confidence: Confidence,

@@ -61,8 +61,7 @@ impl<K: Ord + Clone> PeerRecord<K> {
     ) {
         self.last_report = now;
         let round_trip = self.rtt.estimate().map_or(Duration::ZERO, |estimate| estimate.smoothed);
-        if bytes >= config.throughput_min_bytes {
-            self.throughput.record(bytes, elapsed, round_trip);
+        if bytes >= config.throughput_min_bytes && self.throughput.record(bytes, elapsed, round_trip) {
             self.throughput_confidence.sampled(now);
         }
         let service = elapsed.saturating_sub(round_trip);

@@ -7,13 +7,18 @@ pub(crate) struct Throughput {
 }
 
 impl Throughput {
-    /// `elapsed` runs from request to answer. The round trip is no transfer time, but at most half of the
-    /// time is discounted: an estimate of the round trip above the real one must not make bandwidth endless.
-    pub(crate) fn record(&mut self, bytes: u64, elapsed: Duration, round_trip: Duration) {
-        let transfer = elapsed - round_trip.min(elapsed / 2);
+    /// `elapsed` runs from request to answer, and all of it but the round trip is transfer time. Returns whether the answer
+    /// said something: one that is nearly all round trip does not, because then the rest is mostly the error of
+    /// the estimated round trip, and would make bandwidth endless.
+    pub(crate) fn record(&mut self, bytes: u64, elapsed: Duration, round_trip: Duration) -> bool {
+        let transfer = elapsed.saturating_sub(round_trip);
+        if transfer < elapsed / LEAST_TRANSFER {
+            return false;
+        }
         let sample = as_f64(bytes) / transfer.max(RESOLUTION).as_secs_f64();
         self.bytes_per_second =
             Some(self.bytes_per_second.map_or(sample, |old| old + WEIGHT * (sample - old)));
+        true
     }
 
     pub(crate) const fn bytes_per_second(&self) -> Option<f64> {
@@ -23,6 +28,9 @@ impl Throughput {
 
 /// One answer in a burst counts for a quarter: quick enough for a link that changes, slow enough for noise.
 const WEIGHT: f64 = 0.25;
+
+/// The smallest part of the time that has to be transfer: round trips are not estimated better than this.
+const LEAST_TRANSFER: u32 = 8;
 
 /// Shorter times are below what a clock read around a socket can tell.
 const RESOLUTION: Duration = Duration::from_micros(1);
@@ -43,16 +51,20 @@ mod tests {
     }
 
     #[test]
-    fn the_round_trip_is_discounted_up_to_half_of_the_time() {
+    fn the_whole_round_trip_is_discounted_and_what_is_nearly_nothing_else_says_nothing() {
         for (elapsed, round_trip, expected) in [
-            (ms(500), ms(0), 2_000_000.0),
-            (ms(500), ms(100), 2_500_000.0),
-            (ms(500), ms(499), 4_000_000.0),
-            (ms(500), Duration::MAX, 4_000_000.0),
+            (ms(500), ms(0), Some(2_000_000.0)),
+            (ms(500), ms(100), Some(2_500_000.0)),
+            // 10 MB/s over a long way.
+            (ms(320), ms(220), Some(10_000_000.0)),
+            (ms(800), ms(700), Some(10_000_000.0)),
+            (ms(800), ms(701), None),
+            (ms(500), ms(499), None),
+            (ms(500), Duration::MAX, None),
         ] {
             let mut throughput = Throughput::default();
-            throughput.record(1_000_000, elapsed, round_trip);
-            assert_eq!(throughput.bytes_per_second(), Some(expected));
+            let said = throughput.record(1_000_000, elapsed, round_trip);
+            assert_eq!((said, throughput.bytes_per_second()), (expected.is_some(), expected));
         }
     }
 
@@ -77,8 +89,7 @@ mod tests {
                 throughput.record(bytes, Duration::from_secs(elapsed), Duration::from_secs(round_trip));
                 throughput.record(bytes, Duration::from_nanos(elapsed), Duration::from_nanos(round_trip));
             }
-            let rate = throughput.bytes_per_second().unwrap();
-            prop_assert!(rate.is_finite() && rate >= 0.0);
+            prop_assert!(throughput.bytes_per_second().is_none_or(|rate| rate.is_finite() && rate >= 0.0));
         }
     }
 }

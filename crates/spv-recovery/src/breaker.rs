@@ -68,6 +68,9 @@ pub struct Breaker {
     /// Wrong answers in a row while closed, with no right one between them.
     wrong: u32,
     last_failure: Option<Instant>,
+    /// When the first of the latest requests failed that one cause may have ended, and how many were sent since.
+    ended_at: Option<Instant>,
+    sent: u32,
     circuit: Circuit,
 }
 
@@ -83,7 +86,8 @@ impl Breaker {
 
     /// A closed breaker of a configuration that is known to be valid.
     pub(crate) const fn closed(config: BreakerConfig) -> Self {
-        Self { config, unanswered: 0, wrong: 0, last_failure: None, circuit: Circuit::closed(config.times()) }
+        let circuit = Circuit::closed(config.times());
+        Self { config, unanswered: 0, wrong: 0, last_failure: None, ended_at: None, sent: 0, circuit }
     }
 
     /// Where it stands at `now`.
@@ -106,6 +110,7 @@ impl Breaker {
 
     /// A request goes to the peer: the probe, when half open and none is under way. After that another is blocked.
     pub fn on_sent(&mut self, now: Instant) {
+        self.sent = self.sent.saturating_add(1);
         self.circuit.on_sent(now);
     }
 
@@ -161,6 +166,18 @@ impl Breaker {
         is_new_event
     }
 
+    /// Whether a failure has a cause of its own, as far as the time tells: it does not come at once after another, or a
+    /// request was sent since then and may be the one. To be asked once for each failure.
+    pub(crate) fn has_own_cause(&mut self, now: Instant) -> bool {
+        if self.ended_at.is_none_or(|at| now.saturating_duration_since(at) > AT_ONCE) {
+            (self.ended_at, self.sent) = (Some(now), 0);
+            return true;
+        }
+        let any = self.sent > 0;
+        self.sent = self.sent.saturating_sub(1);
+        any
+    }
+
     pub(crate) fn is_new_event(&self, now: Instant) -> bool {
         self.last_failure.is_none_or(|last| now.saturating_duration_since(last) > self.config.same_event)
     }
@@ -200,6 +217,9 @@ impl Breaker {
 
 /// Bounds what is added to an instant.
 const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Requests that one disconnect ended are reported as soon as their tasks have run.
+const AT_ONCE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {

@@ -39,7 +39,7 @@ impl<P: Ord + Clone> Breakers<P> {
     }
 
     /// Counts a failure, unless it would open a breaker and too many of the `pool` peers are cut off already: all
-    /// peers failing together says more about us than about them. Tells whether the failure is an event of its own.
+    /// peers failing together says more about us than about them. Tells whether the failure has a cause of its own.
     pub(crate) fn on_failure(
         &mut self,
         peer: &P,
@@ -50,13 +50,13 @@ impl<P: Ord + Clone> Breakers<P> {
     ) -> bool {
         let at_ceiling = self.at_ceiling(pool);
         let breaker = self.entry(peer);
-        let is_new_event = breaker.is_new_event(now);
+        let is_own = breaker.has_own_cause(now);
         if at_ceiling && breaker.is_about_to_open(now) {
             breaker.note_failure(now);
         } else {
             breaker.on_failure(kind, now, rng);
         }
-        is_new_event
+        is_own
     }
 
     /// Cuts a peer off at once, unless that would cut off too many.

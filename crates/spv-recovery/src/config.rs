@@ -38,8 +38,10 @@ pub struct Config {
     /// Largest share of the available peers that breakers may cut off; one peer always may be. Ratio, default 0.5,
     /// range 0 to 1.
     pub max_open_share: f64,
-    /// Refusals of a peer on one connection after which it is asked nothing more; what is in flight then may be refused
-    /// too. Default 45, range 1 and up; keep it well below the number at which the server shuts clients out.
+    /// Refusals of a peer on one connection after which it is asked nothing more before
+    /// [`on_reconnect`](crate::Recovery::on_reconnect). Default 0, which is no limit. Set it where servers shut out who makes
+    /// them refuse too often, well below their number, because what is in flight then may be refused too; and report
+    /// reconnects, or all peers are exhausted in the end.
     pub ledger_limit: u32,
     /// Peers remembered by the breakers and by the ledger, each. Default 1024, range 1 and up. Beyond it the one
     /// that matters least is forgotten.
@@ -90,7 +92,6 @@ impl Config {
             "must be from 1 s to 1 day",
         )?;
         ensure(ratio(self.max_open_share), "max_open_share", "must be from 0 to 1")?;
-        ensure(self.ledger_limit > 0, "ledger_limit", "must be at least 1")?;
         ensure(self.max_peers > 0, "max_peers", "must be at least 1")?;
         ensure((1..=1_000_000).contains(&self.budget.burst), "budget.burst", "must be from 1 to 1000000")?;
         ensure(
@@ -120,7 +121,7 @@ impl Default for Config {
             sequential_failure_rate: 0.75,
             statistics_window: Duration::from_secs(60),
             max_open_share: 0.5,
-            ledger_limit: 45,
+            ledger_limit: 0,
             max_peers: 1024,
             budget: BudgetConfig::default(),
             breaker: BreakerConfig::default(),
@@ -143,7 +144,7 @@ mod tests {
     fn defaults_are_valid_and_each_bad_field_is_named() {
         assert_eq!(Config::default().validate(), Ok(()));
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 17] = [
+        let cases: [(&str, Spoil); 16] = [
             ("max_attempts", |c| c.max_attempts = 0),
             ("backoff_base", |c| c.backoff_base = Duration::ZERO),
             ("backoff_cap", |c| c.backoff_cap = Duration::from_millis(499)),
@@ -153,7 +154,6 @@ mod tests {
             ("sequential_failure_rate", |c| c.sequential_failure_rate = f64::NAN),
             ("statistics_window", |c| c.statistics_window = Duration::ZERO),
             ("max_open_share", |c| c.max_open_share = 1.1),
-            ("ledger_limit", |c| c.ledger_limit = 0),
             ("max_peers", |c| c.max_peers = 0),
             ("budget.burst", |c| c.budget.burst = 0),
             ("budget.per_success", |c| c.budget.per_success = -1.0),

@@ -10,6 +10,9 @@ pub enum FailureKind {
     Disconnected,
     /// The answer failed verification.
     Invalid,
+    /// The peer answered that it failed itself, as by an HTTP status of the five hundreds. It is reachable and honest, but
+    /// does not work; another may, or the same one later.
+    ServerError,
     /// There was no peer to ask. Nothing was attempted.
     NoPeer,
     /// Our own side does not accept the work: malformed, or shutting down.
@@ -20,11 +23,12 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Timeout,
         Self::Refused,
         Self::Disconnected,
         Self::Invalid,
+        Self::ServerError,
         Self::NoPeer,
         Self::Rejected,
         Self::Internal,
@@ -39,7 +43,7 @@ impl FailureKind {
     /// The peer did badly. A refusal is no proof of that: the peer may hold other data than we ask for.
     #[must_use]
     pub const fn blames_peer(self) -> bool {
-        matches!(self, Self::Timeout | Self::Disconnected | Self::Invalid)
+        matches!(self, Self::Timeout | Self::Disconnected | Self::Invalid | Self::ServerError)
     }
 
     /// The kind as a metric label.
@@ -50,6 +54,7 @@ impl FailureKind {
             Self::Refused => "refused",
             Self::Disconnected => "disconnected",
             Self::Invalid => "invalid",
+            Self::ServerError => "server_error",
             Self::NoPeer => "no_peer",
             Self::Rejected => "rejected",
             Self::Internal => "internal",
@@ -77,7 +82,7 @@ mod tests {
     fn a_refusal_is_transient_and_nobodys_fault() {
         let transient: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.is_transient()).collect();
         let blamed: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.blames_peer()).collect();
-        assert_eq!(transient, [Timeout, Refused, Disconnected, Invalid, NoPeer]);
-        assert_eq!(blamed, [Timeout, Disconnected, Invalid]);
+        assert_eq!(transient, [Timeout, Refused, Disconnected, Invalid, ServerError, NoPeer]);
+        assert_eq!(blamed, [Timeout, Disconnected, Invalid, ServerError]);
     }
 }

@@ -12,14 +12,17 @@ pub struct Ledger<P> {
 }
 
 impl<P: Ord + Clone> Ledger<P> {
-    /// An empty ledger. A peer is exhausted at `limit` charges. Beyond `max_peers` the one with the least charge is
-    /// forgotten. The configuration must be valid: both are at least 1.
+    /// An empty ledger. A peer is exhausted at `limit` charges, never where it is 0; then nothing is counted. Beyond
+    /// `max_peers`, which is at least 1, the one with the least charge is forgotten.
     pub(crate) const fn new(limit: u32, max_peers: usize) -> Self {
         Self { limit, max_peers, charges: BTreeMap::new() }
     }
 
     /// Counts one request the peer had to refuse; the charges that remain before it is exhausted.
     pub(crate) fn charge(&mut self, peer: &P) -> u32 {
+        if self.limit == 0 {
+            return u32::MAX;
+        }
         if let Some(charges) = self.charges.get_mut(peer) {
             *charges = charges.saturating_add(1);
             return self.limit.saturating_sub(*charges);
@@ -64,6 +67,14 @@ mod tests {
         assert_eq!(ledger.all_exhausted().collect::<Vec<_>>(), [&'a']);
         ledger.reset(&'a');
         assert!(!ledger.exhausted(&'a'));
+    }
+
+    #[test]
+    fn without_a_limit_nobody_is_ever_exhausted() {
+        let mut ledger = Ledger::new(0, 3);
+        (0..1_000).for_each(|_| _ = ledger.charge(&'a'));
+        assert!(!ledger.exhausted(&'a') && ledger.charges.is_empty());
+        assert_eq!(ledger.all_exhausted().count(), 0);
     }
 
     #[test]

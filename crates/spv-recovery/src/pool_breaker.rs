@@ -14,8 +14,10 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolBreakerConfig {
-    /// Share of answers failing within `window` that opens the breaker; needs 20 outcomes to tell. Ratio, default 0.9,
-    /// range above 0 to 1. Lowered: a middling network is left alone, though working through it would finish.
+    /// Share of answers failing within `window` that opens the breaker; needs 20 outcomes to tell. So many failures in a row
+    /// open it too that only one run in a thousand would be so long at this share, 66 at the default: what a busy pool
+    /// answered before a sudden outage does not hide it. Ratio, default 0.9, range above 0 to 1. Lowered: a middling
+    /// network is left alone, though working through it would finish.
     pub failure_rate: f64,
     /// How far back the failure rate looks. Default 30 s, range 1 s to 1 day.
     #[serde(with = "humantime_serde")]
@@ -52,6 +54,17 @@ impl PoolBreakerConfig {
         ensure((ms..=day).contains(&self.probe_timeout), "pool.probe_timeout", "must be from 1 ms to 1 day")
     }
 
+    /// Failures in a row, within the window, that show an outage. None are enough where all have to fail.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is above 0, and beyond the range as good as endless"
+    )]
+    fn run(&self) -> u32 {
+        let by_chance = UNLIKELY.ln() / self.failure_rate.ln();
+        if by_chance.is_finite() { (by_chance.ceil() as u32).max(MIN_RUN) } else { u32::MAX }
+    }
+
     const fn times(&self) -> OpenTimes {
         OpenTimes { min: self.open_min, max: self.open_max, probe: self.probe_timeout }
     }
@@ -79,6 +92,8 @@ pub struct PoolBreaker {
     config: PoolBreakerConfig,
     /// Outcomes since it was last closed.
     window: Statistics,
+    /// Failures in a row, and when the first of them came.
+    run: Option<(u32, Instant)>,
     /// Probes that succeeded in a row.
     successes: u32,
     circuit: Circuit,
@@ -99,7 +114,7 @@ impl PoolBreaker {
     /// A closed breaker of a configuration that is known to be valid.
     pub(crate) fn closed(config: PoolBreakerConfig) -> Self {
         let (window, circuit) = (Statistics::new(config.window), Circuit::closed(config.times()));
-        Self { config, window, successes: 0, circuit, phase: 0 }
+        Self { config, window, run: None, successes: 0, circuit, phase: 0 }
     }
 
     /// Where it stands at `now`.
@@ -124,7 +139,10 @@ impl PoolBreaker {
     pub(crate) fn count_success(&mut self, now: Instant) -> Option<Phase> {
         let phase = Phase(self.phase);
         match self.circuit.state(now) {
-            BreakerState::Closed => self.window.record_success(now),
+            BreakerState::Closed => {
+                self.run = None;
+                self.window.record_success(now);
+            }
             BreakerState::Open { .. } => return None,
             BreakerState::HalfOpen => {
                 self.circuit.release();
@@ -160,7 +178,13 @@ impl PoolBreaker {
         let opens = match self.circuit.state(now) {
             BreakerState::Closed => {
                 self.window.record_failure(kind, now);
-                self.window.failure_rate(now).is_some_and(|rate| rate >= self.config.failure_rate)
+                let (length, since) =
+                    self.run.map_or((1, now), |(length, since)| (length.saturating_add(1), since));
+                self.run = Some((length, since));
+                let is_recent = now.saturating_duration_since(since) <= self.config.window;
+                let is_sudden = is_recent && length >= self.config.run();
+                let fails_mostly = |rate| rate >= self.config.failure_rate;
+                is_sudden || self.window.failure_rate(now).is_some_and(fails_mostly)
             }
             BreakerState::Open { .. } => false,
             BreakerState::HalfOpen => self.circuit.probe_is_out(now),
@@ -174,6 +198,7 @@ impl PoolBreaker {
     fn begin_phase(&mut self) {
         self.phase = self.phase.wrapping_add(1);
         self.successes = 0;
+        self.run = None;
         self.window = Statistics::new(self.config.window);
     }
 
@@ -189,6 +214,12 @@ impl PoolBreaker {
         self.circuit.is_closed()
     }
 }
+
+/// One run of failures in a thousand may be so long by chance.
+const UNLIKELY: f64 = 0.001;
+
+/// As many outcomes as a share needs to tell anything.
+const MIN_RUN: u32 = 20;
 
 /// The time between two changes of a breaker between closed and not closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,6 +266,35 @@ mod tests {
             breaker.on_failure(Timeout, now + i * 2 * SECOND, &mut rng);
         }
         assert_eq!(breaker.state(now + 200 * SECOND), BreakerState::Closed, "never 20 within the window");
+    }
+
+    /// 500 answers a second, then nothing but timeouts, of which there are fewer.
+    #[test]
+    fn a_sudden_outage_of_a_busy_pool_is_noticed_within_two_seconds() {
+        let (mut breaker, mut rng) = breaker();
+        let ms = Duration::from_millis;
+        let begin = start();
+        (0..15_000).for_each(|nth| breaker.on_success(begin + ms(2 * nth)));
+        let outage = begin + ms(30_000);
+        let opens = (1..1_500).find(|nth| {
+            breaker.on_failure(Timeout, outage + ms(20 * nth), &mut rng);
+            breaker.state(outage + ms(20 * nth)) != BreakerState::Closed
+        });
+        assert!(opens.is_some_and(|nth| 20 * nth <= 2_000), "after {opens:?} failures");
+    }
+
+    #[test]
+    fn a_row_of_failures_that_chance_explains_opens_nothing() {
+        for (failure_rate, row) in [(0.9, 65), (0.5, 19), (1.0, 1_000)] {
+            let config = PoolBreakerConfig { failure_rate, ..PoolBreakerConfig::default() };
+            let (mut breaker, mut rng) = (PoolBreaker::new(config).unwrap(), Rng::with_seed(1));
+            let now = start();
+            (0..10_000).for_each(|_| breaker.on_success(now));
+            (0..row).for_each(|_| breaker.on_failure(Timeout, now, &mut rng));
+            breaker.on_success(now);
+            (0..row).for_each(|_| breaker.on_failure(Timeout, now, &mut rng));
+            assert_eq!(breaker.state(now), BreakerState::Closed, "{failure_rate}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Statistics {
         self.recent(now).map(|step| step.successes).sum()
     }
 
-    /// Failures of one kind in the window before `now`.
+    /// Failures of one kind in the window before `now`. Requests that one disconnect ended count once.
     #[must_use]
     pub fn failures(&self, kind: FailureKind, now: Instant) -> u64 {
         self.recent(now).map(|step| step.failures[kind as usize]).sum()

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use spv_recovery::{
     Action, Attempt, Blocked, BreakerState, BudgetConfig, Config, Decision,
-    FailureKind::{self, Internal, Invalid, Refused, Timeout},
-    History, Recovery,
+    FailureKind::{self, Disconnected, Internal, Invalid, Refused, Timeout},
+    History, Recovery, Rng,
 };
 
 const PEERS: [u8; 4] = [1, 2, 3, 4];
@@ -187,10 +187,66 @@ fn sending_to_a_peer_whose_breaker_is_closed_or_open_claims_nothing() {
     assert_eq!(recovery.why_blocked(&1, until), None);
 }
 
+/// Two of three requests fail, each for a reason of its own, and they follow each other closely.
+#[test]
+fn failures_of_one_peer_that_follow_each_other_closely_all_count() {
+    for (millis, says_sent) in [(1, true), (20, false)] {
+        let (mut recovery, mut now) = (recovery(), start());
+        for nth in 0..300 {
+            if says_sent {
+                recovery.on_sent(&1, now);
+            }
+            now += Duration::from_millis(millis);
+            match nth % 3 {
+                0 => recovery.on_success(&1, now),
+                _ => _ = fail(&mut recovery, 1, Disconnected, now),
+            }
+        }
+        let rate = recovery.statistics().loss_rate(now).unwrap();
+        assert!((rate - 2.0 / 3.0).abs() < 0.01, "{rate} at one in {millis} ms");
+    }
+}
+
+/// How long work waits for retries in all, where half of all requests fail like this for no reason of their own.
+fn waits_by_bad_luck(kind: FailureKind) -> Duration {
+    let mut waited = Duration::ZERO;
+    for seed in 0..10 {
+        let (mut recovery, mut luck): (Recovery<u8>, _) =
+            (Recovery::new(Config::default(), seed).unwrap(), Rng::with_seed(seed));
+        let mut now = start();
+        for _ in 0..200 {
+            let mut history = History::new();
+            loop {
+                let peer = luck.u8(1..=2);
+                recovery.on_sent(&peer, now);
+                now += Duration::from_millis(2);
+                if luck.bool() {
+                    recovery.on_success(&peer, now);
+                    break;
+                }
+                history.record(Attempt::new(peer, &kind, now));
+                let Action::Retry { after, .. } = recovery.on_failure(&history, &[1, 2], now).action else {
+                    break;
+                };
+                waited += after;
+                now += after;
+            }
+        }
+    }
+    waited
+}
+
+#[test]
+fn bad_luck_costs_the_same_whatever_it_looks_like() {
+    let [lost, timed_out] = [Disconnected, Timeout].map(waits_by_bad_luck);
+    assert!(lost <= timed_out * 11 / 10, "{lost:?} for lost connections, {timed_out:?} for timeouts");
+}
+
 #[test]
 fn each_refusal_is_charged_once_whether_work_fails_by_it_or_not() {
-    let (mut recovery, mut now) = (recovery(), start());
-    let limit = Config::default().ledger_limit;
+    let limit = 45;
+    let mut recovery = Recovery::new(Config { ledger_limit: limit, ..Config::default() }, 1).unwrap();
+    let mut now = start();
     for refusals in 1..=limit {
         assert_eq!(recovery.why_blocked(&1, now), None, "before refusal {refusals}");
         now += SECOND;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use spv_recovery::{
     Action, Attempt, BreakerConfig, BreakerState, BudgetConfig, Config, Context, Decision,
-    FailureKind::{self, Disconnected, Internal, Invalid, NoPeer, Refused, Rejected, Timeout},
-    GiveUpReason, History, Recovery, Rng, Strategy,
+    FailureKind::{self, Disconnected, Internal, Invalid, NoPeer, Refused, Rejected, ServerError, Timeout},
+    GiveUpReason, History, Outlook, Recovery, Rng, Strategy,
 };
 
 const PEERS: [u8; 4] = [1, 2, 3, 4];
@@ -34,7 +34,7 @@ fn fail(
 
 #[test]
 fn every_failure_of_a_peer_first_goes_to_another_one_at_once() {
-    for kind in [Timeout, Refused, Disconnected, Invalid] {
+    for kind in [Timeout, Refused, Disconnected, Invalid, ServerError] {
         let (mut recovery, mut history) = (recovery(), History::new());
         for peer in 1..=3 {
             let decision = fail(&mut recovery, &mut history, peer, kind, start());
@@ -235,7 +235,7 @@ fn what_chance_explains_is_retried_at_once_and_only_that() {
     // Answers to other work for each that is lost; tries that chance explains.
     for (answers, explained) in [(2, 6), (3, 4), (19, 2), (199, 1), (0, 0)] {
         let budget = BudgetConfig { burst: 1_000_000, ..BudgetConfig::default() };
-        let config = Config { budget, ledger_limit: 1_000_000, ..Config::default() };
+        let config = Config { budget, ..Config::default() };
         let mut recovery = Recovery::new(config, 1).unwrap();
         let mut history = History::new();
         for _ in 0..2_000 {
@@ -286,9 +286,9 @@ fn a_blocked_peer_is_no_reason_to_switch() {
 
 #[test]
 fn refusals_exhaust_a_peer_for_the_connection_and_open_no_breaker() {
-    let mut recovery = recovery();
+    let mut recovery = Recovery::new(Config { ledger_limit: 45, ..Config::default() }, 1).unwrap();
     let mut now = start();
-    for refusals in 1..=Config::default().ledger_limit {
+    for refusals in 1..=45 {
         assert!(recovery.allows(&1, now), "before refusal {refusals}");
         now += Duration::from_secs(1);
         recovery.on_refusal(&1);
@@ -298,6 +298,17 @@ fn refusals_exhaust_a_peer_for_the_connection_and_open_no_breaker() {
     assert!(!recovery.allows(&1, now + Duration::from_secs(1_000_000)));
     recovery.on_reconnect(&1);
     assert!(recovery.allows(&1, now));
+}
+
+#[test]
+fn a_program_that_never_reconnects_is_not_stopped_by_refusals() {
+    let mut recovery = recovery();
+    let now = start();
+    for _ in 0..10_000 {
+        assert_eq!(recovery.why_blocked(&1, now), None);
+        recovery.on_refusal(&1);
+    }
+    assert_eq!(recovery.outlook(&[1], now), Outlook::Now);
 }
 
 #[test]

@@ -111,7 +111,8 @@ fn a_refused_probe_does_not_keep_the_next_from_the_peer() {
 
 #[test]
 fn the_outlook_names_the_first_instant_at_which_somebody_may_be_asked() {
-    let (mut recovery, mut now) = (recovery(), start());
+    let mut recovery = Recovery::new(Config { ledger_limit: 45, ..Config::default() }, 1).unwrap();
+    let mut now = start();
     assert_eq!(recovery.outlook(&[], now), Outlook::NeedsPeer);
     assert_eq!(recovery.outlook(&PEERS, now), Outlook::Now);
 

@@ -84,7 +84,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let peers: Vec<u8> = (0..4).collect();
-        let mut recovery = Recovery::new(Config::default(), seed).unwrap();
+        let mut recovery = Recovery::new(Config { ledger_limit: 45, ..Config::default() }, seed).unwrap();
         let mut now = start();
         for (peer, outcome, ms) in steps {
             now += Duration::from_millis(ms);

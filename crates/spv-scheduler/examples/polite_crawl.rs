@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .map(|worker| {
             let queue = queue.clone();
             tokio::spawn(async move {
-                while let Some(job) = queue.next().await {
+                while let Some(job) = queue.claim().await {
                     let failed = job.item % 5 == 0 && job.attempt == 1;
                     writeln!(
                         std::io::stdout(),
@@ -33,10 +33,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     )?;
                     if failed {
                         let rank = job.priority.lowered().in_order(job.item);
-                        let again = queue.retry(job.ticket, job.item, rank, Duration::from_millis(200));
+                        let again = job.retry(rank, Duration::from_millis(200));
                         again.map_err(|error| std::io::Error::other(error.to_string()))?;
                     } else {
-                        queue.finish(job.ticket);
+                        job.finish();
                     }
                 }
                 Ok::<_, std::io::Error>(())

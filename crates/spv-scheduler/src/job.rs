@@ -34,7 +34,7 @@ impl<T> Pushed<T> {
 /// An item whose turn has come.
 ///
 /// It counts as running, and keeps its place in the bounded queue, until its ticket is finished, retried or
-/// cancelled.
+/// cancelled. A [`RunningJob`](crate::RunningJob) sees to that by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a job that is neither finished nor retried holds a place in the queue for ever"]
 pub struct Job<T> {

@@ -15,6 +15,7 @@ use crate::{
     job::{Cancelled, Job, Lengths, Next, Pushed, Ticket},
     metrics::Reporter,
     priority::Rank,
+    running_job::{EndsJobs, RunningJob},
     scheduler::Scheduler,
 };
 
@@ -96,6 +97,60 @@ impl<T, K: Ord + Clone> Queue<T, K> {
         self.next_batch(NonZeroUsize::MIN, Conditions::default()).await.pop()
     }
 
+    /// Like [`next`](Self::next), but passes over items that may not run yet for a reason of their own; see
+    /// [`Scheduler::poll_where`]. `may_run` is called under the queue's lock, whenever something changes: it must be quick
+    /// and must not call the queue.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a job leaves the queue only in the step that returns it.
+    ///
+    /// # Panics
+    /// As [`next`](Self::next).
+    pub async fn next_where(
+        &self,
+        mut may_run: impl FnMut(&T, Instant) -> Result<(), Instant>,
+    ) -> Option<Job<T>> {
+        let poll = |scheduler: &mut Scheduler<T, K>, now| match scheduler.poll_where(now, &mut may_run) {
+            Next::Run(job) => Ok(vec![job]),
+            next => Err(next),
+        };
+        self.wait(poll).await.pop()
+    }
+
+    /// Like [`next`](Self::next), but the job ends when what this returns is dropped: a worker that panics or is cancelled
+    /// gives its place back, and holds up nobody who waits for the end of a closed queue.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a job leaves the queue only in the step that returns it.
+    ///
+    /// # Panics
+    /// As [`next`](Self::next).
+    pub async fn claim(&self) -> Option<RunningJob<T>>
+    where
+        T: Send + 'static,
+        K: Send + 'static,
+    {
+        self.next().await.map(|job| RunningJob::new(job, self.clone()))
+    }
+
+    /// Both [`claim`](Self::claim) and [`next_where`](Self::next_where).
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a job leaves the queue only in the step that returns it.
+    ///
+    /// # Panics
+    /// As [`next`](Self::next).
+    pub async fn claim_where(
+        &self,
+        may_run: impl FnMut(&T, Instant) -> Result<(), Instant>,
+    ) -> Option<RunningJob<T>>
+    where
+        T: Send + 'static,
+        K: Send + 'static,
+    {
+        self.next_where(may_run).await.map(|job| RunningJob::new(job, self.clone()))
+    }
+
     /// Like [`next`](Self::next), and then takes what else may run at that moment, up to the smaller of `at_most` and the
     /// batch size under these conditions. Empty only where `next` returns `None`.
     ///
@@ -105,24 +160,18 @@ impl<T, K: Ord + Clone> Queue<T, K> {
     /// # Panics
     /// As [`next`](Self::next).
     pub async fn next_batch(&self, at_most: NonZeroUsize, conditions: Conditions) -> Vec<Job<T>> {
-        loop {
-            let mut changed = std::pin::pin!(self.shared.changed.notified());
-            // Listening starts before looking, so that no change falls in between.
-            changed.as_mut().enable();
-            match self.poll(at_most, conditions) {
-                Step::Run(jobs) => return jobs,
-                Step::End => return Vec::new(),
-                Step::Idle => changed.await,
-                Step::WaitUntil(at) => {
-                    // Polled in order, so that what happens at one instant always happens in the same order.
-                    tokio::select! {
-                        biased;
-                        () = changed => {}
-                        () = tokio::time::sleep_until(at.into()) => {}
-                    }
-                }
+        let poll = |scheduler: &mut Scheduler<T, K>, now| {
+            let jobs = scheduler.poll_batch(at_most, conditions, now);
+            if !jobs.is_empty() {
+                return Ok(jobs);
             }
-        }
+            match scheduler.poll(now) {
+                // An empty batch means that nothing may run now; still, no job must be lost here.
+                Next::Run(job) => Ok(vec![job]),
+                next => Err(next),
+            }
+        };
+        self.wait(poll).await
     }
 
     /// Ends a running job; returns the tickets that end with it. None if it is not running.
@@ -166,20 +215,43 @@ impl<T, K: Ord + Clone> Queue<T, K> {
         self.shared.state.lock().scheduler.lengths()
     }
 
-    fn poll(&self, at_most: NonZeroUsize, conditions: Conditions) -> Step<T> {
+    /// Waits until there are jobs. Empty once the queue is closed and every job has ended.
+    async fn wait(
+        &self,
+        mut poll: impl FnMut(&mut Scheduler<T, K>, Instant) -> Result<Vec<Job<T>>, Next<T>>,
+    ) -> Vec<Job<T>> {
+        loop {
+            let mut changed = std::pin::pin!(self.shared.changed.notified());
+            // Listening starts before looking, so that no change falls in between.
+            changed.as_mut().enable();
+            match self.poll(&mut poll) {
+                Step::Run(jobs) => return jobs,
+                Step::End => return Vec::new(),
+                Step::Idle => changed.await,
+                Step::WaitUntil(at) => {
+                    // Polled in order, so that what happens at one instant always happens in the same order.
+                    tokio::select! {
+                        biased;
+                        () = changed => {}
+                        () = tokio::time::sleep_until(at.into()) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll(
+        &self,
+        poll: &mut impl FnMut(&mut Scheduler<T, K>, Instant) -> Result<Vec<Job<T>>, Next<T>>,
+    ) -> Step<T> {
         let now = now();
         let mut state = self.shared.state.lock();
-        let jobs = state.scheduler.poll_batch(at_most, conditions, now);
-        let step = if jobs.is_empty() {
-            match state.scheduler.poll(now) {
-                // An empty batch means that nothing may run now; still, no job must be lost here.
-                Next::Run(job) => Step::Run(vec![job]),
-                Next::WaitUntil(at) => Step::WaitUntil(at),
-                Next::Idle if state.closed && state.scheduler.lengths().total() == 0 => Step::End,
-                Next::Idle => Step::Idle,
-            }
-        } else {
-            Step::Run(jobs)
+        let step = match poll(&mut state.scheduler, now) {
+            Ok(jobs) => Step::Run(jobs),
+            Err(Next::Run(job)) => Step::Run(vec![job]),
+            Err(Next::WaitUntil(at)) => Step::WaitUntil(at),
+            Err(Next::Idle) if state.closed && state.scheduler.lengths().total() == 0 => Step::End,
+            Err(Next::Idle) => Step::Idle,
         };
         if let Step::Run(jobs) = &step {
             jobs.iter().for_each(|job| state.reporter.waited(job.waited));
@@ -195,6 +267,20 @@ impl<T, K: Ord + Clone> Queue<T, K> {
         drop(state);
         self.shared.changed.notify_waiters();
         result
+    }
+}
+
+impl<T: Send, K: Ord + Clone + Send> EndsJobs<T> for Queue<T, K> {
+    fn finish(&self, ticket: Ticket) -> Vec<Ticket> {
+        Self::finish(self, ticket)
+    }
+
+    fn finish_attempt(&self, ticket: Ticket, attempt: u32) {
+        self.change(|state, _| state.scheduler.finish_attempt(ticket, attempt));
+    }
+
+    fn retry(&self, ticket: Ticket, item: T, rank: Rank, delay: Duration) -> Result<(), UnknownTicket<T>> {
+        Self::retry(self, ticket, item, rank, delay)
     }
 }
 

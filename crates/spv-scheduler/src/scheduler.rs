@@ -130,19 +130,44 @@ impl<T, K: Ord + Clone> Scheduler<T, K> {
 
     /// Takes the first item that may run at `now`, or says when to ask again.
     pub fn poll(&mut self, now: Instant) -> Next<T> {
+        self.poll_where(now, |_, _| Ok(()))
+    }
+
+    /// Like [`poll`](Self::poll), but passes over items that may not run yet for a reason of their own, such as a spent rate
+    /// of their host: for those `may_run` returns the instant, after `now`, from which it is worth asking again. They keep
+    /// their place and their age, and take no token of the scheduler's rate.
+    ///
+    /// An item for which `may_run` returns `Ok` runs, so it may take a token of its own there, as by
+    /// [`TokenBuckets::try_take`](crate::TokenBuckets::try_take). It is asked for each ready item in turn until one may run.
+    pub fn poll_where(
+        &mut self,
+        now: Instant,
+        mut may_run: impl FnMut(&T, Instant) -> Result<(), Instant>,
+    ) -> Next<T> {
         self.promote(now);
-        let Some(head) = self.ready.first_entry() else {
-            return self.waiting.first_key_value().map_or(Next::Idle, |(&(at, _), _)| Next::WaitUntil(at));
-        };
-        if let Err(at) = self.bucket.try_take(now) {
+        let mut ask_again = self.waiting.first_key_value().map(|(&(at, _), _)| at);
+        // Before any item is asked, which may take a token of its own.
+        let has_token_at = self.bucket.ready_at(now);
+        if !self.ready.is_empty() && has_token_at > now {
             self.throttled += u64::from(!self.head_throttled);
             self.head_throttled = true;
-            return Next::WaitUntil(at);
+            return Next::WaitUntil(has_token_at);
         }
+        let found =
+            self.ready.values().copied().find(|ticket| match may_run(&self.queued[ticket].item, now) {
+                Ok(()) => true,
+                Err(at) => {
+                    ask_again = Some(ask_again.map_or(at, |other| other.min(at)));
+                    false
+                }
+            });
+        let Some((ticket, entry)) = found.and_then(|ticket| Some((ticket, self.take_queued(ticket)?))) else {
+            return ask_again.map_or(Next::Idle, Next::WaitUntil);
+        };
+        let taken = self.bucket.try_take(now);
+        debug_assert!(taken.is_ok(), "there was a token");
         self.head_throttled = false;
-        let ticket = head.remove();
-        let Entry { item, rank, attempt, ready_at, .. } =
-            self.queued.remove(&ticket).expect("every ready ticket is queued");
+        let Entry { item, rank, attempt, ready_at, .. } = entry;
         self.running.insert(ticket, attempt);
         let waited = now.saturating_duration_since(ready_at);
         Next::Run(Job { ticket, item, priority: rank.priority, attempt, waited })
@@ -164,6 +189,13 @@ impl<T, K: Ord + Clone> Scheduler<T, K> {
     /// joined. None if it is not running.
     pub fn finish(&mut self, ticket: Ticket) -> Vec<Ticket> {
         self.running.remove(&ticket).map_or_else(Vec::new, |_| self.claims.end(ticket))
+    }
+
+    /// Ends a job that runs for the `attempt`-th time; does nothing if it was ended, or retried, since.
+    pub(crate) fn finish_attempt(&mut self, ticket: Ticket, attempt: u32) {
+        if self.running.get(&ticket) == Some(&attempt) {
+            self.finish(ticket);
+        }
     }
 
     /// Queues a running job again under the same ticket, with its attempt count and a new rank, which may be

@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use spv_scheduler::{BatchConfig, Conditions, Config, Lengths, Priority, PushError, Pushed, Queue};
+use spv_scheduler::{
+    BatchConfig, Conditions, Config, Lengths, Priority, PushError, Pushed, Queue, TokenBuckets,
+    TokenBucketsConfig,
+};
 use tokio::time::{Instant, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -224,4 +227,85 @@ fn metrics_tell_lengths_waits_and_hold_ups() {
         assert_eq!(read("spv_scheduler_queue_length ready"), 0.0, "a dropped queue takes its items along");
         assert_eq!(read("spv_scheduler_queue_length waiting"), 0.0);
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_dropped_ends_and_keeps_no_place() {
+    let queue = queue(Config { capacity: 1, ..Config::default() });
+    queue.push(1, Priority::Normal, Duration::ZERO).unwrap();
+    let worker = tokio::spawn({
+        let queue = queue.clone();
+        async move {
+            let _job = queue.claim().await.unwrap();
+            panic!("as scripted")
+        }
+    });
+    assert!(worker.await.is_err());
+    assert_eq!(queue.lengths().total(), 0);
+    queue.push(2, Priority::Normal, Duration::ZERO).unwrap();
+    let job = queue.claim().await.unwrap();
+    queue.close();
+    let waiting = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.next().await.is_none() }
+    });
+    tokio::task::yield_now().await;
+    drop(job);
+    assert!(timeout(SECOND, waiting).await.expect("nobody waits for what was dropped").unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claimed_job_can_be_finished_retried_or_kept() {
+    let queue: Queue<&str, u8> = Queue::with_keys(&Config::default()).unwrap();
+    let first = queue.push_keyed(1, "work", Priority::Normal, Duration::ZERO).unwrap().ticket();
+    let joined = queue.push_keyed(1, "again", Priority::Normal, Duration::ZERO).unwrap().ticket();
+    let job = queue.claim().await.unwrap();
+    assert_eq!((job.attempt, job.item), (1, "work"));
+    job.retry(Priority::Low, SECOND).unwrap();
+    let job = queue.claim().await.unwrap();
+    assert_eq!((job.attempt, job.item), (2, "work"));
+    assert_eq!(job.finish(), [first, joined]);
+
+    // Whoever holds an attempt that is past ends no later one.
+    queue.push("other", Priority::Normal, Duration::ZERO).unwrap();
+    let stale = queue.claim().await.unwrap();
+    queue.retry(stale.ticket, "other", Priority::Normal, Duration::ZERO).unwrap();
+    let fresh = queue.next().await.unwrap();
+    drop(stale);
+    assert_eq!(queue.lengths().running, 1);
+    assert_eq!(queue.finish(fresh.ticket), [fresh.ticket]);
+
+    queue.push("kept", Priority::Normal, Duration::ZERO).unwrap();
+    let kept = queue.claim().await.unwrap().into_job();
+    assert_eq!(queue.lengths().running, 1);
+    queue.finish(kept.ticket);
+}
+
+/// One host's work comes first and may go once a second; nine other hosts may go as they like.
+#[tokio::test(start_paused = true)]
+async fn work_of_a_host_whose_rate_is_spent_takes_nothing_from_the_others() {
+    let queue: Queue<(u8, u32)> =
+        Queue::new(&Config { burst: 1, per_second: 10.0, ..Config::default() }).unwrap();
+    let rate = TokenBucketsConfig { burst: 1, per_second: 1.0, ..TokenBucketsConfig::default() };
+    let mut hosts = TokenBuckets::new(&rate).unwrap();
+    for nth in 0..20 {
+        queue.push((0, nth), Priority::High, Duration::ZERO).unwrap();
+    }
+    for host in 1..10 {
+        for nth in 0..5 {
+            queue.push((host, nth), Priority::Normal, Duration::ZERO).unwrap();
+        }
+    }
+    queue.close();
+    let started = Instant::now();
+    let mut others_done = Duration::ZERO;
+    while let Some(job) = queue.claim_where(|(host, _), now| hosts.try_take(host, now)).await {
+        if job.item.0 != 0 {
+            others_done = started.elapsed();
+        }
+        job.finish();
+    }
+    // 45 pieces of work at ten a second beside one a second of the first host; its last one starts after 19 s.
+    assert!(others_done < Duration::from_millis(5_500), "{others_done:?}");
+    assert!((19..20).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
 }

@@ -118,7 +118,11 @@ impl Default for Settings {
                 per_second: 100.0,
                 ..spv_scheduler::TokenBucketsConfig::default()
             },
-            recovery: spv_recovery::Config::default(),
+            recovery: spv_recovery::Config {
+                // Nodes shut out who makes them refuse a hundred times on one connection.
+                ledger_limit: 45,
+                ..spv_recovery::Config::default()
+            },
             correlation: spv_correlation::Config::default(),
             netmon: spv_netmon::Config::default(),
             discovery: DiscoveryConfig::default(),

@@ -27,6 +27,7 @@ impl RequestError {
             Self::Register(_) | Self::CreditSpent => "not_sent",
             Self::Correlation(CorrelationError::Refused { .. }) => "refused",
             Self::Correlation(CorrelationError::Expired { .. }) => "expired",
+            Self::Correlation(CorrelationError::Lost { .. }) => "lost",
             Self::Correlation(_) => "mismatched",
         }
     }
@@ -50,7 +51,9 @@ impl Classify for RequestError {
             | Self::Register(RegisterError::Closed)
             | Self::Correlation(CorrelationError::Disconnected) => FailureKind::Disconnected,
             Self::Correlation(CorrelationError::Refused { .. }) => FailureKind::Refused,
-            Self::Correlation(CorrelationError::Expired { .. }) => FailureKind::Timeout,
+            Self::Correlation(CorrelationError::Expired { .. } | CorrelationError::Lost { .. }) => {
+                FailureKind::Timeout
+            }
             Self::Correlation(_) => FailureKind::Invalid,
             // Nothing was attempted: the peer is busier than it looked, or is not to be asked any more.
             Self::Register(_) | Self::CreditSpent => FailureKind::NoPeer,

@@ -92,9 +92,15 @@ async fn undelivered_responses_are_handed_back() {
 #[tokio::test(start_paused = true)]
 async fn ambiguous_answers_end_every_request_they_fit() {
     let correlator = correlator();
-    let (_other, _) = correlator.register(Ask(1)).unwrap();
+    let (_other, first_fence) = correlator.register(Ask(1)).unwrap();
     let (two, _) = correlator.register(Ask(2)).unwrap();
     let (three, _) = correlator.register(Ask(2)).unwrap();
+    // An answer behind its fence: this peer keeps no order.
+    assert!(matches!(correlator.on_fence(first_fence), FenceVerdict::Refused(_)));
+    assert!(matches!(
+        correlator.on_response(Say(1)),
+        Delivery::Undelivered { verdict: Verdict::Late(_), .. }
+    ));
     let verdict = Verdict::Ambiguous(vec![two.id(), three.id()]);
     assert_eq!(correlator.on_response(Say(2)), undelivered(2, verdict));
     assert!(!correlator.is_fenced());
@@ -237,4 +243,38 @@ async fn what_was_asked_is_remembered_while_it_is_outstanding_and_after() {
     assert!(asked(1), "abandoned");
     let _ = correlator.on_fence(fence);
     assert!(asked(1), "refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_was_swallowed_with_its_ping_ends_as_lost() {
+    let correlator = correlator();
+    let (one, _) = correlator.register(Ask(1)).unwrap();
+    let (two, _) = correlator.register(Ask(2)).unwrap();
+    let probe = correlator.probe().unwrap();
+    advance(ms(30)).await;
+    assert_eq!(correlator.on_fence(probe), FenceVerdict::Unknown);
+    let lost = CorrelationError::Lost { after: ms(30) };
+    assert_eq!((one.await, two.await), (Err(lost), Err(lost)));
+    assert!(lost.is_transient() && correlator.is_fenced());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_answer_is_delivered_with_its_fence_and_dropped_where_nobody_waits() {
+    let config = Config { hold_ambiguous: true, ..Config::default() };
+    let correlator = Correlator::new(&config, 7).unwrap();
+    let (one, _) = correlator.register(Ask(5)).unwrap();
+    let (two, second_fence) = correlator.register(Ask(5)).unwrap();
+    let (three, third_fence) = correlator.register(Ask(5)).unwrap();
+    let (_four, _) = correlator.register(Ask(5)).unwrap();
+    let (second, third) = (two.id(), three.id());
+    advance(ms(20)).await;
+    assert_eq!(correlator.on_response(Say(5)), Delivery::Held);
+    advance(ms(1)).await;
+    assert_eq!(correlator.on_fence(second_fence), FenceVerdict::Matched { id: second, elapsed: ms(21) });
+    assert_eq!(two.await, Ok(Answer { response: Say(5), elapsed: ms(20) }));
+    assert_eq!(one.await, Err(CorrelationError::Lost { after: ms(21) }));
+    drop(three);
+    assert_eq!(correlator.on_response(Say(5)), Delivery::Held);
+    assert!(matches!(correlator.on_fence(third_fence), FenceVerdict::Matched { id, .. } if id == third));
+    assert!(correlator.shared.state.lock().held.is_none());
 }

@@ -13,6 +13,9 @@ pub(super) struct Entry<E> {
     pub(super) deadline: Option<Instant>,
     pub(super) waited_for: bool,
     pub(super) reply: Reply,
+    /// Whether the reply shows that the stream has come to this request: it can be no repetition, and no answer to
+    /// another request.
+    pub(super) placed: bool,
 }
 
 /// What came in a request's place.
@@ -28,8 +31,9 @@ impl<E: Expectation> Entry<E> {
         self.reply == Reply::None && self.expectation.accepts(content)
     }
 
-    /// An answer in this entry's own place whose content agrees.
-    pub(super) fn reply_rightly(&mut self, id: RequestId, fence_limit: Instant) -> Verdict {
+    /// An answer whose content agrees, where this entry may be what is being answered.
+    pub(super) fn reply_rightly(&mut self, id: RequestId, placed: bool, fence_limit: Instant) -> Verdict {
+        self.placed |= placed;
         if self.reply == Reply::Right {
             return Verdict::Duplicate;
         }

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use super::{PendingTable, entry::Reply};
+use super::{PendingTable, entry::Reply, in_order::Held};
 use crate::{expectation::Expectation, registration::RequestId};
 
 /// Finds requests that the peer swallowed together with their fences.
@@ -18,9 +18,11 @@ impl<E: Expectation> PendingTable<E> {
         Some(nonce)
     }
 
-    /// To be asked before [`on_fence`](Self::on_fence): the requests whose own fence this one overtakes although
-    /// nothing came in their place, oldest first. In an ordered stream those fences will not come any more, so the
-    /// requests are lost, and end here. One that comes all the same unfences the peer.
+    /// To be asked before [`on_fence`](Self::on_fence): the requests that this fence proves lost, oldest first. Their own
+    /// fences should have come before, and in an ordered stream will not come any more. They end here. A fence that
+    /// comes all the same unfences the peer.
+    ///
+    /// The fence's own request is among them if an earlier one that content cannot tell from it has got its answer.
     #[must_use = "whoever waits for these requests must be told"]
     pub fn lost_before(&mut self, nonce: u64) -> Vec<RequestId> {
         let own = self.entries.iter().find(|(_, entry)| entry.fence == Some(nonce)).map(|(&id, _)| id);
@@ -31,17 +33,32 @@ impl<E: Expectation> PendingTable<E> {
         if probed.is_some() {
             self.probe = None;
         }
-        let nothing_came =
-            |id: &RequestId| self.entries.get(id).is_some_and(|entry| entry.reply == Reply::None);
-        if !self.fenced || !before.iter().all(nothing_came) {
+        let placed = |id: &RequestId| self.entries.get(id).is_some_and(|entry| entry.placed);
+        let contradicts = |held: &Held| held.placed && own.is_none_or(|own| !held.fits.contains(&own));
+        let held_before =
+            before.iter().any(|id| self.held.as_ref().is_some_and(|held| held.fits.contains(id)));
+        if !self.fenced
+            || before.iter().any(placed)
+            || held_before && self.held.as_ref().is_some_and(contradicts)
+        {
             return Vec::new();
         }
         let mut lost = Vec::new();
+        let mut answered = Vec::new();
         for id in before {
             if let Some(entry) = self.entries.remove(&id) {
                 lost.extend(entry.waited_for.then_some(id));
+                answered.extend((entry.reply == Reply::Right).then(|| entry.expectation.key()));
                 self.history.push(entry.end(id));
             }
+        }
+        if let Some(id) = own
+            && let Some(entry) = self.entries.get_mut(&id)
+            && entry.reply == Reply::None
+            && answered.contains(&entry.expectation.key())
+        {
+            entry.reply = Reply::Right;
+            lost.extend(std::mem::take(&mut entry.waited_for).then_some(id));
         }
         lost
     }

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod honest_peer;
+mod mixed_peer;
 mod wild_peer;
 
 /// Asks for a message that says `echo`.
@@ -354,7 +355,10 @@ fn without_fences_one_request_per_key_is_in_flight() {
 #[test]
 fn collisions_left_from_the_fenced_time_are_ambiguous_and_end() {
     let (mut table, now) = (table(), base());
-    let [_, two, three, four] = ask(&mut table, [1, 2, 2, 3], now);
+    let [zero, _, two, three, four] = ask(&mut table, [0, 1, 2, 2, 3], now);
+    let _ = table.on_fence(zero.fence, now);
+    assert_eq!(table.on_response(&Say::Echo(0), now), Verdict::Late(zero.id));
+    assert!(!table.is_fenced());
     assert_eq!(table.on_response(&Say::Echo(2), now), Verdict::Ambiguous(vec![two.id, three.id]));
     assert_eq!(table.on_response(&Say::Echo(2), now), Verdict::Late(two.id));
     assert_eq!(table.on_response(&Say::Echo(3), now), Verdict::Matched(four.id));
@@ -396,4 +400,45 @@ fn nonces_follow_from_the_seed_and_differ_between_seeds() {
     for nonce in nonces(1) {
         assert!(nonce != 0 && !nonces(2).contains(&nonce));
     }
+}
+
+#[test]
+fn an_answer_repeated_behind_a_swallowed_request_says_nothing_of_that_request() {
+    let (mut table, now) = (table(), base());
+    let [one, two, three] = ask(&mut table, [1, 2, 3], now);
+    assert_eq!(table.on_response(&Say::Echo(2), now), Verdict::Matched(two.id));
+    assert_eq!(table.on_response(&Say::Echo(2), now), Verdict::Duplicate);
+    assert_eq!(table.lost_before(two.fence), [one.id]);
+    assert!(matches!(table.on_fence(two.fence, now), FenceVerdict::Answered { .. }));
+    assert_eq!(table.on_response(&Say::Echo(2), now), Verdict::Duplicate);
+    assert_eq!(table.on_fence(three.fence, now), FenceVerdict::Refused(three.id));
+    assert!(table.is_fenced());
+}
+
+#[test]
+fn a_fence_tells_which_of_several_requests_a_held_answer_is_for() {
+    let config = Config { hold_ambiguous: true, ..Config::default() };
+    for (swallowed, answered) in [(0, 0), (1, 1), (2, 2)] {
+        let (mut table, now) = (PendingTable::new(&config, 7).unwrap(), base());
+        let asked = ask(&mut table, [5, 5, 5], now);
+        assert_eq!(table.on_response(&Say::Echo(5), now), Verdict::Held);
+        assert_eq!(table.on_response(&Say::Echo(5), now), Verdict::Duplicate);
+        let lost: Vec<RequestId> = asked[..swallowed].iter().map(|asked| asked.id).collect();
+        assert_eq!(table.lost_before(asked[answered].fence), lost);
+        let (id, elapsed) = (asked[answered].id, Duration::ZERO);
+        assert_eq!(table.on_fence(asked[answered].fence, now), FenceVerdict::Matched { id, elapsed });
+        assert!(table.is_fenced() && !table.is_holding());
+        assert_eq!(table.in_flight(), 2 - answered);
+    }
+}
+
+#[test]
+fn a_caller_whose_answer_went_to_a_swallowed_request_like_it_is_told_that_it_is_lost() {
+    let (mut table, now) = (table(), base());
+    let [one, two] = ask(&mut table, [5, 5], now);
+    assert_eq!(table.on_response(&Say::Echo(5), now), Verdict::Matched(one.id));
+    assert_eq!(table.lost_before(two.fence), [two.id]);
+    assert!(matches!(table.on_fence(two.fence, now), FenceVerdict::Answered { id, .. } if id == two.id));
+    assert!(table.is_fenced());
+    assert_eq!(table.in_flight(), 0);
 }

@@ -12,9 +12,9 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         // A transport that does not tell sizes has to be believed in its expectations.
         let bytes = if bytes == 0 { slot.cost.bytes } else { bytes };
         self.bytes.take(bytes);
-        let sample = match self.pool.get_mut(&slot.peer) {
+        let sample = match self.pool.learning_mut(&slot.peer) {
             Some(slots) => {
-                let sample = Sample { bytes, ..slots.estimates.measure(slot.cost, slot.sent, now) };
+                let sample = Sample { bytes, ..slots.measure(slot.cost, slot.sent, now) };
                 if slots.connected {
                     slots.answered();
                     slots.learn(&sample, now);
@@ -84,7 +84,7 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         now: Instant,
         after: impl FnOnce(&mut Slots, Duration) -> Duration,
     ) -> Option<Duration> {
-        let slots = self.pool.connected_mut(peer)?;
+        let slots = self.pool.learning_mut(peer).filter(|slots| slots.connected)?;
         let rest = after(slots, self.config.rest_after_failure);
         selector.on_failed(peer, now);
         (!rest.is_zero()).then_some(rest)

@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -15,16 +16,27 @@ pub(super) struct Pool<P> {
     pub(super) adaptive: bool,
     /// Whether a free peer is left alone that the reliable ones do not need.
     spares_slow: bool,
+    /// What to expect of a peer not measured yet, by kind, since anything was learned: it is asked for at every change, and
+    /// is made of all peers.
+    newcomers: RefCell<Vec<(&'static str, Option<KindEstimate>)>>,
+}
+
+/// The peers that may take a request, and what to expect of one that was not measured yet.
+pub(super) struct Offer<'a, P> {
+    pub(super) candidates: Vec<Candidate<'a, P>>,
+    /// May be missing where nobody is offered.
+    pub(super) newcomer: Option<KindEstimate>,
 }
 
 impl<P: Clone + Ord> Pool<P> {
     pub(super) const fn new(adaptive: bool, spares_slow: bool) -> Self {
-        Self { peers: BTreeMap::new(), adaptive, spares_slow }
+        Self { peers: BTreeMap::new(), adaptive, spares_slow, newcomers: RefCell::new(Vec::new()) }
     }
 
     pub(super) fn add(&mut self, peer: P, depth: Depth, group: u64) {
+        self.newcomers.get_mut().clear();
         let slots = self.peers.entry(peer).or_insert_with(|| Slots::new(depth, group));
-        slots.depth = depth;
+        slots.set_depth(depth);
         slots.group = group;
         slots.connected = true;
     }
@@ -33,6 +45,7 @@ impl<P: Clone + Ord> Pool<P> {
     pub(super) fn remove(&mut self, peer: &P) -> bool {
         let Some(slots) = self.peers.get_mut(peer) else { return false };
         slots.connected = false;
+        self.newcomers.get_mut().clear();
         if slots.is_idle() {
             self.peers.remove(peer);
         }
@@ -50,6 +63,12 @@ impl<P: Clone + Ord> Pool<P> {
 
     /// The slots of a peer that is connected or has something in flight.
     pub(super) fn get_mut(&mut self, peer: &P) -> Option<&mut Slots> {
+        self.peers.get_mut(peer)
+    }
+
+    /// The same, for what changes the estimates.
+    pub(super) fn learning_mut(&mut self, peer: &P) -> Option<&mut Slots> {
+        self.newcomers.get_mut().clear();
         self.peers.get_mut(peer)
     }
 
@@ -81,14 +100,17 @@ impl<P: Clone + Ord> Pool<P> {
         cost: Cost,
         to_send: usize,
         now: Instant,
-    ) -> Vec<Candidate<'_, P>> {
-        let eligible: Vec<_> = self.connected().filter(|(peer, _)| eligible.allows(peer)).collect();
+    ) -> Offer<'_, P> {
+        let mut all = Vec::with_capacity(self.peers.len());
+        all.extend(self.connected().filter(|(peer, _)| eligible.allows(peer)));
+        let eligible = all;
         if eligible.iter().all(|(_, slots)| slots.rests(now)) {
             let newcomer = self.newcomer(cost.kind);
             let free = eligible.into_iter().filter(|(_, slots)| slots.free(self.adaptive) > 0);
-            return free
-                .map(|(peer, slots)| slots.candidate(peer, cost, newcomer, self.adaptive, now))
-                .collect();
+            let candidate = |(peer, slots): (_, &Slots)| {
+                slots.candidate(peer, cost, newcomer.as_ref(), self.adaptive, now)
+            };
+            return Offer { candidates: free.map(candidate).collect(), newcomer };
         }
         self.awake_candidates(&eligible, cost, to_send, now)
     }
@@ -100,7 +122,7 @@ impl<P: Clone + Ord> Pool<P> {
         first: &P,
         cost: Cost,
         now: Instant,
-    ) -> Vec<Candidate<'_, P>> {
+    ) -> Offer<'_, P> {
         let others = self.connected().filter(|(peer, _)| *peer != first && eligible.allows(peer));
         // For one request, that is only who is quickest: a copy that comes later than the first is of no use.
         self.awake_candidates(&others.collect::<Vec<_>>(), cost, 1, now)
@@ -113,26 +135,39 @@ impl<P: Clone + Ord> Pool<P> {
         cost: Cost,
         to_send: usize,
         now: Instant,
-    ) -> Vec<Candidate<'a, P>> {
+    ) -> Offer<'a, P> {
         let is_free = |slots: &Slots| slots.free(self.adaptive) > 0 && !slots.rests(now);
-        let mut awake = eligible.iter().filter(|(_, slots)| is_free(slots)).peekable();
-        if awake.peek().is_none() {
-            return Vec::new();
+        let free = eligible.iter().filter(|(_, slots)| is_free(slots)).count();
+        if free == 0 {
+            return Offer { candidates: Vec::new(), newcomer: None };
         }
         let newcomer = self.newcomer(cost.kind);
-        let reliable =
-            self.spares_slow.then(|| ReliablePeers::new(eligible, self.adaptive, cost, newcomer, now));
-        awake
-            .filter(|(peer, slots)| {
-                reliable.as_ref().is_none_or(|reliable| !reliable.make_superfluous(peer, slots, to_send))
-            })
-            .map(|&(peer, slots)| slots.candidate(peer, cost, newcomer, self.adaptive, now))
-            .collect()
+        let known = newcomer.as_ref();
+        let forecast = |slots: &Slots| {
+            if self.spares_slow { slots.forecast(cost, known, self.adaptive, now) } else { None }
+        };
+        let weighed: Vec<_> = eligible.iter().map(|&(peer, slots)| (peer, slots, forecast(slots))).collect();
+        let all = weighed.iter().map(|(_, slots, forecast)| (*slots, *forecast));
+        let mut reliable = ReliablePeers::new(all, to_send, now);
+        let mut candidates = Vec::with_capacity(free);
+        for (peer, slots, forecast) in weighed.iter().filter(|(_, slots, _)| is_free(slots)) {
+            if !reliable.make_superfluous(slots, *forecast, known.is_some()) {
+                candidates.push(slots.candidate(*peer, cost, known, self.adaptive, now));
+            }
+        }
+        Offer { candidates, newcomer }
     }
 
     /// What to expect of a peer not measured yet.
     pub(super) fn newcomer(&self, kind: &'static str) -> Option<KindEstimate> {
-        KindEstimate::of_newcomer(self.connected().filter_map(|(_, slots)| slots.estimates.kind(kind)))
+        let mut newcomers = self.newcomers.borrow_mut();
+        if let Some((_, newcomer)) = newcomers.iter().find(|(name, _)| *name == kind) {
+            return *newcomer;
+        }
+        let measured = self.connected().filter_map(|(_, slots)| slots.estimates().kind(kind));
+        let newcomer = KindEstimate::of_newcomer(measured);
+        newcomers.push((kind, newcomer));
+        newcomer
     }
 
     /// When time alone may make another peer worthwhile, because somebody keeps us waiting too long. `None` where no free
@@ -158,6 +193,11 @@ impl<P: Clone + Ord> Pool<P> {
 
     pub(super) fn loads(&self) -> Vec<PeerLoad<P>> {
         self.connected().map(|(peer, slots)| slots.load(peer, self.adaptive)).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn get(&self, peer: &P) -> Option<&Slots> {
+        self.peers.get(peer)
     }
 
     /// Peers known, those included that only wait for their last request to end.

@@ -1,7 +1,9 @@
 use std::time::{Duration, Instant};
 
+use super::pool::Offer;
 use super::queue::{RequestId, Terms, Waiting};
 use super::{Plan, Slot, Start};
+use crate::estimates::KindEstimate;
 use crate::timeouts::Timeouts;
 use crate::{Candidate, Cost, PeerSelector};
 
@@ -13,9 +15,9 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         selector: &mut dyn PeerSelector<P>,
         now: Instant,
     ) -> Option<Start<P, J>> {
-        let (id, peer, cost) = self.find_start(selector, now)?;
+        let (id, peer, cost, newcomer) = self.find_start(selector, now)?;
         let Waiting { terms, job } = self.queue.start(id)?;
-        let slot = self.charge(peer, cost, selector, now)?;
+        let slot = self.charge(peer, cost, newcomer.as_ref(), selector, now)?;
         self.queue.started(id, terms, slot.peer.clone(), now + slot.timeouts.hedge);
         Some(Start { id, slot, job })
     }
@@ -32,7 +34,8 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         }
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let (id, first) = self.queue.head_in_flight().filter(|(_, first)| is_due(first.hedge_at))?;
-        let mut candidates = self.pool.candidates_for_copy(&first.eligible, &first.peer, first.cost, now);
+        let Offer { mut candidates, newcomer } =
+            self.pool.candidates_for_copy(&first.eligible, &first.peer, first.cost, now);
         let group = self.pool.group(&first.peer);
         let elsewhere = |candidate: &Candidate<'_, P>| self.pool.group(candidate.peer) != group;
         if candidates.iter().any(elsewhere) {
@@ -42,14 +45,15 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         let cost = first.cost;
         self.queue.hedged(id);
         self.hedges.spend();
-        self.charge(peer, cost, selector, now).map(|slot| (id, slot))
+        self.charge(peer, cost, newcomer.as_ref(), selector, now).map(|slot| (id, slot))
     }
 
     /// Whether a job with these terms would start at once.
     pub(super) fn could_start(&self, terms: &Terms<P>, now: Instant) -> bool {
         let to_send = self.to_send() + 1;
-        let open =
-            |terms: &Terms<P>| !self.pool.candidates(&terms.eligible, terms.cost, to_send, now).is_empty();
+        let open = |terms: &Terms<P>| {
+            !self.pool.candidates(&terms.eligible, terms.cost, to_send, now).candidates.is_empty()
+        };
         // Between changes, whatever waits although a peer is free for it waits for bytes.
         let bytes_blocked = || self.queue.iter().any(|(_, other)| open(&other.terms));
         let bytes = terms.cost.bytes;
@@ -75,12 +79,16 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         self.queue.set_hedge_at(id, &slot.peer, Some(now + slot.timeouts.hedge));
         let newcomer = self.pool.newcomer(slot.cost.kind);
         if let Some(slots) = self.pool.get_mut(&slot.peer) {
-            slots.admitted(slots.estimates.work(slot.cost, newcomer), now);
+            slots.admitted(slots.estimates().work(slot.cost, newcomer.as_ref()), now);
         }
         held_up
     }
 
-    fn find_start(&self, selector: &mut dyn PeerSelector<P>, now: Instant) -> Option<(RequestId, P, Cost)> {
+    fn find_start(
+        &self,
+        selector: &mut dyn PeerSelector<P>,
+        now: Instant,
+    ) -> Option<(RequestId, P, Cost, Option<KindEstimate>)> {
         if self.in_flight >= self.config.max_in_flight.get() || !self.pool.has_free() {
             return None;
         }
@@ -97,12 +105,13 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
             if nobody_for == Some(alike) {
                 continue;
             }
-            let candidates = self.pool.candidates(&terms.eligible, terms.cost, to_send, now);
+            let Offer { candidates, newcomer } =
+                self.pool.candidates(&terms.eligible, terms.cost, to_send, now);
             if candidates.is_empty() {
                 nobody_for = Some(alike);
             }
             if has_bytes && let Some(peer) = choose(selector, &candidates) {
-                return Some((id, peer, terms.cost));
+                return Some((id, peer, terms.cost, newcomer));
             }
             // Then only those start that need no bytes, lest the small ones starve the large one.
             bytes_blocked |= !has_bytes && !candidates.is_empty();
@@ -120,19 +129,19 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         &mut self,
         peer: P,
         cost: Cost,
+        newcomer: Option<&KindEstimate>,
         selector: &mut dyn PeerSelector<P>,
         now: Instant,
     ) -> Option<Slot<P>> {
-        let newcomer = self.pool.newcomer(cost.kind);
         let slots = self.pool.get_mut(&peer)?;
-        let own = slots.estimates.kind(cost.kind);
-        let work = slots.estimates.work(cost, newcomer);
+        let work = slots.estimates().work(cost, newcomer);
         let due = slots.charge(self.started, work, now).saturating_duration_since(now);
         self.started += 1;
         self.in_flight += 1;
         self.bytes.take(cost.bytes);
         selector.on_sent(&peer, now);
-        let guess = slots.estimates.first_of_its_kind(cost);
+        let own = slots.estimates().kind(cost.kind);
+        let guess = slots.estimates().first_of_its_kind(cost);
         let timeouts = Timeouts::new(&self.config, own, newcomer, guess, due, cost, self.widening.factor());
         Some(Slot { peer, cost, sent: now, timeouts, awaits_admission: false })
     }

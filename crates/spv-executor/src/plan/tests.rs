@@ -64,7 +64,7 @@ fn submit(plan: &mut Plan<Peer, Job>, job: Job, exclude: &[Peer]) -> Result<Requ
 
 /// An answer came and was measured so.
 fn serves(plan: &mut Plan<Peer, Job>, peer: Peer, sample: &Sample) {
-    plan.pool.connected_mut(&peer).unwrap().learn(sample, now());
+    plan.pool.learning_mut(&peer).unwrap().learn(sample, now());
 }
 
 /// Gives back a slot of a request that expected no bytes.

@@ -38,9 +38,7 @@ impl<P> PeerSelector<P> for ExpectedCompletion {
         if !measured {
             return self.least_loaded(candidates);
         }
-        let mut best: Vec<_> = candidates.iter().map(|candidate| (seconds(candidate), candidate)).collect();
-        best.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.last_assigned.cmp(&b.1.last_assigned)));
-        best.truncate(BEST);
+        let best = best(candidates);
         // Half as soon is a quarter as likely: a draw in proportion would give a slow peer too much of the work.
         let weight = |seconds: f64| seconds.powi(-2);
         let mut draw = self.random.f64() * best.iter().map(|(seconds, _)| weight(*seconds)).sum::<f64>();
@@ -52,6 +50,23 @@ impl<P> PeerSelector<P> for ExpectedCompletion {
         }
         best[0].1
     }
+}
+
+/// The soonest few, the soonest first; of those as soon, who has gone longest without a request.
+fn best<'c, P>(candidates: &'c [Candidate<'c, P>]) -> Vec<(f64, &'c Candidate<'c, P>)> {
+    let mut best: Vec<(f64, &Candidate<'_, P>)> = Vec::with_capacity(BEST + 1);
+    for candidate in candidates {
+        let seconds = seconds(candidate);
+        let is_before = |other: &(f64, &Candidate<'_, P>)| {
+            other.0.total_cmp(&seconds).then(other.1.last_assigned.cmp(&candidate.last_assigned)).is_le()
+        };
+        let place = best.partition_point(is_before);
+        if place < BEST {
+            best.insert(place, (seconds, candidate));
+            best.truncate(BEST);
+        }
+    }
+    best
 }
 
 fn seconds<P>(candidate: &Candidate<'_, P>) -> f64 {

@@ -372,3 +372,13 @@ async fn an_invalid_config_is_refused() {
     let config = Config { hard_timeout: millis(999), ..config() };
     assert_eq!(Executor::new(Scripted::default(), config).unwrap_err().field, "hard_timeout");
 }
+
+/// The way says nothing of the time that a service takes.
+#[tokio::test(start_paused = true)]
+async fn a_round_trip_does_not_shorten_the_timeout_of_a_kind_that_nobody_has_answered() {
+    let config = Config { soft_timeout: seconds(60), hard_timeout: seconds(120), ..Config::default() };
+    let (executor, _) = executor(config, &[('a', Depth::TWO), ('b', Depth::TWO), ('c', Depth::TWO)]);
+    ['a', 'b', 'c'].iter().for_each(|peer| assert!(executor.set_rtt(peer, millis(1))));
+    let results = executor.run(vec![answer(5_000, 0); 20]).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}

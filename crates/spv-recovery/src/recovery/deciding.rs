@@ -78,17 +78,17 @@ impl<P: Ord + Clone> Recovery<P> {
     /// Puts a failure on the record of everything that keeps one.
     pub(super) fn charge(&mut self, history: &History<P>, kind: FailureKind, available: &[P], now: Instant) {
         let latest = history.tries().next_back().filter(|_| kind != FailureKind::NoPeer);
-        let mut is_new_event = true;
+        let mut has_own_cause = true;
         if let Some(peer) = latest.and_then(|attempt| attempt.peer.as_ref()) {
             if kind.blames_peer() {
                 let pool = available.iter().collect();
-                is_new_event = self.breakers.on_failure(peer, kind, &pool, now, &mut self.rng);
+                has_own_cause = self.breakers.on_failure(peer, kind, &pool, now, &mut self.rng);
             } else {
                 self.breakers.on_inconclusive(peer);
             }
         }
         // All requests that one disconnect ended are one failure of the network.
-        if is_new_event || kind != FailureKind::Disconnected {
+        if has_own_cause || kind != FailureKind::Disconnected {
             self.statistics.record_failure(kind, now);
             self.pool.on_failure(kind, now, &mut self.rng);
         }

@@ -66,7 +66,11 @@ impl Shared {
             Verdict::Unsolicited => self.allowance.lock().broken(now)?,
             Verdict::Duplicate => self.allowance.lock().repeated(length, now)?,
             // As many as there were requests.
-            Verdict::Matched(_) | Verdict::Late(_) | Verdict::Mismatched(_) | Verdict::Ambiguous(_) => {}
+            Verdict::Matched(_)
+            | Verdict::Held
+            | Verdict::Late(_)
+            | Verdict::Mismatched(_)
+            | Verdict::Ambiguous(_) => {}
         }
         metrics::undelivered(length);
         tracing::debug!(peer = %self.address, ?verdict, "answer not delivered");
@@ -102,7 +106,9 @@ impl Shared {
                     (self.on_refusal.0)(self.address);
                 }
             }
-            FenceVerdict::Answered { id, .. } | FenceVerdict::Inconclusive(id) => _ = self.fence_passed(id),
+            FenceVerdict::Answered { id, .. }
+            | FenceVerdict::Matched { id, .. }
+            | FenceVerdict::Inconclusive(id) => _ = self.fence_passed(id),
             FenceVerdict::Unknown if was_awaited => {}
             FenceVerdict::Unknown => self.allowance.lock().unasked(size_of_val(&nonce), now)?,
         }

@@ -40,8 +40,8 @@ impl Waiting {
 
 proptest! {
     #[test]
-    fn every_request_ends_once_and_memory_is_bounded(steps in prop::collection::vec(any_step(), 0..200)) {
-        let config = Config { max_pending: 5, max_history: 6, ..Config::default() };
+    fn every_request_ends_once_and_memory_is_bounded(steps in prop::collection::vec(any_step(), 0..200), hold_ambiguous: bool) {
+        let config = Config { max_pending: 5, max_history: 6, hold_ambiguous, ..Config::default() };
         let mut table: PendingTable<Ask> = PendingTable::new(&config, 7).unwrap();
         let mut now = base();
         let mut made: Vec<Registration> = Vec::new();
@@ -79,6 +79,7 @@ proptest! {
                     }
                     Verdict::Late(id) => prop_assert!(!waiting.0.contains_key(&id)),
                     Verdict::Duplicate => {}
+                    Verdict::Held => prop_assert!(table.is_fenced() && table.is_holding()),
                     Verdict::Unsolicited => prop_assert!(waiting.0.values().all(|&other| other != echo)),
                 },
                 Step::Announce(echo) => {
@@ -91,7 +92,7 @@ proptest! {
                                 prop_assert_eq!(waiting.end(id)?, echo);
                             }
                         }
-                        Verdict::Late(_) | Verdict::Duplicate | Verdict::Unsolicited => {}
+                        Verdict::Late(_) | Verdict::Duplicate | Verdict::Unsolicited | Verdict::Held => {}
                     }
                     prop_assert_eq!(table.is_fenced(), fenced);
                 }
@@ -106,6 +107,11 @@ proptest! {
                         FenceVerdict::Answered { id, .. } => {
                             prop_assert_eq!(Some(id), asked.map(|asked| asked.id));
                             prop_assert!(!waiting.0.contains_key(&id));
+                        }
+                        FenceVerdict::Matched { id, .. } => {
+                            prop_assert!(table.is_fenced() && !table.is_holding());
+                            prop_assert_eq!(Some(id), asked.map(|asked| asked.id));
+                            waiting.0.remove(&id);
                         }
                         FenceVerdict::Inconclusive(id) => {
                             prop_assert!(!table.is_fenced());
@@ -136,6 +142,7 @@ proptest! {
             }
             prop_assert!(table.entries.len() <= 5 && table.history.len() <= 6);
             prop_assert!(table.in_flight() <= table.entries.len());
+            prop_assert!(table.is_fenced() || !table.is_holding());
             prop_assert!(!(unfenced_before && table.is_fenced()), "fenced again");
             unfenced_before = !table.is_fenced();
         }

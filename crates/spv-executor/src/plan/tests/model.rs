@@ -1,4 +1,5 @@
-//! The plan against a slow, obvious version of itself, which uses every free slot.
+//! The plan, as it is by default, against a slow, obvious version of itself. What the model takes from the plan is what is
+//! known of each peer alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ enum Op {
     Add(Peer, Depth),
     Remove(Peer),
     SetDepth(Peer, Depth),
+    SetRtt(Peer, Duration),
     Submit { exclude: BTreeSet<Peer>, bytes: u64, order: Option<u64> },
     Cancel(prop::sample::Index),
     Answer(prop::sample::Index, u64),
@@ -32,6 +34,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (peer.clone(), depth.clone()).prop_map(|(peer, depth)| Op::Add(peer, depth)),
         1 => peer.clone().prop_map(Op::Remove),
+        2 => (peer.clone(), 0..600_u64).prop_map(|(peer, ms)| Op::SetRtt(peer, Duration::from_millis(ms))),
         1 => (peer, depth).prop_map(|(peer, depth)| Op::SetDepth(peer, depth)),
         12 => submit.prop_map(|(exclude, bytes, order)| Op::Submit { exclude, bytes, order }),
         1 => index().prop_map(Op::Cancel),
@@ -105,8 +108,8 @@ impl Model {
         connected.map(|(peer, _)| *peer).collect()
     }
 
-    fn has_room(&self, peer: Peer) -> bool {
-        self.peers.get(&peer).is_some_and(|known| self.in_flight(peer) < known.depth.get())
+    fn has_room(&self, plan: &Plan<Peer, Job>, peer: Peer) -> bool {
+        self.in_flight(peer) < adapted_depth(plan, peer)
     }
 
     fn rests(&self, peer: Peer) -> bool {
@@ -114,13 +117,49 @@ impl Model {
     }
 
     /// The peers a request may start with now, as far as slots go.
-    fn open_to(&self, exclude: &BTreeSet<Peer>) -> Vec<Peer> {
-        let mut peers = self.eligible(exclude);
+    fn open_to(&self, plan: &Plan<Peer, Job>, request: &Request) -> Vec<Peer> {
+        let eligible = self.eligible(&request.exclude);
+        let mut peers = eligible.clone();
         if peers.iter().any(|peer| !self.rests(*peer)) {
-            peers.retain(|peer| !self.rests(*peer));
+            let spared = self.spared(plan, &eligible, request.bytes, self.waiting.len());
+            peers.retain(|peer| !self.rests(*peer) && !spared.contains(peer));
         }
-        peers.retain(|peer| self.has_room(*peer) && self.copies.len() < self.max_in_flight);
+        peers.retain(|peer| self.has_room(plan, *peer) && self.copies.len() < self.max_in_flight);
         peers
+    }
+
+    /// The peers that are not worth asking for one of so many requests: each is weighed against each other.
+    fn spared(
+        &self,
+        plan: &Plan<Peer, Job>,
+        eligible: &[Peer],
+        bytes: u64,
+        to_send: usize,
+    ) -> BTreeSet<Peer> {
+        let (now, cost) = (now() + self.now, Cost { kind: "list", bytes });
+        let newcomer = plan.pool.newcomer("list");
+        let slots = |peer: &Peer| plan.pool.get(peer).unwrap();
+        let forecast = |peer: &Peer| slots(peer).forecast(cost, newcomer.as_ref(), true, now);
+        let is_reliable = |peer: &&Peer| {
+            let overdue = slots(peer).overdue_from().is_some_and(|from| from < now);
+            slots(peer).failures() == 0 && !self.rests(**peer) && !overdue
+        };
+        let is_spared = |peer: &&Peer| {
+            let Some(own) = forecast(peer) else { return false };
+            let others = eligible.iter().filter(|other| other != peer).filter(is_reliable);
+            let rtt = |peer: &Peer| slots(peer).estimates().rtt;
+            let much_nearer = |other: &Peer| {
+                rtt(other).is_some_and(|way| rtt(peer).is_some_and(|own| way < own && way * 4 <= own))
+            };
+            if newcomer.is_none() && others.clone().any(much_nearer) {
+                return true;
+            }
+            let slower = f64::from(1_u32 << slots(peer).failures().min(6)) * 0.95;
+            let answer = own.first_answer().mul_f64(slower);
+            let answered = others.filter_map(forecast).map(|other| other.answered_before(answer));
+            answered.fold(0, u64::saturating_add) >= to_send as u64
+        };
+        eligible.iter().filter(is_spared).copied().collect()
     }
 
     fn held_bytes(&self) -> u64 {
@@ -135,8 +174,8 @@ impl Model {
         ordered.min().map(|(_, job)| job)
     }
 
-    fn next_start(&self) -> Option<Request> {
-        let mut open = self.waiting.iter().filter(|request| !self.open_to(&request.exclude).is_empty());
+    fn next_start(&self, plan: &Plan<Peer, Job>) -> Option<Request> {
+        let mut open = self.waiting.iter().filter(|request| !self.open_to(plan, request).is_empty());
         let mut first = true;
         open.find(|request| {
             let used = self.held_bytes();
@@ -148,7 +187,7 @@ impl Model {
         .cloned()
     }
 
-    fn next_hedge(&self) -> Option<(Job, Peer)> {
+    fn next_hedge(&self, plan: &Plan<Peer, Job>) -> Option<(Job, Peer)> {
         let hedges = self.hedged.len() as u64;
         let affords_one = hedges == 0 || self.accepted >= 20 * (hedges + 1);
         let head = self.head()?;
@@ -157,15 +196,17 @@ impl Model {
             return None;
         }
         let mut peers = self.eligible(&first.request.exclude);
-        peers.retain(|peer| *peer != first.peer && self.has_room(*peer) && !self.rests(*peer));
+        peers.retain(|peer| *peer != first.peer);
+        let spared = self.spared(plan, &peers, first.request.bytes, 1);
+        peers.retain(|peer| self.has_room(plan, *peer) && !self.rests(*peer) && !spared.contains(peer));
         // Even and odd peers are a group each.
         let elsewhere = peers.iter().find(|peer| *peer % 2 != first.peer % 2);
         Some((head, *elsewhere.or_else(|| peers.first())?))
     }
 
-    fn capacity(&self) -> usize {
+    fn capacity(&self, plan: &Plan<Peer, Job>) -> usize {
         let connected = self.eligible(&BTreeSet::new());
-        let free = |peer: &Peer| self.peers[peer].depth.get().saturating_sub(self.in_flight(*peer));
+        let free = |peer: &Peer| adapted_depth(plan, *peer).saturating_sub(self.in_flight(*peer));
         let awake: Vec<_> = connected.iter().filter(|peer| !self.rests(**peer)).collect();
         let sum: usize = if awake.is_empty() {
             connected.iter().map(free).sum()
@@ -226,6 +267,11 @@ impl Model {
     }
 }
 
+/// How many requests the peer may have by what is known of it.
+fn adapted_depth(plan: &Plan<Peer, Job>, peer: Peer) -> usize {
+    plan.loads().iter().find(|load| load.peer == peer).map_or(0, |load| load.adapted_depth.get())
+}
+
 fn selector(kind: u8) -> Box<dyn PeerSelector<Peer>> {
     match kind {
         0 => Box::new(First),
@@ -257,7 +303,6 @@ impl Pair {
             max_in_flight: NonZeroUsize::new(max_in_flight).unwrap(),
             max_bytes: MAX_BYTES,
             rest_after_failure: REST,
-            spares_slow_peers: false,
             ..Config::default()
         };
         Self {
@@ -310,6 +355,10 @@ impl Pair {
                     self.plan.set_depth(&peer, depth),
                     known.map(|known| known.depth = depth).is_some()
                 );
+            }
+            Op::SetRtt(peer, rtt) => {
+                let known = self.model.peers.get(&peer).is_some_and(|known| known.connected);
+                prop_assert_eq!(self.plan.set_rtt(&peer, rtt), known);
             }
             Op::Submit { exclude, bytes, order } => self.submit(exclude, bytes, order)?,
             Op::Cancel(index) if !self.ids.is_empty() => {
@@ -380,7 +429,7 @@ impl Pair {
         let eligible = !self.model.eligible(&request.exclude).is_empty();
         let full = self.model.waiting.len() >= MAX_WAITING;
         self.model.waiting.push(request.clone());
-        let starts = self.model.next_start().is_some_and(|next| next == request);
+        let starts = self.model.next_start(&self.plan).is_some_and(|next| next == request);
         let terms = terms(&request.exclude.iter().copied().collect::<Vec<_>>(), bytes, order);
         match self.plan.submit(request.job, terms, MAX_WAITING, self.now()) {
             Ok(id) => {
@@ -415,8 +464,13 @@ impl Pair {
 
     fn start(&mut self) -> Result<(), TestCaseError> {
         let now = self.now();
-        while let Some((id, slot)) = self.plan.hedge_next(&mut *self.selector, now) {
-            let (job, peer) = self.model.next_hedge().unwrap();
+        loop {
+            let expected = self.model.next_hedge(&self.plan);
+            let Some((id, slot)) = self.plan.hedge_next(&mut *self.selector, now) else {
+                prop_assert_eq!(expected, None);
+                break;
+            };
+            let (job, peer) = expected.unwrap();
             prop_assert_eq!(id, self.ids[&job]);
             prop_assert!(self.kind != 0 || slot.peer == peer);
             prop_assert_eq!(slot.peer % 2, peer % 2);
@@ -426,18 +480,21 @@ impl Pair {
             self.model.hedged.insert(job);
             self.started(copy, slot);
         }
-        prop_assert_eq!(self.model.next_hedge(), None);
-        while let Some(Start { slot, job, .. }) = self.plan.start_next(&mut *self.selector, now) {
-            let request = self.model.next_start().unwrap();
+        loop {
+            let expected = self.model.next_start(&self.plan);
+            let open = expected.as_ref().map(|request| self.model.open_to(&self.plan, request));
+            let Some(Start { slot, job, .. }) = self.plan.start_next(&mut *self.selector, now) else {
+                prop_assert_eq!(expected, None);
+                break;
+            };
+            let (request, open) = (expected.unwrap(), open.unwrap());
             prop_assert_eq!(job, request.job);
-            let open = self.model.open_to(&request.exclude);
             prop_assert!(open.contains(&slot.peer), "{} is not open to {}", slot.peer, job);
             prop_assert!(self.kind != 0 || slot.peer == open[0]);
             self.model.take_where(|_, waiting| waiting.job == job);
             let hedge_at = self.model.now + slot.timeouts.hedge;
             self.started(Copy { request, peer: slot.peer, hedge_at, awaited: true }, slot);
         }
-        prop_assert_eq!(self.model.next_start(), None);
         Ok(())
     }
 
@@ -454,7 +511,7 @@ impl Pair {
         prop_assert_eq!(plan.in_flight(), model.copies.len());
         prop_assert!(plan.in_flight() <= model.max_in_flight);
         prop_assert_eq!(plan.held_bytes(), model.held_bytes());
-        prop_assert_eq!(plan.capacity(self.now()), model.capacity());
+        prop_assert_eq!(plan.capacity(self.now()), model.capacity(plan));
         prop_assert!(model.hedged.len() as u64 <= (model.accepted / 20).max(1));
         prop_assert_eq!(plan.loads().len(), model.eligible(&BTreeSet::new()).len());
         for load in plan.loads() {
