@@ -6,6 +6,7 @@ mod clock;
 mod resolver;
 mod timer;
 mod trace;
+mod verification;
 mod wire;
 
 pub mod chain;

@@ -18,10 +18,11 @@ use spv_integration::session::{
     EndState, Environment, QuorumsOfType, Step, Summary, SyncError, Tip, follow_with, sync_with,
 };
 use spv_integration::store::Store;
-use spv_simnet::{InMemoryNetwork, NetworkConfig, PeerConfig};
+use spv_simnet::{Faults, InMemoryNetwork, NetworkConfig, PeerConfig};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use chain::BLOCKS_PER_DAY;
 use chain::{Chains, START};
 use compare::compare;
 
@@ -29,6 +30,8 @@ use crate::surroundings::surroundings;
 
 /// Between two comparisons with a fresh sync: a third of a day.
 const CHECKED_EVERY: u32 = 192;
+
+const HONEST_NODES: usize = 5;
 
 /// A new tip that is not synced after this long, with peers that can be reached, is a failure.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -118,34 +121,51 @@ pub enum FollowFailure {
     },
 }
 
-/// Follows a chain for some days of virtual time, a block every two and a half minutes on average, with
-/// reorganisations, peers that come and go, and, from three days on, one day without any network. `allocated` tells how
-/// many bytes are allocated now.
+/// Follows a chain while so many blocks are mined, one every two and a half minutes of virtual time on average, with
+/// reorganisations, peers that come and go, and, from three days on, one day without any network. Beside the five honest
+/// nodes there is a quicker one for each of the `hostile` faults. `allocated` tells how many bytes are allocated now.
 ///
 /// # Errors
 /// The first thing that must not happen.
 ///
 /// # Panics
 /// When no runtime can be made.
-pub fn follow(days: u32, seed: u64, allocated: fn() -> u64) -> Result<Followed, FollowFailure> {
+pub fn follow(
+    blocks: u32,
+    seed: u64,
+    hostile: &[Faults],
+    allocated: fn() -> u64,
+) -> Result<Followed, FollowFailure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without I/O needs nothing from the system");
-    runtime.block_on(simulate(days, seed, allocated))
+    runtime.block_on(simulate(blocks, seed, hostile, allocated))
 }
 
-async fn simulate(days: u32, seed: u64, allocated: fn() -> u64) -> Result<Followed, FollowFailure> {
+async fn simulate(
+    blocks: u32,
+    seed: u64,
+    hostile: &[Faults],
+    allocated: fn() -> u64,
+) -> Result<Followed, FollowFailure> {
     let mut rng = Rng::with_seed(seed);
-    let chains = Chains::new(days, seed);
-    let peers = (0..5).map(|_| PeerConfig {
+    let chains = Chains::new(blocks, seed);
+    let honest = (0..HONEST_NODES).map(|_| PeerConfig {
         rtt: Duration::from_millis(rng.u64(20..300)),
         service_time: Duration::from_millis(rng.u64(1..20)),
         seed: rng.u64(..),
         tip: Some(START),
         ..PeerConfig::default()
     });
+    let hostile = hostile.iter().map(|faults| PeerConfig {
+        rtt: Duration::from_millis(1),
+        tip: Some(START),
+        faults: faults.clone(),
+        ..PeerConfig::default()
+    });
+    let peers = honest.collect::<Vec<_>>().into_iter().chain(hostile);
     let config = NetworkConfig { peers: peers.collect(), ..NetworkConfig::default() };
     let network = InMemoryNetwork::start(chains.main(), config).expect("the configuration is valid");
     let subject = Subject::new(Arc::new(network), chains.params().clone(), rng.u64(..));
@@ -153,7 +173,7 @@ async fn simulate(days: u32, seed: u64, allocated: fn() -> u64) -> Result<Follow
     let cancel = CancellationToken::new();
     let following = subject.follow(&log, &cancel);
     let mining = async {
-        let mined = miner::mine(days, &chains, &subject, &log, &mut rng, allocated).await;
+        let mined = miner::mine(blocks, &chains, &subject, &log, &mut rng, allocated).await;
         cancel.cancel();
         mined
     };

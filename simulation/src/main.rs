@@ -10,8 +10,10 @@ use std::thread;
 
 use anyhow::Context;
 use clap::Parser;
-use simulation::{Figures, Report, SCENARIOS, Scenario, follow, run, scenario};
+use simulation::{BLOCKS_PER_DAY, Figures, Report, SCENARIOS, Scenario, follow, run, scenario};
+use spv_simnet::Faults;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tracing_subscriber::EnvFilter;
 
 /// Simulates the client against hostile networks in virtual time.
 #[derive(Debug, Parser)]
@@ -19,7 +21,7 @@ struct Args {
     /// Seeds per scenario
     #[arg(long, default_value_t = 100)]
     seeds: u64,
-    /// Run this seed only, and print what it did
+    /// Run this seed only, and print its nodes and what it did; RUST_LOG chooses what the client logs meanwhile
     #[arg(long)]
     seed: Option<u64>,
     /// Run this scenario only
@@ -28,6 +30,9 @@ struct Args {
     /// Stay at the tip of a growing chain for so many days instead; the fourth has no network
     #[arg(long, value_name = "DAYS", conflicts_with_all = ["seeds", "scenario", "json"])]
     follow_days: Option<u32>,
+    /// While following, a quick node with these faults is there too, as for `qrsync simnet --faults`; may be repeated
+    #[arg(long, value_name = "FAULTS", requires = "follow_days")]
+    beside: Vec<Faults>,
     /// Write the figures of all scenarios to this file as JSON too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -58,11 +63,20 @@ fn simulate(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let mut out = io::stdout().lock();
     if let Some(days) = args.follow_days {
-        return follow_for(days, args.seed.unwrap_or(1), &mut out);
+        return follow_for(days, args.seed.unwrap_or(1), &args.beside, &mut out);
     }
     if let Some(seed) = args.seed {
+        tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::from_default_env())
+            .with_writer(io::stderr)
+            .with_timer(())
+            .with_ansi(false)
+            .init();
         let mut failed = false;
         for scenario in chosen {
+            for (index, node) in scenario.nodes(seed).iter().enumerate() {
+                writeln!(out, "node {}: {} ms, {}", index + 1, node.rtt.as_millis(), node.faults)?;
+            }
             let result = run(scenario, seed);
             failed |= result.is_err();
             writeln!(out, "{} --seed {seed}: {result:#?}", scenario.name)?;
@@ -90,14 +104,15 @@ fn simulate(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
 
-fn follow_for(days: u32, seed: u64, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    match follow(days, seed, allocated) {
+fn follow_for(days: u32, seed: u64, beside: &[Faults], out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    match follow(days * BLOCKS_PER_DAY, seed, beside, allocated) {
         Ok(followed) => {
             writeln!(out, "{followed}")?;
             Ok(ExitCode::SUCCESS)
         }
         Err(failure) => {
-            writeln!(out, "{failure:?}; repeat: cargo xtask sim --follow-days {days} --seed {seed}")?;
+            let beside: String = beside.iter().map(|faults| format!(" --beside {faults}")).collect();
+            writeln!(out, "{failure:?}; repeat: cargo xtask sim --follow-days {days} --seed {seed}{beside}")?;
             Ok(ExitCode::FAILURE)
         }
     }

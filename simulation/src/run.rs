@@ -63,10 +63,7 @@ pub fn run(scenario: &Scenario, seed: u64) -> Result<Run, Failure> {
 
 async fn simulate(scenario: &Scenario, seed: u64, gauges: &Gauges) -> Result<Run, Failure> {
     let mut rng = Rng::with_seed(seed);
-    let mut peers = (scenario.peers)(&mut rng);
-    for peer in &mut peers {
-        peer.seed = rng.u64(..);
-    }
+    let peers = scenario.draw(&mut rng);
     let config = NetworkConfig { peers: peers.clone(), ..NetworkConfig::default() };
     let world = scenario.chain.world();
     let network = InMemoryNetwork::start(world, config).map_err(|error| Failure::Error(error.to_string()))?;

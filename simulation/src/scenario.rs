@@ -227,6 +227,21 @@ pub const SCENARIOS: &[Scenario] = &[
     },
 ];
 
+impl Scenario {
+    /// The nodes of the run with this seed.
+    pub fn nodes(&self, seed: u64) -> Vec<PeerConfig> {
+        self.draw(&mut Rng::with_seed(seed))
+    }
+
+    pub(crate) fn draw(&self, rng: &mut Rng) -> Vec<PeerConfig> {
+        let mut peers = (self.peers)(rng);
+        for peer in &mut peers {
+            peer.seed = rng.u64(..);
+        }
+        peers
+    }
+}
+
 /// The scenario of this name.
 pub fn scenario(name: &str) -> Option<&'static Scenario> {
     SCENARIOS.iter().find(|scenario| scenario.name == name)

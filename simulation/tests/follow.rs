@@ -4,7 +4,7 @@
 use std::alloc::System;
 use std::time::Duration;
 
-use simulation::follow;
+use simulation::{BLOCKS_PER_DAY, follow};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -17,7 +17,7 @@ fn allocated() -> u64 {
 
 #[test]
 fn a_day_at_the_tip_leaves_what_a_fresh_sync_finds_and_nothing_else() {
-    let followed = follow(1, 1, allocated).unwrap();
+    let followed = follow(BLOCKS_PER_DAY, 1, &[], allocated).unwrap();
     assert_eq!((followed.checks.len(), followed.failed_steps), (3, 0));
     assert_eq!(followed.rolled_back, [1, 5, 2, 6, 3, 7]);
     for check in &followed.checks {
@@ -33,4 +33,17 @@ fn a_day_at_the_tip_leaves_what_a_fresh_sync_finds_and_nothing_else() {
     let grown = last.allocated.saturating_sub(first.allocated) / u64::from(last.height - first.height);
     assert!(grown < 3_000, "{grown} bytes per block");
     assert!(followed.requests < 2 * u64::from(followed.blocks));
+}
+
+/// Each of these once kept a client from following, or from proving anything.
+#[test]
+fn hours_at_the_tip_beside_quick_nodes_that_are_hostile() {
+    for hostile in
+        [["flood=known-headers:20", "junk-chain=1000:200"], ["flood=fork-headers:20", "junk-chain=1000"]]
+    {
+        let followed = follow(140, 1, &hostile.map(|text| text.parse().unwrap()), allocated).unwrap();
+        assert_eq!(followed.checks.len(), 1, "{hostile:?}");
+        let check = followed.checks[0];
+        assert!(check.delay < Duration::from_secs(10), "{hostile:?}: {check:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! A few fixed seeds of every scenario; `cargo xtask sim` runs more.
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
+use std::process::Command;
 use std::time::Duration;
 
 use simulation::{Failure, Report, Run, SCENARIOS, run, scenario};
@@ -90,6 +91,17 @@ fn equal_seeds_give_equal_traces_and_others_do_not() {
         assert_eq!(seen(&first), seen(&again), "{name}");
         assert_ne!(first.trace, other.trace, "{name}");
     }
+}
+
+#[test]
+fn equal_seeds_give_equal_runs_in_every_process() {
+    let output = || {
+        let mut simulation = Command::new(env!("CARGO_BIN_EXE_simulation"));
+        simulation.args(["--scenario", "swarm", "--seed", "7"]).output().unwrap().stdout
+    };
+    let [first, again] = [output(), output()].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(first.contains("Synced") && first.contains("trace"), "{first}");
+    assert_eq!(first, again);
 }
 
 /// What is shown as proven is what the store holds, within 5 % in 95 of 100 looks, whatever the answers are like.

@@ -12,6 +12,7 @@ use super::metrics;
 use crate::config::{ClientSettings, ConfigError};
 use crate::store::blocking;
 use crate::store::{Store, StoreError};
+use crate::verification::Verification;
 
 /// Reads lists from the store. Each read proves the list anew, so whoever wants the same one at the same time shares the
 /// read, and the ones asked for last are kept.
@@ -61,7 +62,9 @@ impl Lists {
             return Ok(Some(state));
         }
         metrics::list_looked_up("read");
-        let state = blocking(&self.store, &self.params, move |store, params| store.state(params, height));
+        let state = blocking(Verification::Threads, &self.store, &self.params, move |store, params| {
+            store.state(params, height)
+        });
         let state = state.await.map_err(Arc::new)?.filter(|state| state.block_hash() == block_hash);
         if let Some(state) = &state {
             self.recent.lock().keep(state.clone());

@@ -10,6 +10,7 @@ use super::error::LookupError;
 use super::quorum::Quorum;
 use crate::store::blocking;
 use crate::store::{Store, StoreError};
+use crate::verification::Verification;
 
 /// A quorum is mined within a few dozen blocks of its base block, so one of so many lists above it has it, if any.
 const LISTS_SEARCHED: usize = 64;
@@ -216,7 +217,7 @@ impl Client {
         &self,
         read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, LookupError> {
-        Ok(blocking(self.store(), self.params(), |store, _| read(store)).await?)
+        Ok(blocking(Verification::Threads, self.store(), self.params(), |store, _| read(store)).await?)
     }
 
     async fn newest_at_or_below(&self, height: u32) -> Result<(u32, BlockHash), LookupError> {

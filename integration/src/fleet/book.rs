@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use spv_recovery::{Answered, Blocked, Decision, History};
 
-use super::heard_chain::{HeaderPace, HeardChain};
+use super::heard_chain::{HeaderPace, HeardChain, Holders};
 use super::peer_report::{OtherChain, PeerReport};
 use super::recovering::Recovering;
 use crate::chain::BlockId;
@@ -143,9 +143,9 @@ impl PeerBook {
         state.records.iter().filter_map(heard).collect()
     }
 
-    /// The peers that can be asked for lists, apart by whether they may have this block or are known to lack it.
-    pub(super) fn holders(&self, block: &BlockId) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
-        self.state.lock().holders(block)
+    /// Who can be asked for the list of this block.
+    pub(super) fn holders(&self, block: &BlockId, now: Instant) -> Holders {
+        self.state.lock().holders(block, now)
     }
 
     /// A peer has shown what it holds of the header chain; returns whether that is new of this peer. One that was asked and
@@ -369,7 +369,7 @@ impl PeerBook {
         now: Instant,
     ) -> Decision<SocketAddr> {
         let mut state = self.state.lock();
-        let (available, _) = state.holders(block);
+        let available = state.holders(block, now).ready;
         let decision = match answered {
             Some(answered) => state.recovery.on_wrong_answer(answered, history, &available, now),
             None => state.recovery.on_failure(history, &available, now),
@@ -469,9 +469,12 @@ impl State {
         heard.is_none_or(|heard| heard.may_hold(block))
     }
 
-    /// Peers that have answered a ping, apart by whether they may have this block.
-    fn holders(&self, block: &BlockId) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
-        self.proven().into_iter().partition(|peer| self.may_hold(peer, block))
+    fn holders(&self, block: &BlockId, now: Instant) -> Holders {
+        let (holding, others): (Vec<_>, Vec<_>) =
+            self.proven().into_iter().partition(|peer| self.may_hold(peer, block));
+        let (spent, ready) =
+            holding.into_iter().partition(|peer| self.standing(peer, now) == Standing::Spent);
+        Holders { ready, spent, others }
     }
 
     fn header_wait(&self, peer: &SocketAddr, now: Instant) -> Option<Duration> {

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,17 @@ pub(crate) struct HeardChain {
     pub(crate) chain: Arc<HeaderChain>,
     /// Whether the peer had no more when it answered.
     pub(crate) is_complete: bool,
+}
+
+/// The peers that have answered a ping, by whether they can be asked for the list of a block.
+#[derive(Debug, Default)]
+pub(crate) struct Holders {
+    /// May have the block.
+    pub(crate) ready: Vec<SocketAddr>,
+    /// May have it, but have refused as often as they may on one connection.
+    pub(crate) spent: Vec<SocketAddr>,
+    /// Are known to lack it.
+    pub(crate) others: Vec<SocketAddr>,
 }
 
 impl HeardChain {

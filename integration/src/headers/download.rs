@@ -10,6 +10,7 @@ use super::tips::Tips;
 use crate::chain::HeaderChain;
 use crate::fleet::Peers;
 use crate::net::Announcements;
+use crate::verification::Verification;
 
 /// Downloads headers from all peers and tells which chain has the most work.
 #[derive(Debug)]
@@ -20,9 +21,14 @@ pub(crate) struct HeaderDownload {
 }
 
 impl HeaderDownload {
-    /// A download from these peers.
-    pub(crate) fn new(params: &ChainParams, peers: Arc<Peers>, patience: Patience) -> Self {
-        Self { params: params.clone(), exchange: HeaderExchange::new(peers), patience }
+    /// A download from these peers; headers are validated at this place.
+    pub(crate) fn new(
+        params: &ChainParams,
+        peers: Arc<Peers>,
+        patience: Patience,
+        validation: Verification,
+    ) -> Self {
+        Self { params: params.clone(), exchange: HeaderExchange::new(peers, validation), patience }
     }
 
     /// Brings `chain` to the last checkpoint ahead of it, the stretches between checkpoints in parallel.

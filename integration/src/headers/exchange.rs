@@ -12,12 +12,14 @@ use super::error::HeaderDownloadError;
 use crate::chain::{HeaderChain, HeaderError, hash_all};
 use crate::clock;
 use crate::fleet::{Executed, Outcome, Peers};
+use crate::verification::Verification;
 use crate::wire::{Request, RequestKind};
 
 /// Asks peers for headers, validates what they send, and puts the outcome on their records.
 #[derive(Debug)]
 pub(super) struct HeaderExchange {
     pub(super) peers: Arc<Peers>,
+    validation: Verification,
     /// Whether headers came that are too far ahead of this machine's clock.
     saw_future: AtomicBool,
 }
@@ -57,8 +59,8 @@ pub(super) enum Judged {
 }
 
 impl HeaderExchange {
-    pub(super) fn new(peers: Arc<Peers>) -> Self {
-        Self { peers, saw_future: AtomicBool::new(false) }
+    pub(super) fn new(peers: Arc<Peers>, validation: Verification) -> Self {
+        Self { peers, validation, saw_future: AtomicBool::new(false) }
     }
 
     /// Why no header is of use, if this machine's clock seems to be the reason.
@@ -109,8 +111,7 @@ impl HeaderExchange {
         let Some((base, skip)) = base_of(chains, &batch.headers) else { return Judged::Unconnected };
         let (peer, permit) = (batch.peer, batch.permit.take());
         let new = batch.headers.split_off(skip);
-        let validated = tokio::task::spawn_blocking(move || validate(base, &new));
-        match validated.await {
+        match self.validation.offload(move || validate(base, &new)).await {
             Ok(Ok(extended)) => {
                 // A lighter branch costs nothing to send and earns nothing.
                 if chains.iter().all(|chain| extended.work() > chain.work()) {
@@ -186,7 +187,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn headers_earn_something_when_they_add_work_and_nothing_when_they_are_known() {
         let scene = Scene::with("", |_| {}).await;
-        let exchange = HeaderExchange::new(scene.peers.clone());
+        let exchange = HeaderExchange::new(scene.peers.clone(), Verification::Inline);
         let headers = |heights: std::ops::RangeInclusive<u32>| Batch {
             peer: scene.peer,
             headers: heights.filter_map(|height| scene.world.header(height).copied()).collect(),

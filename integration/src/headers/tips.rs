@@ -35,7 +35,7 @@ struct State {
 /// A branch whose lists nobody serves.
 #[derive(Debug)]
 struct SetAside {
-    /// The first block that it does not share with the chain which took its place.
+    /// The first block that it does not share with any chain which may take its place.
     block: BlockId,
     until: Instant,
     times: u32,
@@ -81,17 +81,19 @@ impl Tips {
         });
     }
 
-    /// Sets `chain` aside for a while because its list at `height` cannot be had, in favour of the chain with the most
-    /// work among those that do without that block. The first block that is given up; `None` where there is no such chain.
-    pub(crate) fn set_aside(&self, chain: &HeaderChain, height: u32) -> Option<BlockId> {
+    /// Sets `chain` aside for a while because its list at `height` cannot be had, in favour of the chains that do without
+    /// that block and reach up to `lowest`. The first block that is given up; `None` where there is no such chain.
+    pub(crate) fn set_aside(&self, chain: &HeaderChain, height: u32, lowest: u32) -> Option<BlockId> {
         let mut given_up = None;
         self.state.send_if_modified(|state| {
             let without = |other: &&Arc<HeaderChain>| {
-                other.hash(height).is_none_or(|hash| Some(hash) != chain.hash(height))
+                other.tip_height() >= lowest
+                    && other.hash(height).is_none_or(|hash| Some(hash) != chain.hash(height))
                     && state.is_candidate(other)
             };
-            let other = state.chains.iter().filter(without).max_by_key(|other| other.work());
-            let fork = other.and_then(|other| other.last_common(chain));
+            // What is shared with any of them may be served.
+            let forks = state.chains.iter().filter(without).filter_map(|other| other.last_common(chain));
+            let fork = forks.max();
             given_up = fork.and_then(|fork| Some(BlockId { height: fork + 1, hash: chain.hash(fork + 1)? }));
             if let Some(block) = given_up {
                 state.give_up(block);
@@ -273,7 +275,7 @@ mod tests {
         let (honest, junk) = (chain(9, 0, 9), chain(9, 1, 20));
         offer(&tips, &[&honest, &junk]);
         assert_eq!(best(&tips).tip_hash(), junk.tip_hash());
-        let block = tips.set_aside(&junk, 15).unwrap();
+        let block = tips.set_aside(&junk, 15, 0).unwrap();
         assert_eq!((block.height, Some(block.hash)), (10, junk.hash(10)));
         assert_eq!(best(&tips).tip_hash(), honest.tip_hash());
         let (honest, junk) = (chain(10, 0, 10), chain(9, 1, 30));
@@ -286,8 +288,19 @@ mod tests {
             tokio::time::advance(Duration::from_secs(1)).await;
             tips.reconsider();
             assert_eq!(best(&tips).tip_hash(), junk.tip_hash(), "it is tried again");
-            tips.set_aside(&junk, 15).unwrap();
+            tips.set_aside(&junk, 15, 0).unwrap();
         }
+    }
+
+    #[test]
+    fn a_branch_that_is_set_aside_takes_no_other_with_it() {
+        let tips = Tips::new();
+        let (honest, on_top, beside) = (chain(9, 0, 20), chain(20, 1, 40), chain(5, 2, 30));
+        offer(&tips, &[&honest, &on_top, &beside]);
+        assert_eq!(tips.set_aside(&on_top, 40, 0).map(|block| block.height), Some(21));
+        assert_eq!(best(&tips).tip_hash(), beside.tip_hash());
+        assert_eq!(tips.set_aside(&beside, 30, 0).map(|block| block.height), Some(6));
+        assert_eq!(best(&tips).tip_hash(), honest.tip_hash());
     }
 
     #[test]
@@ -295,13 +308,14 @@ mod tests {
         let tips = Tips::new();
         let (longest, behind) = (chain(9, 0, 20), chain(9, 0, 12));
         offer(&tips, &[&longest, &behind]);
-        assert_eq!(tips.set_aside(&longest, 12), None, "who is behind has it too");
-        assert_eq!(tips.set_aside(&longest, 13).map(|block| block.height), Some(13));
+        assert_eq!(tips.set_aside(&longest, 12, 0), None, "who is behind has it too");
+        assert_eq!(tips.set_aside(&longest, 13, 13), None, "who is behind is too short to be a tip");
+        assert_eq!(tips.set_aside(&longest, 13, 0).map(|block| block.height), Some(13));
         assert_eq!(best(&tips).tip_hash(), behind.tip_hash());
-        assert_eq!(tips.set_aside(&behind, 12), None);
+        assert_eq!(tips.set_aside(&behind, 12, 0), None);
         tips.offer_own(Arc::new(chain(9, 0, 3)));
         assert_eq!(
-            tips.set_aside(&behind, 12),
+            tips.set_aside(&behind, 12, 0),
             None,
             "that this side has a chain does not make it somebody's tip"
         );

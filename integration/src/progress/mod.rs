@@ -135,12 +135,12 @@ impl Progress {
         });
     }
 
-    /// `count` more lists are wanted.
-    pub(crate) fn more_planned(&self, count: u64) {
+    /// `count` lists are missing now, whatever was planned before.
+    pub(crate) fn lists_missing(&self, count: u64) {
         let mut pace = self.pace.lock();
         pace.set_busy(count > 0, clock::now());
         self.state.send_modify(|state| {
-            state.planned_lists += count;
+            state.planned_lists = state.proven_lists + count;
             state.lists_eta = eta(&pace, state);
             metrics::lists(state.proven_lists, state.planned_lists);
         });

@@ -65,7 +65,7 @@ impl<'a> Connected<'a> {
         &self,
         work: impl FnOnce(&Store, &ChainParams) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        blocking(&self.store, &self.params, work).await
+        blocking(self.verification, &self.store, &self.params, work).await
     }
 
     /// Verification for one piece of work; the receiver gets the error where the store fails.

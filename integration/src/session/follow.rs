@@ -131,7 +131,12 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         // Whatever is known is to be worked on at once.
         tips.settle(Ok(()));
         let Connected { params, peers, progress, .. } = &self.connected;
-        let download = HeaderDownload::new(params, peers.clone(), self.connected.patience());
+        let download = HeaderDownload::new(
+            params,
+            peers.clone(),
+            self.connected.patience(),
+            self.connected.verification,
+        );
         let progress = *progress;
         let on_progress = |height| progress.header_height(height);
         tokio::select! {

@@ -51,16 +51,24 @@ impl Run<'_> {
             results.chain = chain.clone();
             self.download_lists(tips, &mut wanted_lists, results).await?;
             asked.extend(self.holders(&chain));
-            known = tips.after(&chain).await;
+            let may_try_again = results.state != EndState::Synced && tries < MAX_TRIES_WITH_OTHERS;
+            let others_came = tokio::select! {
+                biased;
+                () = self.holder_besides(&chain, &asked), if may_try_again => true,
+                _ = tips.after(&chain) => false,
+            };
+            known = tips.known();
             if known.is_other_than(&chain) {
                 continue;
             }
-            let Some(height) = results.state.failed_at() else { break };
-            if tries < MAX_TRIES_WITH_OTHERS && self.holders(&chain).any(|peer| !asked.contains(&peer)) {
+            if others_came {
                 tries += 1;
                 continue;
             }
-            let Some(block) = tips.set_aside(&chain, height) else { break };
+            let Some(height) = results.state.failed_at() else { break };
+            // Without lists a chain is no tip.
+            let lowest = self.connected.params.activation.dip3;
+            let Some(block) = tips.set_aside(&chain, height, lowest) else { break };
             self.connected.peers.on_set_aside(&block);
             known = tips.known();
         }
@@ -84,9 +92,19 @@ impl Run<'_> {
     }
 
     /// Peers that can be asked for the lists of this chain's tip.
-    fn holders(&self, chain: &HeaderChain) -> impl Iterator<Item = SocketAddr> {
+    fn holders(&self, chain: &HeaderChain) -> Vec<SocketAddr> {
         let tip = BlockId { height: chain.tip_height(), hash: chain.tip_hash() };
-        self.connected.peers.holders(&tip).0.into_iter()
+        self.connected.peers.holders(&tip).ready
+    }
+
+    /// Resolves when a peer that is not in `asked` can be asked for the lists of this chain's tip.
+    async fn holder_besides(&self, chain: &HeaderChain, asked: &BTreeSet<SocketAddr>) {
+        let mut changed = self.connected.peers.changes();
+        while self.holders(chain).iter().all(|peer| asked.contains(peer)) {
+            if changed.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Downloads the lists that are missing of a chain, as long as it is not a branch that is left. Its headers are stored
@@ -125,7 +143,7 @@ impl Run<'_> {
         if wanted_lists.missing.is_empty() {
             self.connected.progress.planned(lists, held);
         } else {
-            self.connected.progress.more_planned(lists - held);
+            self.connected.progress.lists_missing(lists - held);
         }
         wanted_lists.missing.extend(missing);
 
@@ -142,6 +160,9 @@ impl Run<'_> {
         results.quorums.snapshots_from.extend(snapshots_from);
         results.tally.add(tally);
         results.state = outcome.into();
+        if let Some(reason) = results.state.explanation() {
+            tracing::warn!(tip = chain.tip_height(), reason, "lists could not be had");
+        }
         Ok(())
     }
 }

@@ -114,7 +114,7 @@ impl Run<'_> {
         let proven = self.proven_lists(chain)?;
         let plan = Plan::further(&self.connected.params, chain, &lists, &snapshots, &proven);
         tracing::info!(requests = plan.works.len(), lists = lists.len(), ?snapshots, "planned for members");
-        self.connected.progress.more_planned(lists.len() as u64);
+        self.connected.progress.lists_missing(lists.len() as u64);
         let (peers, settings) = (self.connected.peers.clone(), &self.connected.config.sync);
         let download = ListDownload::new(peers, &self.verifier, plan, settings, self.connected.progress)?;
         let Downloaded { tally, outcome, snapshots_from } = download.avoiding(avoid.clone()).run().await;

@@ -164,6 +164,7 @@ impl Run<'_> {
             &self.connected.params,
             self.connected.peers.clone(),
             self.connected.patience(),
+            self.connected.verification,
         );
         let on_progress = |height| self.connected.progress.header_height(height);
         let mut start = start;

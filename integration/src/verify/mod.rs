@@ -7,15 +7,14 @@ mod prover;
 mod stage;
 mod stages;
 mod threads;
-mod verification;
 
+pub use crate::verification::Verification;
 pub use check::AnswerError;
 pub use prover::{Prover, Unproven};
 pub(crate) use stage::Stage;
 pub use stages::StageTotal;
 pub(crate) use stages::Stages;
 pub(crate) use threads::{Verdict, Verifier};
-pub use verification::Verification;
 
 #[cfg(test)]
 mod apply_tests;

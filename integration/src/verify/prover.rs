@@ -4,10 +4,11 @@ use bytes::Bytes;
 use dashcore::ChainParams;
 
 use super::threads::{Verifier, VerifierError};
-use super::verification::Verification;
+
 use super::{AnswerError, Verdict};
 use crate::plan::Work;
 use crate::store::Store;
+use crate::verification::Verification;
 use crate::wire::Answer;
 
 /// Proves answers, whoever downloaded them, and stores what they prove: the verification of a sync on its own.

@@ -12,10 +12,11 @@ use super::check::{AnswerError, check};
 use super::metrics;
 use super::stage::Stage;
 use super::stages::Stages;
-use super::verification::Verification;
+
 use crate::chain::HeaderChain;
 use crate::plan::Work;
 use crate::store::{Store, StoreError};
+use crate::verification::Verification;
 use crate::wire::Answer;
 
 /// Most answers that are stored by one transaction.

@@ -7,7 +7,7 @@ use spv_simnet::{ActiveChain, GeneratedSpec, World};
 pub(super) const START: u32 = 450;
 
 /// Blocks per day, one every two and a half minutes.
-pub(super) const BLOCKS_PER_DAY: u32 = 576;
+pub const BLOCKS_PER_DAY: u32 = 576;
 
 /// Blocks of a branch beyond those that it replaces, before the main chain overtakes it.
 const BRANCH_LEAD: u32 = 4;
@@ -29,8 +29,7 @@ struct Branch {
 }
 
 impl Chains {
-    pub(super) fn new(days: u32, seed: u64) -> Self {
-        let blocks = days * BLOCKS_PER_DAY;
+    pub(super) fn new(blocks: u32, seed: u64) -> Self {
         let spec = |tip: u32| GeneratedSpec {
             masternodes: 24,
             cycles: cycles_up_to(tip),

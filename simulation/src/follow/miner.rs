@@ -5,14 +5,14 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::chain::{BLOCKS_PER_DAY, Chains, START};
-use super::{CHECKED_EVERY, FollowFailure, Followed, Log, Subject};
+use super::{CHECKED_EVERY, FollowFailure, Followed, HONEST_NODES, Log, Subject};
 
 /// Blocks since the start at which the network goes away for a day.
 const OUTAGE: std::ops::Range<u32> = 3 * BLOCKS_PER_DAY..4 * BLOCKS_PER_DAY;
 
-/// Mines blocks for some days, takes peers down and up, and has the client's state compared now and then.
+/// Mines blocks, takes peers down and up, and has the client's state compared now and then.
 pub(super) async fn mine(
-    days: u32,
+    blocks: u32,
     chains: &Chains,
     subject: &Subject,
     log: &Mutex<Log>,
@@ -22,8 +22,8 @@ pub(super) async fn mine(
     let mut followed = Followed::default();
     let addresses = &subject.addresses;
     // One that stays, so that there is somebody who can tell of the newest block at once.
-    let leaving = &addresses[1..];
-    for block in 1..=days * BLOCKS_PER_DAY {
+    let leaving = &addresses[1..HONEST_NODES];
+    for block in 1..=blocks {
         let pause = Duration::from_secs(rng.u64(10..=290));
         sleep(pause).await;
         let height = START + block;

@@ -160,10 +160,10 @@ async fn a_peer_that_lacks_a_block_is_not_asked_about_it() {
         let choice = scene.book.list_peers(block, &BTreeSet::new(), scene.now);
         let serves = [behind, ahead, unheard].map(|peer| scene.book.serves_lists(&peer, &choice, scene.now));
         assert_eq!(serves, expected, "{block:?}");
-        let (holders, others) = scene.book.holders(&block);
+        let Holders { ready, others, .. } = scene.book.holders(&block, scene.now);
         assert_eq!(
-            (holders.len(), others.len()),
-            (expected.iter().filter(|may| **may).count(), 3 - holders.len())
+            (ready.len(), others.len()),
+            (expected.iter().filter(|may| **may).count(), 3 - ready.len())
         );
     }
 }

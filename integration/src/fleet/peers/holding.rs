@@ -10,7 +10,7 @@ use crate::address::count_networks;
 use crate::chain::{BlockId, HeaderChain};
 use crate::clock::now;
 use crate::fleet::OtherChain;
-use crate::fleet::heard_chain::HeardChain;
+use crate::fleet::heard_chain::{HeardChain, Holders};
 
 /// With discovery, tips are heard from as many networks, where there are so many.
 const MIN_NETWORKS: usize = 3;
@@ -59,9 +59,9 @@ impl Peers {
         self.book.all_heard()
     }
 
-    /// The peers that can be asked for lists, apart by whether they may have this block or are known to lack it.
-    pub(crate) fn holders(&self, block: &BlockId) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
-        self.book.holders(block)
+    /// Who can be asked for the list of this block.
+    pub(crate) fn holders(&self, block: &BlockId) -> Holders {
+        self.book.holders(block, now())
     }
 
     /// Seconds that most peers' clocks are ahead of ours, as they say.

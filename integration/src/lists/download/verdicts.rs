@@ -72,8 +72,8 @@ impl ListDownload<'_> {
     /// Whether those alone could do this work who have failed at it again and again, or nobody at all for a while, although
     /// other peers are there: they do not have the block that it is about. The number of attempts, then.
     fn is_unserved(&self, task: &mut Task) -> Option<u32> {
-        let (holders, others) = self.peers.holders(&task.work.newest);
-        if others.is_empty() {
+        let holders = self.peers.holders(&task.work.newest);
+        if holders.others.is_empty() {
             task.unheld_since = None;
             return None;
         }
@@ -81,11 +81,11 @@ impl ListDownload<'_> {
         let tries = |peer: &SocketAddr| {
             task.history.tries().filter(|attempt| attempt.peer.as_ref() == Some(peer)).count()
         };
-        let is_given_up = if holders.is_empty() {
+        let is_given_up = if holders.ready.is_empty() && holders.spent.is_empty() {
             now.duration_since(*task.unheld_since.get_or_insert(now)) >= UNHELD_PATIENCE
         } else {
             task.unheld_since = None;
-            holders.iter().all(|peer| tries(peer) >= TRIES_PER_HOLDER)
+            holders.ready.iter().all(|peer| tries(peer) >= TRIES_PER_HOLDER)
         };
         is_given_up.then(|| task.history.attempts())
     }
@@ -102,11 +102,16 @@ impl ListDownload<'_> {
             self.queue.finish(ticket);
         }
         task.history.record(attempt);
-        let height = task.work.wanted.first().map_or(0, |block| block.height);
+        // Who has not this block cannot serve any of the work's lists.
+        let height = task.work.newest.height;
         let (answered, error) = wrong.unzip();
-        let decision = self.peers.on_failure(&task.history, &task.work.newest, answered);
+        let mut decision = self.peers.on_failure(&task.history, &task.work.newest, answered);
         if let Some(attempts) = self.is_unserved(&mut task) {
-            return Err(DownloadFailure::Unserved { height, attempts });
+            // Honest nodes refuse rotation info of a cycle whose lists they serve.
+            if task.work.alternative().is_none() {
+                return Err(DownloadFailure::Unserved { height, attempts });
+            }
+            decision.action = Action::Alternative;
         }
         tracing::debug!(height, strategy = decision.strategy, attempt = decision.attempt, "recovering");
         if task.strategies.last() != Some(&decision.strategy) {
