@@ -129,7 +129,7 @@ impl ColdStart {
     /// Round trips at whose beginning requests for lists were sent, counted from the first SYN, with their number.
     fn rounds_of_lists(&self) -> BTreeMap<u128, usize> {
         let mut rounds = BTreeMap::new();
-        for arrival in self.arrivals.iter().filter(|arrival| arrival.request != "getheaders") {
+        for arrival in self.arrivals.iter().filter(|arrival| !arrival.request.starts_with("getheaders")) {
             *rounds.entry(arrival.at.as_millis()).or_default() += 1;
         }
         rounds

@@ -104,6 +104,7 @@ const COMMANDS: &[Command] = &[
     command::GETHEADERS2,
     command::HEADERS2,
     command::SENDHEADERS,
+    command::SENDHEADERS2,
     command::GETADDR,
     command::ADDR,
     command::SENDADDRV2,

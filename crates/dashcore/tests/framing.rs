@@ -92,6 +92,7 @@ fn an_oversized_message_is_refused_by_its_header() {
 fn every_message_has_a_limit_of_its_own_and_only_lists_have_that_of_the_decoder() {
     for (name, limit) in [
         (command::HEADERS, 162_009),
+        (command::HEADERS2, 648_009),
         (command::INV, 1_800_009),
         (command::PONG, 8),
         (command::VERSION, 1_024),

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dashcore::consensus::{Decodable, Encodable, deserialize, serialize};
+use dashcore::network::message_headers2::{CompressedHeaders, Headers2Message, MAX_HEADERS2};
 use dashcore::network::message_qrinfo::QRInfo;
 use dashcore::network::message_sml::MnListDiff;
 use dashcore::{ChainParams, Header, Network};
@@ -92,6 +93,27 @@ fn answers_of_mainnet() {
         decoded += 1;
     }
     assert_eq!(decoded, 33);
+}
+
+/// What a node answers to `getheaders2` with this chain, its length, and the headers again.
+fn assert_compressed(headers: &[u8], length: usize) {
+    let headers: Vec<Header> =
+        headers.chunks(Header::SIZE).map(|bytes| round_trip(bytes, "recorded headers")).collect();
+    let payload = Headers2Message::encode_chain(&headers);
+    assert_eq!(payload.len(), length);
+    assert_eq!(payload, serialize(&Headers2Message(headers.clone())));
+    let decoded = CompressedHeaders::decode(&payload, MAX_HEADERS2).unwrap();
+    assert!(decoded.into_hashed().eq(headers.iter().map(|header| (*header, header.block_hash()))));
+}
+
+#[test]
+fn recorded_headers_in_compressed_form() {
+    let Some(data) = recorded() else { return };
+    let regtest = fs::read(data.join("regtest-862/headers.bin")).unwrap();
+    assert_compressed(&regtest[Header::SIZE..522 * Header::SIZE], 20_368);
+    for (name, length) in [("mainnet-999900", 86_041), ("testnet-10000", 21_541)] {
+        assert_compressed(&fs::read(data.join(format!("real-headers/{name}.bin"))).unwrap(), length);
+    }
 }
 
 #[test]

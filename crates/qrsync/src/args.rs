@@ -178,7 +178,7 @@ What goes wrong with answers to getmnlistd and getqrinfo; WHEN is a probability,
   refuse=WHEN          no answer but its pong, and a point of misbehaviour
   drop=WHEN            no answer but its pong
   stall=WHEN           neither the answer nor its pong
-  disconnect=WHEN      the connection is closed instead; getheaders too
+  disconnect=WHEN      the connection is closed instead; requests for headers too
   wrong=WHEN           the honest answer to another request
   corrupt=WHEN         one bit of the answer is flipped
   bad-checksum=WHEN    the frame's checksum does not fit
@@ -188,11 +188,14 @@ What goes wrong with answers to getmnlistd and getqrinfo; WHEN is a probability,
   late=WHEN:TIME       the answer comes later, its pong does not
   duplicate=WHEN       the answer comes twice; WHEN:TIME, so much later
   reorder=WHEN         the answer comes after the next one
-  headers              all these concern getheaders too
+  headers              all these concern getheaders and getheaders2 too
+  half-headers=WHEN    headers and headers2 alone: they end after the first half
+  bad-headers2=WHEN    headers2 alone: it cannot be decoded
 
 What a node is like all the time:
   silent               nothing after the handshake
   refuse-all           every request is refused
+  no-headers2          it offers no compressed headers and ignores getheaders2
   no-pong              requests are answered, pings are not
   mute-after=N         silent after N messages on a connection, version and all
   never-read           after the handshake it reads nothing and says nothing
@@ -244,7 +247,8 @@ pub(crate) struct SimnetArgs {
     /// Refuse getqrinfo for blocks below this height
     #[arg(long, value_name = "HEIGHT")]
     pub(crate) refuse_qrinfo_below: Option<u32>,
-    /// Protocol version that the nodes speak; below 70236 they build each diff of a qrinfo independently
+    /// Protocol version that the nodes speak; below 70236 they build each diff of a qrinfo independently, and below 70235
+    /// they send 2,000 compressed headers at most instead of 8,000
     #[arg(long, value_name = "VERSION")]
     pub(crate) protocol_version: Option<i32>,
     /// Print one JSON object when ready, and another one when stopped

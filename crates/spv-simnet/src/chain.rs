@@ -8,7 +8,8 @@ mod shown_headers;
 
 use std::sync::Arc;
 
-use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage};
+use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage, MAX_HEADERS};
+use dashcore::network::message_headers2::{Headers2Message, max_headers2};
 use dashcore::network::message_qrinfo::{GetQRInfo, QRInfo};
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
 use dashcore::{BlockHash, Header};
@@ -71,7 +72,14 @@ impl ActiveChain {
     /// Up to 2,000 headers that follow the newest known block of the locator, up to the stop hash. With an empty
     /// locator only the header of the stop hash; `None`, silence, if it is unknown.
     pub fn headers(&self, request: &GetHeadersMessage) -> Option<HeadersMessage> {
-        ShownHeaders::all_of(self).answer(request)
+        ShownHeaders::all_of(self).answer(request, MAX_HEADERS).map(HeadersMessage)
+    }
+
+    /// The same for `getheaders2`, between nodes of which the older one speaks `common_version`: up to 8,000 headers, or 2,000
+    /// below version 70235.
+    pub fn headers2(&self, request: &GetHeadersMessage, common_version: i32) -> Option<Headers2Message> {
+        let limit = max_headers2(common_version);
+        ShownHeaders::all_of(self).answer(request, limit).map(Headers2Message)
     }
 
     /// The difference between two blocks' lists.

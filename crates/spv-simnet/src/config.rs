@@ -5,7 +5,7 @@ use std::time::Duration;
 use dashcore::network::message_network::PROTOCOL_VERSION;
 use serde::{Deserialize, Serialize};
 
-use crate::faults::{FaultPlan, Faults};
+use crate::faults::{Asked, FaultPlan, Faults};
 use crate::luck::{Fate, Luck, draw_seed};
 
 /// A simulated network.
@@ -41,7 +41,7 @@ pub struct PeerConfig {
     #[serde(with = "humantime_serde")]
     pub service_jitter: Duration,
     /// Protocol version that the node speaks. Below 70236 it builds `qrinfo` with independent bases, from there on
-    /// with chained ones. Default 70240; at least 70230, the oldest version with today's layout.
+    /// with chained ones; below 70235 its `headers2` have 2,000 headers at most, from there on 8,000. Default 70240; at least 70230, the oldest version with today's layout.
     pub protocol_version: i32,
     /// What the node does wrong. Default: nothing.
     pub faults: Faults,
@@ -75,7 +75,7 @@ impl PeerConfig {
     pub fn fate(&self, request: &[u8], attempt: u32) -> Fate {
         let mut plan = FaultPlan::new(self.faults.clone(), draw_seed(self.seed, request, attempt));
         let jitter = plan.time_below(self.service_jitter);
-        Fate { service: self.service_time + jitter, faulty: plan.next(false).is_some() }
+        Fate { service: self.service_time + jitter, faulty: plan.next(Asked::Lists).is_some() }
     }
 }
 

@@ -19,12 +19,13 @@ pub use flood::{Flood, FloodKind};
 pub use junk_chain::JunkChain;
 pub use schedule::Schedule;
 
-pub(crate) use plan::{Fault, FaultPlan};
+pub(crate) use plan::{Asked, Fault, FaultPlan};
 
 /// What a simulated node does wrong, and in which cases.
 ///
-/// Faults with a [`Schedule`] concern `qrinfo` and `mnlistdiff`, with [`headers`](Self::headers) also `headers`. At most
-/// one of them hits a request, the first of the order below. The others say what the node is like all the time.
+/// Faults with a [`Schedule`] concern `qrinfo` and `mnlistdiff`, with [`headers`](Self::headers) also `headers` and
+/// `headers2`; those with headers in their name concern these alone, and in any case. At most one of them hits a request,
+/// the first of the order below. The others say what the node is like all the time.
 ///
 /// As text, and in configuration files, faults are separated by commas:
 /// `drop=0.1,refuse=every:4,delay=0.1:500ms,silent`.
@@ -36,9 +37,9 @@ pub struct Faults {
     pub silent: bool,
     /// `refuse-all`: every request is refused.
     pub refuse_all: bool,
-    /// `headers`: the other faults concern `getheaders` too.
+    /// `headers`: the other faults concern `getheaders` and `getheaders2` too.
     pub headers: bool,
-    /// `disconnect=S`: the connection is closed instead of an answer; concerns `getheaders` in any case.
+    /// `disconnect=S`: the connection is closed instead of an answer; concerns requests for headers in any case.
     pub disconnect: Schedule,
     /// `refuse=S`: no answer but its pong, and a point of misbehaviour, as if the node lacked the data.
     pub refuse: Schedule,
@@ -73,6 +74,12 @@ pub struct Faults {
     pub forge: Schedule,
     /// `truncate=S`: the second half of the payload is missing; the frame's length and checksum fit.
     pub truncate: Schedule,
+    /// `half-headers=S`: `headers` and `headers2` end after the first half, as if the chain did.
+    pub half_headers: Schedule,
+    /// `bad-headers2=S`: a `headers2` cannot be decoded; the frame's checksum fits. Concerns `getheaders2` in any case.
+    pub bad_headers2: Schedule,
+    /// `no-headers2`: compressed headers are not offered, and `getheaders2` is ignored, as by an old node.
+    pub no_headers2: bool,
     /// `no-pong`: requests are answered, but no ping ever is.
     pub no_pong: bool,
     /// `mute-after=N`: once N messages were received on a connection, those of the handshake included, nothing is
@@ -87,8 +94,9 @@ pub struct Faults {
     pub behind: u32,
     /// `claim=H`: the height that `version` claims, whatever the chain is.
     pub claim: Option<u32>,
-    /// `withhold=H`: `getheaders` is answered without headers above this height, and no block above it is announced.
-    /// With `claim=0,withhold=0` the node looks like one that is still in its initial download.
+    /// `withhold=H`: requests for headers are answered without those above this height, and no block above it is announced.
+    /// With `claim=0,withhold=0` the node looks like one that is still in its initial download, whose chain has less than
+    /// the minimum work.
     pub withhold: Option<u32>,
     /// `junk-chain=N` or `junk-chain=N:FORK`: the headers that the node shows are those of its chain up to the height FORK,
     /// or all, and so many cheap ones that it mines on top when it starts, whose height it claims and whose lists it

@@ -64,6 +64,8 @@ impl PeerStats {
 pub struct RequestCounts {
     /// `getheaders`
     pub getheaders: u64,
+    /// `getheaders2`
+    pub getheaders2: u64,
     /// `getmnlistd`
     pub getmnlistd: u64,
     /// `getqrinfo`
@@ -73,6 +75,6 @@ pub struct RequestCounts {
 impl RequestCounts {
     /// All kinds together.
     pub fn total(&self) -> u64 {
-        self.getheaders + self.getmnlistd + self.getqrinfo
+        self.getheaders + self.getheaders2 + self.getmnlistd + self.getqrinfo
     }
 }

@@ -1,19 +1,21 @@
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dashcore::consensus::{DecodeError, deserialize};
-use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage};
+use dashcore::consensus::DecodeError;
+use dashcore::network::message_blockdata::GetHeadersMessage;
 use dashcore::{BlockHash, Header};
-use spv_executor::{Completed, ExecuteError, Permit};
+use spv_executor::{Completed, ExecuteError, LateError, Permit};
 
 use super::error::HeaderDownloadError;
 use crate::chain::{HeaderChain, HeaderError, hash_all};
 use crate::clock;
 use crate::fleet::{Executed, Outcome, Peers};
+use crate::net::RequestError;
 use crate::verification::Verification;
-use crate::wire::{Request, RequestKind};
+use crate::wire::{Answer, AnsweredHeaders, Request, RequestKind};
 
 /// Asks peers for headers, validates what they send, and puts the outcome on their records.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub(super) enum BatchError {
 /// Headers that a peer sent.
 pub(super) struct Batch {
     pub(super) peer: SocketAddr,
-    pub(super) headers: Vec<Header>,
+    pub(super) answered: AnsweredHeaders,
     /// Takes the verdict to the executor; absent for headers that nobody asked for.
     pub(super) permit: Option<Permit>,
 }
@@ -75,26 +77,41 @@ impl HeaderExchange {
         peer: SocketAddr,
         locator: Vec<BlockHash>,
     ) -> (SocketAddr, Option<Batch>) {
-        let completed = match self.peers.ask_for_headers(&peer, headers_after(locator)).await {
-            Err(ExecuteError::SoftTimeout { late, .. }) => late.await.ok(),
+        let request = headers_after(locator);
+        let completed = match self.peers.ask_for_headers(&peer, request.clone()).await {
+            Err(ExecuteError::SoftTimeout { late, .. }) => match late.await {
+                Err(LateError::Transport { source: RequestError::Undecodable }) => {
+                    self.peers.ask_for_headers(&peer, request).await.ok()
+                }
+                late => late.ok(),
+            },
             executed => executed.ok(),
         };
-        (peer, completed.and_then(|completed| self.decode(completed)))
+        match completed {
+            Some(completed) => (peer, self.decode(completed).await),
+            None => (peer, None),
+        }
     }
 
     /// Asks some peer; `None` when it brought nothing that can be decoded, which is on the peer's record then.
     pub(super) async fn ask(&self, locator: Vec<BlockHash>, exclude: BTreeSet<SocketAddr>) -> Option<Batch> {
         let executed: Executed = self.peers.ask_somebody_for_headers(headers_after(locator), exclude).await;
-        self.decode(executed.ok()?)
+        self.decode(executed.ok()?).await
     }
 
-    fn decode(&self, completed: Completed<SocketAddr, crate::wire::Answer>) -> Option<Batch> {
+    /// Decodes an answer off the runtime, as compressed headers are hashed on the way.
+    async fn decode(&self, completed: Completed<SocketAddr, Answer>) -> Option<Batch> {
         let Completed { peer, response, permit, .. } = completed;
-        match deserialize::<HeadersMessage>(&response.payload) {
-            Ok(HeadersMessage(headers)) => Some(Batch { peer, headers, permit: Some(permit) }),
-            Err(error) => {
+        match self.validation.offload(move || response.headers()).await {
+            Ok(Ok(answered)) => Some(Batch { peer, answered, permit: Some(permit) }),
+            Ok(Err(error)) => {
                 permit.reject();
                 self.reject(peer, &error.into());
+                None
+            }
+            // A panic while decoding is not the peer's doing as far as anybody knows.
+            Err(error) => {
+                tracing::error!(%peer, %error, "decoding headers failed");
                 None
             }
         }
@@ -103,14 +120,16 @@ impl HeaderExchange {
     /// Validates a batch that continues one of these chains, off the runtime, and puts the outcome on the peer's record.
     /// Headers that are known cost no more than the hash of the last.
     pub(super) async fn judge(&self, chains: &[Arc<HeaderChain>], mut batch: Batch) -> Judged {
-        let Some(last) = batch.headers.last() else { return Judged::Empty };
-        let last_hash = last.block_hash();
+        let Some(last) = batch.answered.headers.last() else { return Judged::Empty };
+        let known_hash = batch.answered.hashes.as_ref().and_then(|hashes| hashes.last());
+        let last_hash = known_hash.copied().unwrap_or_else(|| last.block_hash());
         if let Some(known) = up_to(chains, last_hash) {
             return Judged::Known(known);
         }
-        let Some((base, skip)) = base_of(chains, &batch.headers) else { return Judged::Unconnected };
+        let Some((base, skip)) = base_of(chains, &batch.answered.headers) else { return Judged::Unconnected };
         let (peer, permit) = (batch.peer, batch.permit.take());
-        let new = batch.headers.split_off(skip);
+        let mut new = batch.answered;
+        new.skip(skip);
         match self.validation.offload(move || validate(base, &new)).await {
             Ok(Ok(extended)) => {
                 // A lighter branch costs nothing to send and earns nothing.
@@ -174,8 +193,10 @@ fn headers_after(locator: Vec<BlockHash>) -> Request {
     })
 }
 
-fn validate(mut chain: HeaderChain, headers: &[Header]) -> Result<HeaderChain, BatchError> {
-    chain.extend(headers, &hash_all(headers), clock::unix_seconds())?;
+fn validate(mut chain: HeaderChain, new: &AnsweredHeaders) -> Result<HeaderChain, BatchError> {
+    let AnsweredHeaders { headers, hashes, .. } = new;
+    let hashes = hashes.as_ref().map_or_else(|| Cow::Owned(hash_all(headers)), Cow::Borrowed);
+    chain.extend(headers, &hashes, clock::unix_seconds())?;
     Ok(chain)
 }
 
@@ -190,7 +211,11 @@ mod tests {
         let exchange = HeaderExchange::new(scene.peers.clone(), Verification::Inline);
         let headers = |heights: std::ops::RangeInclusive<u32>| Batch {
             peer: scene.peer,
-            headers: heights.filter_map(|height| scene.world.header(height).copied()).collect(),
+            answered: AnsweredHeaders {
+                headers: heights.filter_map(|height| scene.world.header(height).copied()).collect(),
+                hashes: None,
+                is_full: false,
+            },
             permit: None,
         };
         let start = Arc::new(HeaderChain::starting_at_or_below(scene.world.params(), 0));

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::BlockHash;
-use dashcore::network::message_blockdata::MAX_HEADERS;
 use futures::StreamExt;
 use futures::future::{BoxFuture, FutureExt, OptionFuture};
 use futures::stream::FuturesUnordered;
@@ -251,7 +250,7 @@ impl<'a> Hearing<'a> {
     }
 
     async fn answered(&mut self, peer: SocketAddr, batch: Option<Batch>) {
-        let is_full = batch.as_ref().is_some_and(|batch| batch.headers.len() == MAX_HEADERS);
+        let is_full = batch.as_ref().is_some_and(|batch| batch.answered.is_full);
         let judged = match batch {
             Some(batch) => Some(self.exchange.judge(&self.chains(), batch).await),
             None => None,

@@ -55,7 +55,7 @@ impl HeaderExchange {
             let missing = usize::try_from(end - chain.tip_height()).unwrap_or(usize::MAX);
             let progressed = match self.ask(vec![chain.tip_hash()], exclude.clone()).await {
                 Some(mut batch) => {
-                    batch.headers.truncate(missing);
+                    batch.answered.truncate(missing);
                     let peer = batch.peer;
                     exclude.insert(peer);
                     match self.judge(std::slice::from_ref(&chain), batch).await {

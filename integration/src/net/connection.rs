@@ -6,11 +6,12 @@ mod outgoing;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashcore::ChainParams;
 use dashcore::network::framing::FrameDecoder;
+use dashcore::network::message::command;
 use parking_lot::Mutex;
 use spv_correlation::{CorrelationError, Correlator, RegisterError, RequestId, Ticket};
 use spv_netmon::Monitor;
@@ -98,6 +99,8 @@ struct Shared {
     address: SocketAddr,
     handshake_time: Duration,
     info: PeerInfo,
+    /// Whether headers are asked for in compressed form: the node offers that, and none came so far that could not be decoded.
+    asks_compressed: AtomicBool,
     magic: [u8; 4],
     config: ConnectionConfig,
     correlator: Correlator<Request>,
@@ -205,6 +208,7 @@ impl Connection {
             id,
             address,
             handshake_time: began.elapsed(),
+            asks_compressed: AtomicBool::new(greeted.info.offers_headers2()),
             info: greeted.info,
             magic: params.magic,
             config: config.clone(),
@@ -262,7 +266,7 @@ impl Connection {
     }
 
     /// Asks and waits for the answer, the refusal or the end of the connection. There is no timeout here but the
-    /// correlation table's expiry.
+    /// correlation table's expiry. Headers come in compressed form where the node offers that.
     ///
     /// # Errors
     /// See [`RequestError`].
@@ -271,6 +275,8 @@ impl Connection {
     /// Dropping the future abandons the request; its answer, if it comes, is still attributed to it.
     pub(crate) async fn request(&self, request: Request) -> Result<Answer, RequestError> {
         let kind = request.kind();
+        let request = if self.shared.asks_compressed() { request.compressed() } else { request };
+        let is_compressed = request.answer_name() == command::HEADERS2;
         let (registered, ticket) = oneshot::channel();
         self.shared
             .outgoing
@@ -283,6 +289,9 @@ impl Connection {
         | Err(CorrelationError::Refused { after: elapsed }) = &answer
         {
             self.shared.probing.lock().took(*elapsed);
+        }
+        if is_compressed && answer == Err(CorrelationError::Mismatched) && !self.shared.asks_compressed() {
+            return Err(RequestError::Undecodable);
         }
         let answer = answer?;
         let bytes = answer.response.payload.len() as u64;
@@ -354,6 +363,10 @@ impl Shared {
         self.reason.lock().get_or_insert(reason);
         self.correlator.close();
         self.closed.cancel();
+    }
+
+    fn asks_compressed(&self) -> bool {
+        self.asks_compressed.load(Ordering::Relaxed)
     }
 
     /// Resolves at `deadline`, unless a pong comes before.

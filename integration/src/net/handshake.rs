@@ -7,7 +7,10 @@ use dashcore::ChainParams;
 use dashcore::consensus::{Decodable, DecodeError, Reader};
 use dashcore::network::framing::{Frame, FrameDecoder, FrameError};
 use dashcore::network::message::{NetworkMessage, command};
-use dashcore::network::message_network::{Address, MIN_PROTOCOL_VERSION, PROTOCOL_VERSION, VersionMessage};
+use dashcore::network::message_headers2::max_headers2;
+use dashcore::network::message_network::{
+    Address, MIN_PROTOCOL_VERSION, PROTOCOL_VERSION, VersionMessage, service_flags,
+};
 use dashcore::params::Network;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -28,6 +31,18 @@ pub(crate) struct PeerInfo {
     pub(crate) start_height: u32,
     /// Seconds that its clock is ahead of ours, as it says.
     pub(crate) clock_ahead: i64,
+}
+
+impl PeerInfo {
+    /// Whether it serves headers in compressed form.
+    pub(crate) const fn offers_headers2(&self) -> bool {
+        self.services & service_flags::HEADERS_COMPRESSED != 0
+    }
+
+    /// Most headers in one `headers2` of it.
+    pub(crate) const fn headers2_limit(&self) -> usize {
+        max_headers2(if self.version < PROTOCOL_VERSION { self.version } else { PROTOCOL_VERSION })
+    }
 }
 
 /// Why no connection came about.

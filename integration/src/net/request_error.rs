@@ -14,6 +14,9 @@ pub(crate) enum RequestError {
     /// The connection's table of requests has no place.
     #[error("cannot be sent now: {0}")]
     Register(#[from] RegisterError),
+    /// The peer sent a `headers2` that cannot be decoded. It is asked for plain headers from now on.
+    #[error("sent compressed headers that cannot be decoded")]
+    Undecodable,
     /// The peer refused, or answered something else.
     #[error("{0}")]
     Correlation(#[from] CorrelationError),
@@ -28,6 +31,7 @@ impl RequestError {
             Self::Correlation(CorrelationError::Refused { .. }) => "refused",
             Self::Correlation(CorrelationError::Expired { .. }) => "expired",
             Self::Correlation(CorrelationError::Lost { .. }) => "lost",
+            Self::Undecodable => "undecodable",
             Self::Correlation(_) => "mismatched",
         }
     }
@@ -39,7 +43,7 @@ impl RequestError {
         match self {
             Self::CreditSpent => false,
             Self::Register(error) => matches!(error, RegisterError::Closed),
-            Self::Disconnected | Self::Correlation(_) => true,
+            Self::Disconnected | Self::Undecodable | Self::Correlation(_) => true,
         }
     }
 }
@@ -54,7 +58,7 @@ impl Classify for RequestError {
             Self::Correlation(CorrelationError::Expired { .. } | CorrelationError::Lost { .. }) => {
                 FailureKind::Timeout
             }
-            Self::Correlation(_) => FailureKind::Invalid,
+            Self::Undecodable | Self::Correlation(_) => FailureKind::Invalid,
             // Nothing was attempted: the peer is busier than it looked, or is not to be asked any more.
             Self::Register(_) | Self::CreditSpent => FailureKind::NoPeer,
         }
@@ -75,6 +79,7 @@ mod tests {
             (RegisterError::Full { limit: 3 }.into(), false),
             (RegisterError::Closed.into(), true),
             (RequestError::Disconnected, true),
+            (RequestError::Undecodable, true),
             (refused.into(), true),
         ] {
             assert_eq!(error.blames_peer(), blames, "{error}");

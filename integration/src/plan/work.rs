@@ -1,5 +1,6 @@
 use dashcore::network::framing::Frame;
 use dashcore::network::message::NetworkMessage;
+use dashcore::network::message_headers2::MAX_HEADERS2;
 use dashcore::network::message_sml::GetMnListDiff;
 use dashcore::params::WORK_BLOCK_DEPTH;
 
@@ -39,9 +40,8 @@ impl Work {
 
     /// Whether a message is an answer to this request, by what it says of itself.
     pub fn is_answered_by(&self, frame: &Frame) -> bool {
-        let answer =
-            |kind| Answer { kind, payload: frame.payload.clone(), checksum_valid: frame.checksum_valid };
-        RequestKind::answered_by(frame.command).is_some_and(|kind| self.request.is_answered_by(&answer(kind)))
+        let answer = Answer::of(frame.clone(), MAX_HEADERS2);
+        answer.is_some_and(|answer| self.request.is_answered_by(&answer))
     }
 
     /// Height of the lowest wanted list; work is applied in this order.

@@ -48,7 +48,10 @@ impl Branch {
         let [base_block_hash, block_hash] = [base, height].map(|height| self.block(height).hash);
         let request = GetMnListDiff { base_block_hash, block_hash };
         let payload = Bytes::from(serialize(&self.world.active_chain().mn_list_diff(&request).unwrap()));
-        (Arc::new(work), Answer { kind: RequestKind::MnListDiff, payload, checksum_valid: true })
+        (
+            Arc::new(work),
+            Answer { kind: RequestKind::MnListDiff, headers2_limit: None, payload, checksum_valid: true },
+        )
     }
 
     fn checked<T>(&self, base: u32, height: u32, tag: T) -> Checked<T> {

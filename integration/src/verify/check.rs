@@ -116,7 +116,7 @@ fn decode(work: &Work, answer: &Answer, genesis_hash: BlockHash) -> Result<Decod
             snapshots = wanted_snapshots(work, of_cycles);
             diffs
         }
-        Request::Headers(_) => Vec::new(),
+        Request::Headers(_) | Request::CompressedHeaders(_) => Vec::new(),
     };
     Ok((diffs.into_iter().rev().map(|diff| (diff.block_hash, diff)).collect(), snapshots))
 }

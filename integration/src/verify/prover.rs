@@ -46,7 +46,8 @@ impl Prover {
     /// # Cancel safety
     /// The answer is verified to its end all the same.
     pub async fn prove(&self, work: Arc<Work>, payload: Bytes) -> Result<(), Unproven> {
-        let answer = Answer { kind: work.request.kind(), payload, checksum_valid: true };
+        let answer =
+            Answer { kind: work.request.kind(), headers2_limit: None, payload, checksum_valid: true };
         let verdict: Verdict = self.verifier.verify(work, answer).await.map_err(|error| match error {
             VerifierError::Stopped => Unproven::Stopped,
         })?;

@@ -61,6 +61,7 @@ impl fmt::Display for Command {
 pub mod names {
     use super::{Command, MAX_ADDRESSES};
     use crate::network::message_blockdata::{MAX_HEADERS, MAX_INVENTORY};
+    use crate::network::message_headers2::MAX_HEADERS2;
 
     /// `version`
     pub const VERSION: Command = Command::new("version");
@@ -80,6 +81,8 @@ pub mod names {
     pub const HEADERS2: Command = Command::new("headers2");
     /// `sendheaders`
     pub const SENDHEADERS: Command = Command::new("sendheaders");
+    /// `sendheaders2`
+    pub const SENDHEADERS2: Command = Command::new("sendheaders2");
     /// `inv`
     pub const INV: Command = Command::new("inv");
     /// `getaddr`
@@ -110,6 +113,8 @@ pub mod names {
             QRINFO | MNLISTDIFF => return None,
             // A header and the empty list of its transactions.
             HEADERS => COUNT + 81 * MAX_HEADERS,
+            // Flags, and a header of which nothing is left out.
+            HEADERS2 => COUNT + 81 * MAX_HEADERS2,
             INV => COUNT + 36 * MAX_INVENTORY,
             ADDR => COUNT + 30 * MAX_ADDRESSES,
             // Time, services, network, an address of up to 512 bytes, port.
@@ -117,7 +122,7 @@ pub mod names {
             PING | PONG => 8,
             // A user agent of up to 256 bytes, and room for fields that later versions append.
             VERSION => 1_024,
-            VERACK | SENDHEADERS | SENDADDRV2 | GETADDR => 32,
+            VERACK | SENDHEADERS | SENDHEADERS2 | SENDADDRV2 | GETADDR => 32,
             _ => MAX_PAYLOAD,
         })
     }

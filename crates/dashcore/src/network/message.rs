@@ -34,6 +34,8 @@ pub enum NetworkMessage {
     Headers2(Headers2Message),
     /// Asks for new tips to be announced by `headers`.
     SendHeaders,
+    /// Asks for new tips to be announced by `headers2`.
+    SendHeaders2,
     /// Announces what the sender has.
     Inv(Vec<Inventory>),
     /// Asks for addresses.
@@ -67,6 +69,7 @@ impl NetworkMessage {
             Self::GetHeaders2(_) => command::GETHEADERS2,
             Self::Headers2(_) => command::HEADERS2,
             Self::SendHeaders => command::SENDHEADERS,
+            Self::SendHeaders2 => command::SENDHEADERS2,
             Self::Inv(_) => command::INV,
             Self::GetAddr => command::GETADDR,
             Self::Addr(_) => command::ADDR,
@@ -95,6 +98,7 @@ impl NetworkMessage {
             command::GETHEADERS2 => deserialize(payload).map(Self::GetHeaders2),
             command::HEADERS2 => deserialize(payload).map(Self::Headers2),
             command::SENDHEADERS => empty(Self::SendHeaders),
+            command::SENDHEADERS2 => empty(Self::SendHeaders2),
             command::INV => decode_list(payload, "inv", MAX_INVENTORY).map(Self::Inv),
             command::GETADDR => empty(Self::GetAddr),
             command::ADDR => decode_list(payload, "addr", MAX_ADDRESSES).map(Self::Addr),
@@ -121,7 +125,7 @@ impl Encodable for NetworkMessage {
     fn consensus_encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Version(message) => message.consensus_encode(out),
-            Self::Verack | Self::SendHeaders | Self::GetAddr | Self::SendAddrV2 => {}
+            Self::Verack | Self::SendHeaders | Self::SendHeaders2 | Self::GetAddr | Self::SendAddrV2 => {}
             Self::Ping(nonce) | Self::Pong(nonce) => nonce.consensus_encode(out),
             Self::GetHeaders(message) | Self::GetHeaders2(message) => message.consensus_encode(out),
             Self::Headers(message) => message.consensus_encode(out),

@@ -4,26 +4,42 @@
 
 use crate::blockdata::block::Header;
 use crate::consensus::{Decodable, DecodeError, DecodeErrorKind, Encodable, Reader, encode_compact_size};
+use crate::hash_types::BlockHash;
+use crate::network::message_blockdata::MAX_HEADERS;
 
-/// Most headers in one `headers2` message. Peers below protocol 70235 send at most 2000.
+/// Most headers in one `headers2` message, between two nodes that speak [`LONG_HEADERS2_VERSION`] or later.
 pub const MAX_HEADERS2: usize = 8000;
+
+/// From this protocol version of both sides on, a `headers2` has up to [`MAX_HEADERS2`] headers instead of [`MAX_HEADERS`]
+/// (Dash Core `INCREASE_MAX_HEADERS2_VERSION`, version.h).
+pub const LONG_HEADERS2_VERSION: i32 = 70_235;
+
+/// Most headers in one `headers2` between two nodes of which the older one speaks `common_version`; as many mean that there
+/// may be more.
+pub const fn max_headers2(common_version: i32) -> usize {
+    if common_version >= LONG_HEADERS2_VERSION { MAX_HEADERS2 } else { MAX_HEADERS }
+}
 
 /// `headers2`: up to [`MAX_HEADERS2`] headers, usually consecutive.
 ///
-/// Decoding takes an X11 hash per header whose parent is left out. The hash is then found in `prev_blockhash` of the next
-/// header, and that the two are linked need not be checked again.
+/// Encoding takes an X11 hash per header and decoding as well; [`encode_chain`](Self::encode_chain) takes none, and
+/// [`CompressedHeaders`] defers them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Headers2Message(pub Vec<Header>);
 
+impl Headers2Message {
+    /// The payload for headers of which each is the parent of the next one. That they are is not checked, so it takes no
+    /// hash.
+    pub fn encode_chain(headers: &[Header]) -> Vec<u8> {
+        let mut payload = Vec::new();
+        encode_all(headers, |_, _| true, &mut payload);
+        payload
+    }
+}
+
 impl Encodable for Headers2Message {
     fn consensus_encode(&self, out: &mut Vec<u8>) {
-        encode_compact_size(self.0.len(), out);
-        let mut versions = RecentVersions::default();
-        let mut previous = None;
-        for header in &self.0 {
-            encode_header(header, previous, &mut versions, out);
-            previous = Some(header);
-        }
+        encode_all(&self.0, |parent, header| parent.block_hash() == header.prev_blockhash, out);
     }
 }
 
@@ -31,16 +47,75 @@ impl Decodable for Headers2Message {
     const MIN_SIZE: usize = 1;
 
     fn consensus_decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let compressed = CompressedHeaders::read(reader, MAX_HEADERS2)?;
+        Ok(Self(compressed.into_hashed().map(|(header, _)| header).collect()))
+    }
+}
+
+/// A `headers2` in which nothing is wrong, with the parents still to be filled in that were left out. That takes the hash of
+/// each header before the next one is known, so it is a matter of one core and of some microseconds per header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompressedHeaders(Vec<Compressed>);
+
+/// A header, the parent of which may have to be filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Compressed {
+    header: Header,
+    is_parent_given: bool,
+}
+
+impl CompressedHeaders {
+    /// Decodes a payload of at most `limit` headers; see [`max_headers2`]. Takes no hash.
+    ///
+    /// # Errors
+    /// When the payload is no valid `headers2`, or has more headers.
+    pub fn decode(payload: &[u8], limit: usize) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(payload);
+        let compressed = Self::read(&mut reader, limit)?;
+        reader.finish()?;
+        Ok(compressed)
+    }
+
+    /// How many headers there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The block that the first header follows; `None` where there are no headers.
+    pub fn parent(&self) -> Option<BlockHash> {
+        // The first one's is always given.
+        self.0.first().map(|first| first.header.prev_blockhash)
+    }
+
+    /// The headers in order, each with its hash, which is taken when the iterator comes to it.
+    pub fn into_hashed(self) -> impl Iterator<Item = (Header, BlockHash)> {
+        let mut parent = BlockHash::all_zeros();
+        self.0.into_iter().map(move |Compressed { mut header, is_parent_given }| {
+            if !is_parent_given {
+                header.prev_blockhash = parent;
+            }
+            parent = header.block_hash();
+            (header, parent)
+        })
+    }
+
+    fn read(reader: &mut Reader<'_>, limit: usize) -> Result<Self, DecodeError> {
         let start = reader.position();
         let count = reader.field("headers2").length(SHORTEST_HEADER)?;
-        if count > MAX_HEADERS2 {
-            let kind = DecodeErrorKind::LengthTooLarge { length: count as u64, limit: MAX_HEADERS2 };
+        if count > limit {
+            let kind = DecodeErrorKind::LengthTooLarge { length: count as u64, limit };
             return Err(reader.error_at(start, kind));
         }
         let mut versions = RecentVersions::default();
-        let mut headers = Vec::with_capacity(count);
+        let mut headers: Vec<Compressed> = Vec::with_capacity(count);
         for _ in 0..count {
-            headers.push(decode_header(reader, headers.last(), &mut versions)?);
+            let previous = headers.last().map(|previous| &previous.header);
+            headers.push(decode_header(reader, previous, &mut versions)?);
         }
         Ok(Self(headers))
     }
@@ -57,9 +132,21 @@ const BITS_GIVEN: u8 = 0b0010_0000;
 /// What has to be given where there is no header before.
 const ALL_GIVEN: u8 = PREV_BLOCKHASH_GIVEN | TIME_GIVEN | BITS_GIVEN;
 
+fn encode_all(headers: &[Header], is_parent: impl Fn(&Header, &Header) -> bool, out: &mut Vec<u8>) {
+    encode_compact_size(headers.len(), out);
+    let mut versions = RecentVersions::default();
+    let mut previous: Option<&Header> = None;
+    for header in headers {
+        let follows = previous.is_some_and(|previous| is_parent(previous, header));
+        encode_header(header, previous, follows, &mut versions, out);
+        previous = Some(header);
+    }
+}
+
 fn encode_header(
     header: &Header,
     previous: Option<&Header>,
+    follows: bool,
     versions: &mut RecentVersions,
     out: &mut Vec<u8>,
 ) {
@@ -69,7 +156,7 @@ fn encode_header(
     if flags == 0 {
         header.version.consensus_encode(out);
     }
-    if previous.is_none_or(|previous| previous.block_hash() != header.prev_blockhash) {
+    if !follows {
         flags |= PREV_BLOCKHASH_GIVEN;
         header.prev_blockhash.consensus_encode(out);
     }
@@ -98,7 +185,7 @@ fn decode_header(
     reader: &mut Reader<'_>,
     previous: Option<&Header>,
     versions: &mut RecentVersions,
-) -> Result<Header, DecodeError> {
+) -> Result<Compressed, DecodeError> {
     let start = reader.position();
     let flags: u8 = reader.read("headers2.flags")?;
     let unknown = reader.error_at(start, DecodeErrorKind::UnknownValue { value: i64::from(flags) });
@@ -111,9 +198,10 @@ fn decode_header(
         place => versions.at(place).ok_or(unknown)?,
     };
     versions.use_now(version);
-    let prev_blockhash = match previous {
-        Some(previous) if flags & PREV_BLOCKHASH_GIVEN == 0 => previous.block_hash(),
-        _ => reader.read("headers2.hashPrevBlock")?,
+    let is_parent_given = flags & PREV_BLOCKHASH_GIVEN != 0;
+    let prev_blockhash = match is_parent_given {
+        true => reader.read("headers2.hashPrevBlock")?,
+        false => BlockHash::all_zeros(),
     };
     let merkle_root = reader.read("headers2.hashMerkleRoot")?;
     let time = match previous {
@@ -130,7 +218,9 @@ fn decode_header(
         Some(previous) if flags & BITS_GIVEN == 0 => previous.bits,
         _ => reader.read("headers2.nBits")?,
     };
-    Ok(Header { version, prev_blockhash, merkle_root, time, bits, nonce: reader.read("headers2.nNonce")? })
+    let nonce = reader.read("headers2.nNonce")?;
+    let header = Header { version, prev_blockhash, merkle_root, time, bits, nonce };
+    Ok(Compressed { header, is_parent_given })
 }
 
 /// The last seven different versions, most recently used first.
@@ -163,7 +253,7 @@ mod tests {
 
     use super::*;
     use crate::consensus::{deserialize, serialize};
-    use crate::hash_types::{BlockHash, TxMerkleNode};
+    use crate::hash_types::TxMerkleNode;
 
     fn header(version: i32, prev_blockhash: BlockHash, time: u32, bits: u32) -> Header {
         Header { version, prev_blockhash, merkle_root: TxMerkleNode::all_zeros(), time, bits, nonce: 5 }
@@ -192,8 +282,25 @@ mod tests {
     proptest! {
         #[test]
         fn compression_loses_nothing(headers in headers()) {
+            let hashes: Vec<_> = headers.iter().map(Header::block_hash).collect();
             let message = Headers2Message(headers);
-            prop_assert_eq!(deserialize::<Headers2Message>(&serialize(&message)), Ok(message));
+            let payload = serialize(&message);
+            let compressed = CompressedHeaders::decode(&payload, MAX_HEADERS2).unwrap();
+            prop_assert_eq!(compressed.len(), message.0.len());
+            prop_assert_eq!(compressed.is_empty(), message.0.is_empty());
+            prop_assert_eq!(compressed.parent(), message.0.first().map(|first| first.prev_blockhash));
+            let hashed: (Vec<_>, Vec<_>) = compressed.into_hashed().unzip();
+            prop_assert_eq!((&hashed.0, hashed.1), (&message.0, hashes));
+            prop_assert_eq!(deserialize::<Headers2Message>(&payload), Ok(message));
+        }
+
+        #[test]
+        fn a_chain_is_encoded_alike_without_a_hash(headers in headers()) {
+            let mut chain = headers;
+            for at in 1..chain.len() {
+                chain[at].prev_blockhash = chain[at - 1].block_hash();
+            }
+            prop_assert_eq!(Headers2Message::encode_chain(&chain), serialize(&Headers2Message(chain)));
         }
 
         #[test]
@@ -240,6 +347,25 @@ mod tests {
             assert_eq!((error.offset, error.field), (1, "headers2.flags"));
             assert_eq!(error.kind, DecodeErrorKind::UnknownValue { value: i64::from(flags) });
         }
+    }
+
+    #[test]
+    fn the_number_of_headers_is_bounded_by_the_common_version() {
+        let headers = vec![header(1, BlockHash::all_zeros(), 5, 5); MAX_HEADERS2 + 1];
+        for (version, limit) in [(70_230, 2_000), (70_234, 2_000), (70_235, 8_000), (70_240, 8_000)] {
+            assert_eq!(max_headers2(version), limit);
+            let decoded = |count: usize| {
+                CompressedHeaders::decode(&Headers2Message::encode_chain(&headers[..count]), limit)
+            };
+            assert_eq!(decoded(limit).unwrap().len(), limit);
+            let error = decoded(limit + 1).unwrap_err();
+            assert_eq!((error.offset, error.field), (0, "headers2"));
+            assert_eq!(error.kind, DecodeErrorKind::LengthTooLarge { length: limit as u64 + 1, limit });
+        }
+        let payload = Headers2Message::encode_chain(&headers);
+        assert!(deserialize::<Headers2Message>(&payload).is_err());
+        let trailing = CompressedHeaders::decode(&[0, 0], MAX_HEADERS2).unwrap_err();
+        assert_eq!(trailing.kind, DecodeErrorKind::TrailingBytes { remaining: 1 });
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub mod service_flags {
     pub const NETWORK: u64 = 1;
     /// Serves the last 288 blocks.
     pub const NETWORK_LIMITED: u64 = 1024;
+    /// Serves headers in compressed form.
+    pub const HEADERS_COMPRESSED: u64 = 2048;
 }
 
 /// Longest user agent, in bytes (Dash Core `MAX_SUBVERSION_LENGTH`, net.h).

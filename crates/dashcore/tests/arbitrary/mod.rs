@@ -325,6 +325,7 @@ pub fn canonical_message() -> impl Strategy<Value = NetworkMessage> {
         get_headers().prop_map(NetworkMessage::GetHeaders2),
         headers,
         Just(NetworkMessage::SendHeaders),
+        Just(NetworkMessage::SendHeaders2),
         vec(inventory, 0..5).prop_map(NetworkMessage::Inv),
         Just(NetworkMessage::GetAddr),
         vec(timed, 0..5).prop_map(NetworkMessage::Addr),
@@ -339,5 +340,5 @@ pub fn canonical_message() -> impl Strategy<Value = NetworkMessage> {
 
 pub fn message() -> impl Strategy<Value = NetworkMessage> {
     let headers2 = vec(header(), 0..4).prop_map(|headers| NetworkMessage::Headers2(Headers2Message(headers)));
-    prop_oneof![17 => canonical_message(), 1 => headers2]
+    prop_oneof![18 => canonical_message(), 1 => headers2]
 }

@@ -158,7 +158,7 @@ async fn a_silent_a_refusing_and_a_lying_peer_change_nothing_but_the_summary() {
     let refused = ended.stats[1].refused.total();
     assert!(refused > 0 && u64::from(FEW_REFUSALS) * 2 > refused, "{refusing:?}");
     assert_eq!(refusing.refused, refused);
-    assert_eq!(refusing.requests - refusing.refused, ended.stats[1].requests.getheaders);
+    assert_eq!(refusing.requests - refusing.refused, ended.stats[1].requests.getheaders2);
     assert_eq!(refusing.failed, 0);
     assert!(remark(1).contains("refused"), "{refusing:?}");
 
@@ -166,7 +166,7 @@ async fn a_silent_a_refusing_and_a_lying_peer_change_nothing_but_the_summary() {
     assert!(lying.invalid > 0 && lying.invalid <= ended.stats[2].faults, "{lying:?}");
     assert_eq!(
         refusing.requests - refusing.refused,
-        ended.stats[1].requests.getheaders,
+        ended.stats[1].requests.getheaders2,
         "{refusing:?} {:?} {:?}",
         ended.stats[1],
         ended.summary.requests

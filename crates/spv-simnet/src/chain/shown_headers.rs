@@ -1,4 +1,4 @@
-use dashcore::network::message_blockdata::{GetHeadersMessage, HeadersMessage, MAX_HEADERS};
+use dashcore::network::message_blockdata::GetHeadersMessage;
 use dashcore::{BlockHash, Header};
 
 use super::{ActiveChain, MinedBranch};
@@ -37,9 +37,9 @@ impl<'a> ShownHeaders<'a> {
         self.junk.map_or_else(|| self.chain.header(height), |junk| junk.header(height))
     }
 
-    /// Up to 2,000 headers that follow the newest known block of the locator, up to the stop hash. With an empty
+    /// Up to `limit` headers that follow the newest known block of the locator, up to the stop hash. With an empty
     /// locator only the header of the stop hash; `None`, silence, if it is unknown.
-    pub(crate) fn answer(&self, request: &GetHeadersMessage) -> Option<HeadersMessage> {
+    pub(crate) fn answer(&self, request: &GetHeadersMessage, limit: usize) -> Option<Vec<Header>> {
         let tip = self.tip();
         let stop = self.height(&request.stop_hash);
         let first = if request.locator_hashes.is_empty() {
@@ -50,7 +50,6 @@ impl<'a> ShownHeaders<'a> {
         };
         let last = stop.filter(|&stop| stop >= first).unwrap_or(tip).min(tip);
         let last = self.withheld_above.map_or(last, |height| last.min(height));
-        let headers = (first..=last).take(MAX_HEADERS).filter_map(|height| self.header(height));
-        Some(HeadersMessage(headers.copied().collect()))
+        Some((first..=last).take(limit).filter_map(|height| self.header(height)).copied().collect())
     }
 }

@@ -9,7 +9,7 @@ use humantime_serde::re::humantime;
 use super::{ClockOffset, Faults, FaultsError, Flood, JunkChain, Schedule};
 
 impl Faults {
-    fn schedules(&self) -> [(&'static str, Schedule); 10] {
+    fn schedules(&self) -> [(&'static str, Schedule); 12] {
         [
             ("disconnect", self.disconnect),
             ("refuse", self.refuse),
@@ -21,6 +21,8 @@ impl Faults {
             ("reorder", self.reorder),
             ("forge", self.forge),
             ("truncate", self.truncate),
+            ("half-headers", self.half_headers),
+            ("bad-headers2", self.bad_headers2),
         ]
     }
 
@@ -47,6 +49,7 @@ impl Faults {
                 "silent" => &mut self.silent,
                 "refuse-all" => &mut self.refuse_all,
                 "headers" => &mut self.headers,
+                "no-headers2" => &mut self.no_headers2,
                 "no-pong" => &mut self.no_pong,
                 "never-read" => &mut self.never_read,
                 _ => return Err(unknown()),
@@ -78,6 +81,8 @@ impl Faults {
             "reorder" => self.reorder = schedule(value)?,
             "forge" => self.forge = schedule(value)?,
             "truncate" => self.truncate = schedule(value)?,
+            "half-headers" => self.half_headers = schedule(value)?,
+            "bad-headers2" => self.bad_headers2 = schedule(value)?,
             "trickle" => self.trickle = Some(number(fault, value)?),
             "mute-after" => self.mute_after = Some(number(fault, value)?),
             "behind" => self.behind = number(fault, value)?,
@@ -122,6 +127,7 @@ impl fmt::Display for Faults {
             ("silent", self.silent),
             ("refuse-all", self.refuse_all),
             ("headers", self.headers),
+            ("no-headers2", self.no_headers2),
             ("no-pong", self.no_pong),
             ("never-read", self.never_read),
         ];
@@ -167,8 +173,9 @@ impl From<Faults> for String {
 mod tests {
     use super::*;
 
-    const ALL: &str = "silent,refuse-all,headers,no-pong,never-read,disconnect=0.01,refuse=0.2,drop=0.1,stall=first:2,\
+    const ALL: &str = "silent,refuse-all,headers,no-headers2,no-pong,never-read,disconnect=0.01,refuse=0.2,drop=0.1,stall=first:2,\
                        wrong=0.5,corrupt=every:3,bad-checksum=1,reorder=every:5,forge=every:4,truncate=0.25,\
+                       half-headers=first:1,bad-headers2=0.75,\
                        delay=0.1:500ms,late=every:2:1m1s,\
                        duplicate=every:3:200ms,mute-after=20,trickle=1,behind=7,claim=0,withhold=600,\
                        junk-chain=500:120,flood=ping:100,clock=-6h";

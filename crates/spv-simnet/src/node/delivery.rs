@@ -24,6 +24,7 @@ pub(super) fn deliver(
             payload[position] ^= 1 << random.below(8);
         }
         Some(Fault::Forge) => forge(&mut payload, request),
+        Some(Fault::BadHeaders2) => leave_out_parent(&mut payload),
         Some(Fault::Truncate) => payload.truncate(payload.len() / 2),
         _ => {}
     }
@@ -42,6 +43,16 @@ pub(super) fn deliver(
         Some(Fault::Duplicate(by)) => vec![in_time(frame.clone()), Reply::StrayAnswer { frame, by }],
         Some(Fault::Reorder) => vec![Reply::HeldAnswer { frame }],
         _ => vec![in_time(frame)],
+    }
+}
+
+/// Makes the first header of a `headers2` refer to one before it.
+fn leave_out_parent(payload: &mut Vec<u8>) {
+    // The number of headers takes one byte, or three with this mark.
+    let flags_at = if payload.first() == Some(&0xfd) { 3 } else { 1 };
+    match payload.get_mut(flags_at) {
+        Some(flags) => *flags = 0,
+        None => *payload = vec![1],
     }
 }
 

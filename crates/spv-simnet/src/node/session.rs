@@ -5,6 +5,7 @@ use dashcore::network::framing::{Command, Frame};
 use dashcore::network::message::{NetworkMessage, command};
 use dashcore::network::message_addrv2::{AddrV2, AddrV2Message};
 use dashcore::network::message_blockdata::{HeadersMessage, Inventory};
+use dashcore::network::message_headers2::Headers2Message;
 use dashcore::network::message_network::{
     Address, MIN_PROTOCOL_VERSION, TimedAddress, VersionMessage, service_flags,
 };
@@ -14,7 +15,7 @@ use super::clock::{clock, tip_time};
 use super::delivery::{deliver, framed};
 use super::reply::Reply;
 use super::service::{BadRequest, Request, RequestKind};
-use crate::chain::{ActiveChain, QRInfoConstruction};
+use crate::chain::ActiveChain;
 use crate::faults::{Fault, FaultPlan};
 
 /// A node's view of one connection: how far the handshake is, what the other side has done wrong.
@@ -28,8 +29,12 @@ pub(super) struct Session {
     addresses_sent: bool,
     /// Whether the other side wants addresses as `addrv2`.
     wants_addrv2: bool,
-    /// Whether the other side asked for new blocks to be announced by their headers.
+    /// Whether the other side asked for new blocks to be announced by their headers, ...
     prefers_headers: bool,
+    /// ... and by compressed ones.
+    prefers_headers2: bool,
+    /// Whether it serves compressed headers itself.
+    offers_headers2: bool,
     /// Pings that will not be answered.
     stalled_pings: u32,
     /// Messages received.
@@ -47,6 +52,8 @@ impl Session {
             addresses_sent: false,
             wants_addrv2: false,
             prefers_headers: false,
+            prefers_headers2: false,
+            offers_headers2: false,
             stalled_pings: 0,
             received: 0,
             closed: false,
@@ -92,6 +99,9 @@ impl Session {
         let new = chain.headers_beyond(before);
         let message = match new.len() {
             0 => return None,
+            1..=MAX_BLOCKS_TO_ANNOUNCE if self.prefers_headers2 => {
+                NetworkMessage::Headers2(Headers2Message(new.to_vec()))
+            }
             1..=MAX_BLOCKS_TO_ANNOUNCE if self.prefers_headers => {
                 NetworkMessage::Headers(HeadersMessage(new.to_vec()))
             }
@@ -115,8 +125,12 @@ impl Session {
                 self.handshake_done = true;
                 // Compact blocks are offered at low bandwidth: a flag and a version.
                 let compact = [&[0][..], &1_u64.to_le_bytes()].concat();
+                let announcements = match self.offers_headers2 && !node.config.faults.no_headers2 {
+                    true => NetworkMessage::SendHeaders2,
+                    false => NetworkMessage::SendHeaders,
+                };
                 vec![
-                    send(node, &NetworkMessage::SendHeaders),
+                    send(node, &announcements),
                     Reply::Send(framed(node, Command::new("sendcmpct"), &compact)),
                     send(node, &NetworkMessage::Ping(faults.nonce())),
                 ]
@@ -130,6 +144,10 @@ impl Session {
             (command::PING, _) => self.answer_ping(frame, node),
             (command::SENDHEADERS, _) => {
                 self.prefers_headers = true;
+                Vec::new()
+            }
+            (command::SENDHEADERS2, _) if !node.config.faults.no_headers2 => {
+                self.prefers_headers2 = true;
                 Vec::new()
             }
             (command::GETADDR, _) if !self.addresses_sent => {
@@ -147,9 +165,11 @@ impl Session {
         let Ok(theirs) = reader.read::<i32>("version.nVersion") else {
             return Vec::new();
         };
-        // What follows the version may be missing in part; only one of the flags would matter.
-        let as_masternode = VersionMessage::consensus_decode(&mut Reader::new(&frame.payload))
-            .is_ok_and(|version| version.masternode_connection);
+        // What follows the version may be missing in part; little of it matters.
+        let version = VersionMessage::consensus_decode(&mut Reader::new(&frame.payload)).ok();
+        let as_masternode = version.as_ref().is_some_and(|version| version.masternode_connection);
+        self.offers_headers2 =
+            version.is_some_and(|version| version.services & service_flags::HEADERS_COMPRESSED != 0);
         if theirs < MIN_PROTOCOL_VERSION || as_masternode {
             return vec![Reply::Close];
         }
@@ -166,10 +186,10 @@ impl Session {
         let height = node.config.faults.claim.unwrap_or_else(|| node.shown_headers(&node.chain()).tip());
         VersionMessage {
             version: node.config.protocol_version,
-            services: SERVICES,
+            services: services(node),
             timestamp: clock(node),
             receiver: Address { services: 0, address: self.address },
-            sender: Address { services: SERVICES, address: unknown },
+            sender: Address { services: services(node), address: unknown },
             nonce,
             user_agent: concat!("/spv-simnet:", env!("CARGO_PKG_VERSION"), "/").to_owned(),
             start_height: i32::try_from(height).unwrap_or(i32::MAX),
@@ -186,7 +206,7 @@ impl Session {
 
     /// Addresses of nodes, in the form that was asked for.
     pub(super) fn list(&self, addresses: impl Iterator<Item = SocketAddr>, node: &Node) -> NetworkMessage {
-        let (time, services) = (tip_time(node), SERVICES);
+        let (time, services) = (tip_time(node), services(node));
         if !self.wants_addrv2 {
             let entry = |address| TimedAddress { time, address: Address { services, address } };
             return NetworkMessage::Addr(addresses.map(entry).collect());
@@ -214,6 +234,9 @@ impl Session {
     }
 
     fn serve(&mut self, kind: RequestKind, frame: &Frame, node: &Node, faults: &mut FaultPlan) -> Vec<Reply> {
+        if kind == RequestKind::Headers2 && node.config.faults.no_headers2 {
+            return vec![Reply::NoAnswer];
+        }
         let mut request = match Request::decode(kind, frame) {
             Ok(request) => request,
             Err(BadRequest::Malformed(error)) => {
@@ -222,7 +245,7 @@ impl Session {
             }
             Err(BadRequest::LocatorTooLong) => return vec![Reply::NoAnswer, Reply::Close],
         };
-        let fault = faults.next(kind == RequestKind::Headers);
+        let fault = faults.next(kind.asked());
         if fault.is_some() {
             node.stats.lock().faults += 1;
         }
@@ -240,9 +263,9 @@ impl Session {
             },
             _ => {}
         }
-        let construction =
-            QRInfoConstruction::for_version(self.common_version.unwrap_or(MIN_PROTOCOL_VERSION));
-        let answer = match request.answer(&node.shown_headers(&node.chain()), construction) {
+        let common_version = self.common_version.unwrap_or(MIN_PROTOCOL_VERSION);
+        let is_half = fault == Some(Fault::HalfHeaders);
+        let answer = match request.answer(&node.shown_headers(&node.chain()), common_version, is_half) {
             Ok(Some(answer)) => answer,
             Ok(None) => return vec![Reply::NoAnswer],
             Err(refusal) => {
@@ -278,12 +301,16 @@ impl Session {
 /// net_processing.cpp).
 const MAX_BLOCKS_TO_ANNOUNCE: usize = 8;
 const MNAUTH: Command = Command::new("mnauth");
-const SERVICES: u64 = service_flags::NETWORK | service_flags::NETWORK_LIMITED;
 /// Misbehaviour at which a node disconnects (Dash Core `DISCOURAGEMENT_THRESHOLD`, net_processing.cpp).
 const DISCONNECT_SCORE: u32 = 100;
 
 /// Most entries of an `addr` or `addrv2` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
 pub(super) const MAX_ADDRESSES: usize = 1_000;
+
+fn services(node: &Node) -> u64 {
+    let always = service_flags::NETWORK | service_flags::NETWORK_LIMITED;
+    if node.config.faults.no_headers2 { always } else { always | service_flags::HEADERS_COMPRESSED }
+}
 
 fn send(node: &Node, message: &NetworkMessage) -> Reply {
     Reply::Send(framed(node, message.command(), &serialize(message)))

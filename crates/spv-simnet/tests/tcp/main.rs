@@ -8,6 +8,7 @@ mod claims;
 mod client;
 mod faults;
 mod floods;
+mod headers2;
 mod junk_chain;
 mod lies;
 mod protocol;

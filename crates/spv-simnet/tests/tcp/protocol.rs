@@ -16,7 +16,7 @@ async fn handshake_is_the_one_of_dash_core() {
         panic!("version comes first")
     };
     assert_eq!(theirs.version, 70_240);
-    assert_eq!(theirs.services, 1 | 1024);
+    assert_eq!(theirs.services, 1 | 1024 | 2048);
     assert_eq!(theirs.start_height, i32::try_from(WORLD.tip()).unwrap());
     client.expect(&["sendaddrv2", "verack"]).await;
     client.send(&NetworkMessage::Verack).await;

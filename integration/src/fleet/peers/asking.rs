@@ -21,12 +21,16 @@ pub(crate) type Executed =
 
 /// Asking: which peers a request may go to, and what becomes of requests that fail.
 impl Peers {
-    /// Asks this peer for headers and no other.
+    /// Asks this peer for headers and no other. One whose compressed headers cannot be decoded is asked for plain ones at
+    /// once.
     pub(crate) async fn ask_for_headers(&self, peer: &SocketAddr, request: Request) -> Executed {
-        self.count(RequestKind::GetHeaders, self.executor.execute_on(peer, request).await)
+        let executed =
+            self.count(RequestKind::GetHeaders, self.executor.execute_on(peer, request.clone()).await);
+        self.plainly_instead(executed, request).await
     }
 
-    /// Asks some peer for headers that is not in `exclude`.
+    /// Asks some peer for headers that is not in `exclude`. One whose compressed headers cannot be decoded is asked for
+    /// plain ones at once.
     pub(crate) async fn ask_somebody_for_headers(
         &self,
         request: Request,
@@ -34,7 +38,19 @@ impl Peers {
     ) -> Executed {
         let book = self.book.clone();
         let eligible = move |peer: &SocketAddr| !exclude.contains(peer) && book.serves_headers(peer, now());
-        self.count(RequestKind::GetHeaders, self.executor.execute_where(request, eligible).await)
+        let executed = self.executor.execute_where(request.clone(), eligible).await;
+        self.plainly_instead(self.count(RequestKind::GetHeaders, executed), request).await
+    }
+
+    /// What comes of asking once more where compressed headers came that cannot be decoded: the connection asks for plain
+    /// ones from then on.
+    async fn plainly_instead(&self, executed: Executed, request: Request) -> Executed {
+        match executed {
+            Err(ExecuteError::Transport { peer, source: RequestError::Undecodable }) => {
+                self.count(RequestKind::GetHeaders, self.executor.execute_on(&peer, request).await)
+            }
+            executed => executed,
+        }
     }
 
     /// Sends one of many requests for lists that are applied in `order`, and waits for the answer. `block` is the newest

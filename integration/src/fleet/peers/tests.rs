@@ -1,7 +1,10 @@
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dashcore::BlockHash;
+use dashcore::network::message_blockdata::GetHeadersMessage;
 use dashcore::network::message_sml::GetMnListDiff;
 use spv_simnet::{GeneratedSpec, InMemoryNetwork, NetworkConfig, PeerConfig, World};
 
@@ -17,6 +20,7 @@ pub(crate) struct Scene {
     pub(crate) world: Arc<World>,
     pub(crate) peers: Arc<Peers>,
     pub(crate) peer: SocketAddr,
+    network: Arc<InMemoryNetwork>,
 }
 
 impl Scene {
@@ -28,9 +32,10 @@ impl Scene {
         let config = NetworkConfig { peers: vec![node], ..NetworkConfig::default() };
         let network = Arc::new(InMemoryNetwork::start(&world, config).unwrap());
         let peer = network.addresses()[0];
+        let nodes = network.clone();
         let connector = Connector::new(move |address| {
-            let network = network.clone();
-            async move { network.connect(address).await }
+            let nodes = nodes.clone();
+            async move { nodes.connect(address).await }
         });
         let mut settings = Settings::default();
         change(&mut settings);
@@ -39,7 +44,7 @@ impl Scene {
         let (peers, follow) =
             Peers::start(world.params(), sources, 0, &settings, &connector, rng, None).unwrap();
         tokio::spawn(follow);
-        let scene = Self { world, peers, peer };
+        let scene = Self { world, peers, peer, network };
         while scene.standing() != Standing::Ready {
             tokio::time::sleep(RTT).await;
         }
@@ -68,12 +73,74 @@ impl Scene {
         Request::ListDiff(GetMnListDiff { base_block_hash: hash(tip - 1), block_hash: hash(tip) })
     }
 
+    /// Asks for headers from genesis on, of this peer or of whoever is there; the tip of the answer.
+    async fn ask_for_headers(&self, of_somebody: bool) -> u32 {
+        let locator_hashes = vec![self.world.block_hash(0).unwrap()];
+        let stop_hash = BlockHash::all_zeros();
+        let request = Request::Headers(GetHeadersMessage { version: 1, locator_hashes, stop_hash });
+        let executed = if of_somebody {
+            self.peers.ask_somebody_for_headers(request, BTreeSet::new()).await
+        } else {
+            self.peers.ask_for_headers(&self.peer, request).await
+        };
+        let answered = executed.unwrap().response.headers().unwrap();
+        self.world.height(&answered.headers.last().unwrap().block_hash()).unwrap()
+    }
+
+    /// Requests for headers that the node had, plain and compressed ones.
+    fn asked_for_headers(&self) -> (u64, u64) {
+        let requests = self.network.stats()[0].requests;
+        (requests.getheaders, requests.getheaders2)
+    }
+
     /// Sends a request, waits for as long, and then for the answer no more.
     async fn ask_and_leave(&self, wait: Duration) {
         let avoid = Default::default();
         let asked = self.peers.ask_for_lists(self.request(), self.tip(), &avoid, 1);
         assert!(tokio::time::timeout(wait, asked).await.is_err(), "it was answered before");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_come_compressed_from_who_offers_that_and_plain_from_others() {
+    for (faults, asked) in [("", (0, 1)), ("no-headers2", (1, 0))] {
+        let scene = Scene::with(faults, |_| {}).await;
+        assert_eq!(scene.ask_for_headers(false).await, scene.world.tip());
+        assert_eq!(scene.asked_for_headers(), asked, "{faults}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn undecodable_headers_count_once_and_their_sender_is_asked_plainly_at_once() {
+    for of_somebody in [false, true] {
+        let scene = Scene::with("bad-headers2=1", |_| {}).await;
+        let began = Instant::now();
+        assert_eq!(scene.ask_for_headers(of_somebody).await, scene.world.tip());
+        assert!(began.elapsed() <= 2 * RTT + Duration::from_millis(10), "{:?}", began.elapsed());
+        assert_eq!(scene.asked_for_headers(), (1, 1));
+        let failures = || {
+            let report = &scene.peers.reports()[&scene.peer];
+            (report.requests, report.failed, report.invalid)
+        };
+        assert_eq!(failures(), (2, 1, 0));
+        assert_eq!(scene.ask_for_headers(of_somebody).await, scene.world.tip());
+        assert_eq!((scene.asked_for_headers(), failures()), ((2, 1), (3, 1, 0)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_fences_undecodable_headers_are_found_out_as_well() {
+    let without_fences = |settings: &mut Settings| settings.correlation.fences = false;
+    let scene = Scene::with("bad-headers2=1", without_fences).await;
+    let request = GetHeadersMessage {
+        version: 1,
+        locator_hashes: vec![scene.world.block_hash(0).unwrap()],
+        stop_hash: BlockHash::all_zeros(),
+    };
+    let lost = scene.peers.ask_for_headers(&scene.peer, Request::Headers(request)).await;
+    assert!(lost.is_err(), "nothing tells which request it was to answer");
+    assert_eq!(scene.ask_for_headers(false).await, scene.world.tip());
+    assert_eq!(scene.asked_for_headers(), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]

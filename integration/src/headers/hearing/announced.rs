@@ -1,13 +1,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dashcore::consensus::deserialize;
-use dashcore::network::message_blockdata::{HeadersMessage, MAX_HEADERS};
-
 use super::Hearing;
 use crate::chain::HeaderChain;
 use crate::headers::exchange::{Batch, BatchError, Judged};
 use crate::net::News;
+use crate::wire::AnsweredHeaders;
 
 /// What peers say of new blocks unasked.
 impl Hearing<'_> {
@@ -24,12 +22,12 @@ impl Hearing<'_> {
             }
             News::Headers(payload) => payload,
         };
-        let headers = match deserialize::<HeadersMessage>(&payload) {
-            Ok(HeadersMessage(headers)) => headers,
+        let answered = match AnsweredHeaders::plain(&payload) {
+            Ok(answered) => answered,
             Err(error) => return self.exchange.reject(peer, &BatchError::from(error)),
         };
-        let is_full = headers.len() == MAX_HEADERS;
-        match self.exchange.judge(&self.chains(), Batch { peer, headers, permit: None }).await {
+        let is_full = answered.is_full;
+        match self.exchange.judge(&self.chains(), Batch { peer, answered, permit: None }).await {
             Judged::New(chain) => {
                 // Nodes announce their tip.
                 self.shown(peer, chain, true, false);

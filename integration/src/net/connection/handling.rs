@@ -1,5 +1,7 @@
+use std::sync::atomic::Ordering;
+
 use dashcore::network::framing::Frame;
-use dashcore::network::message::NetworkMessage;
+use dashcore::network::message::{NetworkMessage, command};
 use dashcore::network::message_blockdata::Inventory;
 use spv_correlation::{Delivery, FenceVerdict, RequestId, Verdict};
 use tokio::time::Instant;
@@ -17,8 +19,8 @@ const MAX_FENCED: usize = 64;
 impl Shared {
     pub(super) fn handle(&self, frame: Frame) -> Result<(), DisconnectReason> {
         let now = Instant::now();
-        if let Some(kind) = RequestKind::answered_by(frame.command) {
-            return self.on_answer(kind, frame);
+        if RequestKind::answered_by(frame.command).is_some() {
+            return self.on_answer(frame);
         }
         // As Dash Core does with messages it cannot trust or understand: no answer. There must not be many.
         if !frame.checksum_valid {
@@ -46,22 +48,27 @@ impl Shared {
         Ok(())
     }
 
-    fn on_answer(&self, kind: RequestKind, frame: Frame) -> Result<(), DisconnectReason> {
-        let answer = Answer { kind, payload: frame.payload, checksum_valid: frame.checksum_valid };
+    fn on_answer(&self, frame: Frame) -> Result<(), DisconnectReason> {
+        let name = frame.command;
+        let Some(answer) = Answer::of(frame, self.info.headers2_limit()) else { return Ok(()) };
+        if name == command::HEADERS2 && !Request::is_readable(&answer) {
+            tracing::info!(peer = %self.address, "undecodable compressed headers: plain ones from now on");
+            // Before the request ends with it, for whoever asks again.
+            self.asks_compressed.store(false, Ordering::Relaxed);
+        }
         let Delivery::Undelivered { verdict, response } = self.correlator.on_response(answer) else {
             return Ok(());
         };
         let (now, length) = (Instant::now(), response.payload.len());
-        let is_headers = kind == RequestKind::GetHeaders;
         match verdict {
             Verdict::Unsolicited if !response.checksum_valid => self.allowance.lock().broken(now)?,
-            Verdict::Unsolicited if is_headers => {
+            Verdict::Unsolicited if name == command::HEADERS => {
                 self.allowance.lock().unasked(length, now)?;
                 self.announce(News::Headers(response.payload));
                 return Ok(());
             }
             Verdict::Unsolicited if Request::is_readable(&response) => {
-                return Err(DisconnectReason::Unasked(frame.command));
+                return Err(DisconnectReason::Unasked(name));
             }
             Verdict::Unsolicited => self.allowance.lock().broken(now)?,
             Verdict::Duplicate => self.allowance.lock().repeated(length, now)?,

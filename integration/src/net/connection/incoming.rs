@@ -120,8 +120,8 @@ impl Shared {
         let answers = RequestKind::answered_by(name);
         match answers {
             // Announcements look the same, and are counted when they are found to be some.
-            Some(RequestKind::GetHeaders) => {}
-            Some(kind) if self.correlator.remembers(|request| request.kind() == kind) => {}
+            Some(_) if name == command::HEADERS => {}
+            Some(_) if self.correlator.remembers(|request| request.answer_name() == name) => {}
             Some(_) => return Err(DisconnectReason::Unasked(name)),
             // Counted when it is found to answer no ping.
             None if name == command::PONG => {}

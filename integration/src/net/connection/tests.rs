@@ -1,4 +1,5 @@
 mod abuse;
+mod headers2;
 mod large;
 pub(in crate::net) mod node;
 mod slow;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use dashcore::network::framing::{Command, DEFAULT_MAX_PAYLOAD, Frame, FrameDecoder, encode_frame};
 use dashcore::network::message::{NetworkMessage, command};
+use dashcore::network::message_network::PROTOCOL_VERSION;
 use dashcore::network::message_sml::GetMnListDiff;
 use dashcore::{BlockHash, ChainParams, Network};
 use parking_lot::Mutex;
@@ -34,6 +35,15 @@ pub(in crate::net) struct Node {
 impl Node {
     /// A connection to a node that has greeted and answered the first ping.
     pub(super) async fn connected(room: &Room) -> (Connection, Self, Announcements) {
+        Self::connected_to(0, PROTOCOL_VERSION, room).await
+    }
+
+    /// The same to a node with these services and that version.
+    pub(super) async fn connected_to(
+        services: u64,
+        version: i32,
+        room: &Room,
+    ) -> (Connection, Self, Announcements) {
         let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
         let ours = Arc::new(Mutex::new(Some(ours)));
         let connector = Connector::new(move |_| {
@@ -45,8 +55,10 @@ impl Node {
             ConnectionSetup { announcer: Some(announcer), room: room.clone(), ..Self::setup(connector) };
         let address: SocketAddr = "1.2.3.4:9999".parse().unwrap();
         let (tracker, rng) = (TaskTracker::new(), fastrand::Rng::with_seed(1));
-        let (connection, mut node) =
-            tokio::join!(Connection::open(address, 0, rng, &setup, &tracker), Self::greeting(theirs));
+        let (connection, mut node) = tokio::join!(
+            Connection::open(address, 0, rng, &setup, &tracker),
+            Self::greeting_as(services, version, theirs)
+        );
         let connection = connection.unwrap();
         assert!(node.answer_ping().await);
         connection.proven().await.unwrap();
@@ -71,11 +83,17 @@ impl Node {
 
     /// Greets at the other end of a stream.
     pub(in crate::net) async fn greeting(stream: DuplexStream) -> Self {
+        Self::greeting_as(0, PROTOCOL_VERSION, stream).await
+    }
+
+    async fn greeting_as(services: u64, version: i32, stream: DuplexStream) -> Self {
         let magic = ChainParams::new(Network::Regtest).magic;
         let mut node = Self { magic, stream, buffer: BytesMut::new() };
-        // What the client says of itself does for a node, too.
-        let version = node.receive().await;
-        node.send(command::VERSION, &version.payload).await;
+        // What the client says of itself does for a node, too, but for the first two fields.
+        let mut greeting = node.receive().await.payload.to_vec();
+        greeting[..4].copy_from_slice(&version.to_le_bytes());
+        greeting[4..12].copy_from_slice(&services.to_le_bytes());
+        node.send(command::VERSION, &greeting).await;
         node.send(command::VERACK, &[]).await;
         node
     }
