@@ -1,12 +1,11 @@
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use dashcore::BlockHash;
 use dashcore::consensus::DecodeError;
 use dashcore::network::message_blockdata::GetHeadersMessage;
-use dashcore::{BlockHash, Header};
 use spv_executor::{Completed, ExecuteError, LateError, Permit};
 
 use super::error::HeaderDownloadError;
@@ -88,7 +87,7 @@ impl HeaderExchange {
             executed => executed.ok(),
         };
         match completed {
-            Some(completed) => (peer, self.decode(completed).await),
+            Some(completed) => (peer, self.decode(completed)),
             None => (peer, None),
         }
     }
@@ -96,41 +95,37 @@ impl HeaderExchange {
     /// Asks some peer; `None` when it brought nothing that can be decoded, which is on the peer's record then.
     pub(super) async fn ask(&self, locator: Vec<BlockHash>, exclude: BTreeSet<SocketAddr>) -> Option<Batch> {
         let executed: Executed = self.peers.ask_somebody_for_headers(headers_after(locator), exclude).await;
-        self.decode(executed.ok()?).await
+        self.decode(executed.ok()?)
     }
 
-    /// Decodes an answer off the runtime, as compressed headers are hashed on the way.
-    async fn decode(&self, completed: Completed<SocketAddr, Answer>) -> Option<Batch> {
+    fn decode(&self, completed: Completed<SocketAddr, Answer>) -> Option<Batch> {
         let Completed { peer, response, permit, .. } = completed;
-        match self.validation.offload(move || response.headers()).await {
-            Ok(Ok(answered)) => Some(Batch { peer, answered, permit: Some(permit) }),
-            Ok(Err(error)) => {
+        match response.headers() {
+            Ok(answered) => Some(Batch { peer, answered, permit: Some(permit) }),
+            Err(error) => {
                 permit.reject();
                 self.reject(peer, &error.into());
-                None
-            }
-            // A panic while decoding is not the peer's doing as far as anybody knows.
-            Err(error) => {
-                tracing::error!(%peer, %error, "decoding headers failed");
                 None
             }
         }
     }
 
     /// Validates a batch that continues one of these chains, off the runtime, and puts the outcome on the peer's record.
-    /// Headers that are known cost no more than the hash of the last.
-    pub(super) async fn judge(&self, chains: &[Arc<HeaderChain>], mut batch: Batch) -> Judged {
-        let Some(last) = batch.answered.headers.last() else { return Judged::Empty };
-        let known_hash = batch.answered.hashes.as_ref().and_then(|hashes| hashes.last());
-        let last_hash = known_hash.copied().unwrap_or_else(|| last.block_hash());
-        if let Some(known) = up_to(chains, last_hash) {
+    /// Headers that are known cost no more than the hash of the last, and none if they are compressed.
+    pub(super) async fn judge(&self, chains: &[Arc<HeaderChain>], batch: Batch) -> Judged {
+        let Batch { peer, answered: mut new, permit } = batch;
+        if new.len() == 0 {
+            return Judged::Empty;
+        }
+        if let Some(known) = new.last_hash().and_then(|last_hash| up_to(chains, last_hash)) {
             return Judged::Known(known);
         }
-        let Some((base, skip)) = base_of(chains, &batch.answered.headers) else { return Judged::Unconnected };
-        let (peer, permit) = (batch.peer, batch.permit.take());
-        let mut new = batch.answered;
-        new.skip(skip);
-        match self.validation.offload(move || validate(base, &new)).await {
+        let Some((base, skip)) = base_of(chains, &new) else { return Judged::Unconnected };
+        if skip == new.len() {
+            return Judged::Known(base);
+        }
+        new.skip(skip, base.tip_hash());
+        match self.validation.offload(move || validate(Arc::unwrap_or_clone(base), new)).await {
             Ok(Ok(extended)) => {
                 // A lighter branch costs nothing to send and earns nothing.
                 if chains.iter().all(|chain| extended.work() > chain.work()) {
@@ -169,20 +164,24 @@ fn up_to(chains: &[Arc<HeaderChain>], hash: BlockHash) -> Option<Arc<HeaderChain
         return Some(chain.clone());
     }
     let known = chains.iter().find_map(|chain| Some((chain, chain.height_of(&hash)?)));
-    known.and_then(|(chain, height)| chain.truncated(height)).map(Arc::new)
+    known.and_then(|(chain, height)| cut(chain, height))
+}
+
+/// A chain up to this height.
+fn cut(chain: &Arc<HeaderChain>, height: u32) -> Option<Arc<HeaderChain>> {
+    if chain.tip_height() == height { Some(chain.clone()) } else { chain.truncated(height).map(Arc::new) }
 }
 
 /// The known chain that headers continue, and how many of them it has already.
-fn base_of(chains: &[Arc<HeaderChain>], headers: &[Header]) -> Option<(HeaderChain, usize)> {
-    let first = headers.first()?;
+fn base_of(chains: &[Arc<HeaderChain>], answered: &AnsweredHeaders) -> Option<(Arc<HeaderChain>, usize)> {
+    let parent = answered.parent()?;
     let branches = chains.iter().filter_map(|chain| {
-        let fork = chain.height_of(&first.prev_blockhash)?;
-        let known =
-            (fork + 1..).zip(headers).take_while(|(height, header)| chain.header(*height) == Some(header));
-        Some((chain, fork, known.count()))
+        let fork = chain.height_of(&parent)?;
+        let continued = (fork + 1..).map_while(|height| chain.header(height));
+        Some((chain, fork, answered.count_equal(continued)))
     });
     let (chain, fork, skip) = branches.max_by_key(|(_, _, skip)| *skip)?;
-    Some((chain.truncated(fork + u32::try_from(skip).ok()?)?, skip))
+    Some((cut(chain, fork + u32::try_from(skip).ok()?)?, skip))
 }
 
 fn headers_after(locator: Vec<BlockHash>) -> Request {
@@ -193,15 +192,22 @@ fn headers_after(locator: Vec<BlockHash>) -> Request {
     })
 }
 
-fn validate(mut chain: HeaderChain, new: &AnsweredHeaders) -> Result<HeaderChain, BatchError> {
-    let AnsweredHeaders { headers, hashes, .. } = new;
-    let hashes = hashes.as_ref().map_or_else(|| Cow::Owned(hash_all(headers)), Cow::Borrowed);
-    chain.extend(headers, &hashes, clock::unix_seconds())?;
+fn validate(mut chain: HeaderChain, new: AnsweredHeaders) -> Result<HeaderChain, BatchError> {
+    let (headers, hashes) = new.into_headers();
+    let hashes = hashes.unwrap_or_else(|| hash_all(&headers));
+    chain.extend(&headers, &hashes, clock::unix_seconds())?;
     Ok(chain)
 }
 
 #[cfg(test)]
 mod tests {
+    use dashcore::Header;
+    use dashcore::consensus::serialize;
+    use dashcore::network::framing::Frame;
+    use dashcore::network::message::command;
+    use dashcore::network::message_blockdata::HeadersMessage;
+    use dashcore::network::message_headers2::{Headers2Message, MAX_HEADERS2};
+
     use super::*;
     use crate::fleet::Scene;
 
@@ -209,14 +215,10 @@ mod tests {
     async fn headers_earn_something_when_they_add_work_and_nothing_when_they_are_known() {
         let scene = Scene::with("", |_| {}).await;
         let exchange = HeaderExchange::new(scene.peers.clone(), Verification::Inline);
-        let headers = |heights: std::ops::RangeInclusive<u32>| Batch {
-            peer: scene.peer,
-            answered: AnsweredHeaders {
-                headers: heights.filter_map(|height| scene.world.header(height).copied()).collect(),
-                hashes: None,
-                is_full: false,
-            },
-            permit: None,
+        let headers = |heights: std::ops::RangeInclusive<u32>| {
+            let headers = heights.filter_map(|height| scene.world.header(height).copied()).collect();
+            let answered = AnsweredHeaders::plain(&serialize(&HeadersMessage(headers))).unwrap();
+            Batch { peer: scene.peer, answered, permit: None }
         };
         let start = Arc::new(HeaderChain::starting_at_or_below(scene.world.params(), 0));
         let Judged::New(chain) = exchange.judge(&[start], headers(1..=5)).await else { panic!("new") };
@@ -231,5 +233,54 @@ mod tests {
         assert_eq!((longer.tip_height(), scene.accepted(RequestKind::GetHeaders)), (9, 2));
         let unconnected = exchange.judge(&[longer], headers(20..=30)).await;
         assert!(matches!(unconnected, Judged::Unconnected), "{unconnected:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn compressed_headers_come_to_the_same_as_plain_ones() {
+        let scene = Scene::with("", |_| {}).await;
+        let exchange = HeaderExchange::new(scene.peers.clone(), Verification::Inline);
+        let start = Arc::new(HeaderChain::starting_at_or_below(scene.world.params(), 0));
+        let headers = |heights: std::ops::RangeInclusive<u32>| -> Vec<Header> {
+            heights.filter_map(|height| scene.world.header(height).copied()).collect()
+        };
+        let in_both_forms = |headers: &[Header]| {
+            [
+                (command::HEADERS, serialize(&HeadersMessage(headers.to_vec()))),
+                (command::HEADERS2, Headers2Message::encode_chain(headers)),
+            ]
+            .map(|(command, payload)| {
+                let frame = Frame { command, payload: payload.into(), checksum_valid: true };
+                let answered = Answer::of(frame, MAX_HEADERS2).unwrap().headers().unwrap();
+                Batch { peer: scene.peer, answered, permit: None }
+            })
+        };
+        let [known, _] = in_both_forms(&headers(1..=9));
+        let Judged::New(known) = exchange.judge(&[start], known).await else { panic!("new") };
+        let mut forged = headers(6..=12);
+        forged[4].merkle_root = forged[0].merkle_root;
+        for (sent, expected) in [
+            (headers(1..=9), "known to 9"),
+            (headers(2..=4), "known to 4"),
+            (headers(6..=12), "new to 12"),
+            (headers(10..=12), "new to 12"),
+            (headers(11..=12), "unconnected"),
+            (forged, "invalid"),
+            (vec![], "empty"),
+        ] {
+            for batch in in_both_forms(&sent) {
+                let judged = match exchange.judge(std::slice::from_ref(&known), batch).await {
+                    Judged::Known(chain) => format!("known to {}", chain.tip_height()),
+                    Judged::New(chain) => {
+                        assert_eq!(Some(chain.tip_hash()), scene.world.block_hash(chain.tip_height()));
+                        format!("new to {}", chain.tip_height())
+                    }
+                    Judged::Unconnected => "unconnected".to_owned(),
+                    Judged::Invalid => "invalid".to_owned(),
+                    Judged::Empty => "empty".to_owned(),
+                    Judged::Future => "future".to_owned(),
+                };
+                assert_eq!(judged, expected);
+            }
+        }
     }
 }

@@ -175,7 +175,8 @@ async fn every_list_of_a_long_row_is_a_few_diffs_away_from_a_whole_one() {
             request,
         };
         let payload = Bytes::from(serialize(&diff(&WORLD, base, height)));
-        let answer = Answer { kind: RequestKind::MnListDiff, payload, checksum_valid: true };
+        let answer =
+            Answer { kind: RequestKind::MnListDiff, headers2_limit: None, payload, checksum_valid: true };
         let applied = verifier.verify(Arc::new(work), answer).await.unwrap().unwrap();
         assert_eq!(applied.lists, 1);
         base = height;

@@ -24,11 +24,15 @@ pub(crate) struct Answer {
 /// The headers that an answer brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AnsweredHeaders {
-    pub(crate) headers: Vec<Header>,
-    /// Their hashes, if decoding took them, as it does with compressed headers.
-    pub(crate) hashes: Option<Vec<BlockHash>>,
+    list: List,
     /// Whether there are as many as fit into one answer of this form: the node may have more.
     pub(crate) is_full: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum List {
+    Plain(Vec<Header>),
+    Compressed(CompressedHeaders),
 }
 
 impl Answer {
@@ -40,17 +44,15 @@ impl Answer {
         Some(Self { kind, headers2_limit, payload: frame.payload, checksum_valid: frame.checksum_valid })
     }
 
-    /// The headers in it, of whichever form. Compressed ones take an X11 hash each, one after the other, so it blocks for
-    /// some microseconds per header.
+    /// The headers in it, of whichever form. Takes no hash.
     ///
     /// # Errors
     /// When the payload is no valid message of its form.
     pub(crate) fn headers(&self) -> Result<AnsweredHeaders, DecodeError> {
         let Some(limit) = self.headers2_limit else { return AnsweredHeaders::plain(&self.payload) };
-        let compressed = CompressedHeaders::decode(&self.payload, limit)?;
-        let is_full = compressed.len() == limit;
-        let (headers, hashes) = compressed.into_hashed().unzip();
-        Ok(AnsweredHeaders { headers, hashes: Some(hashes), is_full })
+        let headers = CompressedHeaders::decode(&self.payload, limit)?;
+        let is_full = headers.len() == limit;
+        Ok(AnsweredHeaders { list: List::Compressed(headers), is_full })
     }
 }
 
@@ -62,25 +64,68 @@ impl AnsweredHeaders {
     pub(crate) fn plain(payload: &[u8]) -> Result<Self, DecodeError> {
         let HeadersMessage(headers) = deserialize(payload)?;
         let is_full = headers.len() == MAX_HEADERS;
-        Ok(Self { headers, hashes: None, is_full })
+        Ok(Self { list: List::Plain(headers), is_full })
     }
 
-    /// Keeps the first `count` headers.
-    pub(crate) fn truncate(&mut self, count: usize) {
-        self.headers.truncate(count);
-        if let Some(hashes) = &mut self.hashes {
-            hashes.truncate(count);
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match &self.list {
+            List::Plain(headers) => headers.len(),
+            List::Compressed(headers) => headers.len(),
         }
     }
 
-    /// Cuts off the first `count` headers, and drops them.
-    ///
-    /// # Panics
-    /// When there are fewer.
-    pub(crate) fn skip(&mut self, count: usize) {
-        self.headers.drain(..count);
-        if let Some(hashes) = &mut self.hashes {
-            hashes.drain(..count);
+    /// The block that the first one follows; `None` where there are none.
+    pub(crate) fn parent(&self) -> Option<BlockHash> {
+        match &self.list {
+            List::Plain(headers) => headers.first().map(|first| first.prev_blockhash),
+            List::Compressed(headers) => headers.parent(),
+        }
+    }
+
+    /// The hash of the last one, where it can be taken without those of the others.
+    pub(crate) fn last_hash(&self) -> Option<BlockHash> {
+        match &self.list {
+            List::Plain(headers) => headers.last().map(Header::block_hash),
+            List::Compressed(_) => None,
+        }
+    }
+
+    /// How many at the beginning are these, which follow the same parent and each other. Takes no hash.
+    pub(crate) fn count_equal<'a>(&self, chain: impl Iterator<Item = &'a Header>) -> usize {
+        match &self.list {
+            List::Plain(headers) => {
+                headers.iter().zip(chain).take_while(|(header, known)| header == known).count()
+            }
+            List::Compressed(headers) => headers.count_equal(chain),
+        }
+    }
+
+    /// Keeps the first `count`.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        match &mut self.list {
+            List::Plain(headers) => headers.truncate(count),
+            List::Compressed(headers) => headers.truncate(count),
+        }
+    }
+
+    /// Leaves out the first `count`, the last of which has this hash.
+    pub(crate) fn skip(&mut self, count: usize, hash: BlockHash) {
+        match &mut self.list {
+            List::Plain(headers) => drop(headers.drain(..count.min(headers.len()))),
+            List::Compressed(headers) => headers.skip(count, hash),
+        }
+    }
+
+    /// The headers, and their hashes if those had to be taken on the way, as with compressed ones: that takes some
+    /// microseconds per header, one after the other.
+    pub(crate) fn into_headers(self) -> (Vec<Header>, Option<Vec<BlockHash>>) {
+        match self.list {
+            List::Plain(headers) => (headers, None),
+            List::Compressed(headers) => {
+                let (headers, hashes) = headers.into_hashed().unzip();
+                (headers, Some(hashes))
+            }
         }
     }
 }
@@ -125,25 +170,34 @@ mod tests {
             (compressed(2_000, 2_000), 2_000, true),
         ] {
             let answered = answer.headers().unwrap();
-            assert_eq!((&answered.headers[..], answered.is_full), (&chain[..count], is_full));
-            assert_eq!(answer.kind, RequestKind::GetHeaders);
-            let Some(hashes) = answered.hashes else { continue };
             assert_eq!(
-                hashes[..count - 1],
-                *chain[1..count].iter().map(|h| h.prev_blockhash).collect::<Vec<_>>()
+                (answered.len(), answered.is_full, answer.kind),
+                (count, is_full, RequestKind::GetHeaders)
             );
-            assert_eq!(hashes[count - 1], chain[count - 1].block_hash());
+            assert_eq!(answered.parent(), Some(chain[0].prev_blockhash));
         }
         assert!(compressed(2_001, 2_000).headers().is_err(), "more than the version allows");
     }
 
     #[test]
-    fn hashes_stay_beside_their_headers() {
-        let payload = Headers2Message::encode_chain(&chain(10));
-        let mut answered = answer(command::HEADERS2, payload, MAX_HEADERS2).headers().unwrap();
-        answered.truncate(7);
-        answered.skip(2);
-        let hashes: Vec<_> = answered.headers.iter().map(Header::block_hash).collect();
-        assert_eq!((answered.headers.len(), answered.hashes), (5, Some(hashes)));
+    fn both_forms_are_handled_alike_and_hashes_stay_beside_their_headers() {
+        let chain = chain(10);
+        let hashes: Vec<_> = chain.iter().map(Header::block_hash).collect();
+        for (name, payload) in [
+            (command::HEADERS, serialize(&HeadersMessage(chain.clone()))),
+            (command::HEADERS2, Headers2Message::encode_chain(&chain)),
+        ] {
+            let mut answered = answer(name, payload, MAX_HEADERS2).headers().unwrap();
+            let is_compressed = name == command::HEADERS2;
+            assert_eq!(answered.last_hash(), (!is_compressed).then_some(hashes[9]));
+            let mut other = chain.clone();
+            other[4].nonce ^= 1;
+            assert_eq!([chain.iter(), other.iter()].map(|chain| answered.count_equal(chain)), [10, 4]);
+            answered.truncate(7);
+            answered.skip(2, hashes[1]);
+            assert_eq!((answered.len(), answered.parent()), (5, Some(hashes[1])));
+            let expected = (chain[2..7].to_vec(), is_compressed.then(|| hashes[2..7].to_vec()));
+            assert_eq!(answered.into_headers(), expected);
+        }
     }
 }

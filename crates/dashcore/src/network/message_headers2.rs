@@ -92,6 +92,33 @@ impl CompressedHeaders {
         self.0.first().map(|first| first.header.prev_blockhash)
     }
 
+    /// How many headers at the beginning are these, which follow the same [parent](Self::parent) and each other. Takes no
+    /// hash: what stands on the same parent and has the same fields is the same header.
+    pub fn count_equal<'a>(&self, chain: impl IntoIterator<Item = &'a Header>) -> usize {
+        let is_equal = |(compressed, known): &(&Compressed, &Header)| {
+            let Compressed { mut header, is_parent_given } = **compressed;
+            if !is_parent_given {
+                header.prev_blockhash = known.prev_blockhash;
+            }
+            header == **known
+        };
+        self.0.iter().zip(chain).take_while(is_equal).count()
+    }
+
+    /// Keeps the first `count` headers.
+    pub fn truncate(&mut self, count: usize) {
+        self.0.truncate(count);
+    }
+
+    /// Leaves out the first `count` headers, the last of which has this hash. Takes no hash.
+    pub fn skip(&mut self, count: usize, hash: BlockHash) {
+        self.0.drain(..count.min(self.0.len()));
+        if let Some(first) = self.0.first_mut().filter(|first| !first.is_parent_given) {
+            first.header.prev_blockhash = hash;
+            first.is_parent_given = true;
+        }
+    }
+
     /// The headers in order, each with its hash, which is taken when the iterator comes to it.
     pub fn into_hashed(self) -> impl Iterator<Item = (Header, BlockHash)> {
         let mut parent = BlockHash::all_zeros();
@@ -295,6 +322,31 @@ mod tests {
         }
 
         #[test]
+        fn a_part_is_found_and_cut_out_without_its_hashes(
+            headers in headers(), at in any::<prop::sample::Index>(), end in any::<prop::sample::Index>(),
+        ) {
+            let mut chain = headers;
+            for at in 1..chain.len() {
+                chain[at].prev_blockhash = chain[at - 1].block_hash();
+            }
+            prop_assume!(!chain.is_empty());
+            let payload = Headers2Message::encode_chain(&chain);
+            let mut compressed = CompressedHeaders::decode(&payload, MAX_HEADERS2).unwrap();
+            prop_assert_eq!(compressed.count_equal(&chain), chain.len());
+            let at = at.index(chain.len());
+            let mut other = chain.clone();
+            other[at].nonce ^= 1;
+            prop_assert_eq!(compressed.count_equal(&other), at);
+            let end = at + 1 + end.index(chain.len() - at);
+            compressed.truncate(end);
+            compressed.skip(at, chain[at].prev_blockhash);
+            prop_assert_eq!(compressed.parent(), Some(chain[at].prev_blockhash));
+            let hashed: Vec<_> = compressed.into_hashed().collect();
+            let expected: Vec<_> = chain[at..end].iter().map(|header| (*header, header.block_hash())).collect();
+            prop_assert_eq!(hashed, expected);
+        }
+
+        #[test]
         fn a_chain_is_encoded_alike_without_a_hash(headers in headers()) {
             let mut chain = headers;
             for at in 1..chain.len() {
@@ -347,6 +399,17 @@ mod tests {
             assert_eq!((error.offset, error.field), (1, "headers2.flags"));
             assert_eq!(error.kind, DecodeErrorKind::UnknownValue { value: i64::from(flags) });
         }
+    }
+
+    #[test]
+    fn headers_on_another_parent_are_not_equal() {
+        let first = header(1, BlockHash::from_byte_array([1; 32]), 5, 5);
+        let second = header(1, BlockHash::from_byte_array([2; 32]), 5, 5);
+        let payload = serialize(&Headers2Message(vec![first, second]));
+        let compressed = CompressedHeaders::decode(&payload, MAX_HEADERS2).unwrap();
+        let chain = [first, Header { prev_blockhash: first.block_hash(), ..second }];
+        assert_eq!(compressed.count_equal(&chain), 1);
+        assert_eq!(compressed.count_equal(&[second]), 0);
     }
 
     #[test]

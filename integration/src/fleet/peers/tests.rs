@@ -83,8 +83,8 @@ impl Scene {
         } else {
             self.peers.ask_for_headers(&self.peer, request).await
         };
-        let answered = executed.unwrap().response.headers().unwrap();
-        self.world.height(&answered.headers.last().unwrap().block_hash()).unwrap()
+        let (headers, _) = executed.unwrap().response.headers().unwrap().into_headers();
+        self.world.height(&headers.last().unwrap().block_hash()).unwrap()
     }
 
     /// Requests for headers that the node had, plain and compressed ones.
