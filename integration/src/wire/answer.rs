@@ -6,7 +6,7 @@ use dashcore::network::message_blockdata::{HeadersMessage, MAX_HEADERS};
 use dashcore::network::message_headers2::CompressedHeaders;
 use dashcore::{BlockHash, Header};
 
-use super::request::RequestKind;
+use super::request_kind::RequestKind;
 
 /// An answer as it came. Decoding and proving it is the verification threads' work.
 #[derive(Debug, Clone, PartialEq, Eq)]

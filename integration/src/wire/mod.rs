@@ -2,6 +2,8 @@
 
 mod answer;
 mod request;
+mod request_kind;
 
 pub(crate) use answer::{Answer, AnsweredHeaders};
-pub(crate) use request::{Request, RequestKind};
+pub(crate) use request::Request;
+pub(crate) use request_kind::RequestKind;

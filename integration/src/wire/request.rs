@@ -6,10 +6,10 @@ use dashcore::network::message_headers2::CompressedHeaders;
 use dashcore::network::message_qrinfo::{GetQRInfo, QRInfo};
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
 use dashcore::{BlockHash, Header};
-use serde::Serialize;
 use spv_correlation::Expectation;
 
 use super::answer::Answer;
+use super::request_kind::RequestKind;
 
 /// What can be asked of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,39 +27,6 @@ pub(crate) enum Request {
     },
     /// What changed between two lists.
     ListDiff(GetMnListDiff),
-}
-
-/// Kind of request; the closed set that metrics and estimates are kept by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RequestKind {
-    /// `getheaders` or `getheaders2`
-    GetHeaders,
-    /// `getqrinfo`
-    QrInfo,
-    /// `getmnlistd`
-    MnListDiff,
-}
-
-impl RequestKind {
-    /// Name as a metric label.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::GetHeaders => "getheaders",
-            Self::QrInfo => "qrinfo",
-            Self::MnListDiff => "mnlistdiff",
-        }
-    }
-
-    /// The kind of request that a message answers.
-    pub(crate) fn answered_by(name: Command) -> Option<Self> {
-        match name {
-            command::HEADERS | command::HEADERS2 => Some(Self::GetHeaders),
-            command::QRINFO => Some(Self::QrInfo),
-            command::MNLISTDIFF => Some(Self::MnListDiff),
-            _ => None,
-        }
-    }
 }
 
 impl Request {
