@@ -96,7 +96,7 @@ async fn requests_are_counted_as_the_peers_count_them() {
     let ended = DataDir::new().sync_in_virtual_time(&world, honest(3), 1).await;
     let sum = |count: fn(&spv_simnet::PeerStats) -> u64| ended.stats.iter().map(count).sum::<u64>();
     let requests = &ended.summary.requests;
-    assert_eq!(requests.getheaders, sum(|peer| peer.requests.getheaders));
+    assert_eq!(requests.getheaders, sum(|peer| peer.requests.getheaders + peer.requests.getheaders2));
     // A request that is sent to a second peer is counted apart.
     let for_lists = sum(|peer| peer.requests.getqrinfo + peer.requests.getmnlistd);
     assert_eq!(requests.qrinfo + requests.mnlistdiff + requests.hedged, for_lists);
