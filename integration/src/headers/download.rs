@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use dashcore::ChainParams;
 
+use super::ahead::Ahead;
 use super::error::HeaderDownloadError;
 use super::exchange::HeaderExchange;
 use super::hearing::Hearing;
@@ -10,6 +11,7 @@ use super::tips::Tips;
 use crate::chain::HeaderChain;
 use crate::fleet::Peers;
 use crate::net::Announcements;
+use crate::store::Store;
 use crate::verification::Verification;
 
 /// Downloads headers from all peers and tells which chain has the most work.
@@ -17,33 +19,44 @@ use crate::verification::Verification;
 pub(crate) struct HeaderDownload {
     params: ChainParams,
     exchange: HeaderExchange,
+    ahead: Ahead,
     patience: Patience,
 }
 
 impl HeaderDownload {
-    /// A download from these peers; headers are validated at this place.
+    /// A download from these peers; headers are validated and stored at this place.
     pub(crate) fn new(
         params: &ChainParams,
         peers: Arc<Peers>,
+        store: Arc<Store>,
         patience: Patience,
-        validation: Verification,
+        place: Verification,
     ) -> Self {
-        Self { params: params.clone(), exchange: HeaderExchange::new(peers, validation), patience }
+        let ahead = Ahead::new(store, params, place);
+        Self { params: params.clone(), exchange: HeaderExchange::new(peers, place), ahead, patience }
     }
 
-    /// Brings `chain` to the last checkpoint ahead of it, the stretches between checkpoints in parallel.
+    /// Brings `chain` to the last checkpoint ahead of it, the stretches between checkpoints in parallel. Begins with what an
+    /// earlier download has kept.
     ///
     /// # Errors
     /// See [`HeaderDownloadError`].
     ///
     /// # Cancel safety
-    /// What was downloaded is lost.
+    /// Stretches that are complete are kept, with all before them; what else was downloaded is lost.
     pub(crate) async fn to_last_checkpoint(
         &self,
         chain: HeaderChain,
         on_progress: impl Fn(u32),
     ) -> Result<HeaderChain, HeaderDownloadError> {
-        self.exchange.fill_to_last_checkpoint(&self.params, chain, &on_progress).await
+        let tip = chain.tip_height();
+        let last = self.params.checkpoints.last().map_or(0, |checkpoint| checkpoint.height);
+        if last <= tip {
+            return Ok(chain);
+        }
+        let chain = self.ahead.on_top_of(chain).await;
+        let chain = chain.truncated(last).unwrap_or(chain);
+        self.exchange.fill_to_last_checkpoint(&self.params, chain, &self.ahead, &on_progress).await
     }
 
     /// Asks every peer for what follows `chain`, each as soon as it has greeted, and offers the chains that they have to
@@ -52,7 +65,7 @@ impl HeaderDownload {
     /// when `needs_lower` gives another start for a peer's chain, which is to be used instead.
     ///
     /// # Cancel safety
-    /// What was offered is complete; headers under way are lost.
+    /// What was offered is complete. Headers are kept as they come; those of the last answers may be lost.
     pub(crate) async fn run(
         &self,
         chain: Arc<HeaderChain>,
@@ -61,7 +74,8 @@ impl HeaderDownload {
         on_progress: impl Fn(u32),
         needs_lower: impl Fn(&HeaderChain) -> Option<HeaderChain>,
     ) -> HeaderChain {
-        let hearing = Hearing::new(&self.exchange, tips, chain, self.patience);
+        let remembered = Arc::new(self.ahead.on_top_of(HeaderChain::clone(&chain)).await);
+        let hearing = Hearing::new(&self.exchange, tips, &self.ahead, chain, remembered, self.patience);
         hearing.run(announcements, on_progress, needs_lower).await
     }
 }

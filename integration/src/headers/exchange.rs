@@ -3,9 +3,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dashcore::BlockHash;
 use dashcore::consensus::DecodeError;
 use dashcore::network::message_blockdata::GetHeadersMessage;
+use dashcore::{BlockHash, Header};
 use spv_executor::{Completed, ExecuteError, LateError, Permit};
 
 use super::error::HeaderDownloadError;
@@ -13,7 +13,7 @@ use crate::chain::{HeaderChain, HeaderError, hash_all};
 use crate::clock;
 use crate::fleet::{Executed, Outcome, Peers};
 use crate::net::RequestError;
-use crate::verification::Verification;
+use crate::verification::{Panicked, Verification};
 use crate::wire::{Answer, AnsweredHeaders, Request, RequestKind};
 
 /// Asks peers for headers, validates what they send, and puts the outcome on their records.
@@ -40,6 +40,25 @@ pub(super) struct Batch {
     pub(super) answered: AnsweredHeaders,
     /// Takes the verdict to the executor; absent for headers that nobody asked for.
     pub(super) permit: Option<Permit>,
+}
+
+/// Headers of a batch that are not known, with the chain that they continue.
+pub(super) struct Placed {
+    peer: SocketAddr,
+    new: AnsweredHeaders,
+    base: Arc<HeaderChain>,
+    permit: Option<Permit>,
+}
+
+/// The same with the hash of the last of them, from which the next ones can be asked for.
+pub(super) struct Hashed {
+    peer: SocketAddr,
+    headers: Vec<Header>,
+    /// Those of compressed headers had to be taken on the way.
+    hashes: Option<Vec<BlockHash>>,
+    pub(super) last_hash: BlockHash,
+    base: Arc<HeaderChain>,
+    permit: Option<Permit>,
 }
 
 /// What headers came to that a peer sent.
@@ -111,21 +130,45 @@ impl HeaderExchange {
     }
 
     /// Validates a batch that continues one of these chains, off the runtime, and puts the outcome on the peer's record.
-    /// Headers that are known cost no more than the hash of the last, and none if they are compressed.
     pub(super) async fn judge(&self, chains: &[Arc<HeaderChain>], batch: Batch) -> Judged {
-        let Batch { peer, answered: mut new, permit } = batch;
-        if new.len() == 0 {
-            return Judged::Empty;
+        match place(chains, batch) {
+            Ok(placed) => match self.hash(placed).await {
+                Ok(hashed) => self.validate(chains, hashed).await,
+                Err(judged) => judged,
+            },
+            Err(judged) => judged,
         }
-        if let Some(known) = new.last_hash().and_then(|last_hash| up_to(chains, last_hash)) {
-            return Judged::Known(known);
+    }
+
+    /// Takes as many hashes as are needed to know that of the last header, off the runtime.
+    pub(super) async fn hash(&self, placed: Placed) -> Result<Hashed, Judged> {
+        let Placed { peer, new, base, permit } = placed;
+        let hashed = self.validation.offload(move || {
+            let (headers, hashes) = new.into_headers();
+            let last_hash = match &hashes {
+                Some(hashes) => hashes.last().copied(),
+                None => headers.last().map(Header::block_hash),
+            };
+            (headers, hashes, last_hash.unwrap_or_else(BlockHash::all_zeros))
+        });
+        match hashed.await {
+            Ok((headers, hashes, last_hash)) => {
+                Ok(Hashed { peer, headers, hashes, last_hash, base, permit })
+            }
+            Err(error) => Err(panicked(peer, &error)),
         }
-        let Some((base, skip)) = base_of(chains, &new) else { return Judged::Unconnected };
-        if skip == new.len() {
-            return Judged::Known(base);
-        }
-        new.skip(skip, base.tip_hash());
-        match self.validation.offload(move || validate(Arc::unwrap_or_clone(base), new)).await {
+    }
+
+    /// Validates headers, off the runtime, and puts the outcome on the peer's record. They earn something if no chain of
+    /// `chains` has as much work.
+    pub(super) async fn validate(&self, chains: &[Arc<HeaderChain>], hashed: Hashed) -> Judged {
+        let Hashed { peer, headers, hashes, base, permit, .. } = hashed;
+        let extended = self.validation.offload(move || {
+            let mut chain = Arc::unwrap_or_clone(base);
+            let hashes = hashes.unwrap_or_else(|| hash_all(&headers));
+            chain.extend(&headers, &hashes, clock::unix_seconds()).map(|()| chain)
+        });
+        match extended.await {
             Ok(Ok(extended)) => {
                 // A lighter branch costs nothing to send and earns nothing.
                 if chains.iter().all(|chain| extended.work() > chain.work()) {
@@ -134,21 +177,17 @@ impl HeaderExchange {
                 }
                 Judged::New(Arc::new(extended))
             }
-            Ok(Err(error @ BatchError::Header(HeaderError::TimeTooNew { .. }))) => {
+            Ok(Err(error @ HeaderError::TimeTooNew { .. })) => {
                 tracing::warn!(%peer, %error, "headers from the future");
                 self.saw_future.store(true, Ordering::Relaxed);
                 Judged::Future
             }
             Ok(Err(error)) => {
                 permit.into_iter().for_each(Permit::reject);
-                self.reject(peer, &error);
+                self.reject(peer, &error.into());
                 Judged::Invalid
             }
-            // A panic while validating is not the peer's doing as far as anybody knows; its headers are not used.
-            Err(error) => {
-                tracing::error!(%peer, %error, "validating headers failed");
-                Judged::Invalid
-            }
+            Err(error) => panicked(peer, &error),
         }
     }
 
@@ -158,8 +197,35 @@ impl HeaderExchange {
     }
 }
 
+/// Finds the known chain that a batch continues. Headers that are known cost no more than the hash of the last, and none
+/// if they are compressed.
+///
+/// # Errors
+/// The verdict, where no header has to be validated for it.
+pub(super) fn place(chains: &[Arc<HeaderChain>], batch: Batch) -> Result<Placed, Judged> {
+    let Batch { peer, answered: mut new, permit } = batch;
+    if new.len() == 0 {
+        return Err(Judged::Empty);
+    }
+    if let Some(known) = new.last_hash().and_then(|last_hash| up_to(chains, last_hash)) {
+        return Err(Judged::Known(known));
+    }
+    let Some((base, skip)) = base_of(chains, &new) else { return Err(Judged::Unconnected) };
+    if skip == new.len() {
+        return Err(Judged::Known(base));
+    }
+    new.skip(skip, base.tip_hash());
+    Ok(Placed { peer, new, base, permit })
+}
+
+/// A panic while headers are hashed or validated is not the peer's doing as far as anybody knows; they are not used.
+fn panicked(peer: SocketAddr, error: &Panicked) -> Judged {
+    tracing::error!(%peer, %error, "validating headers failed");
+    Judged::Invalid
+}
+
 /// The part of one of these chains that ends with this block.
-fn up_to(chains: &[Arc<HeaderChain>], hash: BlockHash) -> Option<Arc<HeaderChain>> {
+pub(super) fn up_to(chains: &[Arc<HeaderChain>], hash: BlockHash) -> Option<Arc<HeaderChain>> {
     if let Some(chain) = chains.iter().find(|chain| chain.tip_hash() == hash) {
         return Some(chain.clone());
     }
@@ -192,16 +258,8 @@ fn headers_after(locator: Vec<BlockHash>) -> Request {
     })
 }
 
-fn validate(mut chain: HeaderChain, new: AnsweredHeaders) -> Result<HeaderChain, BatchError> {
-    let (headers, hashes) = new.into_headers();
-    let hashes = hashes.unwrap_or_else(|| hash_all(&headers));
-    chain.extend(&headers, &hashes, clock::unix_seconds())?;
-    Ok(chain)
-}
-
 #[cfg(test)]
 mod tests {
-    use dashcore::Header;
     use dashcore::consensus::serialize;
     use dashcore::network::framing::Frame;
     use dashcore::network::message::command;

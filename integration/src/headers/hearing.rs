@@ -1,8 +1,9 @@
 mod announced;
+mod judging;
 mod leading;
 mod settling;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,10 @@ use futures::future::{BoxFuture, FutureExt, OptionFuture};
 use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use super::exchange::{Batch, HeaderExchange, Judged};
+use judging::{Done, Sent};
+
+use super::ahead::Ahead;
+use super::exchange::{Batch, HeaderExchange};
 use super::patience::Patience;
 use super::tips::Tips;
 use crate::chain::HeaderChain;
@@ -23,6 +27,9 @@ use crate::timer::sleep_until;
 /// A peer whose question failed is asked again after this long at the earliest.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
+/// Headers are stored when at least so many are not.
+const SAVED_AT_A_TIME: u32 = 500;
+
 /// Hears which chains peers have, and offers them to [`Tips`].
 pub(super) struct Hearing<'a> {
     exchange: &'a HeaderExchange,
@@ -30,11 +37,21 @@ pub(super) struct Hearing<'a> {
     patience: Patience,
     /// The chain that was there before: a candidate whoever else has it.
     own: Arc<HeaderChain>,
+    /// What an earlier download came to, proven or not: no candidate before somebody has shown it.
+    remembered: Arc<HeaderChain>,
+    ahead: &'a Ahead,
     started: Instant,
     peers: BTreeMap<SocketAddr, Hearsay>,
     /// Peers that have told their tip and are gone.
     gone: BTreeSet<SocketAddr>,
     questions: FuturesUnordered<BoxFuture<'a, (SocketAddr, Option<Batch>)>>,
+    /// Answers and announcements whose turn has not come. `None` instead of headers that did not come.
+    inbox: VecDeque<(Sent, Option<Batch>)>,
+    /// What is being done with the one whose turn it is.
+    work: Option<BoxFuture<'a, Done>>,
+    /// Headers that are being stored, and those that are.
+    saving: Option<BoxFuture<'a, ()>>,
+    saved: Arc<HeaderChain>,
     /// The peer that a stretch is downloaded from which is longer than one answer. The others wait where they are.
     leader: Option<SocketAddr>,
     next_poll: Instant,
@@ -47,14 +64,28 @@ pub(super) struct Hearing<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Hearsay {
     said: Said,
+    /// A question is under way.
     is_asked: bool,
+    /// Answers that are not judged yet.
+    unjudged: u32,
     /// The question is one of those that everybody is asked now and then: that nothing is new is no fault then.
     is_polled: bool,
+    /// When the last question was sent, and the tip of the chain that it was about.
+    asked_at: Instant,
+    asked_about: BlockHash,
+    /// What the last full answer brought, and in which time.
+    full_answer: Option<FullAnswer>,
     /// Since when the sync waits for its answer, and usually for how long.
     waits_since: Instant,
     patience: Duration,
     /// A question that failed is not repeated before.
     retry_at: Instant,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct FullAnswer {
+    headers: u32,
+    took: Duration,
 }
 
 /// How waiting for peers to tell their tips has ended.
@@ -68,6 +99,8 @@ enum Settled {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Said {
+    /// It was not asked, because others serve the long stretch that lies ahead.
+    Unasked,
     /// No valid answer yet.
     Nothing,
     /// As many headers as fit into one answer; it may have more.
@@ -80,7 +113,9 @@ impl<'a> Hearing<'a> {
     pub(super) fn new(
         exchange: &'a HeaderExchange,
         tips: &'a Tips,
+        ahead: &'a Ahead,
         own: Arc<HeaderChain>,
+        remembered: Arc<HeaderChain>,
         patience: Patience,
     ) -> Self {
         let started = Instant::now();
@@ -89,10 +124,16 @@ impl<'a> Hearing<'a> {
             tips,
             patience,
             own,
+            saved: remembered.clone(),
+            remembered,
+            ahead,
             started,
             peers: BTreeMap::new(),
             gone: BTreeSet::new(),
             questions: FuturesUnordered::new(),
+            inbox: VecDeque::new(),
+            work: None,
+            saving: None,
             leader: None,
             next_poll: started + patience.poll,
             // Of an earlier time something may be known.
@@ -112,6 +153,7 @@ impl<'a> Hearing<'a> {
         let mut reported = None;
         loop {
             peers_changed.mark_unchanged();
+            self.judge_next();
             self.meet_newcomers();
             self.choose_leader();
             self.ask_again();
@@ -125,20 +167,27 @@ impl<'a> Hearing<'a> {
                 reported = height;
                 on_progress(reached.tip_height());
             }
+            self.save_if_due();
             let (wake, best) = (self.next_wake(), self.best());
-            let announced = OptionFuture::from(announcements.as_mut().map(|news| news.recv()));
+            // What peers send unasked waits until what was asked for is done with.
+            let listened = announcements.as_mut().filter(|_| self.inbox.is_empty());
+            let announced = OptionFuture::from(listened.map(|news| news.recv()));
+            let (work, saving) =
+                (OptionFuture::from(self.work.as_mut()), OptionFuture::from(self.saving.as_mut()));
             tokio::select! {
                 biased;
                 // Before all that peers can bring about as often as they like.
                 () = sleep_until(Some(wake)) => {}
                 Some((peer, batch)) = self.questions.next(), if !self.questions.is_empty() => {
-                    self.answered(peer, batch).await;
+                    self.received(peer, batch);
                 }
+                Some(done) = work => self.worked(done),
+                Some(()) = saving => self.saving = None,
                 _ = peers_changed.changed() => {}
                 // Also when a branch was set aside.
                 () = self.tips.other_than(&best) => {}
                 () = self.exchange.peers.out_of_patience(), if self.settled.is_none() => {}
-                Some(Some(Announcement { peer, news })) = announced => self.announced(peer, news).await,
+                Some(Some(Announcement { peer, news })) = announced => self.announced(peer, news),
             }
         }
     }
@@ -148,11 +197,18 @@ impl<'a> Hearing<'a> {
         self.tips.known().chain.unwrap_or_else(|| self.own.clone())
     }
 
+    /// The chain with the most work of all that are known, that of the leader included.
+    fn longest(&self) -> Arc<HeaderChain> {
+        let longest = self.chains().into_iter().max_by_key(|chain| chain.work());
+        longest.unwrap_or_else(|| self.own.clone())
+    }
+
     /// All chains that are known, each once.
     fn chains(&self) -> Vec<Arc<HeaderChain>> {
         let heard = self.exchange.peers.all_heard().into_iter().map(|(_, heard)| heard.chain);
         let mut chains: Vec<Arc<HeaderChain>> = Vec::new();
-        for chain in [self.best(), self.own.clone()].into_iter().chain(heard) {
+        let here = [self.best(), self.own.clone(), self.remembered.clone()];
+        for chain in here.into_iter().chain(heard) {
             if chains.iter().all(|known| known.tip_hash() != chain.tip_hash()) {
                 chains.push(chain);
             }
@@ -166,29 +222,44 @@ impl<'a> Hearing<'a> {
         let told = self.told();
         let is_gone = |peer: &SocketAddr| !greeted.contains(peer);
         self.gone.extend(told.into_iter().filter(is_gone));
-        self.peers.retain(|peer, hearsay| hearsay.is_asked || !is_gone(peer));
+        self.peers.retain(|peer, hearsay| hearsay.is_busy() || !is_gone(peer));
         for peer in greeted {
             if !self.peers.contains_key(&peer) {
                 let now = Instant::now();
+                let can_wait = self.can_wait(&peer);
                 let hearsay = Hearsay {
-                    said: Said::Nothing,
+                    said: if can_wait { Said::Unasked } else { Said::Nothing },
                     is_asked: false,
+                    unjudged: 0,
                     is_polled: false,
+                    asked_at: now,
+                    asked_about: self.own.tip_hash(),
+                    full_answer: None,
                     waits_since: now,
                     patience: self.exchange.peers.patience_with(&peer, self.patience.longest),
                     retry_at: now,
                 };
                 self.gone.remove(&peer);
                 self.peers.insert(peer, hearsay);
-                self.ask(peer, self.best().locator());
+                if !can_wait {
+                    self.ask(peer, &self.longest());
+                }
             }
         }
     }
 
-    fn ask(&mut self, peer: SocketAddr, locator: Vec<BlockHash>) {
+    /// Asks a peer for what follows a chain, unless something of it is to be waited for.
+    fn ask(&mut self, peer: SocketAddr, chain: &HeaderChain) {
+        if self.peers.get(&peer).is_some_and(|hearsay| !hearsay.is_busy()) {
+            self.send(peer, chain.tip_hash(), chain.locator());
+        }
+    }
+
+    fn send(&mut self, peer: SocketAddr, about: BlockHash, locator: Vec<BlockHash>) {
         let exchange = self.exchange;
         if let Some(hearsay) = self.peers.get_mut(&peer).filter(|hearsay| !hearsay.is_asked) {
             (hearsay.is_asked, hearsay.is_polled) = (true, false);
+            (hearsay.asked_at, hearsay.asked_about) = (Instant::now(), about);
             self.questions.push(exchange.ask_peer(peer, locator).boxed());
         }
     }
@@ -196,7 +267,7 @@ impl<'a> Hearing<'a> {
     /// Asks a peer for what follows the best chain, unless it has brought nothing lately.
     fn ask_if_fruitful(&mut self, peer: SocketAddr) {
         if self.exchange.peers.header_wait(&peer).is_none() {
-            self.ask(peer, self.best().locator());
+            self.ask(peer, &self.best());
         }
     }
 
@@ -207,10 +278,10 @@ impl<'a> Hearing<'a> {
         if now >= self.next_poll {
             self.next_poll = now + self.patience.poll;
             self.tips.reconsider();
-            let idle: Vec<SocketAddr> =
-                self.peers.iter().filter(|(_, hearsay)| !hearsay.is_asked).map(|(peer, _)| *peer).collect();
-            for peer in idle {
-                self.ask(peer, self.best().locator());
+            let is_idle = |hearsay: &Hearsay| !hearsay.is_busy() && hearsay.said != Said::Unasked;
+            let idle = self.peers.iter().filter(|(_, hearsay)| is_idle(hearsay)).map(|(peer, _)| *peer);
+            for peer in idle.collect::<Vec<_>>() {
+                self.ask(peer, &self.best());
                 if let Some(hearsay) = self.peers.get_mut(&peer) {
                     hearsay.is_polled = true;
                 }
@@ -224,8 +295,10 @@ impl<'a> Hearing<'a> {
 
     /// When a peer is asked again; `None` where there is no need.
     fn asked_again_at(&self, peer: &SocketAddr) -> Option<Instant> {
-        let hearsay =
-            self.peers.get(peer).filter(|hearsay| !hearsay.is_asked && hearsay.said != Said::Part)?;
+        let is_idle = |hearsay: &&Hearsay| {
+            !hearsay.is_busy() && matches!(hearsay.said, Said::Nothing | Said::All)
+        };
+        let hearsay = self.peers.get(peer).filter(is_idle)?;
         let best = self.best();
         let has_tip = self
             .exchange
@@ -249,60 +322,12 @@ impl<'a> Hearing<'a> {
             && self.exchange.peers.claimed_by([peer]) < self.own.start_height()
     }
 
-    async fn answered(&mut self, peer: SocketAddr, batch: Option<Batch>) {
-        let is_full = batch.as_ref().is_some_and(|batch| batch.answered.is_full);
-        let judged = match batch {
-            Some(batch) => Some(self.exchange.judge(&self.chains(), batch).await),
-            None => None,
-        };
-        let shown = match &judged {
-            Some(Judged::Known(chain)) if is_full => Some(self.at_least(&peer, chain)),
-            Some(Judged::Known(chain) | Judged::New(chain)) => Some(chain.clone()),
-            Some(Judged::Empty) => self.shown_by_silence(&peer),
-            Some(Judged::Unconnected | Judged::Invalid | Judged::Future) | None => None,
-        };
-        let mut is_polled = false;
-        if let Some(hearsay) = self.peers.get_mut(&peer) {
-            hearsay.is_asked = false;
-            hearsay.retry_at = Instant::now() + RETRY_DELAY;
-            is_polled = hearsay.is_polled;
-            match &judged {
-                Some(Judged::Known(_) | Judged::New(_)) if is_full => hearsay.said = Said::Part,
-                Some(Judged::Known(_) | Judged::New(_) | Judged::Empty) => hearsay.said = Said::All,
-                Some(Judged::Unconnected | Judged::Invalid | Judged::Future) => hearsay.said = Said::Nothing,
-                None => {}
-            }
-        }
-        match shown {
-            Some(chain) => self.shown(peer, chain, !is_full, !is_polled),
-            // What was lost on the way says nothing of the peer.
-            None if judged.is_some() => self.exchange.peers.heard_nothing(peer),
-            None => {}
-        }
-        self.after_answer(peer, is_full);
-    }
-
-    /// What a peer holds that has shown `chain` again and may have more: what it had shown before, if that is longer.
-    fn at_least(&self, peer: &SocketAddr, chain: &Arc<HeaderChain>) -> Arc<HeaderChain> {
-        let before = self.exchange.peers.heard_of(peer).map(|heard| heard.chain);
-        let continues = |before: &Arc<HeaderChain>| before.hash(chain.tip_height()) == Some(chain.tip_hash());
-        before.filter(continues).unwrap_or_else(|| chain.clone())
-    }
-
-    /// What a peer holds that sends no headers; `None` where it claims more than it sends, or less than the start.
-    fn shown_by_silence(&self, peer: &SocketAddr) -> Option<Arc<HeaderChain>> {
-        let best = self.best();
-        if self.claims_more(peer) || self.claims_too_little(peer) {
-            return None;
-        }
-        match self.exchange.peers.heard_of(peer).map(|heard| heard.chain) {
-            // A node whose tip lies between two hashes of a locator would have sent what follows the lower one.
-            Some(before) if best.locator().contains(&before.tip_hash()) => Some(before),
-            Some(_) => Some(best),
-            None => {
-                let claimed = self.exchange.peers.claimed_by([peer]);
-                best.truncated(claimed.clamp(best.start_height(), best.tip_height())).map(Arc::new)
-            }
+    /// Stores headers in the background, so that they need not be downloaded again.
+    fn save_if_due(&mut self) {
+        let longest = self.longest();
+        if self.saving.is_none() && longest.tip_height() >= self.saved.tip_height() + SAVED_AT_A_TIME {
+            self.saving = Some(self.ahead.save(longest.clone()).boxed());
+            self.saved = longest;
         }
     }
 
@@ -333,5 +358,12 @@ impl<'a> Hearing<'a> {
         // Only now: before anybody has told a tip there is no reason to begin.
         self.tips.offer_own(self.own.clone());
         None
+    }
+}
+
+impl Hearsay {
+    /// Whether it is waited for, or for what is made of its answer.
+    const fn is_busy(&self) -> bool {
+        self.is_asked || self.unjudged > 0
     }
 }

@@ -1,5 +1,6 @@
 //! Downloading headers: every peer is heard, and the chain with the most work wins whose lists can be had.
 
+mod ahead;
 mod download;
 mod error;
 mod exchange;

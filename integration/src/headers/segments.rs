@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use dashcore::{ChainParams, Checkpoint};
 use futures::StreamExt;
+use futures::future::{BoxFuture, FutureExt, OptionFuture};
 
+use super::ahead::Ahead;
 use super::error::HeaderDownloadError;
 use super::exchange::{HeaderExchange, Judged};
 use crate::chain::HeaderChain;
@@ -20,29 +22,40 @@ const MAX_SEGMENT_ATTEMPTS: u32 = 20;
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 impl HeaderExchange {
-    /// Downloads the stretches between checkpoints in parallel, each from any peer.
+    /// Downloads the stretches between checkpoints in parallel, each from any peer, and keeps them in order.
     pub(super) async fn fill_to_last_checkpoint(
         &self,
         params: &ChainParams,
         mut chain: HeaderChain,
+        ahead: &Ahead,
         on_progress: &impl Fn(u32),
     ) -> Result<HeaderChain, HeaderDownloadError> {
         let tip = chain.tip_height();
-        let ahead: Vec<&Checkpoint> =
+        let ends: Vec<&Checkpoint> =
             params.checkpoints.iter().filter(|checkpoint| checkpoint.height > tip).collect();
         let checkpoints =
-            ahead.iter().map(|checkpoint| HeaderChain::starting_at_or_below(params, checkpoint.height));
+            ends.iter().map(|checkpoint| HeaderChain::starting_at_or_below(params, checkpoint.height));
         let starts = std::iter::once(chain.starting_at_tip()).chain(checkpoints);
         let segments: Vec<(HeaderChain, u32)> =
-            starts.zip(&ahead).map(|(start, end)| (start, end.height)).collect();
+            starts.zip(&ends).map(|(start, end)| (start, end.height)).collect();
         let mut segments = futures::stream::iter(segments)
             .map(|(start, end)| self.fill_segment(start, end))
             .buffered(SEGMENTS_IN_FLIGHT);
-        while let Some(segment) = segments.next().await {
-            let segment = segment?;
-            chain.append(&segment, clock::unix_seconds())?;
-            on_progress(chain.tip_height());
+        let mut saving: Option<BoxFuture<'_, ()>> = None;
+        loop {
+            tokio::select! {
+                biased;
+                Some(()) = OptionFuture::from(saving.as_mut()) => saving = None,
+                segment = segments.next() => {
+                    let Some(segment) = segment else { break };
+                    chain.append(&segment?, clock::unix_seconds())?;
+                    on_progress(chain.tip_height());
+                    saving.get_or_insert_with(|| ahead.save(Arc::new(chain.clone())).boxed());
+                }
+            }
         }
+        OptionFuture::from(saving).await;
+        ahead.save(Arc::new(chain.clone())).await;
         Ok(chain)
     }
 

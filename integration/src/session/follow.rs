@@ -134,6 +134,7 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         let download = HeaderDownload::new(
             params,
             peers.clone(),
+            self.connected.store.clone(),
             self.connected.patience(),
             self.connected.verification,
         );

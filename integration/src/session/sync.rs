@@ -163,6 +163,7 @@ impl Run<'_> {
         let download = HeaderDownload::new(
             &self.connected.params,
             self.connected.peers.clone(),
+            self.connected.store.clone(),
             self.connected.patience(),
             self.connected.verification,
         );

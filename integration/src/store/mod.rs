@@ -1,6 +1,7 @@
 //! The database: headers, proven lists, snapshots, what was found out about quorums, and which nodes there are. One redb file; every write is one durable transaction, so a process that is
 //! killed at any point leaves the state before or after it.
 
+mod ahead;
 mod blocking;
 mod error;
 mod list_row;
@@ -29,7 +30,7 @@ pub use snapshots::SnapshotRow;
 
 use crate::chain::HeaderChain;
 use schema::{
-    EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS, SNAPSHOTS,
+    AHEAD, EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS, SNAPSHOTS,
 };
 
 /// Name of the database file within the data directory.
@@ -172,33 +173,15 @@ impl Store {
         if chain.hash(height).is_none() || self.stored_hash(transaction, height)? == chain.hash(height) {
             return Ok(());
         }
-        let (first, last) = {
+        let unchanged = {
             let headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
-            let first =
-                headers.first().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());
-            let last =
-                headers.last().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());
-            (first, last)
-        };
-        let is_common = |height: u32| {
-            Ok::<_, StoreError>(
-                self.stored_hash(transaction, height)?.is_some_and(|hash| chain.hash(height) == Some(hash)),
-            )
-        };
-        // A chain that reaches further down is stored anew.
-        let start = first.filter(|&first| first <= chain.start_height()).map(|_| chain.start_height());
-        let mut unchanged = None;
-        if let (Some(mut low), Some(last)) = (start, last)
-            && is_common(low)?
-        {
-            // Chains that share a block share all before it.
-            let mut high = last.min(height);
-            while low < high {
-                let middle = low + (high - low).div_ceil(2);
-                if is_common(middle)? { low = middle } else { high = middle - 1 }
+            let first = headers.first().map_err(|source| self.failed(source))?;
+            // A chain that reaches further down is stored anew.
+            match first.is_some_and(|(first, _)| first.value() <= chain.start_height()) {
+                true => self.last_common(&headers, chain)?.map(|common| common.min(height)),
+                false => None,
             }
-            unchanged = Some(low);
-        }
+        };
         self.write_headers(transaction, chain, unchanged, height)
     }
 
@@ -234,7 +217,8 @@ impl Store {
         if replaced {
             self.drop_what_left(transaction, chain, first_changed)?;
         }
-        Ok(())
+        let mut ahead = transaction.open_table(AHEAD).map_err(|source| self.failed(source))?;
+        ahead.retain_in(..=last, |_, _| false).map_err(|source| self.failed(source))
     }
 
     fn stored_hash(

@@ -12,6 +12,10 @@ pub(super) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("m
 /// Height to header and its hash, which X11 makes slow to compute again.
 pub(super) const HEADERS: TableDefinition<'_, u32, (&[u8; 80], &[u8; 32])> = TableDefinition::new("headers");
 
+/// The same of headers that are validated, beyond the stored chain. Made when it is first written, so that databases
+/// without it stay readable.
+pub(super) const AHEAD: TableDefinition<'_, u32, (&[u8; 80], &[u8; 32])> = TableDefinition::new("headers_ahead");
+
 /// Block hash to height.
 pub(super) const HEIGHTS: TableDefinition<'_, &[u8; 32], u32> = TableDefinition::new("heights");
 

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Hearing;
+use super::judging::Sent;
 use crate::chain::HeaderChain;
 use crate::headers::exchange::{Batch, BatchError, Judged};
 use crate::net::News;
@@ -9,7 +10,7 @@ use crate::wire::AnsweredHeaders;
 
 /// What peers say of new blocks unasked.
 impl Hearing<'_> {
-    pub(super) async fn announced(&mut self, peer: SocketAddr, news: News) {
+    pub(super) fn announced(&mut self, peer: SocketAddr, news: News) {
         let payload = match news {
             News::Block(hash) => {
                 let chains = self.chains();
@@ -26,8 +27,13 @@ impl Hearing<'_> {
             Ok(answered) => answered,
             Err(error) => return self.exchange.reject(peer, &BatchError::from(error)),
         };
-        let is_full = answered.is_full;
-        match self.exchange.judge(&self.chains(), Batch { peer, answered, permit: None }).await {
+        let sent = Sent { peer, is_answer: false, is_full: answered.is_full };
+        self.inbox.push_back((sent, Some(Batch { peer, answered, permit: None })));
+    }
+
+    /// Headers that came unasked were judged.
+    pub(super) fn told_unasked(&mut self, peer: SocketAddr, is_full: bool, judged: Judged) {
+        match judged {
             Judged::New(chain) => {
                 // Nodes announce their tip.
                 self.shown(peer, chain, true, false);

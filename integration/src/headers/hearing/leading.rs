@@ -1,17 +1,48 @@
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::time::Duration;
 
+use dashcore::BlockHash;
+use dashcore::network::message_blockdata::MAX_HEADERS;
 use tokio::time::Instant;
 
-use super::{Hearing, Said};
-use crate::chain::HeaderChain;
+use super::{Hearing, Hearsay, Said};
 
-/// A stretch that is longer than one answer is downloaded from one peer.
+/// How many peers are asked for the beginning of a long stretch; the quicker one serves the rest.
+const FIRST_ASKED: usize = 2;
+
+/// A peer that waits takes the lead when it served this many times as many headers per second, ...
+const QUICKER: f64 = 1.5;
+
+/// ... or when the leader takes this many times as long as for its last full answer, ...
+const STALLED: u32 = 2;
+
+/// ... but no less than this.
+const SHORTEST_STALL: Duration = Duration::from_millis(200);
+
+/// A stretch that is longer than one answer is downloaded from one peer: what follows an answer is asked for as soon as the
+/// hash of its last header is known, and the headers are validated meanwhile.
 impl Hearing<'_> {
-    /// The chain with the most work of all that are known, that of the leader included.
-    pub(super) fn longest(&self) -> Arc<HeaderChain> {
-        let longest = self.chains().into_iter().max_by_key(|chain| chain.work());
-        longest.unwrap_or_else(|| self.own.clone())
+    /// Whether a newcomer need not be asked before the others have served the long stretch that, as it claims, lies ahead.
+    /// Otherwise each of many peers would send the beginning of it.
+    pub(super) fn can_wait(&self, newcomer: &SocketAddr) -> bool {
+        let reached = self.longest().tip_height();
+        let claims_far = self.exchange.peers.claimed_by([newcomer]) > reached.saturating_add(MAX_HEADERS as u32);
+        let asked = self.peers.values().filter(|hearsay| hearsay.said != Said::Unasked).count();
+        claims_far && (self.leader.is_some() || asked >= FIRST_ASKED)
+    }
+
+    /// Asks for what follows the last header of a full answer, though that is not validated.
+    pub(super) fn ask_ahead(&mut self, answerer: SocketAddr, last_hash: BlockHash) {
+        if self.leader.is_some_and(|leader| leader != answerer) {
+            return;
+        }
+        let next = self.quicker_than(&answerer).unwrap_or(answerer);
+        self.leader = Some(next);
+        if let Some(hearsay) = self.peers.get_mut(&next) {
+            hearsay.waits_since = Instant::now();
+        }
+        let known = self.longest().locator();
+        self.send(next, last_hash, std::iter::once(last_hash).chain(known).collect());
     }
 
     /// Goes on after an answer that was full or not.
@@ -36,23 +67,45 @@ impl Hearing<'_> {
     pub(super) fn choose_leader(&mut self) {
         let now = Instant::now();
         let Some(leader) = self.leader else {
-            let is_due =
-                |peer: &SocketAddr| self.peers.get(peer).is_some_and(|hearsay| hearsay.retry_at <= now);
+            let is_due = |peer: &SocketAddr| self.may_lead_at(peer).is_some_and(|at| at <= now);
             if let Some(peer) = self.waiting().into_iter().find(is_due) {
                 self.lead(peer);
             }
             return;
         };
         match self.peers.get(&leader) {
+            // It is our turn.
+            Some(hearsay) if hearsay.unjudged > 0 => {}
             // Without another it goes on as long as that makes sense.
             Some(hearsay) if self.waiting().is_empty() => {
                 if self.waited_until(&leader, hearsay) <= now {
                     self.leader = None;
                 }
             }
-            Some(hearsay) if now < hearsay.waits_since + hearsay.patience => {}
+            Some(hearsay) if now < self.replaced_at(hearsay) => {}
             _ => self.follow_another(),
         }
+    }
+
+    /// When a leader is replaced that has not answered, if another waits.
+    pub(super) fn replaced_at(&self, leader: &Hearsay) -> Instant {
+        let usual = leader.full_answer.map(|answer| (answer.took * STALLED).max(SHORTEST_STALL));
+        leader.waits_since + usual.unwrap_or(leader.patience).min(self.patience.longest)
+    }
+
+    /// When a peer that waits may take the lead where nobody has it: those that were not asked only when those that were have
+    /// had their chance. `None` while that is open.
+    pub(super) fn may_lead_at(&self, peer: &SocketAddr) -> Option<Instant> {
+        let hearsay = self.peers.get(peer)?;
+        if hearsay.said != Said::Unasked {
+            return Some(hearsay.retry_at);
+        }
+        if self.work.is_some() || !self.inbox.is_empty() {
+            return None;
+        }
+        let first = self.peers.values().filter(|first| first.said == Said::Nothing && first.is_asked);
+        let chances = first.map(|first| first.waits_since + first.patience);
+        Some(chances.fold(hearsay.retry_at, Instant::max))
     }
 
     fn lead(&mut self, peer: SocketAddr) {
@@ -68,17 +121,30 @@ impl Hearing<'_> {
         }
     }
 
-    /// Peers that may have more than they have told.
+    /// The quickest of the peers that wait, if it is much quicker than this one.
+    fn quicker_than(&self, peer: &SocketAddr) -> Option<SocketAddr> {
+        let rate = |peer: &SocketAddr| {
+            let answer = self.peers.get(peer)?.full_answer?;
+            Some(f64::from(answer.headers) / answer.took.as_secs_f64().max(f64::MIN_POSITIVE))
+        };
+        let waiting = self.waiting().into_iter().filter_map(|peer| Some((peer, rate(&peer)?)));
+        let (quickest, most) = waiting.max_by(|(_, one), (_, other)| one.total_cmp(other))?;
+        rate(peer).is_none_or(|rate| most > QUICKER * rate).then_some(quickest)
+    }
+
+    /// Peers that may have more than they have told, those that were asked first.
     pub(super) fn waiting(&self) -> Vec<SocketAddr> {
-        let waiting =
-            self.peers.iter().filter(|(_, hearsay)| hearsay.said == Said::Part && !hearsay.is_asked);
-        waiting.map(|(peer, _)| *peer).collect()
+        let waits = |said: Said| {
+            let waiting = self.peers.iter().filter(move |(_, hearsay)| hearsay.said == said && !hearsay.is_busy());
+            waiting.map(|(peer, _)| *peer)
+        };
+        waits(Said::Part).chain(waits(Said::Unasked)).collect()
     }
 
     fn ask_further(&mut self, peer: SocketAddr) {
-        if let Some(hearsay) = self.peers.get_mut(&peer) {
+        if let Some(hearsay) = self.peers.get_mut(&peer).filter(|hearsay| !hearsay.is_busy()) {
             hearsay.waits_since = Instant::now();
+            self.ask(peer, &self.longest());
         }
-        self.ask(peer, self.longest().locator());
     }
 }

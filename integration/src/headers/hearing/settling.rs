@@ -13,7 +13,8 @@ const RECEIVING_GAP: Duration = Duration::from_secs(2);
 impl Hearing<'_> {
     /// Settles once no peer is left to wait for.
     pub(super) fn settle_if_heard(&mut self) {
-        if self.settled == Some(Settled::Heard) || self.leader.is_some() {
+        let is_judging = self.work.is_some() || !self.inbox.is_empty();
+        if self.settled == Some(Settled::Heard) || self.leader.is_some() || is_judging {
             return;
         }
         let now = Instant::now();
@@ -74,10 +75,10 @@ impl Hearing<'_> {
         let ahead = deadlines.chain(of_all).filter(|&time| time > now && self.settled.is_none());
         let leading = self.leader.and_then(|leader| self.peers.get_key_value(&leader));
         let leading = leading.into_iter().flat_map(|(leader, hearsay)| {
-            [hearsay.waits_since + hearsay.patience, self.waited_until(leader, hearsay)]
+            [self.replaced_at(hearsay), self.waited_until(leader, hearsay)]
         });
         let waiting = self.waiting().into_iter().filter(|_| self.leader.is_none());
-        let waiting = waiting.filter_map(|peer| Some(self.peers.get(&peer)?.retry_at));
+        let waiting = waiting.filter_map(|peer| self.may_lead_at(&peer));
         let questions = self.peers.keys().filter_map(|peer| self.asked_again_at(peer));
         let due = leading.filter(|&time| time > now).chain(waiting).chain(questions);
         ahead.chain(due).fold(self.next_poll, Instant::min)
@@ -86,7 +87,7 @@ impl Hearing<'_> {
     /// Whether a peer has told its tip, as far as can be seen.
     fn has_told(&self, peer: &SocketAddr, hearsay: &Hearsay) -> bool {
         hearsay.said == Said::All
-            && !hearsay.is_asked
+            && !hearsay.is_busy()
             && !self.claims_more(peer)
             && !self.claims_too_little(peer)
     }

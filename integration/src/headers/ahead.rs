@@ -1,0 +1,46 @@
+use std::sync::Arc;
+
+use dashcore::ChainParams;
+
+use crate::chain::HeaderChain;
+use crate::store::{Store, StoreError, blocking};
+use crate::verification::Verification;
+
+/// Keeps headers that are validated but whose lists are not proven yet, so that a download which is cut off goes on where
+/// it was.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    store: Arc<Store>,
+    params: ChainParams,
+    place: Verification,
+}
+
+impl Ahead {
+    /// Keeps them in this database.
+    pub(super) fn new(store: Arc<Store>, params: &ChainParams, place: Verification) -> Self {
+        Self { store, params: params.clone(), place }
+    }
+
+    /// `chain` with what was kept on top of it.
+    pub(super) async fn on_top_of(&self, chain: HeaderChain) -> HeaderChain {
+        let fallback = chain.clone();
+        self.use_store(|store| store.with_ahead(chain)).await.unwrap_or(fallback)
+    }
+
+    /// Keeps a chain.
+    ///
+    /// # Cancel safety
+    /// What has begun is finished in the background.
+    pub(super) async fn save(&self, chain: Arc<HeaderChain>) {
+        self.use_store(move |store| store.save_ahead(&chain)).await;
+    }
+
+    /// That headers may have to be downloaded again is no reason to end: a store that fails does so again where it matters.
+    async fn use_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Option<T> {
+        let done = blocking(self.place, &self.store, &self.params, |store, _| work(store)).await;
+        done.inspect_err(|error| tracing::warn!(%error, "headers are not kept")).ok()
+    }
+}
