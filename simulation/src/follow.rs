@@ -28,7 +28,7 @@ use compare::compare;
 
 use crate::surroundings::surroundings;
 
-/// Between two comparisons with a fresh sync: a third of a day.
+/// Blocks between two comparisons with a fresh sync, which also the end brings: a third of a day.
 const CHECKED_EVERY: u32 = 192;
 
 const HONEST_NODES: usize = 5;

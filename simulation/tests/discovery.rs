@@ -155,7 +155,9 @@ async fn liars_refusers_and_laggards_are_replaced_and_a_restart_remembers_them()
         .zip(before)
         .map(|(now, before)| now.connections - before.connections)
         .collect();
-    assert!(connected[..7].iter().all(|&connections| connections == 1), "{connected:?}");
+    // Masternodes of the proven list have a chance as well, though nobody is there.
+    assert!(connected[..7].iter().all(|&connections| connections <= 1), "{connected:?}");
+    assert!(connected[..7].iter().sum::<u64>() >= TARGET as u64 / 2, "{connected:?}");
     assert_eq!(connected[7..], [0, 0, 0], "banned");
 }
 

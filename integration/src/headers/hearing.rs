@@ -49,9 +49,9 @@ pub(super) struct Hearing<'a> {
     inbox: VecDeque<(Sent, Option<Batch>)>,
     /// What is being done with the one whose turn it is.
     work: Option<BoxFuture<'a, Done>>,
-    /// Headers that are being stored, and those that are.
+    /// Headers that are being stored, and up to which height they are.
     saving: Option<BoxFuture<'a, ()>>,
-    saved: Arc<HeaderChain>,
+    saved_to: u32,
     /// The peer that a stretch is downloaded from which is longer than one answer. The others wait where they are.
     leader: Option<SocketAddr>,
     next_poll: Instant,
@@ -124,7 +124,7 @@ impl<'a> Hearing<'a> {
             tips,
             patience,
             own,
-            saved: remembered.clone(),
+            saved_to: remembered.tip_height(),
             remembered,
             ahead,
             started,
@@ -325,9 +325,9 @@ impl<'a> Hearing<'a> {
     /// Stores headers in the background, so that they need not be downloaded again.
     fn save_if_due(&mut self) {
         let longest = self.longest();
-        if self.saving.is_none() && longest.tip_height() >= self.saved.tip_height() + SAVED_AT_A_TIME {
-            self.saving = Some(self.ahead.save(longest.clone()).boxed());
-            self.saved = longest;
+        if self.saving.is_none() && longest.tip_height() >= self.saved_to + SAVED_AT_A_TIME {
+            self.saved_to = longest.tip_height();
+            self.saving = Some(self.ahead.save(longest).boxed());
         }
     }
 
@@ -335,6 +335,10 @@ impl<'a> Hearing<'a> {
     fn shown(&mut self, peer: SocketAddr, chain: Arc<HeaderChain>, is_complete: bool, was_asked: bool) {
         if chain.work() > self.best().work() {
             self.next_poll = Instant::now() + self.patience.poll;
+        }
+        if chain.hash(self.remembered.tip_height()) == Some(self.remembered.tip_hash()) {
+            // Chains that nobody needs take memory.
+            self.remembered = self.own.clone();
         }
         self.has_news |= self.exchange.peers.heard(peer, chain, is_complete, was_asked);
     }

@@ -43,7 +43,7 @@ pub(super) async fn mine(
             churn(subject, leaving, rng);
         }
         followed.blocks = block;
-        if height.is_multiple_of(CHECKED_EVERY) && !away {
+        if (height.is_multiple_of(CHECKED_EVERY) || block == blocks) && !away {
             followed.checks.push(subject.check(chains.tip(height), mined, log, allocated).await?);
         }
     }
