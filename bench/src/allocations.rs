@@ -28,6 +28,7 @@ pub(crate) fn run(allocator: &'static StatsAlloc<System>) -> anyhow::Result<()> 
         seed: 5,
         quorums: Some(QuorumProfile::Mainnet),
         signatures: true,
+        quiet: 0,
     };
     let chain = Chain(Arc::new(World::generate(&spec)).active_chain());
     println!("{spec}\n\n| | allocations | bytes allocated | bytes kept |\n|---|---|---|---|");

@@ -47,6 +47,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         seed: 11,
         quorums: Some(QuorumProfile::Small),
         signatures: false,
+        quiet: 0,
     };
     spec.validate()?;
     let world = Arc::new(World::generate(&spec));

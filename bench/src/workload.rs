@@ -150,6 +150,7 @@ pub(crate) fn world() -> &'static Arc<World> {
             seed: 5,
             quorums: Some(QuorumProfile::Small),
             signatures: false,
+            quiet: 0,
         }))
     })
 }

@@ -62,7 +62,10 @@ pub(crate) fn generate(
     let cycle_length = chain.params.rotated().dkg_interval;
     let first_served = chain.first_cycle + CYCLES_BEFORE_SERVED * cycle_length;
     for height in 1..first_served + spec.cycles * cycle_length {
-        chain.extend(height)?;
+        match height <= chain.quiet {
+            true => chain.extend_quietly(height)?,
+            false => chain.extend(height)?,
+        }
         if let Some(branch) = branch.filter(|branch| branch.after == height) {
             chain.rng = fastrand::Rng::with_seed(branch.seed);
         }
@@ -78,6 +81,8 @@ const EARLIER_QUARTERS: u32 = 3;
 struct Generator<W> {
     profile: QuorumProfile,
     params: ChainParams,
+    /// Blocks before anything happens.
+    quiet: u32,
     /// The first cycle with a snapshot.
     first_cycle: u32,
     rng: fastrand::Rng,
@@ -98,18 +103,19 @@ struct Generator<W> {
 impl<W: Write> Generator<W> {
     fn new(spec: &GeneratedSpec, coinbases: W) -> io::Result<Self> {
         let profile = spec.profile();
-        let params = profile.params();
+        let (params, quiet) = (spec.params(), spec.quiet_blocks());
         let mut rng = fastrand::Rng::with_seed(spec.seed);
         let mut generator = Self {
             profile,
-            first_cycle: profile.first_cycle(&params),
+            quiet,
+            first_cycle: quiet + profile.first_cycle(&params),
             keys: if spec.signatures { KeyRing::signing(spec.seed) } else { KeyRing::pretending() },
             headers: vec![params.genesis],
             hashes: vec![params.genesis_hash],
             coinbases,
             ends: Vec::new(),
             snapshots: BTreeMap::new(),
-            registry: Registry::new(spec.masternodes, profile, &mut rng),
+            registry: Registry::new(spec, &mut rng),
             quorums: QuorumBook::default(),
             rotation: Rotation::new(params.rotated()),
             chain_locks: ChainLocks::default(),
@@ -128,8 +134,24 @@ impl<W: Write> Generator<W> {
         (History { params, headers, hashes, masternodes, quorums, snapshots }, ends)
     }
 
+    /// Adds a block in which nothing happens.
+    fn extend_quietly(&mut self, height: u32) -> io::Result<()> {
+        let mined = mine(height, self.parent(), None, None, self.profile, &mut self.rng);
+        self.push(mined)
+    }
+
+    fn push(&mut self, mined: MinedBlock) -> io::Result<()> {
+        self.headers.push(mined.header);
+        self.hashes.push(mined.hash);
+        self.write(&mined.coinbase)
+    }
+
+    fn parent(&self) -> (Header, BlockHash) {
+        (self.headers[self.headers.len() - 1], self.hashes[self.hashes.len() - 1])
+    }
+
     fn extend(&mut self, height: u32) -> io::Result<()> {
-        let parent = (self.headers[self.headers.len() - 1], self.hashes[self.hashes.len() - 1]);
+        let parent = self.parent();
         let mut sources = Sources { keys: &mut self.keys, rng: &mut self.rng };
         self.registry.advance(height, &self.hashes, &mut sources);
         self.quorums.mine(height, &self.hashes, &mut self.keys, &mut self.rng);
@@ -138,16 +160,13 @@ impl<W: Write> Generator<W> {
         self.remember(chain_lock.as_ref().map(|lock| lock.best_cl_signature).unwrap_or_default());
         let roots =
             (height >= self.params.activation.dip3).then(|| (self.registry.root(), self.quorums.root()));
-        let MinedBlock { header, hash, coinbase } =
-            mine(height, parent, roots, chain_lock, self.profile, &mut self.rng);
-        self.headers.push(header);
-        self.hashes.push(hash);
-        self.write(&coinbase)?;
+        let mined = mine(height, parent, roots, chain_lock, self.profile, &mut self.rng);
+        self.push(mined)?;
         self.chain_locks.note(self.quorums.active_of_type(self.params.chain_locks_llmq));
         for llmq in self.params.llmqs.clone() {
             if llmq.llmq_type == self.params.rotated_llmq && height.is_multiple_of(llmq.dkg_interval) {
                 self.start_cycle(&llmq, height);
-            } else if self.profile.begins(&llmq, height) {
+            } else if self.profile.begins(&llmq, height - self.quiet) {
                 self.start_session(&llmq, height);
             }
         }

@@ -22,7 +22,14 @@ fn generate(masternodes: u32, cycles: u32, seed: u64) -> ActiveChain {
 
 /// With the small quorums, whatever the size.
 fn unsigned(masternodes: u32, cycles: u32, seed: u64) -> GeneratedSpec {
-    GeneratedSpec { masternodes, cycles, seed, quorums: Some(QuorumProfile::Small), signatures: false }
+    GeneratedSpec {
+        masternodes,
+        cycles,
+        seed,
+        quorums: Some(QuorumProfile::Small),
+        signatures: false,
+        quiet: 0,
+    }
 }
 
 /// What a light client keeps.
@@ -295,4 +302,26 @@ fn the_fewest_masternodes_and_many_are_possible() {
         assert!(state.quorums.keys().any(|(kind, _)| kind.0 == 103), "{masternodes}");
         rotation(&chain, &[0], chain.tip(), QRInfoConstruction::Efficient);
     }
+}
+
+/// Rules start later by as much, and lists are as without.
+#[test]
+fn quiet_blocks_come_before_all_else() {
+    let spec = unsigned(12, 2, 3);
+    let (world, late) = (World::generate(&spec), World::generate(&GeneratedSpec { quiet: 1_000, ..spec }));
+    let shift = 1_152;
+    assert_eq!(late.tip(), world.tip() + shift);
+    assert_eq!(late.params().activation.dip3, world.params().activation.dip3 + shift);
+    assert_eq!(late.params().activation.v20, world.params().activation.v20 + shift);
+    let entries = |world: &Arc<World>, tip: u32| {
+        let (base, block) = (world.block_hash(0).unwrap(), world.block_hash(tip).unwrap());
+        let request = GetMnListDiff { base_block_hash: base, block_hash: block };
+        let diff = world.active_chain().mn_list_diff(&request).unwrap();
+        (diff.new_masternodes.len(), diff.new_quorums.len())
+    };
+    let (world, late) = (Arc::new(world), Arc::new(late));
+    let (some, quorums) = entries(&late, late.tip());
+    assert!(some >= 10 && quorums >= 4, "{some} {quorums}");
+    assert_eq!(entries(&late, shift), (0, 0));
+    assert!(entries(&world, world.tip()).0 >= 10);
 }

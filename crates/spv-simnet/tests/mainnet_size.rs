@@ -12,7 +12,8 @@ use spv_simnet::{ActiveChain, GeneratedSpec, QRInfoConstruction, World};
 
 /// As many masternodes as mainnet had when its answers were recorded, over a little more than 12,096 blocks.
 static CHAIN: LazyLock<ActiveChain> = LazyLock::new(|| {
-    let spec = GeneratedSpec { masternodes: 3_147, cycles: 43, seed: 7, quorums: None, signatures: false };
+    let spec =
+        GeneratedSpec { masternodes: 3_147, cycles: 43, seed: 7, quorums: None, signatures: false, quiet: 0 };
     Arc::new(World::generate(&spec)).active_chain()
 });
 

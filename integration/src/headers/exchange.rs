@@ -152,9 +152,7 @@ impl HeaderExchange {
             (headers, hashes, last_hash.unwrap_or_else(BlockHash::all_zeros))
         });
         match hashed.await {
-            Ok((headers, hashes, last_hash)) => {
-                Ok(Hashed { peer, headers, hashes, last_hash, base, permit })
-            }
+            Ok((headers, hashes, last_hash)) => Ok(Hashed { peer, headers, hashes, last_hash, base, permit }),
             Err(error) => Err(panicked(peer, &error)),
         }
     }

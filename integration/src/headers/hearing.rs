@@ -295,9 +295,8 @@ impl<'a> Hearing<'a> {
 
     /// When a peer is asked again; `None` where there is no need.
     fn asked_again_at(&self, peer: &SocketAddr) -> Option<Instant> {
-        let is_idle = |hearsay: &&Hearsay| {
-            !hearsay.is_busy() && matches!(hearsay.said, Said::Nothing | Said::All)
-        };
+        let is_idle =
+            |hearsay: &&Hearsay| !hearsay.is_busy() && matches!(hearsay.said, Said::Nothing | Said::All);
         let hearsay = self.peers.get(peer).filter(is_idle)?;
         let best = self.best();
         let has_tip = self

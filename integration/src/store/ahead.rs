@@ -17,11 +17,13 @@ impl Store {
         {
             let headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
             let stored = headers.last().map_err(|source| self.failed(source))?;
-            let stored = stored.map(|(height, row)| (height.value(), BlockHash::from_byte_array(*row.value().1)));
+            let stored =
+                stored.map(|(height, row)| (height.value(), BlockHash::from_byte_array(*row.value().1)));
             let is_of_chain = |&(height, hash): &(u32, BlockHash)| chain.hash(height) == Some(hash);
             let base = stored.filter(is_of_chain).map_or(chain.start_height(), |(height, _)| height);
             let mut ahead = transaction.open_table(AHEAD).map_err(|source| self.failed(source))?;
-            let first = ahead.first().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());
+            let first =
+                ahead.first().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());
             let unchanged = match first {
                 Some(first) if first <= base + 1 => self.last_common(&ahead, chain)?,
                 _ => None,

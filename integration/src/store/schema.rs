@@ -14,7 +14,8 @@ pub(super) const HEADERS: TableDefinition<'_, u32, (&[u8; 80], &[u8; 32])> = Tab
 
 /// The same of headers that are validated, beyond the stored chain. Made when it is first written, so that databases
 /// without it stay readable.
-pub(super) const AHEAD: TableDefinition<'_, u32, (&[u8; 80], &[u8; 32])> = TableDefinition::new("headers_ahead");
+pub(super) const AHEAD: TableDefinition<'_, u32, (&[u8; 80], &[u8; 32])> =
+    TableDefinition::new("headers_ahead");
 
 /// Block hash to height.
 pub(super) const HEIGHTS: TableDefinition<'_, &[u8; 32], u32> = TableDefinition::new("heights");

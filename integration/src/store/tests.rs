@@ -28,6 +28,7 @@ fn world(cycles: u32, seed: u64) -> Arc<World> {
         seed,
         quorums: None,
         signatures: false,
+        quiet: 0,
     }))
 }
 

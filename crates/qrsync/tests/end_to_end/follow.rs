@@ -10,7 +10,7 @@ use crate::support::process::{Running, qrsync};
 use crate::support::{generated_world, start};
 
 const SPEC: GeneratedSpec =
-    GeneratedSpec { masternodes: 12, cycles: 12, seed: 3, quorums: None, signatures: true };
+    GeneratedSpec { masternodes: 12, cycles: 12, seed: 3, quorums: None, signatures: true, quiet: 0 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_new_tip_is_proven_and_reported_until_interrupted() {

@@ -47,7 +47,8 @@ impl QuorumProfile {
         params
     }
 
-    /// Base height of the first cycle whose snapshot nodes have: its work block has the rules of v20.
+    /// Base height of the first cycle whose snapshot nodes have: its work block has the rules of v20. All heights here are
+    /// counted from the last quiet block.
     pub(super) fn first_cycle(self, params: &ChainParams) -> u32 {
         FIRST_SESSION.next_multiple_of(params.rotated().dkg_interval)
     }

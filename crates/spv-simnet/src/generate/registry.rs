@@ -12,12 +12,15 @@ use dashcore::{BlockHash, ProTxHash};
 use super::keys::KeyRing;
 use super::profile::{FIRST_SESSION, QuorumProfile};
 use super::random;
+use super::spec::GeneratedSpec;
 use crate::history::MasternodeHistory;
 
 /// The masternodes of a made-up chain: they register early, then some come, go and change.
 #[derive(Debug)]
 pub(super) struct Registry {
     profile: QuorumProfile,
+    /// Blocks before anything happens.
+    quiet: u32,
     entries: BTreeMap<ProTxHash, Leaf>,
     /// Heights at which the first masternodes register.
     first_registrations: BTreeMap<u32, u32>,
@@ -49,10 +52,12 @@ pub(super) struct Sources<'a> {
 }
 
 impl Registry {
-    pub(super) fn new(masternodes: u32, profile: QuorumProfile, rng: &mut fastrand::Rng) -> Self {
+    pub(super) fn new(spec: &GeneratedSpec, rng: &mut fastrand::Rng) -> Self {
+        let (masternodes, profile, quiet) = (spec.masternodes, spec.profile(), spec.quiet_blocks());
         let mut first_registrations = BTreeMap::new();
         for _ in 0..masternodes {
-            *first_registrations.entry(rng.u32(FIRST_REGISTRATION..LAST_REGISTRATION)).or_default() += 1;
+            let height = quiet + rng.u32(FIRST_REGISTRATION..LAST_REGISTRATION);
+            *first_registrations.entry(height).or_default() += 1;
         }
         let min_enabled = match profile {
             QuorumProfile::Small => FEWEST_ENABLED.max(masternodes as usize * 4 / 5),
@@ -60,6 +65,7 @@ impl Registry {
         };
         Self {
             profile,
+            quiet,
             entries: BTreeMap::new(),
             first_registrations,
             unconfirmed: BTreeMap::new(),
@@ -76,11 +82,11 @@ impl Registry {
     pub(super) fn advance(&mut self, height: u32, hashes: &[BlockHash], sources: &mut Sources<'_>) {
         let confirmed = self.unconfirmed.remove(&height).unwrap_or_default();
         let joining = self.first_registrations.remove(&height).unwrap_or(0);
-        if height > FIRST_SESSION && self.changes.is_empty() {
+        if height > self.quiet + FIRST_SESSION && self.changes.is_empty() {
             self.plan_changes(height, sources.rng);
         }
         let changes = self.changes.remove(&height).unwrap_or(0);
-        let settling = self.profile == QuorumProfile::Mainnet && height == LAST_REGISTRATION;
+        let settling = self.profile == QuorumProfile::Mainnet && height == self.quiet + LAST_REGISTRATION;
         if confirmed.is_empty() && joining == 0 && changes == 0 && !settling {
             return;
         }

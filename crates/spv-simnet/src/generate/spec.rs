@@ -22,6 +22,9 @@ pub struct GeneratedSpec {
     /// Whether keys are real and commitments and ChainLocks signed with them (default). Without, they are random bytes
     /// of the right form, made in a fraction of the time.
     pub signatures: bool,
+    /// Blocks at the beginning in which nothing happens, as far as headers alone matter; rounded up to a multiple of 576,
+    /// and added to the heights at which rules start. Default 0, up to 1,000,000.
+    pub quiet: u32,
 }
 
 impl GeneratedSpec {
@@ -37,7 +40,8 @@ impl GeneratedSpec {
         if self.quorums == Some(QuorumProfile::Mainnet) {
             check("masternodes", u64::from(self.masternodes), FOR_MAINNET..=*MASTERNODES.end())?;
         }
-        check("cycles", u64::from(self.cycles), CYCLES)
+        check("cycles", u64::from(self.cycles), CYCLES)?;
+        check("quiet", u64::from(self.quiet), QUIET)
     }
 
     /// Which quorums form: those given, or the default for this many masternodes.
@@ -47,26 +51,41 @@ impl GeneratedSpec {
         self.quorums.unwrap_or(by_size)
     }
 
+    /// Blocks before those of the quorums' intervals, which all divide it.
+    pub(super) fn quiet_blocks(&self) -> u32 {
+        self.quiet.next_multiple_of(QUIET_STEP)
+    }
+
     /// Parameters of the network that the chain belongs to.
     pub(crate) fn params(&self) -> ChainParams {
-        self.profile().params()
+        let mut params = self.profile().params();
+        let activation = &mut params.activation;
+        for height in
+            [&mut activation.dip3, &mut activation.v20, &mut activation.mn_rr, &mut activation.withdrawals]
+        {
+            *height += self.quiet_blocks();
+        }
+        params
     }
 }
 
 impl Default for GeneratedSpec {
     fn default() -> Self {
-        Self { masternodes: 50, cycles: 20, seed: 1, quorums: None, signatures: true }
+        Self { masternodes: 50, cycles: 20, seed: 1, quorums: None, signatures: true, quiet: 0 }
     }
 }
 
 impl fmt::Display for GeneratedSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { masternodes, cycles, seed, quorums, signatures } = self;
+        let Self { masternodes, cycles, seed, quorums, signatures, quiet } = self;
         write!(f, "{}:masternodes={masternodes},cycles={cycles},seed={seed}", Self::SCHEME)?;
         if let Some(profile) = quorums {
             write!(f, ",quorums={profile}")?;
         }
-        if *signatures { Ok(()) } else { f.write_str(",signatures=none") }
+        if !*signatures {
+            f.write_str(",signatures=none")?;
+        }
+        if *quiet > 0 { write!(f, ",quiet={quiet}") } else { Ok(()) }
     }
 }
 
@@ -94,6 +113,7 @@ impl FromStr for GeneratedSpec {
                 "masternodes" => spec.masternodes = saturate(number(MASTERNODES, "masternodes")?),
                 "cycles" => spec.cycles = saturate(number(CYCLES, "cycles")?),
                 "seed" => spec.seed = number(0..=u64::MAX, "seed")?,
+                "quiet" => spec.quiet = saturate(number(QUIET, "quiet")?),
                 "quorums" => {
                     spec.quorums = Some(match value {
                         "small" => QuorumProfile::Small,
@@ -129,7 +149,8 @@ pub enum SpecError {
     Scheme(String),
     /// A part is not one of the known settings.
     #[error(
-        "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quorums=small|mainnet or signatures=valid|none"
+        "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quiet=N, quorums=small|mainnet or \
+         signatures=valid|none"
     )]
     Key(String),
     /// A value is none of those that the setting can have.
@@ -181,6 +202,10 @@ const MASTERNODES: RangeInclusive<u64> = 4..=5_000;
 const FOR_MAINNET: u64 = 1_000;
 /// A thousand cycles are 24,000 blocks, or 288,000 with mainnet's quorums.
 const CYCLES: RangeInclusive<u64> = 1..=1_000;
+/// Three times as much as a year of mainnet's blocks and more.
+const QUIET: RangeInclusive<u64> = 0..=1_000_000;
+/// A multiple of all intervals between sessions.
+const QUIET_STEP: u32 = 576;
 
 #[cfg(test)]
 mod tests {
@@ -195,9 +220,11 @@ mod tests {
             masternodes: 3_200,
             quorums: Some(QuorumProfile::Mainnet),
             signatures: false,
+            quiet: 300_000,
             ..spec
         };
-        let text = "generated:masternodes=3200,cycles=120,seed=7,quorums=mainnet,signatures=none";
+        let text =
+            "generated:masternodes=3200,cycles=120,seed=7,quorums=mainnet,signatures=none,quiet=300000";
         assert_eq!((spec.to_string().as_str(), text.parse()), (text, Ok(spec)));
         assert_eq!("generated".parse(), Ok(GeneratedSpec::default()));
         assert_eq!("generated:seed=9".parse(), Ok(GeneratedSpec { seed: 9, ..GeneratedSpec::default() }));
@@ -214,6 +241,7 @@ mod tests {
         let parse = |text: &str| text.parse::<GeneratedSpec>().unwrap_err().to_string();
         assert_eq!(parse("generated:masternodes=3"), "masternodes=3 is not within 4 to 5000");
         assert_eq!(parse("generated:cycles=1001"), "cycles=1001 is not within 1 to 1000");
+        assert_eq!(parse("generated:quiet=1000001"), "quiet=1000001 is not within 0 to 1000000");
         assert_eq!(
             parse("generated:masternodes=999,quorums=mainnet"),
             "masternodes=999 is not within 1000 to 5000"

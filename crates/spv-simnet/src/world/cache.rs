@@ -79,7 +79,7 @@ mod tests {
     use crate::chain::ActiveChain;
 
     const SPEC: GeneratedSpec =
-        GeneratedSpec { masternodes: 9, cycles: 1, seed: 3, quorums: None, signatures: false };
+        GeneratedSpec { masternodes: 9, cycles: 1, seed: 3, quorums: None, signatures: false, quiet: 0 };
 
     fn answers(world: World) -> impl Iterator<Item = Vec<u8>> {
         let chain: ActiveChain = Arc::new(world).active_chain();

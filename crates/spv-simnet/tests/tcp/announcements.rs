@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::{WORLD, diff, start};
 
 const SPEC: GeneratedSpec =
-    GeneratedSpec { masternodes: 12, cycles: 6, seed: 3, quorums: None, signatures: true };
+    GeneratedSpec { masternodes: 12, cycles: 6, seed: 3, quorums: None, signatures: true, quiet: 0 };
 
 fn chain(tip: u32) -> ActiveChain {
     ActiveChain::new(Arc::clone(&WORLD), tip)

@@ -49,8 +49,7 @@ impl Hearing<'_> {
         {
             match batch.map(|batch| place(&self.chains(), batch)) {
                 Some(Ok(placed)) => {
-                    self.work =
-                        Some(async move { Done::Hashed(sent, exchange.hash(placed).await) }.boxed());
+                    self.work = Some(async move { Done::Hashed(sent, exchange.hash(placed).await) }.boxed());
                 }
                 Some(Err(judged)) => self.judged(sent, Some(judged)),
                 None => self.judged(sent, None),

@@ -26,7 +26,8 @@ impl Hearing<'_> {
     /// Otherwise each of many peers would send the beginning of it.
     pub(super) fn can_wait(&self, newcomer: &SocketAddr) -> bool {
         let reached = self.longest().tip_height();
-        let claims_far = self.exchange.peers.claimed_by([newcomer]) > reached.saturating_add(MAX_HEADERS as u32);
+        let claims_far =
+            self.exchange.peers.claimed_by([newcomer]) > reached.saturating_add(MAX_HEADERS as u32);
         let asked = self.peers.values().filter(|hearsay| hearsay.said != Said::Unasked).count();
         claims_far && (self.leader.is_some() || asked >= FIRST_ASKED)
     }
@@ -135,7 +136,8 @@ impl Hearing<'_> {
     /// Peers that may have more than they have told, those that were asked first.
     pub(super) fn waiting(&self) -> Vec<SocketAddr> {
         let waits = |said: Said| {
-            let waiting = self.peers.iter().filter(move |(_, hearsay)| hearsay.said == said && !hearsay.is_busy());
+            let waiting =
+                self.peers.iter().filter(move |(_, hearsay)| hearsay.said == said && !hearsay.is_busy());
             waiting.map(|(peer, _)| *peer)
         };
         waits(Said::Part).chain(waits(Said::Unasked)).collect()
