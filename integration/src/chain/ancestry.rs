@@ -24,8 +24,12 @@ impl Ancestry {
         let wanted = match params.retargeting {
             Retargeting::None => 0,
             // By the time that bits are checked there are headers enough above the start.
-            Retargeting::DarkGravityWave { from, .. } if height.saturating_add(PAST_BLOCKS as u32) < from => 0,
-            Retargeting::DarkGravityWave { .. } => PAST_BLOCKS.min(usize::try_from(height).unwrap_or(usize::MAX)),
+            Retargeting::DarkGravityWave { from, .. } if height.saturating_add(PAST_BLOCKS as u32) < from => {
+                0
+            }
+            Retargeting::DarkGravityWave { .. } => {
+                PAST_BLOCKS.min(usize::try_from(height).unwrap_or(usize::MAX))
+            }
         };
         Self { headers: Arc::default(), wanted, next: start.prev_blockhash }
     }

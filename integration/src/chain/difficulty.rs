@@ -190,5 +190,4 @@ fn low(wide: u128) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "difficulty_tests.rs"]
 mod tests;
