@@ -1,24 +1,15 @@
+mod start;
+
 use std::sync::Arc;
 
 use dash_num::{Arith256, CompactTarget};
-use dashcore::params::{Activation, Retargeting};
-use dashcore::{BlockHash, ChainParams, Checkpoint, Header};
+use dashcore::{BlockHash, ChainParams, Header};
 
 use super::ancestry::Ancestry;
 use super::blocks::Blocks;
-use super::difficulty::{Required, required, target};
 use super::header_error::HeaderError;
 use super::past::{PAST_BLOCKS, Past};
-
-/// Seconds that a block may be ahead of our clock (Dash Core `MAX_FUTURE_BLOCK_TIME`, chain.h).
-const MAX_FUTURE_BLOCK_TIME: u32 = 2 * 60 * 60;
-
-/// While headers below the start are missing, those above it may have targets easier than the start's by this factor, on a
-/// network without easy blocks. Within 24 blocks the main network's target was seen to grow 2.7-fold.
-const EASIER_UNSEEN: u64 = 6;
-
-/// The same where late blocks may be easy, which weigh in with those that follow. 20-fold was seen on the test network.
-const EASIER_UNSEEN_WITH_EASY_BLOCKS: u64 = 32;
+use super::rules;
 
 /// Most hashes that a locator carries beyond its dense start.
 const LOCATOR_DENSE: u32 = 10;
@@ -43,81 +34,6 @@ pub struct HeaderChain {
 }
 
 impl HeaderChain {
-    /// A chain that begins with the last checkpoint at or below `height` whose header is known, or with genesis.
-    pub fn starting_at_or_below(params: &ChainParams, height: u32) -> Self {
-        let below = params.checkpoints.iter().rev().filter(|checkpoint| checkpoint.height <= height);
-        let mut known = below.filter_map(|checkpoint| Some((checkpoint, checkpoint.header?)));
-        match known.next() {
-            Some((checkpoint, header)) => Self::from_checkpoint(params, checkpoint, header),
-            None => {
-                let work = CompactTarget::new(params.genesis.bits).block_proof();
-                let ancestry = Ancestry::unknown(params, 0, &params.genesis);
-                Self::from_block(params.clone(), 0, ancestry, (params.genesis, params.genesis_hash), work)
-            }
-        }
-    }
-
-    /// Height and hash of the last checkpoint at or below `height`, where its header is to be fetched before a chain can
-    /// start there.
-    #[cfg_attr(not(test), expect(dead_code, reason = "asked by whoever fetches headers"))]
-    pub(crate) fn incomplete_checkpoint(params: &ChainParams, height: u32) -> Option<(u32, BlockHash)> {
-        let last = params.checkpoints.iter().rev().find(|checkpoint| checkpoint.height <= height)?;
-        last.header.is_none().then_some((last.height, last.hash))
-    }
-
-    /// A chain that begins with the checkpoint at `height`, whose header this is. Hashes it.
-    ///
-    /// # Errors
-    /// [`HeaderError::NoCheckpoint`], and [`HeaderError::CheckpointMismatch`] if it is another block's header.
-    pub(crate) fn from_hash_checkpoint(
-        params: &ChainParams,
-        height: u32,
-        header: Header,
-    ) -> Result<Self, HeaderError> {
-        let checkpoint = params.checkpoint_at(height).ok_or(HeaderError::NoCheckpoint { height })?;
-        let (expected, got) = (checkpoint.hash, header.block_hash());
-        if expected != got {
-            return Err(HeaderError::CheckpointMismatch { height, expected, got });
-        }
-        Ok(Self::from_checkpoint(params, checkpoint, header))
-    }
-
-    fn from_checkpoint(params: &ChainParams, checkpoint: &Checkpoint, header: Header) -> Self {
-        let ancestry = Ancestry::below_checkpoint(params, checkpoint, &header);
-        let start = (header, checkpoint.hash);
-        let chain =
-            Self::from_block(params.clone(), checkpoint.height, ancestry, start, checkpoint.chain_work);
-        Self { is_start_exact: !checkpoint.is_work_assumed, ..chain }
-    }
-
-    fn from_block(
-        params: impl Into<Arc<ChainParams>>,
-        height: u32,
-        ancestry: Ancestry,
-        (header, hash): (Header, BlockHash),
-        work: Arith256,
-    ) -> Self {
-        let mut blocks = Blocks::default();
-        blocks.push(header, hash);
-        Self {
-            params: params.into(),
-            start_height: height,
-            ancestry,
-            blocks,
-            work,
-            lifts: Vec::new(),
-            is_start_exact: true,
-        }
-    }
-
-    /// A chain that begins with this one's tip, to be extended on its own and appended later.
-    pub(crate) fn starting_at_tip(&self) -> Self {
-        let (height, start) = (self.tip_height(), *self.tip());
-        let ancestry = Ancestry::of(&self.params, height, &start.0, self.newest_first_below(height).copied());
-        let segment = Self::from_block(Arc::clone(&self.params), height, ancestry, start, self.work);
-        Self { is_start_exact: self.exact_work().is_some() && self.lifts.is_empty(), ..segment }
-    }
-
     /// The hash of the next header below the start that is to be supplied, whose header any node sends to whoever asks for
     /// that hash; `None` when there are enough of them: 24, or all down to genesis, or no rule looks at them.
     pub(crate) fn missing_below(&self) -> Option<BlockHash> {
@@ -131,7 +47,7 @@ impl HeaderChain {
     /// With the last missing header, the first rule that a header above the start turns out to break. It and what came after
     /// it are then gone from the chain.
     pub(crate) fn supply_below(&mut self, header: Header, hash: BlockHash) -> Result<bool, HeaderError> {
-        if self.missing_below() != Some(hash) || !self.has_work(&header, hash) {
+        if self.missing_below() != Some(hash) || !rules::has_work(&self.params, &header, hash) {
             return Ok(false);
         }
         let is_taken = self.ancestry.supply(header, hash);
@@ -168,7 +84,7 @@ impl HeaderChain {
         let last = self.tip_height().min(self.start_height.saturating_add(PAST_BLOCKS as u32));
         for height in self.start_height + 1..=last {
             let Some(header) = self.header(height) else { break };
-            if let Err(error) = self.check_past(header, height, &self.past_before(height)) {
+            if let Err(error) = self.check_after(header, height) {
                 self.cut(height - 1);
                 return Err(error);
             }
@@ -341,62 +257,15 @@ impl HeaderChain {
     fn check(&self, header: &Header, hash: BlockHash, now: u32) -> Result<(), HeaderError> {
         self.check_link(header)?;
         let height = self.tip_height() + 1;
-        self.check_past(header, height, &self.past_before(height))?;
-        if !self.has_work(header, hash) {
-            return Err(HeaderError::InsufficientWork { height, hash, bits: header.bits });
-        }
-        let Activation { bip34, bip66, bip65, .. } = self.params.activation;
-        let versions = [(bip34, 2), (bip66, 3), (bip65, 4)];
-        let least = versions.into_iter().filter(|(from, _)| height >= *from).map(|(_, least)| least).max();
-        if let Some(least) = least.filter(|&least| header.version < least) {
-            return Err(HeaderError::VersionTooOld { height, least, got: header.version });
-        }
-        if header.time > now.saturating_add(MAX_FUTURE_BLOCK_TIME) {
-            return Err(HeaderError::TimeTooNew { height, now, got: header.time });
-        }
-        if let Some(checkpoint) = self.params.checkpoint_at(height)
-            && checkpoint.hash != hash
-        {
-            return Err(HeaderError::CheckpointMismatch { height, expected: checkpoint.hash, got: hash });
-        }
-        Ok(())
+        self.check_after(header, height)?;
+        rules::check_alone(&self.params, header, hash, height, now)
     }
 
-    /// The rules that look at the blocks before.
-    fn check_past(&self, header: &Header, height: u32, past: &Past) -> Result<(), HeaderError> {
-        let required = required(&self.params, past, height, header.time);
-        if let Some(expected) = required.instead_of(header.bits) {
-            return Err(HeaderError::WrongBits { height, expected, got: header.bits });
-        }
-        if required == Required::Unknown && self.is_too_easy_unseen(header) {
-            return Err(HeaderError::AwaitsAncestry { height, bits: header.bits });
-        }
-        if let Some(median) = past.median_time().filter(|&median| header.time <= median) {
-            return Err(HeaderError::TimeTooOld { height, median, got: header.time });
-        }
-        Ok(())
-    }
-
-    /// Whether a header has to wait until its ancestors below the start are known.
-    fn is_too_easy_unseen(&self, header: &Header) -> bool {
-        let has_easy_blocks = matches!(
-            self.params.retargeting,
-            Retargeting::DarkGravityWave { allow_min_difficulty: true, .. }
-        );
-        let factor = if has_easy_blocks { EASIER_UNSEEN_WITH_EASY_BLOCKS } else { EASIER_UNSEEN };
-        let start = self.header(self.start_height).map_or(0, |start| start.bits);
-        let (bound, is_beyond_all) = target(start).mul_u64(factor);
-        !is_beyond_all && target(header.bits) > bound
-    }
-
-    /// Whether a header has the work that it claims, and claims enough.
-    fn has_work(&self, header: &Header, hash: BlockHash) -> bool {
-        let limit = target(self.params.pow_limit);
-        header.target().is_some_and(|target| target <= limit) && header.meets_target(hash)
-    }
-
-    fn past_before(&self, height: u32) -> Past {
-        Past::gather(self.newest_first_below(height).map(|(header, _)| header), height)
+    /// The rules that look at what is below `height`, for a header there.
+    fn check_after(&self, header: &Header, height: u32) -> Result<(), HeaderError> {
+        let past = Past::gather(self.newest_first_below(height).map(|(header, _)| header), height);
+        let start_bits = self.header(self.start_height).map_or(0, |start| start.bits);
+        rules::check_after(&past, &self.params, header, height, start_bits)
     }
 
     /// The headers below `height`, of which the highest are held here and the others below the start.

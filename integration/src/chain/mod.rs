@@ -8,6 +8,7 @@ mod hashing;
 mod header_chain;
 mod header_error;
 mod past;
+mod rules;
 
 pub(crate) use block::{Block, BlockId};
 pub(crate) use hashing::hash_all;

@@ -1,6 +1,7 @@
 //! The database: headers, proven lists, snapshots, what was found out about quorums, and which nodes there are. One redb file; every write is one durable transaction, so a process that is
 //! killed at any point leaves the state before or after it.
 
+mod ancestry;
 mod blocking;
 mod error;
 mod list_row;
@@ -123,11 +124,7 @@ impl Store {
                     chain.restore(header, hash).map_err(|_| self.damaged("header chain"))?;
                 }
                 None => {
-                    let start = HeaderChain::starting_at_or_below(params, height.value());
-                    if start.start_height() != height.value() || start.tip_hash() != hash {
-                        return Err(self.damaged("start of the header chain"));
-                    }
-                    chain = Some(start);
+                    chain = Some(self.stored_start(&transaction, params, height.value(), header, hash)?);
                 }
             }
         }
@@ -210,6 +207,7 @@ impl Store {
         unchanged: Option<u32>,
         last: u32,
     ) -> Result<(), StoreError> {
+        self.write_ancestry(transaction, chain)?;
         let first_changed = unchanged.map_or(0, |height| height + 1);
         let mut replaced = unchanged.is_none();
         {
