@@ -1,5 +1,6 @@
 //! Blocks known in advance, from which header synchronisation may start.
 
+use std::fmt;
 use std::str::FromStr;
 
 use bitcoin_hashes::hex;
@@ -40,10 +41,40 @@ pub(crate) fn testnet() -> Vec<Checkpoint> {
 /// The tables are part of the source, so a malformed line is a bug that every test would show. `cargo xtask checkpoints`
 /// writes them.
 fn parse(table: &str) -> Vec<Checkpoint> {
-    table.lines().skip(1).map(|line| parse_line(line).expect("checkpoint tables are well-formed")).collect()
+    table.lines().skip(1).map(|line| line.parse().expect("checkpoint tables are well-formed")).collect()
 }
 
-/// Height, hash, header or nothing, work (after `~`, if it is assumed), and the headers below in a row or nothing.
+impl Checkpoint {
+    /// The first line of a table, above its checkpoints in ascending order, one a line.
+    pub const TABLE_HEADING: &str = "height,hash,header,chainwork,below";
+}
+
+/// A line of a table: height, hash, header or nothing, work (after `~`, if it is assumed), and the headers below in a row or
+/// nothing.
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{},", self.height, self.hash)?;
+        write_headers(self.header.as_slice(), f)?;
+        let work = format!("{:x}", self.chain_work);
+        let assumed = if self.is_work_assumed { "~" } else { "" };
+        write!(f, ",{assumed}{},", work.trim_start_matches('0'))?;
+        write_headers(&self.below, f)
+    }
+}
+
+/// What is no line of a table of checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a checkpoint as HEIGHT,HASH,[HEADER],[~]WORK,[HEADERS BELOW]")]
+pub struct MalformedCheckpoint;
+
+impl FromStr for Checkpoint {
+    type Err = MalformedCheckpoint;
+
+    fn from_str(line: &str) -> Result<Self, Self::Err> {
+        parse_line(line).ok_or(MalformedCheckpoint)
+    }
+}
+
 fn parse_line(line: &str) -> Option<Checkpoint> {
     let mut fields = line.split(',');
     let height = fields.next()?.parse().ok()?;
@@ -68,6 +99,10 @@ fn parse_line(line: &str) -> Option<Checkpoint> {
 fn headers(field: &str) -> Option<Vec<Header>> {
     let bytes = hex::decode_to_vec(field).ok()?;
     bytes.chunks(Header::SIZE).map(|header| deserialize(header).ok()).collect()
+}
+
+fn write_headers(headers: &[Header], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    headers.iter().flat_map(Header::to_bytes).try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 #[cfg(test)]
@@ -120,6 +155,21 @@ mod tests {
             let difference = counted.max(twice).wrapping_sub(counted.min(twice));
             assert!(difference < average, "height {}", checkpoint.height);
         }
+    }
+
+    #[test]
+    fn a_table_is_read_as_it_is_written() {
+        for (table, text) in [
+            (mainnet(), include_str!("../data/checkpoints-mainnet.csv")),
+            (testnet(), include_str!("../data/checkpoints-testnet.csv")),
+        ] {
+            let lines = table.iter().map(|checkpoint| format!("{checkpoint}\n"));
+            assert_eq!(format!("{}\n", Checkpoint::TABLE_HEADING) + &lines.collect::<String>(), text);
+        }
+        let known = mainnet()[1].clone();
+        let below = vec![mainnet()[2].header.unwrap(), mainnet()[3].header.unwrap()];
+        let checkpoint = Checkpoint { below, ..known };
+        assert_eq!(checkpoint.to_string().parse(), Ok(checkpoint));
     }
 
     #[test]
