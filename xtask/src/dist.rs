@@ -25,7 +25,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
         archives.push(format!("{name}.tar.gz"));
     }
     let _inside = sh.push_dir(&output);
-    let sums = cmd!(sh, "sha256sum {archives...}").read()?;
+    let sums = cmd!(sh, "sha256sum").args(&archives).read()?;
     sh.write_file("SHA256SUMS", sums + "\n")?;
     for archive in archives {
         println!("{}", output.join(archive).display());
