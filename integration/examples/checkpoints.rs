@@ -115,12 +115,13 @@ fn renewed(
 fn at(chain: &HeaderChain, height: u32) -> Option<Checkpoint> {
     let (header, hash): (Header, _) = (*chain.header(height)?, chain.hash(height)?);
     let chain = chain.truncated(height)?;
+    let (exact, counted) = (chain.exact_work(), chain.work());
     Some(Checkpoint {
         height,
         hash,
         header: Some(header),
-        chain_work: chain.exact_work().unwrap_or(chain.work()),
-        is_work_assumed: chain.exact_work().is_none(),
+        chain_work: exact.unwrap_or(counted),
+        is_work_assumed: exact.is_none(),
         below: Vec::new(),
     })
 }

@@ -24,7 +24,9 @@ impl Ancestry {
         let wanted = match params.retargeting {
             Retargeting::None => 0,
             // By the time that bits are checked there are headers enough above the start.
-            Retargeting::DarkGravityWave { from, .. } if height.saturating_add(PAST_BLOCKS as u32) < from => {
+            Retargeting::DarkGravityWave { from, .. }
+                if u64::from(height) + (PAST_BLOCKS as u64) < u64::from(from) =>
+            {
                 0
             }
             Retargeting::DarkGravityWave { .. } => {

@@ -81,8 +81,7 @@ impl HeaderChain {
         if self.missing_below().is_some() {
             return Ok(());
         }
-        let last = self.tip_height().min(self.start_height.saturating_add(PAST_BLOCKS as u32));
-        for height in self.start_height + 1..=last {
+        for height in (self.start_height + 1..=self.tip_height()).take(PAST_BLOCKS) {
             let Some(header) = self.header(height) else { break };
             if let Err(error) = self.check_after(header, height) {
                 self.cut(height - 1);

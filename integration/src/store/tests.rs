@@ -157,7 +157,8 @@ fn headers_below_the_start_come_back_with_the_chain() {
     let mut supply = |count: usize| {
         for _ in 0..count {
             let missing = chain.missing_below().unwrap();
-            let above = chain.below().last().map_or(checkpoint.header.unwrap(), |(header, _)| *header);
+            let start = checkpoint.header.unwrap();
+            let above = chain.below().last().map_or(start, |(header, _)| *header);
             let mut prev = [0; 32];
             prev[..8].copy_from_slice(&(1 + chain.below().count() as u64).to_le_bytes());
             let header = Header { prev_blockhash: BlockHash::from_byte_array(prev), ..above };
