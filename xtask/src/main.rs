@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who started it")]
 
 mod bench;
+mod checkpoints;
 mod child;
 mod ci;
 mod consumer;
@@ -16,7 +17,7 @@ mod sim;
 mod tidy;
 mod workspace;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -35,11 +36,20 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Write a network's built-in checkpoints anew, from a chain that qrsync has proven
+    Checkpoints {
+        /// Where qrsync keeps its data
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
+        /// main or test
+        #[arg(long, value_parser = ["main", "test"])]
+        network: String,
+    },
     /// Run everything that a change must pass, in order, up to the first failure
     Ci,
     /// Build and run programs outside the workspace against the packages of the mechanism crates
     Consumer,
-    /// Make an archive of the binary, its completions and man pages
+    /// Make archives of the binary, its completions and man pages
     Dist,
     /// Check that every crate builds alone, with none of its features and with each of them
     Features,
@@ -91,6 +101,9 @@ fn run(task: &Task) -> anyhow::Result<()> {
     sh.change_dir(root);
     match task {
         Task::Bench { arguments } => bench::run(&sh, arguments),
+        Task::Checkpoints { data_dir, network } => {
+            checkpoints::run(&sh, &std::path::absolute(data_dir)?, network)
+        }
         Task::Ci => ci::run(&sh),
         Task::Consumer => consumer::run(&sh),
         Task::Dist => dist::run(&sh),

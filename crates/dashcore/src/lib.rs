@@ -17,7 +17,7 @@ mod fixed_seeds;
 pub use bitset::BitSet;
 pub use blockdata::block::Header;
 pub use blockdata::transaction::Transaction;
-pub use checkpoints::Checkpoint;
+pub use checkpoints::{Checkpoint, MalformedCheckpoint};
 pub use dash_num::Arith256;
 pub use hash_types::{BlockHash, ProTxHash, QuorumHash, Txid};
 pub use params::{ChainParams, Network};

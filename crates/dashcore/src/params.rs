@@ -4,6 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use dash_num::Arith256;
+use dash_types::Numeric;
+
 use crate::blockdata::block::Header;
 use crate::checkpoints::{self, Checkpoint};
 use crate::fixed_seeds;
@@ -64,10 +67,14 @@ impl FromStr for Network {
 pub enum Retargeting {
     /// Always the proof-of-work limit (regtest).
     None,
-    /// DarkGravityWave v3 from this height on; below it the bits are not checked.
+    /// DarkGravityWave v3 from a height on. Below it other rules held (on the main network Bitcoin's, then Kimoto's gravity
+    /// well), by which nothing is checked here: no list of masternodes is that old.
     DarkGravityWave {
         /// First height with DarkGravityWave v3.
         from: u32,
+        /// First height at which nodes ask for exactly what it says; from `from` to there they accept a difficulty that is
+        /// wrong by up to half of what the block claims (Dash Core `ContextualCheckBlockHeader`, validation.cpp).
+        exact_from: u32,
         /// Whether a late block may have minimum difficulty (testnet, devnet).
         allow_min_difficulty: bool,
     },
@@ -76,6 +83,12 @@ pub enum Retargeting {
 /// Heights at which rules start to apply. A rule holds for a block of that height and all above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Activation {
+    /// Block versions from 2 on (BIP34).
+    pub bip34: u32,
+    /// Block versions from 4 on (BIP65).
+    pub bip65: u32,
+    /// Block versions from 3 on (BIP66).
+    pub bip66: u32,
     /// Masternode lists in coinbases (DIP3).
     pub dip3: u32,
     /// Quorum roots in coinbases (DIP8).
@@ -113,6 +126,12 @@ pub struct ChainParams {
     pub pow_limit: u32,
     /// Difficulty rules.
     pub retargeting: Retargeting,
+    /// Intended seconds between two blocks; at least 1. A devnet may choose (Dash Core `-powtargetspacing`).
+    pub target_spacing: u32,
+    /// Blocks up to this height have the easiest target. A devnet may choose (Dash Core `-minimumdifficultyblocks`).
+    pub minimum_difficulty_blocks: u32,
+    /// Total work below which no chain is the network's (Dash Core `nMinimumChainWork`); zero where none is known.
+    pub minimum_chain_work: Arith256,
     /// Activation heights.
     pub activation: Activation,
     /// The kinds of quorums that exist, with their parameters.
@@ -151,6 +170,17 @@ impl ChainParams {
         self.llmq(self.rotated_llmq).expect("every network lists its rotated quorum type")
     }
 
+    /// The known block at a height.
+    pub fn checkpoint_at(&self, height: u32) -> Option<&Checkpoint> {
+        let found = self.checkpoints.binary_search_by_key(&height, |checkpoint| checkpoint.height);
+        found.ok().and_then(|index| self.checkpoints.get(index))
+    }
+
+    /// The highest known block; `None` on private networks.
+    pub fn newest_checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoints.last()
+    }
+
     /// Whether the members of some kind of quorum may be chosen from the list of the block at this height.
     pub fn is_work_block(&self, height: u32) -> bool {
         let base = height.checked_add(WORK_BLOCK_DEPTH);
@@ -168,8 +198,18 @@ impl ChainParams {
             genesis,
             genesis_hash: genesis.block_hash(),
             pow_limit: 0x1e0f_ffff,
-            retargeting: Retargeting::DarkGravityWave { from: 34_140, allow_min_difficulty: false },
+            retargeting: Retargeting::DarkGravityWave {
+                from: 34_140,
+                exact_from: 68_590,
+                allow_min_difficulty: false,
+            },
+            target_spacing: 150,
+            minimum_difficulty_blocks: 0,
+            minimum_chain_work: Arith256::from_hex_lossy("b567e2d53a06de194061"),
             activation: Activation {
+                bip34: 951,
+                bip65: 619_382,
+                bip66: 245_817,
                 dip3: 1_028_160,
                 dip8: 1_088_640,
                 dip24: 1_737_792,
@@ -197,8 +237,18 @@ impl ChainParams {
             genesis,
             genesis_hash: genesis.block_hash(),
             pow_limit: 0x1e0f_ffff,
-            retargeting: Retargeting::DarkGravityWave { from: 4_002, allow_min_difficulty: true },
+            retargeting: Retargeting::DarkGravityWave {
+                from: 4_002,
+                exact_from: 4_002,
+                allow_min_difficulty: true,
+            },
+            target_spacing: 150,
+            minimum_difficulty_blocks: 0,
+            minimum_chain_work: Arith256::from_hex_lossy("36c8f738da818d2"),
             activation: Activation {
+                bip34: 76,
+                bip65: 2_431,
+                bip66: 2_075,
                 dip3: 7_000,
                 dip8: 78_800,
                 dip24: 769_700,
@@ -227,7 +277,13 @@ impl ChainParams {
             genesis_hash: genesis.block_hash(),
             pow_limit: 0x207f_ffff,
             retargeting: Retargeting::None,
+            target_spacing: 150,
+            minimum_difficulty_blocks: 0,
+            minimum_chain_work: Arith256::ZERO,
             activation: Activation {
+                bip34: 1,
+                bip65: 1,
+                bip66: 1,
                 dip3: 432,
                 dip8: 1,
                 dip24: 1,
@@ -248,8 +304,23 @@ impl ChainParams {
         Self {
             magic: [0xe2, 0xca, 0xff, 0xce],
             default_port: 19_799,
-            retargeting: Retargeting::DarkGravityWave { from: 4_002, allow_min_difficulty: true },
-            activation: Activation { dip3: 2, dip8: 2, dip24: 2, v19: 2, v20: 2, mn_rr: 2, withdrawals: 2 },
+            retargeting: Retargeting::DarkGravityWave {
+                from: 4_001,
+                exact_from: 4_001,
+                allow_min_difficulty: true,
+            },
+            activation: Activation {
+                bip34: 1,
+                bip65: 1,
+                bip66: 1,
+                dip3: 2,
+                dip8: 2,
+                dip24: 2,
+                v19: 2,
+                v20: 2,
+                mn_rr: 2,
+                withdrawals: 2,
+            },
             llmqs: llmqs(&[1, 2, 3, 4, 5, 101, 105, 107]),
             rotated_llmq: LLMQType::LLMQ_DEVNET_DIP0024,
             chain_locks_llmq: LLMQType::LLMQ_DEVNET,

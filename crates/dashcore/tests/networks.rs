@@ -81,6 +81,18 @@ fn work_blocks_lie_below_the_bases_of_cycles() {
 }
 
 #[test]
+fn known_blocks_are_found_by_their_height() {
+    let params = ChainParams::new(Network::Dash);
+    for checkpoint in &params.checkpoints {
+        assert_eq!(params.checkpoint_at(checkpoint.height), Some(checkpoint));
+        assert_eq!(params.checkpoint_at(checkpoint.height + 1), None);
+    }
+    let newest = params.newest_checkpoint().unwrap();
+    assert!(params.checkpoints.iter().all(|checkpoint| checkpoint.height <= newest.height));
+    assert_eq!(ChainParams::new(Network::Regtest).newest_checkpoint(), None);
+}
+
+#[test]
 fn names_of_networks_are_read_as_they_are_written() {
     for network in networks() {
         assert_eq!(network.to_string().parse(), Ok(network));

@@ -13,6 +13,9 @@ pub(crate) fn network_flags(params: &ChainParams) -> Vec<String> {
     let roles = roles.into_iter().filter(|(_, one, usual)| one != usual);
     let (here, usually) = (&params.activation, &usual.activation);
     let heights = [
+        ("bip34", here.bip34, usually.bip34),
+        ("bip65", here.bip65, usually.bip65),
+        ("bip66", here.bip66, usually.bip66),
         ("dip3", here.dip3, usually.dip3),
         ("dip8", here.dip8, usually.dip8),
         ("dip24", here.dip24, usually.dip24),
@@ -22,11 +25,15 @@ pub(crate) fn network_flags(params: &ChainParams) -> Vec<String> {
         ("withdrawals", here.withdrawals, usually.withdrawals),
     ];
     let heights = heights.into_iter().filter(|(_, height, usual)| height != usual);
+    let unless = |one: u32, usual: u32| if one == usual { String::new() } else { one.to_string() };
+    let easy = unless(params.minimum_difficulty_blocks, usual.minimum_difficulty_blocks);
     let flags = [
         ("--network", params.network.to_string()),
         ("--llmq-params", llmqs.collect::<Vec<_>>().join(",")),
         ("--llmq-roles", roles.map(|(role, one, _)| format!("{role}={one}")).collect::<Vec<_>>().join(",")),
         ("--activation", heights.map(|(name, at, _)| format!("{name}={at}")).collect::<Vec<_>>().join(",")),
+        ("--pow-target-spacing", unless(params.target_spacing, usual.target_spacing)),
+        ("--minimum-difficulty-blocks", easy),
     ];
     let given = flags.into_iter().filter(|(_, value)| !value.is_empty());
     given.flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
@@ -35,6 +42,8 @@ pub(crate) fn network_flags(params: &ChainParams) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use dashcore::Network;
+    use dashcore::params::Activation;
     use spv_simnet::{GeneratedSpec, QuorumProfile, World};
 
     use super::*;
@@ -45,15 +54,19 @@ mod tests {
         let small =
             GeneratedSpec { masternodes: 8, cycles: 1, signatures: false, ..GeneratedSpec::default() };
         let mainnet = GeneratedSpec { masternodes: 1_000, quorums: Some(QuorumProfile::Mainnet), ..small };
-        for spec in [small, mainnet] {
-            let world = World::generate(&spec);
-            let flags = network_flags(world.params());
+        let worlds = [small, mainnet].map(|spec| World::generate(&spec).params().clone());
+        let usual = ChainParams::new(Network::Devnet("name".into()));
+        let activation = Activation { bip34: 7, withdrawals: 9, ..usual.activation };
+        let devnet =
+            ChainParams { activation, target_spacing: 60, minimum_difficulty_blocks: 5_000, ..usual };
+        for params in worlds.into_iter().chain([devnet]) {
+            let flags = network_flags(&params);
             let arguments = ["qrsync", "sync"].map(str::to_owned).into_iter().chain(flags);
             let Cli { command: Command::Sync(args), log } = Cli::parse_from(arguments) else {
                 panic!("sync was asked for")
             };
             let config = args.layers(&log).unwrap().config;
-            assert_eq!(&config.chain_params().unwrap(), world.params(), "{spec}");
+            assert_eq!(config.chain_params().unwrap(), params);
         }
     }
 }

@@ -114,8 +114,11 @@ impl World {
     /// The same as if its network adjusted the difficulty.
     #[cfg(test)]
     pub(crate) fn with_retargeting(mut self) -> Self {
-        self.history.params.retargeting =
-            dashcore::params::Retargeting::DarkGravityWave { from: 1, allow_min_difficulty: false };
+        self.history.params.retargeting = dashcore::params::Retargeting::DarkGravityWave {
+            from: 1,
+            exact_from: 1,
+            allow_min_difficulty: false,
+        };
         self
     }
 

@@ -39,12 +39,6 @@ impl Blocks {
         self.chunks.iter().flat_map(|chunk| &chunk.blocks)
     }
 
-    /// Up to this many of the newest headers, oldest first.
-    pub(super) fn newest(&self, count: usize) -> Vec<Header> {
-        let from = self.len().saturating_sub(count);
-        (from..self.len()).filter_map(|index| self.get(index)).map(|(header, _)| *header).collect()
-    }
-
     pub(super) fn push(&mut self, header: Header, hash: BlockHash) {
         if self.len().is_multiple_of(CHUNK) {
             self.chunks.push(Arc::default());
@@ -122,8 +116,6 @@ mod tests {
                     prop_assert_eq!(blocks.position(&entry.1), Some(index));
                 }
                 prop_assert_eq!(blocks.get(expected.len()), None);
-                let newest: Vec<Header> = expected.iter().rev().take(24).rev().map(|(header, _)| *header).collect();
-                prop_assert_eq!(blocks.newest(24), newest);
             }
             if kept < first && more > 0 {
                 prop_assert_eq!(branch.position(&block(first - 1).1), None);

@@ -2,149 +2,192 @@
 
 use dash_num::{Arith256, CompactTarget};
 use dash_types::Numeric;
-use dashcore::Header;
+use dashcore::ChainParams;
 use dashcore::params::Retargeting;
 
-/// Blocks that DarkGravityWave v3 averages over.
-pub(crate) const DGW_PAST_BLOCKS: usize = 24;
-
-/// Intended seconds between two blocks.
-const TARGET_SPACING: u32 = 150;
-
-/// Seconds after which a network that allows it accepts a block at ten times its parent's target.
-const EASIER_AFTER: u32 = 4 * TARGET_SPACING;
+use super::past::{PAST_BLOCKS, Past};
 
 /// Seconds after which a network that allows it accepts a block at the easiest target.
 const EASIEST_AFTER: u32 = 2 * 60 * 60;
 
-/// The `nBits` that a block at `height` with time `time` must have.
-///
-/// `past` are the headers before it, oldest first; `None` when too few of them are known or the rule that held at
-/// that height is not implemented (below DarkGravityWave).
-pub(crate) fn required_bits(
-    retargeting: Retargeting,
-    pow_limit: u32,
-    past: &[Header],
-    height: u32,
-    time: u32,
-) -> Option<u32> {
-    let (from, allow_min_difficulty) = match retargeting {
-        Retargeting::None => return Some(pow_limit),
-        Retargeting::DarkGravityWave { from, allow_min_difficulty } => (from, allow_min_difficulty),
+/// What the difficulty rules ask of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Required {
+    /// These bits.
+    Exactly(u32),
+    /// Bits whose difficulty differs from that of these by no more than half of itself.
+    About(u32),
+    /// Nothing that is implemented: the block is older than DarkGravityWave.
+    Nothing,
+    /// It depends on headers that are not known.
+    Unknown,
+}
+
+/// What the rules ask of the block at `height` with time `time` that comes after `past`.
+pub(super) fn required(params: &ChainParams, past: &Past, height: u32, time: u32) -> Required {
+    let limit = params.pow_limit;
+    let (from, exact_from, allow_min_difficulty) = match params.retargeting {
+        Retargeting::None => return Required::Exactly(limit),
+        Retargeting::DarkGravityWave { from, exact_from, allow_min_difficulty } => {
+            (from, exact_from, allow_min_difficulty)
+        }
     };
+    if height <= params.minimum_difficulty_blocks {
+        return Required::Exactly(limit);
+    }
     if height < from {
-        return None;
+        return Required::Nothing;
     }
-    let parent = past.last()?;
     if allow_min_difficulty {
-        if time > parent.time.saturating_add(EASIEST_AFTER) {
-            return Some(pow_limit);
+        let Some((parent_time, parent_bits)) = past.parent() else { return Required::Unknown };
+        if time > parent_time.saturating_add(EASIEST_AFTER) {
+            return Required::Exactly(limit);
         }
-        if time > parent.time.saturating_add(EASIER_AFTER) {
-            let easier = target(parent.bits).wrapping_mul(Arith256::from_u64(10));
-            return Some(easier.min(target(pow_limit)).compact(false).to_base());
+        if time > parent_time.saturating_add(params.target_spacing.saturating_mul(4)) {
+            let easier = target(parent_bits).wrapping_mul(Arith256::from_u64(10));
+            return Required::Exactly(easier.min(target(limit)).compact(false).to_base());
         }
     }
-    let window = past.len().checked_sub(DGW_PAST_BLOCKS).map(|start| &past[start..])?;
-    Some(dark_gravity_wave(window, pow_limit))
-}
-
-/// `window` holds exactly [`DGW_PAST_BLOCKS`] headers, oldest first.
-fn dark_gravity_wave(window: &[Header], pow_limit: u32) -> u32 {
-    let mut newest_first = window.iter().rev();
-    let mut average = newest_first.next().map_or(Arith256::ZERO, |header| target(header.bits));
-    for (header, count) in newest_first.zip(2u64..) {
-        let sum = average.wrapping_mul(Arith256::from_u64(count)).wrapping_add(target(header.bits));
-        average = divide(sum, count + 1);
+    // Blocks 0 to 24 have too few before them.
+    if u64::from(height) <= PAST_BLOCKS as u64 {
+        return Required::Exactly(limit);
     }
-    let target_timespan = i64::from(TARGET_SPACING) * DGW_PAST_BLOCKS as i64;
-    let first = window.first().map_or(0, |header| i64::from(header.time));
-    let last = window.last().map_or(0, |header| i64::from(header.time));
-    let timespan = (last - first).clamp(target_timespan / 3, target_timespan * 3);
-    let scaled = average.wrapping_mul(Arith256::from_u64(timespan.unsigned_abs()));
-    divide(scaled, target_timespan.unsigned_abs()).min(target(pow_limit)).compact(false).to_base()
+    match past.window() {
+        None => Required::Unknown,
+        Some(window) => {
+            let bits = dark_gravity_wave(window, limit, params.target_spacing);
+            if height < exact_from { Required::About(bits) } else { Required::Exactly(bits) }
+        }
+    }
 }
 
-fn target(bits: u32) -> Arith256 {
+impl Required {
+    /// The bits that are asked for, unless `bits` will do.
+    pub(super) fn instead_of(self, bits: u32) -> Option<u32> {
+        match self {
+            Self::Exactly(expected) => (expected != bits).then_some(expected),
+            Self::About(expected) => (!is_about(target(expected), target(bits))).then_some(expected),
+            Self::Nothing | Self::Unknown => None,
+        }
+    }
+}
+
+/// Difficulties are reciprocals of targets: `|1/claimed - 1/expected| <= 1/2 * 1/claimed`, without divisions.
+fn is_about(expected: Arith256, claimed: Arith256) -> bool {
+    let times = |value: Arith256, factor| value.wrapping_mul(Arith256::from_u64(factor));
+    expected <= times(claimed, 2) && times(claimed, 2) <= times(expected, 3)
+}
+
+pub(super) fn target(bits: u32) -> Arith256 {
     CompactTarget::new(bits).expand().value
 }
 
-fn divide(value: Arith256, divisor: u64) -> Arith256 {
-    value.checked_div(Arith256::from_u64(divisor)).expect("divisors here are positive constants")
+/// `window` holds times and bits, newest first.
+fn dark_gravity_wave(window: &[(u32, u32); PAST_BLOCKS], pow_limit: u32, spacing: u32) -> u32 {
+    let [(last, newest), .., (first, _)] = *window;
+    // Dash Core's average after k blocks is (average * k + target) / (k + 1), rounded down each time. What is kept here is
+    // that average times k + 1, which takes remainders by small numbers instead of long divisions.
+    let mut weighed = Limbs::of(newest).doubled();
+    for (&(_, bits), weight) in window[1..].iter().zip(3u64..) {
+        weighed = weighed.plus(Limbs::of(bits));
+        weighed = weighed.minus(weighed.remainder(weight));
+    }
+    let average = weighed.divided_by(PAST_BLOCKS as u64 + 1);
+    let target_timespan = i64::from(spacing.max(1)) * PAST_BLOCKS as i64;
+    let timespan = (i64::from(last) - i64::from(first)).clamp(target_timespan / 3, target_timespan * 3);
+    let new = average.times(timespan.unsigned_abs()).divided_by(target_timespan.unsigned_abs());
+    new.number().min(target(pow_limit)).compact(false).to_base()
+}
+
+/// A 256-bit number, least significant part first, that wraps around as Dash Core's does. It is here for speed: divisions
+/// of `Arith256` are made for long divisors, and each header takes twenty-four of them.
+#[derive(Debug, Clone, Copy)]
+struct Limbs([u64; 4]);
+
+impl Limbs {
+    fn of(bits: u32) -> Self {
+        let (size, mantissa) = ((bits >> 24) as usize, u64::from(bits & 0x007f_ffff));
+        let mut limbs = [0; 4];
+        if size <= 3 {
+            limbs[0] = mantissa >> (8 * (3 - size));
+            return Self(limbs);
+        }
+        let (limb, shift) = ((size - 3) / 8, 8 * ((size - 3) % 8));
+        if let Some(low) = limbs.get_mut(limb) {
+            *low = mantissa << shift;
+        }
+        if let Some(high) = limbs.get_mut(limb + 1) {
+            *high = if shift == 0 { 0 } else { mantissa >> (64 - shift) };
+        }
+        Self(limbs)
+    }
+
+    fn doubled(self) -> Self {
+        self.plus(self)
+    }
+
+    fn plus(self, other: Self) -> Self {
+        let mut carry = false;
+        let mut sum = [0; 4];
+        for (index, limb) in sum.iter_mut().enumerate() {
+            let (partial, over) = self.0[index].overflowing_add(other.0[index]);
+            let (whole, over_again) = partial.overflowing_add(u64::from(carry));
+            (*limb, carry) = (whole, over || over_again);
+        }
+        Self(sum)
+    }
+
+    fn minus(self, small: u64) -> Self {
+        let mut borrow = small;
+        let mut difference = self.0;
+        for limb in &mut difference {
+            let (rest, under) = limb.overflowing_sub(borrow);
+            (*limb, borrow) = (rest, u64::from(under));
+        }
+        Self(difference)
+    }
+
+    /// By a number below 2^16.
+    fn remainder(self, divisor: u64) -> u64 {
+        // 2^64 leaves this: parts are reduced beside each other instead of one after the other.
+        let shift = (u64::MAX % divisor + 1) % divisor;
+        let [one, two, three, four] = self.0.map(|limb| limb % divisor);
+        (((four * shift + three) % divisor * shift + two) % divisor * shift + one) % divisor
+    }
+
+    fn times(self, factor: u64) -> Self {
+        let mut carry = 0;
+        Self(self.0.map(|limb| {
+            let product = u128::from(limb) * u128::from(factor) + carry;
+            carry = product >> 64;
+            low(product)
+        }))
+    }
+
+    fn divided_by(self, divisor: u64) -> Self {
+        let mut quotient = [0; 4];
+        let mut remainder = 0_u128;
+        for (limb, part) in quotient.iter_mut().zip(self.0).rev() {
+            let dividend = remainder << 64 | u128::from(part);
+            *limb = low(dividend / u128::from(divisor));
+            remainder = dividend % u128::from(divisor);
+        }
+        Self(quotient)
+    }
+
+    fn number(self) -> Arith256 {
+        let mut bytes = [0; 32];
+        for (chunk, limb) in bytes.chunks_exact_mut(8).zip(self.0) {
+            chunk.copy_from_slice(&limb.to_le_bytes());
+        }
+        Arith256::from_lendian(bytes)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "it is what is asked for")]
+fn low(wide: u128) -> u64 {
+    wide as u64
 }
 
 #[cfg(test)]
-mod tests {
-    use dashcore::hash_types::TxMerkleNode;
-    use dashcore::{BlockHash, ChainParams, Network};
-
-    use super::*;
-
-    fn header(time: u32, bits: u32) -> Header {
-        Header {
-            version: 1,
-            prev_blockhash: BlockHash::all_zeros(),
-            merkle_root: TxMerkleNode::all_zeros(),
-            time,
-            bits,
-            nonce: 0,
-        }
-    }
-
-    const DGW: Retargeting = Retargeting::DarkGravityWave { from: 100, allow_min_difficulty: false };
-    const LIMIT: u32 = 0x1e0f_ffff;
-
-    /// Constant bits, with blocks `spacing` seconds apart.
-    fn past(spacing: u32) -> Vec<Header> {
-        (0..24).map(|index| header(1_000_000 + index * spacing, 0x1b10_0000)).collect()
-    }
-
-    #[test]
-    fn difficulty_follows_the_measured_timespan() {
-        // 24 blocks span 23 intervals, so blocks exactly on schedule give 23/24 of the target.
-        let on_schedule = required_bits(DGW, LIMIT, &past(150), 200, 0).unwrap();
-        assert_eq!(target(on_schedule), target(0x1b0f_5555));
-        // Slow and fast chains are clamped at three times either way.
-        assert_eq!(required_bits(DGW, LIMIT, &past(15_000), 200, 0), Some(0x1b30_0000));
-        assert_eq!(required_bits(DGW, LIMIT, &past(1), 200, 0), Some(0x1b05_5555));
-    }
-
-    #[test]
-    fn average_weighs_older_blocks_as_dash_core_does() {
-        let mut window = past(150);
-        // The parent counts twice in Dash Core's running average.
-        window[23].bits = 0x1b20_0000;
-        let doubled = required_bits(DGW, LIMIT, &window, 200, 0).unwrap();
-        let expected = divide(
-            target(0x1b10_0000).wrapping_mul(Arith256::from_u64(27)).wrapping_mul(Arith256::from_u64(23)),
-            25 * 24,
-        );
-        assert_eq!(doubled, expected.compact(false).to_base());
-    }
-
-    #[test]
-    fn late_blocks_may_be_easier_where_the_network_allows_it() {
-        let retargeting = Retargeting::DarkGravityWave { from: 100, allow_min_difficulty: true };
-        let past = past(150);
-        let last = past[23].time;
-        assert_eq!(required_bits(retargeting, LIMIT, &past, 200, last + 7_201), Some(LIMIT));
-        let easier = required_bits(retargeting, LIMIT, &past, 200, last + 601).unwrap();
-        assert_eq!(target(easier), target(0x1b10_0000).wrapping_mul(Arith256::from_u64(10)));
-        assert_eq!(
-            required_bits(retargeting, LIMIT, &past, 200, last + 600),
-            required_bits(DGW, LIMIT, &past, 200, last + 600),
-        );
-    }
-
-    #[test]
-    fn unknown_history_gives_no_verdict() {
-        assert_eq!(required_bits(DGW, LIMIT, &past(150)[1..], 200, 0), None);
-        assert_eq!(required_bits(DGW, LIMIT, &past(150), 99, 0), None);
-    }
-
-    #[test]
-    fn regtest_never_retargets() {
-        let params = ChainParams::new(Network::Regtest);
-        assert_eq!(required_bits(params.retargeting, params.pow_limit, &[], 5, 0), Some(0x207f_ffff));
-    }
-}
+mod tests;

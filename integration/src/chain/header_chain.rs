@@ -1,60 +1,94 @@
+mod start;
+
+use std::sync::Arc;
+
 use dash_num::{Arith256, CompactTarget};
-use dash_types::Numeric;
-use dashcore::{BlockHash, ChainParams, Checkpoint, Header};
+use dashcore::{BlockHash, ChainParams, Header};
 
+use super::ancestry::Ancestry;
 use super::blocks::Blocks;
-use super::difficulty::{DGW_PAST_BLOCKS, required_bits};
-
-/// Headers whose median time a new block must exceed (Dash Core `nMedianTimeSpan`, chain.h).
-const MEDIAN_TIME_SPAN: usize = 11;
-
-/// Seconds that a block may be ahead of our clock (Dash Core `MAX_FUTURE_BLOCK_TIME`, chain.h).
-const MAX_FUTURE_BLOCK_TIME: u32 = 2 * 60 * 60;
+use super::header_error::HeaderError;
+use super::past::{PAST_BLOCKS, Past};
+use super::rules;
 
 /// Most hashes that a locator carries beyond its dense start.
 const LOCATOR_DENSE: u32 = 10;
 
 /// A validated chain of headers, from genesis or a checkpoint to a tip. About 160 bytes per header; copies share
 /// what they have in common.
+///
+/// The rules for the first headers above a checkpoint look at headers below it. Until these are supplied, the first are
+/// taken provisionally, and none that is much easier than the checkpoint; the last one that is supplied has them checked.
 #[derive(Debug, Clone)]
 pub struct HeaderChain {
-    params: ChainParams,
+    params: Arc<ChainParams>,
     start_height: u32,
+    ancestry: Ancestry,
     blocks: Blocks,
     /// Total work up to the tip, counted from the start block's own total.
     work: Arith256,
+    /// Heights at which more was assumed than counted, and how much.
+    lifts: Vec<(u32, Arith256)>,
+    /// Whether the start block's own total is known, and not only assumed.
+    is_start_exact: bool,
 }
 
 impl HeaderChain {
-    /// A chain that begins with the last checkpoint at or below `height`, or with genesis.
-    pub fn starting_at_or_below(params: &ChainParams, height: u32) -> Self {
-        let checkpoint = params.checkpoints.iter().rev().find(|checkpoint| checkpoint.height <= height);
-        match checkpoint {
-            Some(checkpoint) => Self::from_checkpoint(params, checkpoint),
-            None => Self::from_block(params, 0, params.genesis, params.genesis_hash, Arith256::ZERO),
+    /// The hash of the next header below the start that is to be supplied, whose header any node sends to whoever asks for
+    /// that hash; `None` when there are enough of them: 24, or all down to genesis, or no rule looks at them.
+    pub(crate) fn missing_below(&self) -> Option<BlockHash> {
+        self.ancestry.missing()
+    }
+
+    /// Takes the header that is [missing](Self::missing_below); `hash` is its X11 hash. `false` if it is another one, or has
+    /// not the work that it claims.
+    ///
+    /// # Errors
+    /// With the last missing header, the first rule that a header above the start turns out to break. It and what came after
+    /// it are then gone from the chain.
+    pub(crate) fn supply_below(&mut self, header: Header, hash: BlockHash) -> Result<bool, HeaderError> {
+        if self.missing_below() != Some(hash) || !rules::has_work(&self.params, &header, hash) {
+            return Ok(false);
         }
+        let is_taken = self.ancestry.supply(header, hash);
+        self.check_first_headers()?;
+        Ok(is_taken)
     }
 
-    fn from_checkpoint(params: &ChainParams, checkpoint: &Checkpoint) -> Self {
-        Self::from_block(params, checkpoint.height, checkpoint.header, checkpoint.hash, checkpoint.chain_work)
+    /// Takes over the headers below the start that a chain with the same start has been supplied with. Whether that is
+    /// more than were known.
+    ///
+    /// # Errors
+    /// As for [`supply_below`](Self::supply_below).
+    #[cfg_attr(not(test), expect(dead_code, reason = "asked by whoever fetches headers"))]
+    pub(crate) fn adopt_ancestry(&mut self, other: &Self) -> Result<bool, HeaderError> {
+        if self.hash(self.start_height) != other.hash(other.start_height)
+            || !self.ancestry.adopt(&other.ancestry)
+        {
+            return Ok(false);
+        }
+        self.check_first_headers()?;
+        Ok(true)
     }
 
-    fn from_block(
-        params: &ChainParams,
-        height: u32,
-        header: Header,
-        hash: BlockHash,
-        work: Arith256,
-    ) -> Self {
-        let mut blocks = Blocks::default();
-        blocks.push(header, hash);
-        Self { params: params.clone(), start_height: height, blocks, work }
+    /// The headers below the start that are known, with their hashes, the start's parent first.
+    pub fn below(&self) -> impl Iterator<Item = &(Header, BlockHash)> {
+        self.ancestry.newest_first()
     }
 
-    /// A chain that begins with this one's tip, to be extended on its own and appended later.
-    pub(crate) fn starting_at_tip(&self) -> Self {
-        let (tip, hash) = *self.tip();
-        Self::from_block(&self.params, self.tip_height(), tip, hash, self.work)
+    /// Checks what was taken provisionally, once all headers below the start are there.
+    fn check_first_headers(&mut self) -> Result<(), HeaderError> {
+        if self.missing_below().is_some() {
+            return Ok(());
+        }
+        for height in (self.start_height + 1..=self.tip_height()).take(PAST_BLOCKS) {
+            let Some(header) = self.header(height) else { break };
+            if let Err(error) = self.check_after(header, height) {
+                self.cut(height - 1);
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Height of the first header held.
@@ -77,9 +111,28 @@ impl HeaderChain {
         self.blocks.get(self.blocks.len() - 1).expect("a chain holds its start at least")
     }
 
-    /// Total work up to the tip.
+    /// Total work up to the tip. Above a checkpoint whose work is only assumed it is more than there is, by the same for
+    /// every chain that has this checkpoint, and more than that of any chain which ends below it; so it is there to compare.
     pub fn work(&self) -> Arith256 {
         self.work
+    }
+
+    /// Total work up to the tip without anything assumed; `None` where that is not known, because the chain starts above
+    /// the last checkpoint whose own total is.
+    pub fn exact_work(&self) -> Option<Arith256> {
+        let lifted = |work: Arith256, (_, lift): &(u32, Arith256)| work.wrapping_sub(*lift);
+        self.is_start_exact.then(|| self.lifts.iter().fold(self.work, lifted))
+    }
+
+    /// Whether the chain has the work that the network's has at least. What has the newest checkpoint is the network's
+    /// chain by definition.
+    #[cfg_attr(not(test), expect(dead_code, reason = "asked by whoever chooses a tip"))]
+    pub(crate) fn has_min_work(&self) -> bool {
+        self.exact_work().is_some_and(|work| work >= self.params.minimum_chain_work)
+            || self
+                .params
+                .newest_checkpoint()
+                .is_some_and(|newest| self.hash(newest.height) == Some(newest.hash))
     }
 
     /// The header at `height`, if it is held.
@@ -140,7 +193,7 @@ impl HeaderChain {
     /// When the chains do not meet, or a header breaks a rule that could not be checked before.
     pub fn append(&mut self, segment: &Self, now: u32) -> Result<(), HeaderError> {
         // The segment's first block is our tip, so its second has to link to it.
-        let recheck = segment.blocks.len().min(DGW_PAST_BLOCKS + 1);
+        let recheck = segment.blocks.len().min(PAST_BLOCKS + 1);
         let (headers, hashes): (Vec<_>, Vec<_>) =
             segment.blocks.iter().take(recheck).skip(1).copied().unzip();
         self.extend(&headers, &hashes, now)?;
@@ -166,12 +219,21 @@ impl HeaderChain {
 
     /// The chain cut after `height`; `None` when that height is not held.
     pub fn truncated(&self, height: u32) -> Option<Self> {
-        let keep = self.index(height)? + 1;
+        self.hash(height)?;
         let mut chain = self.clone();
-        for header in chain.blocks.truncate(keep) {
-            chain.work = chain.work.wrapping_sub(CompactTarget::new(header.bits).block_proof());
-        }
+        chain.cut(height);
         Some(chain)
+    }
+
+    /// Drops the headers above `height`, which is held.
+    fn cut(&mut self, height: u32) {
+        let keep = self.index(height).unwrap_or(0) + 1;
+        for header in self.blocks.truncate(keep) {
+            self.work = self.work.wrapping_sub(CompactTarget::new(header.bits).block_proof());
+        }
+        while let Some((_, lift)) = self.lifts.pop_if(|(lifted, _)| *lifted > height) {
+            self.work = self.work.wrapping_sub(lift);
+        }
     }
 
     fn push_linked(&mut self, header: Header, hash: BlockHash) -> Result<(), HeaderError> {
@@ -183,34 +245,32 @@ impl HeaderChain {
     fn push(&mut self, header: Header, hash: BlockHash) {
         self.work = self.work.wrapping_add(CompactTarget::new(header.bits).block_proof());
         self.blocks.push(header, hash);
+        let height = self.tip_height();
+        let known = self.params.checkpoint_at(height).filter(|known| known.hash == hash);
+        if let Some(assumed) = known.map(|known| known.chain_work).filter(|assumed| *assumed > self.work) {
+            self.lifts.push((height, assumed.wrapping_sub(self.work)));
+            self.work = assumed;
+        }
     }
 
     fn check(&self, header: &Header, hash: BlockHash, now: u32) -> Result<(), HeaderError> {
         self.check_link(header)?;
         let height = self.tip_height() + 1;
-        let limit = CompactTarget::new(self.params.pow_limit).expand().value;
-        let within_limit = header.target().is_some_and(|target| target <= limit);
-        if !within_limit || !header.meets_target(hash) {
-            return Err(HeaderError::InsufficientWork { height, hash, bits: header.bits });
-        }
-        let past = self.blocks.newest(DGW_PAST_BLOCKS);
-        let required =
-            required_bits(self.params.retargeting, self.params.pow_limit, &past, height, header.time);
-        if let Some(expected) = required.filter(|&expected| expected != header.bits) {
-            return Err(HeaderError::WrongBits { height, expected, got: header.bits });
-        }
-        if let Some(median) = self.median_time().filter(|&median| header.time <= median) {
-            return Err(HeaderError::TimeTooOld { height, median, got: header.time });
-        }
-        if header.time > now.saturating_add(MAX_FUTURE_BLOCK_TIME) {
-            return Err(HeaderError::TimeTooNew { height, now, got: header.time });
-        }
-        if let Some(checkpoint) = self.params.checkpoints.iter().find(|known| known.height == height)
-            && checkpoint.hash != hash
-        {
-            return Err(HeaderError::CheckpointMismatch { height, expected: checkpoint.hash, got: hash });
-        }
-        Ok(())
+        self.check_after(header, height)?;
+        rules::check_alone(&self.params, header, hash, height, now)
+    }
+
+    /// The rules that look at what is below `height`, for a header there.
+    fn check_after(&self, header: &Header, height: u32) -> Result<(), HeaderError> {
+        let past = Past::gather(self.newest_first_below(height).map(|(header, _)| header), height);
+        let start_bits = self.header(self.start_height).map_or(0, |start| start.bits);
+        rules::check_after(&past, &self.params, header, height, start_bits)
+    }
+
+    /// The headers below `height`, of which the highest are held here and the others below the start.
+    fn newest_first_below(&self, height: u32) -> impl Iterator<Item = &(Header, BlockHash)> {
+        let held = (0..self.index(height).unwrap_or(0)).rev();
+        held.filter_map(|index| self.blocks.get(index)).chain(self.ancestry.newest_first())
     }
 
     fn check_link(&self, header: &Header) -> Result<(), HeaderError> {
@@ -224,210 +284,10 @@ impl HeaderChain {
         Ok(())
     }
 
-    /// Median time of the last eleven headers; of fewer only when the chain is held from genesis, because after a
-    /// checkpoint the missing ones could change it.
-    fn median_time(&self) -> Option<u32> {
-        let count = self.blocks.len().min(MEDIAN_TIME_SPAN);
-        if count < MEDIAN_TIME_SPAN && self.start_height > 0 {
-            return None;
-        }
-        let mut times: Vec<u32> = self.blocks.newest(count).iter().map(|header| header.time).collect();
-        times.sort_unstable();
-        times.get(count / 2).copied()
-    }
-
     fn index(&self, height: u32) -> Option<usize> {
         usize::try_from(height.checked_sub(self.start_height)?).ok()
     }
 }
 
-/// Why a header was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum HeaderError {
-    /// The parent is another block than the tip.
-    #[error("header {height} has parent {got}, expected {expected}")]
-    NotLinked {
-        /// Height that the header would have.
-        height: u32,
-        /// The tip.
-        expected: BlockHash,
-        /// The parent it names.
-        got: BlockHash,
-    },
-    /// The X11 hash does not meet the target, or the target is easier than the network allows.
-    #[error("header {height} ({hash}) does not have the work that its bits {bits:08x} ask for")]
-    InsufficientWork {
-        /// Height that the header would have.
-        height: u32,
-        /// Its hash.
-        hash: BlockHash,
-        /// Its claimed target.
-        bits: u32,
-    },
-    /// The target is not what the difficulty rules ask for.
-    #[error("header {height} has bits {got:08x}, the difficulty rules ask for {expected:08x}")]
-    WrongBits {
-        /// Height that the header would have.
-        height: u32,
-        /// Bits by the rules.
-        expected: u32,
-        /// Bits of the header.
-        got: u32,
-    },
-    /// The time is not after the median of the last eleven headers.
-    #[error("header {height} has time {got}, not after the median {median} of its ancestors")]
-    TimeTooOld {
-        /// Height that the header would have.
-        height: u32,
-        /// Median time, Unix seconds.
-        median: u32,
-        /// Time of the header, Unix seconds.
-        got: u32,
-    },
-    /// The time is more than two hours ahead of ours.
-    #[error("header {height} has time {got}, more than two hours after {now}; check this machine's clock")]
-    TimeTooNew {
-        /// Height that the header would have.
-        height: u32,
-        /// Our time, Unix seconds.
-        now: u32,
-        /// Time of the header, Unix seconds.
-        got: u32,
-    },
-    /// Another block is known at this height.
-    #[error("header {height} is {got}, but {expected} is known to be there")]
-    CheckpointMismatch {
-        /// Height of the checkpoint.
-        height: u32,
-        /// The known block.
-        expected: BlockHash,
-        /// The block that was sent.
-        got: BlockHash,
-    },
-}
-
 #[cfg(test)]
-mod tests {
-    use dashcore::Network;
-    use dashcore::hash_types::TxMerkleNode;
-
-    use super::*;
-
-    const NOW: u32 = 1_900_000_000;
-
-    /// Regtest headers on top of genesis, each mined.
-    fn mine(params: &ChainParams, count: u32) -> Vec<Header> {
-        let mut previous = (params.genesis_hash, params.genesis.time);
-        (0..count)
-            .map(|index| {
-                let header = mine_one(previous.0, previous.1 + 1, index);
-                previous = (header.block_hash(), header.time);
-                header
-            })
-            .collect()
-    }
-
-    fn mine_one(prev_blockhash: BlockHash, time: u32, seed: u32) -> Header {
-        let mut header = Header {
-            version: 4,
-            prev_blockhash,
-            merkle_root: TxMerkleNode::from_byte_array([seed.to_le_bytes()[0]; 32]),
-            time,
-            bits: 0x207f_ffff,
-            nonce: 0,
-        };
-        while !header.meets_target(header.block_hash()) {
-            header.nonce += 1;
-        }
-        header
-    }
-
-    fn hashes(headers: &[Header]) -> Vec<BlockHash> {
-        headers.iter().map(Header::block_hash).collect()
-    }
-
-    #[test]
-    fn a_linked_chain_with_work_is_accepted() {
-        let params = ChainParams::new(Network::Regtest);
-        let mut chain = HeaderChain::starting_at_or_below(&params, 0);
-        let headers = mine(&params, 60);
-        chain.extend(&headers, &hashes(&headers), NOW).unwrap();
-        assert_eq!(chain.tip_height(), 60);
-        assert_eq!(chain.height_of(&headers[9].block_hash()), Some(10));
-        let locator = chain.locator();
-        assert_eq!(locator.first(), Some(&chain.tip_hash()));
-        assert_eq!(locator.last(), Some(&params.genesis_hash));
-        assert!(locator.len() < 20);
-
-        let cut = chain.truncated(30).unwrap();
-        let mut shorter = HeaderChain::starting_at_or_below(&params, 0);
-        shorter.extend(&headers[..30], &hashes(&headers[..30]), NOW).unwrap();
-        assert_eq!((cut.tip_hash(), cut.work()), (shorter.tip_hash(), shorter.work()));
-        assert_eq!(cut.height_of(&headers[30].block_hash()), None);
-    }
-
-    #[test]
-    fn a_segment_from_the_tip_is_appended() {
-        let params = ChainParams::new(Network::Regtest);
-        let headers = mine(&params, 90);
-        let mut whole = HeaderChain::starting_at_or_below(&params, 0);
-        whole.extend(&headers, &hashes(&headers), NOW).unwrap();
-        let mut chain = whole.truncated(30).unwrap();
-        let mut segment = chain.starting_at_tip();
-        segment.extend(&headers[30..], &hashes(&headers[30..]), NOW).unwrap();
-        chain.append(&segment, NOW).unwrap();
-        assert_eq!((chain.tip_hash(), chain.work()), (whole.tip_hash(), whole.work()));
-        assert_eq!(chain.height_of(&headers[59].block_hash()), Some(60));
-    }
-
-    #[test]
-    fn every_broken_rule_has_its_error() {
-        let params = ChainParams::new(Network::Regtest);
-        let mut chain = HeaderChain::starting_at_or_below(&params, 0);
-        let headers = mine(&params, 20);
-        chain.extend(&headers, &hashes(&headers), NOW).unwrap();
-        let tip_time = headers[19].time;
-        let mut refuse = |header: Header| chain.extend(&[header], &[header.block_hash()], NOW).unwrap_err();
-
-        let orphan = mine_one(BlockHash::all_zeros(), tip_time + 1, 0);
-        assert!(matches!(refuse(orphan), HeaderError::NotLinked { height: 21, .. }));
-
-        let linked = headers[19].block_hash();
-        let mut lazy = mine_one(linked, tip_time + 1, 0);
-        while lazy.meets_target(lazy.block_hash()) {
-            lazy.nonce += 1;
-        }
-        assert!(matches!(refuse(lazy), HeaderError::InsufficientWork { height: 21, .. }));
-
-        let mut harder = mine_one(linked, tip_time + 1, 0);
-        harder.bits = 0x207f_fffe;
-        while !harder.meets_target(harder.block_hash()) {
-            harder.nonce += 1;
-        }
-        assert!(matches!(refuse(harder), HeaderError::WrongBits { expected: 0x207f_ffff, .. }));
-
-        let median = headers[14].time;
-        assert!(matches!(
-            refuse(mine_one(linked, median, 0)),
-            HeaderError::TimeTooOld { median: found, .. } if found == median
-        ));
-        assert!(matches!(refuse(mine_one(linked, NOW + 7_201, 0)), HeaderError::TimeTooNew { .. }));
-        chain
-            .extend(
-                &[mine_one(linked, NOW + 7_200, 0)],
-                &[mine_one(linked, NOW + 7_200, 0).block_hash()],
-                NOW,
-            )
-            .unwrap();
-    }
-
-    #[test]
-    fn a_chain_may_start_at_a_checkpoint() {
-        let params = ChainParams::new(Network::Dash);
-        let chain = HeaderChain::starting_at_or_below(&params, 2_240_504);
-        assert_eq!(chain.start_height(), 2_200_000);
-        assert!(chain.work() > Arith256::ZERO);
-        assert_eq!(chain.locator(), [chain.tip_hash()]);
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Chain parameters from text, for regtest and devnets.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use dashcore::params::Activation;
@@ -28,6 +29,15 @@ impl Config {
         if is_public && !self.activation.is_empty() {
             return Err(fixed("activation"));
         }
+        if is_public && self.pow_target_spacing.is_some() {
+            return Err(fixed("pow-target-spacing"));
+        }
+        if is_public && self.minimum_difficulty_blocks.is_some() {
+            return Err(fixed("minimum-difficulty-blocks"));
+        }
+        params.target_spacing = self.pow_target_spacing.map_or(params.target_spacing, NonZeroU32::get);
+        params.minimum_difficulty_blocks =
+            self.minimum_difficulty_blocks.unwrap_or(params.minimum_difficulty_blocks);
         apply_llmq_params(&mut params, &self.llmq_params)?;
         apply_llmq_roles(&mut params, &self.llmq_roles)?;
         apply_activation(&mut params.activation, &self.activation)?;
@@ -79,6 +89,9 @@ fn apply_llmq_roles(params: &mut ChainParams, text: &str) -> Result<(), ConfigEr
 
 fn apply_activation(activation: &mut Activation, text: &str) -> Result<(), ConfigError> {
     let mut fields = BTreeMap::from([
+        ("bip34", &mut activation.bip34),
+        ("bip65", &mut activation.bip65),
+        ("bip66", &mut activation.bip66),
         ("dip3", &mut activation.dip3),
         ("dip8", &mut activation.dip8),
         ("dip24", &mut activation.dip24),
@@ -137,6 +150,29 @@ mod tests {
         }
         let main = Config { network: "main".into(), llmq_roles: "platform=6".into(), ..Config::default() };
         assert!(matches!(main.chain_params(), Err(ConfigError::FixedNetwork { option: "llmq-roles", .. })));
+    }
+
+    #[test]
+    fn the_difficulty_of_a_devnet_can_be_another_one() {
+        let devnet = Config {
+            network: "devnet:name".into(),
+            pow_target_spacing: NonZeroU32::new(60),
+            minimum_difficulty_blocks: Some(5_000),
+            ..regtest("", "bip65=1351")
+        };
+        let params = Config { network: "devnet:name".into(), ..devnet.clone() }.chain_params().unwrap();
+        assert_eq!((params.target_spacing, params.minimum_difficulty_blocks), (60, 5_000));
+        assert_eq!((params.activation.bip34, params.activation.bip65), (1, 1_351));
+        let usual = regtest("", "").chain_params().unwrap();
+        assert_eq!((usual.target_spacing, usual.minimum_difficulty_blocks), (150, 0));
+        let main = |config| Config { network: "main".into(), activation: String::new(), ..config };
+        for (config, name) in [
+            (main(Config { pow_target_spacing: None, ..devnet.clone() }), "minimum-difficulty-blocks"),
+            (main(Config { minimum_difficulty_blocks: None, ..devnet }), "pow-target-spacing"),
+        ] {
+            let error = config.chain_params().unwrap_err();
+            assert!(matches!(error, ConfigError::FixedNetwork { option, .. } if option == name), "{error}");
+        }
     }
 
     #[test]

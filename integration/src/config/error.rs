@@ -45,7 +45,7 @@ pub enum ConfigError {
     },
     /// An activation height cannot be understood.
     #[error(
-        "activation: {entry:?} is not NAME=HEIGHT with NAME one of dip3, dip8, dip24, v19, v20, mn_rr, withdrawals"
+        "activation: {entry:?} is not NAME=HEIGHT with NAME one of bip34, bip65, bip66, dip3, dip8, dip24, v19, v20, mn_rr, withdrawals"
     )]
     Activation {
         /// The part that is wrong.

@@ -11,6 +11,7 @@ mod settings;
 
 use std::fs;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,6 +68,11 @@ pub struct Config {
     pub llmq_roles: String,
     /// Activation heights that differ from the network's, as `NAME=HEIGHT` separated by commas.
     pub activation: String,
+    /// Seconds between two blocks that a devnet's difficulty aims at, as its nodes' `-powtargetspacing`. Unset (default): 150.
+    pub pow_target_spacing: Option<NonZeroU32>,
+    /// Height up to which a devnet's blocks have the easiest target, as its nodes' `-minimumdifficultyblocks`. Unset
+    /// (default): 0.
+    pub minimum_difficulty_blocks: Option<u32>,
     /// How the sync works.
     pub sync: Settings,
     /// Bounds of lookups.
@@ -89,6 +95,8 @@ impl Default for Config {
             llmq_params: String::new(),
             llmq_roles: String::new(),
             activation: String::new(),
+            pow_target_spacing: None,
+            minimum_difficulty_blocks: None,
             sync: Settings::default(),
             client: ClientSettings::default(),
             log: LogSettings::default(),

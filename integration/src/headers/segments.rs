@@ -31,8 +31,11 @@ impl HeaderExchange {
         on_progress: &impl Fn(u32),
     ) -> Result<HeaderChain, HeaderDownloadError> {
         let tip = chain.tip_height();
-        let ends: Vec<&Checkpoint> =
-            params.checkpoints.iter().filter(|checkpoint| checkpoint.height > tip).collect();
+        let ends: Vec<&Checkpoint> = params
+            .checkpoints
+            .iter()
+            .filter(|checkpoint| checkpoint.height > tip && checkpoint.header.is_some())
+            .collect();
         let checkpoints =
             ends.iter().map(|checkpoint| HeaderChain::starting_at_or_below(params, checkpoint.height));
         let starts = std::iter::once(chain.starting_at_tip()).chain(checkpoints);

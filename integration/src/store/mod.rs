@@ -2,6 +2,7 @@
 //! killed at any point leaves the state before or after it.
 
 mod ahead;
+mod ancestry;
 mod blocking;
 mod error;
 mod list_row;
@@ -124,11 +125,7 @@ impl Store {
                     chain.restore(header, hash).map_err(|_| self.damaged("header chain"))?;
                 }
                 None => {
-                    let start = HeaderChain::starting_at_or_below(params, height.value());
-                    if start.start_height() != height.value() || start.tip_hash() != hash {
-                        return Err(self.damaged("start of the header chain"));
-                    }
-                    chain = Some(start);
+                    chain = Some(self.stored_start(&transaction, params, height.value(), header, hash)?);
                 }
             }
         }
@@ -193,6 +190,7 @@ impl Store {
         unchanged: Option<u32>,
         last: u32,
     ) -> Result<(), StoreError> {
+        self.write_ancestry(transaction, chain)?;
         let first_changed = unchanged.map_or(0, |height| height + 1);
         let mut replaced = unchanged.is_none();
         {

@@ -17,6 +17,10 @@ pub(super) const HEADERS: TableDefinition<'_, u32, (&[u8; 80], &[u8; 32])> = Tab
 pub(super) const AHEAD: TableDefinition<'_, u32, (&[u8; 80], &[u8; 32])> =
     TableDefinition::new("headers_ahead");
 
+/// Hash to header, of those below the lowest in [`HEADERS`] that rules look at. Made when it is first written, so that
+/// databases without it stay readable: what is missing is fetched again.
+pub(super) const ANCESTORS: TableDefinition<'_, &[u8; 32], &[u8; 80]> = TableDefinition::new("ancestors");
+
 /// Block hash to height.
 pub(super) const HEIGHTS: TableDefinition<'_, &[u8; 32], u32> = TableDefinition::new("heights");
 

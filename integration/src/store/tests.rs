@@ -140,6 +140,64 @@ fn headers_come_back_as_they_were_stored() {
     assert_eq!(store.block_hash(WORLD.tip() + 1).unwrap(), None);
 }
 
+/// Mainnet's headers are none that a test could make, but what is below a checkpoint links to it, and nothing is hashed here.
+#[test]
+fn headers_below_the_start_come_back_with_the_chain() {
+    let (params, store, _directory) = {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::create_or_open(directory.path(), &Network::Dash).unwrap();
+        (ChainParams::new(Network::Dash), store, directory)
+    };
+    let checkpoint = params.checkpoints.iter().rev().find(|checkpoint| checkpoint.header.is_some()).unwrap();
+    let mut chain = HeaderChain::starting_at_or_below(&params, checkpoint.height);
+    store.save_chain(&chain, None).unwrap();
+    let stored = || store.chain(&params).unwrap().unwrap();
+    assert_eq!((stored().missing_below(), stored().below().count()), (chain.missing_below(), 0));
+
+    // So small a hash meets every target.
+    let mut supply = |count: usize| {
+        for _ in 0..count {
+            let missing = chain.missing_below().unwrap();
+            let start = checkpoint.header.unwrap();
+            let above = chain.below().last().map_or(start, |(header, _)| *header);
+            let mut prev = [0; 32];
+            prev[..8].copy_from_slice(&(1 + chain.below().count() as u64).to_le_bytes());
+            let header = Header { prev_blockhash: BlockHash::from_byte_array(prev), ..above };
+            assert_eq!(chain.supply_below(header, missing), Ok(true));
+        }
+        chain.clone()
+    };
+    for (count, known) in [(3, 3), (21, 24)] {
+        let chain = supply(count);
+        store.save_ancestry(&chain).unwrap();
+        let stored = stored();
+        assert_eq!((stored.missing_below(), stored.below().count()), (chain.missing_below(), known));
+        assert!(stored.below().eq(chain.below()));
+    }
+    // A chain that knows less takes nothing away.
+    store.save_chain(&HeaderChain::starting_at_or_below(&params, checkpoint.height), None).unwrap();
+    assert_eq!(stored().missing_below(), None);
+}
+
+#[test]
+fn a_start_known_by_its_hash_alone_comes_back() {
+    let (header, hash) = (*WORLD.header(0).unwrap(), WORLD.block_hash(0).unwrap());
+    let known = dashcore::Checkpoint {
+        height: 0,
+        hash,
+        header: None,
+        chain_work: dashcore::Arith256::from_u64(1_000),
+        is_work_assumed: true,
+        below: Vec::new(),
+    };
+    let params = ChainParams { checkpoints: vec![known], ..WORLD.params().clone() };
+    let chain = HeaderChain::from_hash_checkpoint(&params, 0, header).unwrap();
+    let store = Store::in_memory(&Network::Regtest).unwrap();
+    store.save_chain(&chain, None).unwrap();
+    let stored = store.chain(&params).unwrap().unwrap();
+    assert_eq!((stored.tip_hash(), stored.work()), (hash, chain.work()));
+}
+
 #[test]
 fn lists_come_back_as_states() {
     let (directory, store) = filled(&WORLD);

@@ -5,7 +5,10 @@ use xshell::{Shell, cmd};
 
 use super::version::{Change, Version};
 use super::{changelog, licences};
-use crate::{ci, workspace};
+use crate::{checkpoints, ci, workspace};
+
+/// Days that the newest checkpoint of a release may be old: 35,000 blocks, 1.4 MB of compressed headers.
+const MAX_CHECKPOINT_DAYS: u64 = 60;
 
 pub(super) struct Plan {
     pub(super) version: Version,
@@ -36,6 +39,7 @@ impl Plan {
             self.fits(&changelog),
             publishable(sh),
             licensed(sh),
+            recent_checkpoints(sh),
         ];
         Ok(checks.into_iter().filter_map(Result::err).collect())
     }
@@ -99,6 +103,28 @@ fn publishable(sh: &Shell) -> Result<()> {
         .flat_map(|package| package.unpublishable.iter().map(|name| format!("{} on {name}", package.name)))
         .collect();
     ensure!(bad.is_empty(), "dependencies from git, or by a path without a version: {}", bad.join(", "));
+    Ok(())
+}
+
+/// A first sync downloads and hashes every header above the newest checkpoint, for as long as the release is in use.
+fn recent_checkpoints(sh: &Shell) -> Result<()> {
+    let now: u64 = cmd!(sh, "date +%s").quiet().read()?.parse()?;
+    let mut stale = Vec::new();
+    for network in ["main", "test"] {
+        let time = checkpoints::newest_time(&sh.read_file(checkpoints::table(network))?);
+        let age = time.map(|time| now.saturating_sub(time) / (24 * 60 * 60));
+        match age {
+            Some(days) if days <= MAX_CHECKPOINT_DAYS => {}
+            Some(days) => stale.push(format!("that of {network} is {days} days old")),
+            None => stale.push(format!("that of {network} is known by its hash alone")),
+        }
+    }
+    ensure!(
+        stale.is_empty(),
+        "the newest checkpoint may be {MAX_CHECKPOINT_DAYS} days old, and {}; \
+         `qrsync sync`, then `cargo xtask checkpoints --data-dir DIR --network main|test`",
+        stale.join(", ")
+    );
     Ok(())
 }
 

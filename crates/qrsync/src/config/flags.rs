@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -46,6 +47,12 @@ pub(crate) struct NetworkArgs {
     /// Activation heights of a regtest or devnet, for example dip3=2,v20=300,mn_rr=300
     #[arg(long, value_name = "LIST")]
     activation: Option<String>,
+    /// Seconds between two blocks that the difficulty of a devnet aims at, as -powtargetspacing of its nodes [default: 150]
+    #[arg(long, value_name = "SECONDS")]
+    pow_target_spacing: Option<NonZeroU32>,
+    /// Blocks of a devnet up to this height have the easiest target, as -minimumdifficultyblocks of its nodes [default: 0]
+    #[arg(long, value_name = "HEIGHT")]
+    minimum_difficulty_blocks: Option<u32>,
     /// Where data is kept [default: below the user's data directory]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
@@ -71,6 +78,16 @@ impl NetworkArgs {
             text("--llmq-params", "llmq_params", &self.llmq_params),
             text("--llmq-roles", "llmq_roles", &self.llmq_roles),
             text("--activation", "activation", &self.activation),
+            Flag::new(
+                "--pow-target-spacing",
+                "pow_target_spacing",
+                self.pow_target_spacing.map(NonZeroU32::get),
+            ),
+            Flag::new(
+                "--minimum-difficulty-blocks",
+                "minimum_difficulty_blocks",
+                self.minimum_difficulty_blocks,
+            ),
             text("--data-dir", "data_dir", &self.data_dir),
         ];
         flags.into_iter().flatten()

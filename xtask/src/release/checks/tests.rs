@@ -22,7 +22,23 @@ impl Clone {
         cmd!(sh, "git clone --quiet {origin} {path}").quiet().run().unwrap();
         sh.change_dir(path);
         cmd!(sh, "git checkout --quiet -B main").quiet().run().unwrap();
-        Self { sh, _directory: directory }
+        let clone = Self { sh, _directory: directory };
+        clone.set_checkpoints(1);
+        clone
+    }
+
+    /// Gives both tables a newest checkpoint that is so many days old, whatever they say at the moment.
+    fn set_checkpoints(&self, days: u64) {
+        let now: u64 = cmd!(self.sh, "date +%s").quiet().read().unwrap().parse().unwrap();
+        let time = u32::try_from(now - days * 24 * 60 * 60).unwrap().swap_bytes();
+        for network in ["main", "test"] {
+            let header = format!("{}{time:08x}{}", "00".repeat(68), "00".repeat(8));
+            let line = format!("4000000,{},{header},ffffffffffffffffffffffff,\n", "00".repeat(32));
+            let path = checkpoints::table(network);
+            let table = self.sh.read_file(&path).unwrap();
+            let rows = table.lines().filter(|row| !row.starts_with("4000000,")).map(|row| format!("{row}\n"));
+            self.sh.write_file(path, rows.collect::<String>() + &line).unwrap();
+        }
     }
 
     /// With a changelog that announces something, as a commit.
@@ -85,15 +101,36 @@ fn every_broken_precondition_is_named() {
     clone.replace("deny.toml", "    \"MIT\",\n", "");
     let versioned = format!("crates/spv-netmon\", version = \"{current}\"");
     clone.replace("Cargo.toml", &versioned, "crates/spv-netmon\"");
+    clone.set_checkpoints(61);
     commit();
     let reasons = clone.reasons(&current);
-    let [news, path, licences] = &reasons[..] else { panic!("{reasons:?}") };
+    let [news, path, licences, old] = &reasons[..] else { panic!("{reasons:?}") };
     assert!(news.contains("no entries under [Unreleased]"), "{news}");
     assert!(path.contains("spv-integration on spv-netmon"), "{path}");
     // Who of the two has looked depends on what is installed.
+    assert!(
+        old.contains("main is 61 days old, that of test is 61") && old.contains("xtask checkpoints"),
+        "{old}"
+    );
     assert!(licences.contains("tokio is under MIT") || licences.contains("cargo-deny objects"), "{licences}");
 
     assert!(Plan::new(sh, "v1").is_err());
+}
+
+#[test]
+fn checkpoints_of_a_release_are_recent_and_whole() {
+    let clone = Clone::new();
+    for (days, will_do) in [(0, true), (60, true), (61, false)] {
+        clone.set_checkpoints(days);
+        assert_eq!(recent_checkpoints(&clone.sh).is_ok(), will_do, "{days} days");
+    }
+    clone.set_checkpoints(1);
+    let path = checkpoints::table("main");
+    let table = clone.sh.read_file(&path).unwrap();
+    let by_hash_alone = format!("5000000,{},,~ffffffffffffffffffffffffff,\n", "00".repeat(32));
+    clone.sh.write_file(path, table + &by_hash_alone).unwrap();
+    let refused = recent_checkpoints(&clone.sh).unwrap_err().to_string();
+    assert!(refused.contains("main is known by its hash alone"), "{refused}");
 }
 
 #[test]
