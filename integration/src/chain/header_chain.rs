@@ -60,7 +60,6 @@ impl HeaderChain {
     ///
     /// # Errors
     /// As for [`supply_below`](Self::supply_below).
-    #[cfg_attr(not(test), expect(dead_code, reason = "asked by whoever fetches headers"))]
     pub(crate) fn adopt_ancestry(&mut self, other: &Self) -> Result<bool, HeaderError> {
         if self.hash(self.start_height) != other.hash(other.start_height)
             || !self.ancestry.adopt(&other.ancestry)
@@ -126,7 +125,6 @@ impl HeaderChain {
 
     /// Whether the chain has the work that the network's has at least. What has the newest checkpoint is the network's
     /// chain by definition.
-    #[cfg_attr(not(test), expect(dead_code, reason = "asked by whoever chooses a tip"))]
     pub(crate) fn has_min_work(&self) -> bool {
         self.exact_work().is_some_and(|work| work >= self.params.minimum_chain_work)
             || self

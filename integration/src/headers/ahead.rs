@@ -35,6 +35,14 @@ impl Ahead {
         self.use_store(move |store| store.save_ahead(&chain)).await;
     }
 
+    /// Keeps the headers below the start of a chain.
+    ///
+    /// # Cancel safety
+    /// As for [`save`](Self::save).
+    pub(super) async fn save_start(&self, chain: Arc<HeaderChain>) {
+        self.use_store(move |store| store.save_ancestry(&chain)).await;
+    }
+
     /// That headers may have to be downloaded again is no reason to end: a store that fails does so again where it matters.
     async fn use_store<T: Send + 'static>(
         &self,

@@ -36,6 +36,17 @@ impl HeaderDownload {
         Self { params: params.clone(), exchange: HeaderExchange::new(peers, place), ahead, patience }
     }
 
+    /// A chain that starts at the newest checkpoint, where the header of that is to be fetched first; `None` where it is
+    /// built in, or nobody serves it.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn from_newest_checkpoint(&self) -> Option<HeaderChain> {
+        let (height, hash) = HeaderChain::incomplete_checkpoint(&self.params, u32::MAX)?;
+        let header = self.exchange.header_of(hash).await?;
+        HeaderChain::from_hash_checkpoint(&self.params, height, header).ok()
+    }
+
     /// Brings `chain` to the last checkpoint ahead of it, the stretches between checkpoints in parallel. Begins with what an
     /// earlier download has kept.
     ///
@@ -50,7 +61,8 @@ impl HeaderDownload {
         on_progress: impl Fn(u32),
     ) -> Result<HeaderChain, HeaderDownloadError> {
         let tip = chain.tip_height();
-        let last = self.params.checkpoints.last().map_or(0, |checkpoint| checkpoint.height);
+        let known = self.params.checkpoints.iter().rev().find(|checkpoint| checkpoint.header.is_some());
+        let last = known.map_or(0, |checkpoint| checkpoint.height);
         if last <= tip {
             return Ok(chain);
         }

@@ -34,6 +34,14 @@ pub enum HeaderDownloadError {
         /// How many peers claim less.
         peers: usize,
     },
+    /// Nobody serves the headers below the start, without which those above it cannot be checked.
+    #[error(
+        "no peer serves the headers just below height {start}, by which those above it are checked; add peers with --peer"
+    )]
+    NoAncestry {
+        /// Height from which the sync starts.
+        start: u32,
+    },
     /// Headers are more than two hours ahead of this machine's clock.
     #[error("headers come from the future: this machine's clock is wrong{}; set it, then try again", clock_remark(*.peers_ahead))]
     Clock {

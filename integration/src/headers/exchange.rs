@@ -32,6 +32,8 @@ pub(super) enum BatchError {
     Decode(#[from] DecodeError),
     #[error("{0}")]
     Header(#[from] HeaderError),
+    #[error("another header than that of {asked}, which was asked for")]
+    OtherBlock { asked: BlockHash },
 }
 
 /// Headers that a peer sent.
@@ -76,6 +78,8 @@ pub(super) enum Judged {
     Invalid,
     /// They are ahead of this machine's clock, which may be to blame as well.
     Future,
+    /// They are so easy that they wait until the headers below the start are known.
+    Unseen,
 }
 
 impl HeaderExchange {
@@ -112,8 +116,8 @@ impl HeaderExchange {
     }
 
     /// Asks some peer; `None` when it brought nothing that can be decoded, which is on the peer's record then.
-    pub(super) async fn ask(&self, locator: Vec<BlockHash>, exclude: BTreeSet<SocketAddr>) -> Option<Batch> {
-        let executed: Executed = self.peers.ask_somebody_for_headers(headers_after(locator), exclude).await;
+    pub(super) async fn ask(&self, request: Request, exclude: BTreeSet<SocketAddr>) -> Option<Batch> {
+        let executed: Executed = self.peers.ask_somebody_for_headers(request, exclude).await;
         self.decode(executed.ok()?)
     }
 
@@ -133,7 +137,7 @@ impl HeaderExchange {
     pub(super) async fn judge(&self, chains: &[Arc<HeaderChain>], batch: Batch) -> Judged {
         match place(chains, batch) {
             Ok(placed) => match self.hash(placed).await {
-                Ok(hashed) => self.validate(chains, hashed).await,
+                Ok(hashed) => self.validate(chains, None, hashed).await,
                 Err(judged) => judged,
             },
             Err(judged) => judged,
@@ -158,11 +162,19 @@ impl HeaderExchange {
     }
 
     /// Validates headers, off the runtime, and puts the outcome on the peer's record. They earn something if no chain of
-    /// `chains` has as much work.
-    pub(super) async fn validate(&self, chains: &[Arc<HeaderChain>], hashed: Hashed) -> Judged {
+    /// `chains` has as much work. `start` brings the headers below the chain's start, if they are known.
+    pub(super) async fn validate(
+        &self,
+        chains: &[Arc<HeaderChain>],
+        start: Option<Arc<HeaderChain>>,
+        hashed: Hashed,
+    ) -> Judged {
         let Hashed { peer, headers, hashes, base, permit, .. } = hashed;
         let extended = self.validation.offload(move || {
             let mut chain = Arc::unwrap_or_clone(base);
+            if let Some(start) = start {
+                chain.adopt_ancestry(&start)?;
+            }
             let hashes = hashes.unwrap_or_else(|| hash_all(&headers));
             chain.extend(&headers, &hashes, clock::unix_seconds()).map(|()| chain)
         });
@@ -180,6 +192,7 @@ impl HeaderExchange {
                 self.saw_future.store(true, Ordering::Relaxed);
                 Judged::Future
             }
+            Ok(Err(HeaderError::AwaitsAncestry { .. })) => Judged::Unseen,
             Ok(Err(error)) => {
                 permit.into_iter().for_each(Permit::reject);
                 self.reject(peer, &error.into());
@@ -248,7 +261,7 @@ fn base_of(chains: &[Arc<HeaderChain>], answered: &AnsweredHeaders) -> Option<(A
     Some((cut(chain, fork + u32::try_from(skip).ok()?)?, skip))
 }
 
-fn headers_after(locator: Vec<BlockHash>) -> Request {
+pub(super) fn headers_after(locator: Vec<BlockHash>) -> Request {
     Request::Headers(GetHeadersMessage {
         version: 1,
         locator_hashes: locator,
@@ -334,6 +347,7 @@ mod tests {
                     Judged::Invalid => "invalid".to_owned(),
                     Judged::Empty => "empty".to_owned(),
                     Judged::Future => "future".to_owned(),
+                    Judged::Unseen => "unseen".to_owned(),
                 };
                 assert_eq!(judged, expected);
             }

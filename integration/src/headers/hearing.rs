@@ -1,3 +1,4 @@
+mod anchoring;
 mod announced;
 mod judging;
 mod leading;
@@ -49,6 +50,9 @@ pub(super) struct Hearing<'a> {
     inbox: VecDeque<(Sent, Option<Batch>)>,
     /// What is being done with the one whose turn it is.
     work: Option<BoxFuture<'a, Done>>,
+    /// The way down from the start, and the start with what was found below it.
+    descent: Option<BoxFuture<'a, HeaderChain>>,
+    anchored: Option<Arc<HeaderChain>>,
     /// Headers that are being stored, and up to which height they are.
     saving: Option<BoxFuture<'a, ()>>,
     saved_to: u32,
@@ -133,6 +137,8 @@ impl<'a> Hearing<'a> {
             questions: FuturesUnordered::new(),
             inbox: VecDeque::new(),
             work: None,
+            descent: None,
+            anchored: None,
             saving: None,
             leader: None,
             next_poll: started + patience.poll,
@@ -151,6 +157,7 @@ impl<'a> Hearing<'a> {
     ) -> HeaderChain {
         let mut peers_changed = self.exchange.peers.changes();
         let mut reported = None;
+        self.descend();
         loop {
             peers_changed.mark_unchanged();
             self.judge_next();
@@ -174,6 +181,7 @@ impl<'a> Hearing<'a> {
             let announced = OptionFuture::from(listened.map(|news| news.recv()));
             let (work, saving) =
                 (OptionFuture::from(self.work.as_mut()), OptionFuture::from(self.saving.as_mut()));
+            let descent = OptionFuture::from(self.descent.as_mut());
             tokio::select! {
                 biased;
                 // Before all that peers can bring about as often as they like.
@@ -183,6 +191,7 @@ impl<'a> Hearing<'a> {
                 }
                 Some(done) = work => self.worked(done),
                 Some(()) = saving => self.saving = None,
+                Some(start) = descent => self.anchored_at(start),
                 _ = peers_changed.changed() => {}
                 // Also when a branch was set aside.
                 () = self.tips.other_than(&best) => {}
@@ -349,8 +358,10 @@ impl<'a> Hearing<'a> {
             return None;
         }
         let heard = self.exchange.peers.all_heard().into_iter().map(|(_, heard)| heard);
-        let chains: Vec<Arc<HeaderChain>> =
-            heard.filter(|heard| heard.is_complete).map(|heard| heard.chain).collect();
+        let chains: Vec<Arc<HeaderChain>> = heard
+            .filter(|heard| heard.is_complete && heard.chain.has_min_work())
+            .map(|heard| heard.chain)
+            .collect();
         if chains.is_empty() {
             return None;
         }

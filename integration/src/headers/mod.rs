@@ -1,6 +1,7 @@
 //! Downloading headers: every peer is heard, and the chain with the most work wins whose lists can be had.
 
 mod ahead;
+mod descent;
 mod download;
 mod error;
 mod exchange;

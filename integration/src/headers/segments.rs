@@ -8,7 +8,7 @@ use futures::future::{BoxFuture, FutureExt, OptionFuture};
 
 use super::ahead::Ahead;
 use super::error::HeaderDownloadError;
-use super::exchange::{HeaderExchange, Judged};
+use super::exchange::{HeaderExchange, Judged, headers_after};
 use crate::chain::HeaderChain;
 use crate::clock;
 
@@ -69,7 +69,7 @@ impl HeaderExchange {
         let mut attempts = 0;
         while chain.tip_height() < end {
             let missing = usize::try_from(end - chain.tip_height()).unwrap_or(usize::MAX);
-            let progressed = match self.ask(vec![chain.tip_hash()], exclude.clone()).await {
+            let progressed = match self.ask(headers_after(vec![chain.tip_hash()]), exclude.clone()).await {
                 Some(mut batch) => {
                     batch.answered.truncate(missing);
                     let peer = batch.peer;

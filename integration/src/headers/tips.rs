@@ -64,6 +64,15 @@ impl Tips {
         });
     }
 
+    /// Forgets every chain: those that were offered have turned out to be wrong.
+    pub(crate) fn start_again(&self) {
+        self.state.send_modify(|state| {
+            state.chains.clear();
+            state.own = None;
+            state.known.chain = None;
+        });
+    }
+
     /// Offers the chain that this side has itself. Nobody has to have it, so it is none to fall back on.
     pub(crate) fn offer_own(&self, chain: Arc<HeaderChain>) {
         self.state.send_if_modified(|state| {

@@ -73,7 +73,9 @@ impl Run<'_> {
         let connected = async { (self.connected.peers.ready().await, self.started.elapsed()) };
         let load = self.connected.blocking(|store, params| store.proven_chain(params));
         let ((ready, connect), stored) = tokio::join!(connected, load);
-        let start = self.starting_chain(stored?);
+        let stored = stored?;
+        let is_new = stored.is_none() && self.connected.config.from.is_none();
+        let start = self.starting_chain(stored);
         self.connected.progress.claimed_height(self.connected.peers.claimed_height());
         let mut results = RunResults::nothing(self.connected.config, Arc::new(start.clone()));
         results.connect = connect;
@@ -85,7 +87,7 @@ impl Run<'_> {
         let tips = Tips::new();
         tokio::select! {
             biased;
-            () = self.hear_tips(start, &tips) => unreachable!("there may always be newcomers"),
+            () = self.hear_tips(start, is_new, &tips) => unreachable!("there may always be newcomers"),
             done = self.bring_lists(&tips, &mut results) => done?,
         }
         let tip = results.chain.tip_height();
@@ -158,8 +160,8 @@ impl Run<'_> {
     }
 
     /// Hears peers and offers the chains that they have, from the first that has told its tip. Goes on hearing newcomers
-    /// when everybody has been heard.
-    async fn hear_tips(&self, start: HeaderChain, tips: &Tips) {
+    /// when everybody has been heard. A store `is_new` whose first headers follow the newest checkpoint.
+    async fn hear_tips(&self, start: HeaderChain, is_new: bool, tips: &Tips) {
         let download = HeaderDownload::new(
             &self.connected.params,
             self.connected.peers.clone(),
@@ -168,7 +170,8 @@ impl Run<'_> {
             self.connected.verification,
         );
         let on_progress = |height| self.connected.progress.header_height(height);
-        let mut start = start;
+        let newest = if is_new { download.from_newest_checkpoint().await } else { None };
+        let mut start = newest.unwrap_or(start);
         loop {
             let chain = match download.to_last_checkpoint(start, on_progress).await {
                 Ok(chain) => chain,
@@ -179,8 +182,9 @@ impl Run<'_> {
             };
             // The newest checkpoint may be too high for a tip that is close to it.
             let needs_lower = |tip: &HeaderChain| {
-                let lower = self.chain_for(tip.tip_height());
-                (lower.start_height() < tip.start_height()).then_some(lower)
+                let lowest = self.lowest_for(tip.tip_height());
+                let lower = HeaderChain::starting_at_or_below(&self.connected.params, lowest);
+                (lowest < tip.start_height() && lower.start_height() < tip.start_height()).then_some(lower)
             };
             start = download.run(Arc::new(chain), tips, None, on_progress, needs_lower).await;
             self.connected.peers.forget_heard();
@@ -190,17 +194,21 @@ impl Run<'_> {
     /// The stored chain where it reaches down far enough, else a new one. Without a start height, that is the newest
     /// checkpoint of the network, whatever peers claim.
     fn starting_chain(&self, stored: Option<HeaderChain>) -> HeaderChain {
-        let fresh = match (self.connected.config.from, &stored) {
-            (Some(from), _) => self.chain_for(from),
-            (None, Some(stored)) => self.chain_for(stored.tip_height()),
-            (None, None) => HeaderChain::starting_at_or_below(&self.connected.params, u32::MAX),
+        let lowest = match (self.connected.config.from, &stored) {
+            (Some(from), _) => self.lowest_for(from),
+            (None, Some(stored)) => self.lowest_for(stored.tip_height()),
+            (None, None) => u32::MAX,
         };
-        stored.filter(|stored| stored.start_height() <= fresh.start_height()).unwrap_or(fresh)
+        let fresh = HeaderChain::starting_at_or_below(&self.connected.params, lowest);
+        let reaches_down = |stored: &HeaderChain| stored.start_height() <= lowest.max(fresh.start_height());
+        stored.filter(reaches_down).unwrap_or(fresh)
     }
 
-    /// A new chain that reaches down far enough for a tip at this height.
-    fn chain_for(&self, tip: u32) -> HeaderChain {
+    /// Height from which headers are needed for a tip at this height. No tip of a public network is below its newest
+    /// checkpoint, whatever peers show.
+    fn lowest_for(&self, tip: u32) -> u32 {
+        let newest = self.connected.params.newest_checkpoint().map_or(0, |checkpoint| checkpoint.height);
         let margin = HEADER_MARGIN_CYCLES * self.connected.params.rotated().dkg_interval;
-        HeaderChain::starting_at_or_below(&self.connected.params, self.from(tip).saturating_sub(margin))
+        self.from(tip.max(newest)).saturating_sub(margin)
     }
 }

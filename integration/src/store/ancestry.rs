@@ -12,7 +12,6 @@ impl Store {
     ///
     /// # Errors
     /// When writing fails; nothing has then changed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "asked by whoever fetches headers"))]
     pub(crate) fn save_ancestry(&self, chain: &HeaderChain) -> Result<(), StoreError> {
         let transaction = self.write()?;
         self.write_ancestry(&transaction, chain)?;

@@ -27,7 +27,6 @@ impl HeaderChain {
 
     /// Height and hash of the last checkpoint at or below `height`, where its header is to be fetched before a chain can
     /// start there.
-    #[cfg_attr(not(test), expect(dead_code, reason = "asked by whoever fetches headers"))]
     pub(crate) fn incomplete_checkpoint(params: &ChainParams, height: u32) -> Option<(u32, BlockHash)> {
         let last = params.checkpoints.iter().rev().find(|checkpoint| checkpoint.height <= height)?;
         last.header.is_none().then_some((last.height, last.hash))

@@ -45,7 +45,7 @@ impl Hearing<'_> {
             Judged::Known(chain) => self.shown_again(peer, chain),
             // Only further headers can tell what it is.
             Judged::Unconnected => self.ask_if_fruitful(peer),
-            Judged::Empty | Judged::Invalid | Judged::Future => {}
+            Judged::Empty | Judged::Invalid | Judged::Future | Judged::Unseen => {}
         }
     }
 

@@ -64,8 +64,9 @@ impl Hearing<'_> {
                 if sent.is_answer && sent.is_full {
                     self.ask_ahead(sent.peer, hashed.last_hash);
                 }
-                let (exchange, chains) = (self.exchange, self.chains());
-                let judged = async move { Done::Judged(sent, exchange.validate(&chains, hashed).await) };
+                let (exchange, chains, start) = (self.exchange, self.chains(), self.anchored.clone());
+                let judged =
+                    async move { Done::Judged(sent, exchange.validate(&chains, start, hashed).await) };
                 self.work = Some(judged.boxed());
             }
             Done::Hashed(sent, Err(judged)) | Done::Judged(sent, judged) => self.judged(sent, Some(judged)),
@@ -86,7 +87,7 @@ impl Hearing<'_> {
             Some(Judged::Known(chain)) if is_full => Some(self.at_least(&peer, chain)),
             Some(Judged::Known(chain) | Judged::New(chain)) => Some(chain.clone()),
             Some(Judged::Empty) => self.shown_by_silence(&peer),
-            Some(Judged::Unconnected | Judged::Invalid | Judged::Future) | None => None,
+            Some(Judged::Unconnected | Judged::Invalid | Judged::Future | Judged::Unseen) | None => None,
         };
         let mut is_polled = false;
         if let Some(hearsay) = self.peers.get_mut(&peer) {
@@ -96,7 +97,9 @@ impl Hearing<'_> {
             match &judged {
                 Some(Judged::Known(_) | Judged::New(_)) if is_full => hearsay.said = Said::Part,
                 Some(Judged::Known(_) | Judged::New(_) | Judged::Empty) => hearsay.said = Said::All,
-                Some(Judged::Unconnected | Judged::Invalid | Judged::Future) => hearsay.said = Said::Nothing,
+                Some(Judged::Unconnected | Judged::Invalid | Judged::Future | Judged::Unseen) => {
+                    hearsay.said = Said::Nothing
+                }
                 None if hearsay.said == Said::Unasked => hearsay.said = Said::Nothing,
                 None => {}
             }

@@ -31,7 +31,13 @@ impl Hearing<'_> {
             now < self.started + self.patience.gathering()
                 && peers.is_gathering(&told, now < self.started + self.patience.longest)
         };
-        if !told.is_empty() {
+        if self.descent.is_some() && !told.is_empty() {
+            if self.settled.is_none() && now >= self.started + self.patience.unanswered() {
+                self.settled = Some(Settled::InVain);
+                let start = self.own.start_height();
+                self.tips.settle(Err(HeaderDownloadError::NoAncestry { start }));
+            }
+        } else if !told.is_empty() {
             if self.settled.is_some() || !is_gathering() {
                 self.settled = Some(Settled::Heard);
                 self.tips.settle(Ok(()));

@@ -1,0 +1,82 @@
+//! Starts from checkpoints: the headers below them are found, and what was taken before they were known is checked.
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use dash_num::Arith256;
+use dashcore::params::Retargeting;
+use dashcore::{ChainParams, Checkpoint};
+use simulation::surroundings;
+use spv_integration::progress::Progress;
+use spv_integration::session::{EndState, Summary, sync_with};
+use spv_integration::store::Store;
+use spv_integration::{Config, Settings};
+use spv_simnet::{GeneratedSpec, InMemoryNetwork, NetworkConfig, PeerConfig, World};
+use tokio_util::sync::CancellationToken;
+
+const NEWEST: u32 = 500;
+
+static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| {
+    let spec =
+        GeneratedSpec { masternodes: 8, cycles: 40, seed: 1, signatures: false, ..GeneratedSpec::default() };
+    Arc::new(World::generate(&spec))
+});
+
+/// A network with DarkGravityWave, were it not for easy blocks, and with two checkpoints, the higher of which is known by its
+/// hash alone.
+fn params() -> ChainParams {
+    let checkpoint = |height: u32| Checkpoint {
+        height,
+        hash: WORLD.block_hash(height).unwrap(),
+        header: WORLD.header(height).copied().filter(|_| height < NEWEST),
+        chain_work: Arith256::from_u64(2 * u64::from(height)),
+        is_work_assumed: height == NEWEST,
+        below: Vec::new(),
+    };
+    ChainParams {
+        retargeting: Retargeting::DarkGravityWave { from: 300, exact_from: 300, allow_min_difficulty: false },
+        minimum_difficulty_blocks: u32::MAX,
+        checkpoints: vec![checkpoint(250), checkpoint(NEWEST)],
+        ..WORLD.params().clone()
+    }
+}
+
+async fn sync(network: &Arc<InMemoryNetwork>, params: &ChainParams, store: &Arc<Store>) -> Summary {
+    let config = Config {
+        network: "regtest".to_owned(),
+        peers: network.addresses().iter().map(ToString::to_string).collect(),
+        sync: Settings { verify_quorums: false, ..Settings::default() },
+        ..Config::default()
+    };
+    let (environment, progress, cancel) =
+        (surroundings(network, 1), Progress::default(), CancellationToken::new());
+    sync_with(&environment, params, &config, store.clone(), &progress, &cancel).await.unwrap()
+}
+
+fn two_nodes() -> Arc<InMemoryNetwork> {
+    let peer = || PeerConfig { rtt: Duration::from_millis(50), ..PeerConfig::default() };
+    let config = NetworkConfig { peers: vec![peer(), peer()], ..NetworkConfig::default() };
+    Arc::new(InMemoryNetwork::start(&WORLD, config).unwrap())
+}
+
+/// Requests for headers that all nodes had.
+fn asked(network: &InMemoryNetwork) -> u64 {
+    let counts = network.stats().into_iter().map(|stats| stats.requests);
+    counts.map(|requests| requests.getheaders + requests.getheaders2).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_headers_below_a_checkpoint_are_found_once_and_kept() {
+    let (network, params) = (two_nodes(), params());
+    let store = Arc::new(Store::in_memory(&params.network).unwrap());
+    let summary = sync(&network, &params, &store).await;
+    assert_eq!((summary.state, summary.tip.height), (EndState::Synced, WORLD.tip()));
+    let chain = store.chain(&params).unwrap().unwrap();
+    assert_eq!((chain.start_height(), chain.below().count()), (NEWEST, 24));
+    let first = asked(&network);
+    assert!(first >= 1 + 24 + 2, "the checkpoint, those below it, and the tip of two: {first}");
+    let summary = sync(&network, &params, &store).await;
+    assert_eq!((summary.state, summary.tip.height), (EndState::Synced, WORLD.tip()));
+    assert!(asked(&network) - first <= 4, "{} after {first}", asked(&network));
+}
