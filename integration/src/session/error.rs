@@ -35,8 +35,8 @@ pub enum SyncError {
         /// Height of the tip.
         tip: u32,
     },
-    /// It was cancelled. What was proven until then is stored.
-    #[error("interrupted; what was proven so far is stored and the next run continues from it")]
+    /// It was cancelled. What was proven until then is stored, and so are headers but for those of the last answers.
+    #[error("interrupted; headers and proven lists are stored, but for the last few, and the next run continues from there")]
     Interrupted,
 }
 
