@@ -41,7 +41,10 @@ impl Blocks {
 
     pub(super) fn push(&mut self, header: Header, hash: BlockHash) {
         if self.len().is_multiple_of(CHUNK) {
-            self.chunks.push(Arc::default());
+            // Whoever fills one will fill the next.
+            let expected = if self.chunks.is_empty() { 0 } else { CHUNK };
+            let (blocks, positions) = (Vec::with_capacity(expected), HashMap::with_capacity(expected));
+            self.chunks.push(Arc::new(Chunk { blocks, positions }));
         }
         if let Some(last) = self.chunks.last_mut() {
             let last = Arc::make_mut(last);

@@ -82,6 +82,21 @@ pub(super) fn target(bits: u32) -> Arith256 {
     CompactTarget::new(bits).expand().value
 }
 
+/// The work of a block with these bits: 2^256 divided by what is one above its target. As `CompactTarget::block_proof`, but
+/// for usual targets without a long division, because every header is counted.
+pub(super) fn work(bits: u32) -> Arith256 {
+    let (size, mantissa) = (bits >> 24, u128::from(bits & 0x007f_ffff));
+    if mantissa == 0 || bits & 0x0080_0000 != 0 || !(20..=32).contains(&size) {
+        return CompactTarget::new(bits).block_proof();
+    }
+    // The target is mantissa * 2^shift, and 2^256 = quotient * target + remainder * 2^shift. One more than the target goes into
+    // that as often if the remainder has one for each time, which it has unless it is zero: quotients are below 2^shift here.
+    // Otherwise it goes in once less often.
+    let power = 1_u128 << (256 - 8 * (size - 3));
+    let (quotient, remainder) = (power / mantissa, power % mantissa);
+    Arith256::from_u128(if remainder > 0 { quotient } else { quotient - 1 })
+}
+
 /// `window` holds times and bits, newest first.
 fn dark_gravity_wave(window: &[(u32, u32); PAST_BLOCKS], pow_limit: u32, spacing: u32) -> u32 {
     let [(last, newest), .., (first, _)] = *window;
@@ -147,12 +162,14 @@ impl Limbs {
         Self(difference)
     }
 
-    /// By a number below 2^16.
+    /// By a number that DarkGravityWave divides by.
     fn remainder(self, divisor: u64) -> u64 {
-        // 2^64 leaves this: parts are reduced beside each other instead of one after the other.
-        let shift = (u64::MAX % divisor + 1) % divisor;
-        let [one, two, three, four] = self.0.map(|limb| limb % divisor);
-        (((four * shift + three) % divisor * shift + two) % divisor * shift + one) % divisor
+        let powers = POWERS.get(low_index(divisor)).unwrap_or(&[0; 8]);
+        let weighed = self.0.iter().zip(powers.chunks_exact(2)).map(|(limb, powers)| {
+            // Below 2^38 each.
+            (limb & 0xffff_ffff) * powers[0] + (limb >> 32) * powers[1]
+        });
+        weighed.sum::<u64>() % divisor
     }
 
     fn times(self, factor: u64) -> Self {
@@ -169,8 +186,10 @@ impl Limbs {
         let mut remainder = 0_u128;
         for (limb, part) in quotient.iter_mut().zip(self.0).rev() {
             let dividend = remainder << 64 | u128::from(part);
-            *limb = low(dividend / u128::from(divisor));
-            remainder = dividend % u128::from(divisor);
+            if dividend != 0 {
+                *limb = low(dividend / u128::from(divisor));
+                remainder = dividend - u128::from(*limb) * u128::from(divisor);
+            }
         }
         Self(quotient)
     }
@@ -182,6 +201,26 @@ impl Limbs {
         }
         Arith256::from_lendian(bytes)
     }
+}
+
+/// What powers of 2^32 leave when they are divided by numbers up to [`PAST_BLOCKS`] + 1.
+const POWERS: [[u64; 8]; PAST_BLOCKS + 2] = {
+    let mut powers = [[1; 8]; PAST_BLOCKS + 2];
+    let mut divisor = 1;
+    while divisor < powers.len() {
+        let mut power = 1;
+        while power < 8 {
+            powers[divisor][power] = (powers[divisor][power - 1] << 32) % divisor as u64;
+            power += 1;
+        }
+        divisor += 1;
+    }
+    powers
+};
+
+#[expect(clippy::cast_possible_truncation, reason = "divisors are small")]
+fn low_index(divisor: u64) -> usize {
+    divisor as usize
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "it is what is asked for")]

@@ -2,11 +2,12 @@ mod start;
 
 use std::sync::Arc;
 
-use dash_num::{Arith256, CompactTarget};
+use dash_num::Arith256;
 use dashcore::{BlockHash, ChainParams, Header};
 
 use super::ancestry::Ancestry;
 use super::blocks::Blocks;
+use super::difficulty::work;
 use super::header_error::HeaderError;
 use super::past::{PAST_BLOCKS, Past};
 use super::rules;
@@ -227,7 +228,7 @@ impl HeaderChain {
     fn cut(&mut self, height: u32) {
         let keep = self.index(height).unwrap_or(0) + 1;
         for header in self.blocks.truncate(keep) {
-            self.work = self.work.wrapping_sub(CompactTarget::new(header.bits).block_proof());
+            self.work = self.work.wrapping_sub(work(header.bits));
         }
         while let Some((_, lift)) = self.lifts.pop_if(|(lifted, _)| *lifted > height) {
             self.work = self.work.wrapping_sub(lift);
@@ -241,7 +242,7 @@ impl HeaderChain {
     }
 
     fn push(&mut self, header: Header, hash: BlockHash) {
-        self.work = self.work.wrapping_add(CompactTarget::new(header.bits).block_proof());
+        self.work = self.work.wrapping_add(work(header.bits));
         self.blocks.push(header, hash);
         let height = self.tip_height();
         let known = self.params.checkpoint_at(height).filter(|known| known.hash == hash);

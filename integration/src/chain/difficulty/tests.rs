@@ -139,4 +139,12 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn work_is_what_a_long_division_gives(size in 0..=0x24_u32, mantissa in 0..0x0100_0000_u32) {
+        for mantissa in [mantissa, mantissa & 0xff, 0x0080_0000 >> (mantissa % 24)] {
+            let bits = size << 24 | mantissa;
+            prop_assert_eq!(work(bits), CompactTarget::new(bits).block_proof(), "{:08x}", bits);
+        }
+    }
 }
