@@ -43,7 +43,7 @@ struct Processor {
 impl Processor {
     const ANY: Self = Self { suffix: "", flags: &[] };
 
-    /// Hashes of block headers take a third of the time with AES of the processor (Intel Broadwell, AMD Zen, or newer).
+    /// Hashes of block headers take half the time with AES of the processor (Intel Broadwell, AMD Zen, or newer).
     const NEWER_X86_64: Self =
         Self { suffix: "-v3", flags: &["-Ctarget-cpu=x86-64-v3", "-Ctarget-feature=+aes"] };
 
