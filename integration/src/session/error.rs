@@ -36,7 +36,9 @@ pub enum SyncError {
         tip: u32,
     },
     /// It was cancelled. What was proven until then is stored, and so are headers but for those of the last answers.
-    #[error("interrupted; headers and proven lists are stored, but for the last few, and the next run continues from there")]
+    #[error(
+        "interrupted; headers and proven lists are stored, but for the last few, and the next run continues from there"
+    )]
     Interrupted,
 }
 

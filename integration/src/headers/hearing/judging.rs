@@ -122,18 +122,17 @@ impl Hearing<'_> {
 
     /// What a peer holds that sends no headers; `None` where it claims more than it sends, or less than the start.
     fn shown_by_silence(&self, peer: &SocketAddr) -> Option<Arc<HeaderChain>> {
-        if self.claims_more(peer) || self.claims_too_little(peer) {
+        let about = up_to(&self.chains(), self.peers.get(peer)?.asked_about)?;
+        let claimed = self.exchange.peers.claimed_by([peer]);
+        let has_more = claimed > about.tip_height() && self.claims_more(peer);
+        if has_more || self.claims_too_little(peer) {
             return None;
         }
-        let about = up_to(&self.chains(), self.peers.get(peer)?.asked_about)?;
         match self.exchange.peers.heard_of(peer).map(|heard| heard.chain) {
             // A node whose tip lies between two hashes of a locator would have sent what follows the lower one.
             Some(before) if about.locator().contains(&before.tip_hash()) => Some(before),
             Some(_) => Some(about),
-            None => {
-                let claimed = self.exchange.peers.claimed_by([peer]);
-                about.truncated(claimed.clamp(about.start_height(), about.tip_height())).map(Arc::new)
-            }
+            None => about.truncated(claimed.clamp(about.start_height(), about.tip_height())).map(Arc::new),
         }
     }
 }
