@@ -107,10 +107,12 @@ struct Rounded(Duration);
 impl fmt::Display for Rounded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_millis().div_ceil(1_000);
-        match seconds {
-            0..120 => write!(f, "{seconds} s"),
-            120..7_200 => write!(f, "{} min", seconds.div_ceil(60)),
-            _ => write!(f, "{} h", seconds.div_ceil(3_600)),
+        // Each unit by the rounded number of the one before: two hours are 2 h also a second later.
+        let minutes = seconds.div_ceil(60);
+        match (seconds, minutes) {
+            (..120, _) => write!(f, "{seconds} s"),
+            (_, ..120) => write!(f, "{minutes} min"),
+            _ => write!(f, "{} h", minutes.div_ceil(60)),
         }
     }
 }
@@ -126,6 +128,7 @@ mod tests {
             (Standing::Ready, "may be asked"),
             (Standing::Absent { wait: Some(wait) }, "not connected, next attempt in 2 s"),
             (Standing::Resting { wait: 90 * wait }, "rests after failures for 3 min"),
+            (Standing::Resting { wait: Duration::from_secs(7_199) }, "rests after failures for 2 h"),
             (
                 Standing::Banned { wait: 57_600 * wait, reason: BanReason::Lied },
                 "avoided for 24 h because it sent something wrong",
