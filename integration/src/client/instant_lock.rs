@@ -58,12 +58,14 @@ impl Client {
     ) -> Result<(Vec<Signer>, Option<LookupError>), LookupError> {
         let interval = self.params().rotated().dkg_interval;
         let cycle_base = self.read(move |store| store.height_of(&cycle_hash)).await?;
-        let height = cycle_base.ok_or(LookupError::UnknownCycle { cycle_hash })?;
+        let tip = self.tip().await?.map_or(0, |(tip, _)| tip);
+        // Headers above the tip are not proven.
+        let proven = cycle_base.filter(|&height| height <= tip);
+        let height = proven.ok_or(LookupError::UnknownCycle { cycle_hash })?;
         if height % interval != 0 {
             return Err(LookupError::NoCycle { cycle_hash, height, interval });
         }
         // As nodes do: the quorums at the end of the cycle, or as of now where it has not ended, and one cycle before.
-        let tip = self.tip().await?.map_or(height, |(tip, _)| tip);
         let newest = tip.min(height + interval - 1);
         let scheme = BlsScheme::after(height, self.params());
         let (mut signers, mut first_error, mut nobody) = (Vec::<Signer>::new(), None, None);

@@ -56,7 +56,7 @@ pub(super) fn filled() -> Client {
 async fn a_list_is_found_by_its_height_or_the_next_one_below() {
     let client = filled();
     assert_eq!(client.stored_heights().await.unwrap(), [100, 150, 180, 200]);
-    assert_eq!(client.tip().await.unwrap().unwrap().0, WORLD.tip());
+    assert_eq!(client.tip().await.unwrap().unwrap().0, 200, "headers above are not proven");
     for (at, height) in [
         (At::Newest, 200),
         (At::default(), 200),
@@ -78,15 +78,14 @@ async fn a_list_that_is_not_there_is_explained() {
     for below in [At::Height(99), At::AtOrBelow(99)] {
         assert!(matches!(error(below).await, LookupError::BelowStart { height: 99, start: 100 }));
     }
-    let tip = WORLD.tip();
-    for (height, expected) in [(151, 150), (165, 150), (166, 180), (tip, 200)] {
+    for (height, expected) in [(151, 150), (165, 150), (166, 180), (199, 200)] {
         match error(At::Height(height)).await {
             LookupError::NotStored { nearest, .. } => assert_eq!(nearest, expected, "height {height}"),
             other => panic!("{other}"),
         }
     }
-    let above = error(At::Height(tip + 1)).await;
-    assert!(matches!(above, LookupError::AboveTip { height, tip: at } if (height, at) == (tip + 1, tip)));
+    let above = error(At::Height(201)).await;
+    assert!(matches!(above, LookupError::AboveTip { height: 201, tip: 200 }));
 
     let empty = with_store(Store::in_memory(&Network::Regtest).unwrap(), ClientSettings::default());
     for at in [At::Newest, At::AtOrBelow(7), At::Height(7)] {

@@ -1,62 +1,44 @@
 use dashcore::BlockHash;
 use dashcore::consensus::deserialize;
-use redb::{ReadableTable, TableError};
+use redb::ReadableTable;
 
-use super::schema::{AHEAD, HEADERS};
+use super::schema::{HEADERS, LISTS};
 use super::{Store, StoreError};
 use crate::chain::HeaderChain;
 
-/// Headers that are validated, of a chain whose lists are not proven. They save a download and are believed no further.
+/// Headers above the highest proven list. They are validated, and of a chain whose lists may turn out to be served by
+/// nobody: they save a download and are believed no further.
 impl Store {
-    /// Keeps what `chain` has beyond the stored chain, instead of what was kept before.
+    /// Stores the headers of `chain`, unless another branch is stored with its lists, or a chain that reaches further.
     ///
     /// # Errors
     /// When writing fails; nothing has then changed.
     pub(crate) fn save_ahead(&self, chain: &HeaderChain) -> Result<(), StoreError> {
         let transaction = self.write()?;
+        let highest = {
+            let lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
+            lists.last().map_err(|source| self.failed(source))?.map(|(height, _)| height.value())
+        };
+        if let Some(highest) = highest
+            && self.stored_hash(&transaction, highest)? != chain.hash(highest)
         {
-            let headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
-            let stored = headers.last().map_err(|source| self.failed(source))?;
-            let stored =
-                stored.map(|(height, row)| (height.value(), BlockHash::from_byte_array(*row.value().1)));
-            let is_of_chain = |&(height, hash): &(u32, BlockHash)| chain.hash(height) == Some(hash);
-            let base = stored.filter(is_of_chain).map_or(chain.start_height(), |(height, _)| height);
-            let mut ahead = transaction.open_table(AHEAD).map_err(|source| self.failed(source))?;
-            let first =
-                ahead.first().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());
-            let unchanged = match first {
-                Some(first) if first <= base + 1 => self.last_common(&ahead, chain)?,
-                _ => None,
-            };
-            let from = unchanged.map_or(0, |height| height + 1);
-            ahead.retain_in(from.., |_, _| false).map_err(|source| self.failed(source))?;
-            for height in from.max(base + 1)..=chain.tip_height() {
-                if let (Some(header), Some(hash)) = (chain.header(height), chain.hash(height)) {
-                    let row = (&header.to_bytes(), hash.as_byte_array());
-                    ahead.insert(height, row).map_err(|source| self.failed(source))?;
-                }
-            }
+            return Ok(());
         }
+        self.extend_headers(&transaction, chain, chain.tip_height())?;
         transaction.commit().map_err(|source| self.failed(source))
     }
 
-    /// `chain` continued by what was kept of a chain with the same blocks; as it is where nothing continues it.
+    /// `chain` continued by what is stored above it; as it is where nothing continues it.
     ///
     /// # Errors
     /// When reading fails.
     pub(crate) fn with_ahead(&self, chain: HeaderChain) -> Result<HeaderChain, StoreError> {
         let transaction = self.read()?;
-        let ahead = match transaction.open_table(AHEAD) {
-            Ok(ahead) => ahead,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(chain),
-            Err(source) => return Err(self.failed(source)),
-        };
-        let Some(common) = self.last_common(&ahead, &chain)? else {
-            return self.continued(chain.clone(), &ahead, chain.tip_height());
-        };
-        match chain.truncated(common) {
-            Some(shared) => self.continued(shared, &ahead, common),
-            None => Ok(chain),
+        let headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+        match self.last_common(&headers, &chain)? {
+            // Another branch, or less than there is.
+            Some(common) if common < chain.tip_height() => Ok(chain),
+            _ => self.continued(chain, &headers),
         }
     }
 
@@ -64,15 +46,14 @@ impl Store {
         &self,
         mut chain: HeaderChain,
         rows: &impl ReadableTable<u32, (&'static [u8; 80], &'static [u8; 32])>,
-        tip: u32,
     ) -> Result<HeaderChain, StoreError> {
-        for row in rows.range(tip.saturating_add(1)..).map_err(|source| self.failed(source))? {
+        for row in rows.range(chain.tip_height().saturating_add(1)..).map_err(|source| self.failed(source))? {
             let (_, value) = row.map_err(|source| self.failed(source))?;
             let (header, hash) = value.value();
             let header = deserialize(header).map_err(|_| self.damaged("header"))?;
-            #[expect(clippy::disallowed_methods, reason = "only headers of validated chains are kept")]
+            #[expect(clippy::disallowed_methods, reason = "only headers of validated chains are stored")]
             let linked = chain.restore(header, BlockHash::from_byte_array(*hash));
-            // What was kept may be of another start.
+            // What is stored may be of another start.
             if linked.is_err() {
                 break;
             }

@@ -31,7 +31,7 @@ pub use snapshots::SnapshotRow;
 
 use crate::chain::HeaderChain;
 use schema::{
-    AHEAD, EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS, SNAPSHOTS,
+    EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS, SNAPSHOTS,
 };
 
 /// Name of the database file within the data directory.
@@ -215,8 +215,7 @@ impl Store {
         if replaced {
             self.drop_what_left(transaction, chain, first_changed)?;
         }
-        let mut ahead = transaction.open_table(AHEAD).map_err(|source| self.failed(source))?;
-        ahead.retain_in(..=last, |_, _| false).map_err(|source| self.failed(source))
+        Ok(())
     }
 
     fn stored_hash(
@@ -277,26 +276,27 @@ impl Store {
         Ok(row.map(|row| BlockHash::from_byte_array(*row.value().1)))
     }
 
-    /// Height and hash of the stored tip.
+    /// Height and hash of the highest block whose list is stored.
     ///
     /// # Errors
     /// When reading fails.
     pub fn tip(&self) -> Result<Option<(u32, BlockHash)>, StoreError> {
-        let transaction = self.read()?;
-        let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
-        let last = table.last().map_err(|source| self.failed(source))?;
-        Ok(last.map(|(height, value)| (height.value(), BlockHash::from_byte_array(*value.value().1))))
+        let Some(height) = self.highest_list()? else { return Ok(None) };
+        Ok(self.block_hash(height)?.map(|hash| (height, hash)))
     }
 
-    /// Number of stored headers.
+    /// Number of stored headers, up to the tip where there is one.
     ///
     /// # Errors
     /// When reading fails.
     pub fn header_count(&self) -> Result<u64, StoreError> {
-        use redb::ReadableTableMetadata;
+        let tip = self.highest_list()?;
         let transaction = self.read()?;
         let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
-        table.len().map_err(|source| self.failed(source))
+        let first = table.first().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());
+        let last = table.last().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());
+        let count = first.zip(tip.or(last)).map_or(0, |(first, last)| u64::from(last.abs_diff(first)) + 1);
+        Ok(count)
     }
 
     fn read(&self) -> Result<redb::ReadTransaction, StoreError> {

@@ -9,13 +9,9 @@ pub(super) const META_NETWORK: &str = "network";
 /// Facts about the database itself.
 pub(super) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 
-/// Height to header and its hash, which X11 makes slow to compute again.
+/// Height to header and its hash, which X11 makes slow to compute again. Those above the highest in [`LISTS`] are of no
+/// proven chain.
 pub(super) const HEADERS: TableDefinition<'_, u32, (&[u8; 80], &[u8; 32])> = TableDefinition::new("headers");
-
-/// The same of headers that are validated, beyond the stored chain. Made when it is first written, so that databases
-/// without it stay readable.
-pub(super) const AHEAD: TableDefinition<'_, u32, (&[u8; 80], &[u8; 32])> =
-    TableDefinition::new("headers_ahead");
 
 /// Hash to header, of those below the lowest in [`HEADERS`] that rules look at. Made when it is first written, so that
 /// databases without it stay readable: what is missing is fetched again.

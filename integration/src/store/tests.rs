@@ -132,7 +132,7 @@ fn headers_come_back_as_they_were_stored() {
     assert_eq!((stored.tip_hash(), stored.work()), (expected.tip_hash(), expected.work()));
     assert_eq!((stored.start_height(), stored.tip_height()), (0, WORLD.tip()));
     assert!((0..=WORLD.tip()).all(|height| stored.header(height) == WORLD.header(height)));
-    assert_eq!(store.tip().unwrap(), WORLD.block_hash(WORLD.tip()).map(|hash| (WORLD.tip(), hash)));
+    assert_eq!(store.tip().unwrap(), None, "without lists");
     assert_eq!(store.header_count().unwrap(), u64::from(WORLD.tip()) + 1);
     assert_eq!(store.height_of(&WORLD.block_hash(99).unwrap()).unwrap(), Some(99));
     assert_eq!(store.height_of(&BlockHash::all_zeros()).unwrap(), None);
@@ -290,7 +290,8 @@ fn what_is_above_a_fork_goes_with_its_lists() {
     save_some_lists(&store, &WORLD);
     store.save_chain(&chain(&WORLD, 170), Some(170)).unwrap();
     assert_eq!(stored_heights(&store), [100, 150]);
-    assert_eq!(store.tip().unwrap().map(|(height, _)| height), Some(170));
+    assert_eq!(store.tip().unwrap(), WORLD.block_hash(150).map(|hash| (150, hash)));
+    assert_eq!(store.header_count().unwrap(), 151, "up to the tip");
     assert_eq!(store.height_of(&WORLD.block_hash(171).unwrap()).unwrap(), None);
     assert_eq!(store.height_of(&WORLD.block_hash(170).unwrap()).unwrap(), Some(170));
     assert_eq!(*store.state(WORLD.params(), 150).unwrap().unwrap(), state(&WORLD, 150));
@@ -594,4 +595,29 @@ fn headers_are_kept_only_below_a_block_that_both_chains_have() {
         store.chain(other.params()).unwrap().unwrap().tip_hash(),
         other.block_hash(other.tip()).unwrap()
     );
+}
+
+#[test]
+fn headers_ahead_of_the_lists_come_back_and_change_nothing_else() {
+    let directory = TempDir::new().unwrap();
+    let store = Store::create_or_open(directory.path(), &WORLD.params().network).unwrap();
+    let (start, whole) = (chain(&WORLD, 0), chain(&WORLD, WORLD.tip()));
+    for tip in [90, 150, 120] {
+        store.save_ahead(&chain(&WORLD, tip)).unwrap();
+    }
+    let tip = |chain: HeaderChain| store.with_ahead(chain).unwrap().tip_height();
+    assert_eq!((tip(start.clone()), store.tip().unwrap(), store.header_count().unwrap()), (150, None, 151));
+    assert!(store.proven_chain(WORLD.params()).unwrap().is_none());
+    store.save_chain(&whole, None).unwrap();
+    let heights = save_some_lists(&store, &WORLD);
+    let highest = *heights.last().unwrap();
+    assert_eq!(store.tip().unwrap().map(|(height, _)| height), Some(highest));
+    assert_eq!(tip(start), WORLD.tip());
+    assert_eq!(tip(chain(&WORLD, highest - 1)), WORLD.tip());
+    // Another branch waits until its lists are proven.
+    let other = world(1, 9);
+    store.save_ahead(&chain(&other, other.tip())).unwrap();
+    assert_eq!(stored_heights(&store), heights);
+    assert_eq!(tip(chain(&WORLD, highest)), WORLD.tip());
+    assert_eq!(tip(chain(&other, 40)), 40, "it shares no more than the first block");
 }
