@@ -1,5 +1,6 @@
 mod anchoring;
 mod announced;
+mod hearsay;
 mod judging;
 mod leading;
 mod settling;
@@ -15,6 +16,7 @@ use futures::future::{BoxFuture, FutureExt, OptionFuture};
 use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
 
+use hearsay::{FullAnswer, Hearsay, Said};
 use judging::{Done, Sent};
 
 use super::ahead::Ahead;
@@ -64,34 +66,6 @@ pub(super) struct Hearing<'a> {
     settled: Option<Settled>,
 }
 
-/// How far hearing a peer has come.
-#[derive(Debug, Clone, Copy)]
-struct Hearsay {
-    said: Said,
-    /// A question is under way.
-    is_asked: bool,
-    /// Answers that are not judged yet.
-    unjudged: u32,
-    /// The question is one of those that everybody is asked now and then: that nothing is new is no fault then.
-    is_polled: bool,
-    /// When the last question was sent, and the tip of the chain that it was about.
-    asked_at: Instant,
-    asked_about: BlockHash,
-    /// What the last full answer brought, and in which time.
-    full_answer: Option<FullAnswer>,
-    /// Since when the sync waits for its answer, and usually for how long.
-    waits_since: Instant,
-    patience: Duration,
-    /// A question that failed is not repeated before.
-    retry_at: Instant,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct FullAnswer {
-    headers: u32,
-    took: Duration,
-}
-
 /// How waiting for peers to tell their tips has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Settled {
@@ -99,18 +73,6 @@ enum Settled {
     Heard,
     /// Nobody has.
     InVain,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Said {
-    /// It was not asked, because others serve the long stretch that lies ahead.
-    Unasked,
-    /// No valid answer yet.
-    Nothing,
-    /// As many headers as fit into one answer; it may have more.
-    Part,
-    /// All that it has, as it says.
-    All,
 }
 
 impl<'a> Hearing<'a> {
@@ -372,12 +334,5 @@ impl<'a> Hearing<'a> {
         // Only now: before anybody has told a tip there is no reason to begin.
         self.tips.offer_own(self.own.clone());
         None
-    }
-}
-
-impl Hearsay {
-    /// Whether it is waited for, or for what is made of its answer.
-    const fn is_busy(&self) -> bool {
-        self.is_asked || self.unjudged > 0
     }
 }
