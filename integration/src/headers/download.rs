@@ -41,7 +41,7 @@ impl HeaderDownload {
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub(crate) async fn from_newest_checkpoint(&self) -> Option<HeaderChain> {
+    pub(crate) async fn newest_checkpoint(&self) -> Option<HeaderChain> {
         let (height, hash) = HeaderChain::incomplete_checkpoint(&self.params, u32::MAX)?;
         let header = self.exchange.header_of(hash).await?;
         HeaderChain::from_hash_checkpoint(&self.params, height, header).ok()

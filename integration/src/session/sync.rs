@@ -170,7 +170,7 @@ impl Run<'_> {
             self.connected.verification,
         );
         let on_progress = |height| self.connected.progress.header_height(height);
-        let newest = if is_new { download.from_newest_checkpoint().await } else { None };
+        let newest = if is_new { download.newest_checkpoint().await } else { None };
         let mut start = newest.unwrap_or(start);
         loop {
             let chain = match download.to_last_checkpoint(start, on_progress).await {

@@ -2,10 +2,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use dashcore::BlockHash;
-use dashcore::network::message_blockdata::MAX_HEADERS;
 use tokio::time::Instant;
 
 use super::{Hearing, Hearsay, Said};
+
+/// A stretch is long that takes more than one plain answer.
+const LONG_STRETCH: u32 = 2_000;
 
 /// How many peers are asked for the beginning of a long stretch; the quicker one serves the rest.
 const FIRST_ASKED: usize = 2;
@@ -26,8 +28,7 @@ impl Hearing<'_> {
     /// Otherwise each of many peers would send the beginning of it.
     pub(super) fn can_wait(&self, newcomer: &SocketAddr) -> bool {
         let reached = self.longest().tip_height();
-        let claims_far =
-            self.exchange.peers.claimed_by([newcomer]) > reached.saturating_add(MAX_HEADERS as u32);
+        let claims_far = self.exchange.peers.claimed_by([newcomer]) > reached.saturating_add(LONG_STRETCH);
         let asked = self.peers.values().filter(|hearsay| hearsay.said != Said::Unasked).count();
         claims_far && (self.leader.is_some() || asked >= FIRST_ASKED)
     }
