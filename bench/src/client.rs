@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dashcore::ChainParams;
-use dashcore::network::framing::{Frame, FrameDecoder};
+use dashcore::network::framing::{Command, Frame, FrameDecoder};
 use dashcore::network::message::{NetworkMessage, command};
+use dashcore::network::message_blockdata::GetHeadersMessage;
 use dashcore::network::message_network::{Address, PROTOCOL_VERSION, VersionMessage};
 use parking_lot::Mutex;
 use spv_integration::net::Connector;
@@ -20,6 +21,7 @@ use tokio_util::task::TaskTracker;
 /// asked what, when and how long is left to the rival's policy.
 #[derive(Debug)]
 pub(crate) struct Client {
+    magic: [u8; 4],
     peers: Vec<Peer>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -34,8 +36,17 @@ struct Peer {
 
 #[derive(Debug)]
 struct Waiting {
-    work: Arc<Work>,
+    wanted: Wanted,
     answer: oneshot::Sender<Bytes>,
+}
+
+/// What answers a request.
+#[derive(Debug)]
+enum Wanted {
+    /// What does this work.
+    Lists(Arc<Work>),
+    /// The next message of this name: headers do not say which request they answer.
+    Headers(Command),
 }
 
 /// Why a request brought nothing.
@@ -59,6 +70,7 @@ impl Client {
     ) -> Arc<Self> {
         let peer = || Peer { outgoing: watch::Sender::new(None), waiting: Mutex::default() };
         let client = Arc::new(Self {
+            magic: params.magic,
             peers: addresses.iter().map(|_| peer()).collect(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -141,12 +153,43 @@ impl Client {
     /// # Errors
     /// Without a connection.
     pub(crate) fn send(&self, peer: usize, work: &Arc<Work>) -> Result<oneshot::Receiver<Bytes>, AskError> {
+        self.send_for(peer, &work.message(), Wanted::Lists(work.clone()))
+    }
+
+    /// Asks a node for headers, compressed or not, and waits for the next message with such.
+    ///
+    /// # Errors
+    /// When the connection ends or time is up.
+    pub(crate) async fn ask_headers_within(
+        &self,
+        peer: usize,
+        request: GetHeadersMessage,
+        is_compressed: bool,
+        limit: Duration,
+    ) -> Result<Bytes, AskError> {
+        let (message, answer) = match is_compressed {
+            true => (NetworkMessage::GetHeaders2(request), command::HEADERS2),
+            false => (NetworkMessage::GetHeaders(request), command::HEADERS),
+        };
+        let received = self.send_for(peer, &message, Wanted::Headers(answer))?;
+        match tokio::time::timeout(limit, received).await {
+            Ok(received) => received.map_err(|_| AskError::Disconnected),
+            Err(_) => Err(AskError::TimedOut),
+        }
+    }
+
+    fn send_for(
+        &self,
+        peer: usize,
+        message: &NetworkMessage,
+        wanted: Wanted,
+    ) -> Result<oneshot::Receiver<Bytes>, AskError> {
         let peer = &self.peers[peer];
         let (answer, received) = oneshot::channel();
         let outgoing = peer.outgoing.borrow().clone().ok_or(AskError::Disconnected)?;
-        peer.waiting.lock().push(Waiting { work: work.clone(), answer });
+        peer.waiting.lock().push(Waiting { wanted, answer });
         let mut frame = Vec::new();
-        work.message().encode_framed(self.magic(), &mut frame);
+        message.encode_framed(self.magic, &mut frame);
         outgoing.send(frame).map_err(|_| AskError::Disconnected)?;
         Ok(received)
     }
@@ -156,10 +199,6 @@ impl Client {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-    }
-
-    fn magic(&self) -> [u8; 4] {
-        crate::workload::world().params().magic
     }
 
     async fn keep(
@@ -250,15 +289,28 @@ impl Client {
 impl Peer {
     /// Gives an answer to the first that it fits.
     fn take(&self, frame: &Frame) {
-        if !matches!(frame.command, command::QRINFO | command::MNLISTDIFF) {
+        let is_answer = matches!(
+            frame.command,
+            command::QRINFO | command::MNLISTDIFF | command::HEADERS | command::HEADERS2
+        );
+        if !is_answer {
             return;
         }
         let mut waiting = self.waiting.lock();
         // Who has stopped waiting leaves its answer to whoever asked the same again.
         waiting.retain(|waiting| !waiting.answer.is_closed());
-        if let Some(found) = waiting.iter().position(|waiting| waiting.work.is_answered_by(frame)) {
+        if let Some(found) = waiting.iter().position(|waiting| waiting.wanted.is_answered_by(frame)) {
             // Cannot fail: the receiver was there a moment ago.
             waiting.remove(found).answer.send(frame.payload.clone()).ok();
+        }
+    }
+}
+
+impl Wanted {
+    fn is_answered_by(&self, frame: &Frame) -> bool {
+        match self {
+            Self::Lists(work) => work.is_answered_by(frame),
+            Self::Headers(name) => frame.command == *name,
         }
     }
 }

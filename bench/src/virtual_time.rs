@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::bound::bounds;
 use crate::contestant::{Contestant, ablations, contestants};
+use crate::headers::{self, Asker, Headers};
 use crate::network::Net;
 use crate::report::{Report, Sweep, page, summary, table};
 use crate::run::{LONGEST, Outcome, Spec, run as run_one};
@@ -52,7 +53,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if !args.without_ablations {
         everybody.extend(ablations());
     }
-    let workloads = chosen(&args.only, &Workload::ALL, |workload| workload.name());
+    let is_named = |name: &str| args.only.iter().any(|wanted| wanted == name);
+    let names_lists = Workload::ALL.iter().any(|workload| is_named(workload.name()));
+    let (with_headers, with_lists) =
+        (is_named(headers::NAME) || !names_lists, names_lists || !is_named(headers::NAME));
+    let workloads = match with_lists {
+        true => chosen(&args.only, &Workload::ALL, |workload| workload.name()),
+        false => Vec::new(),
+    };
     let nets = chosen(&args.only, &Net::ALL, |net| net.name());
     let named: Vec<Contestant> =
         everybody.iter().filter(|one| args.only.contains(&one.name)).cloned().collect();
@@ -60,6 +68,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         everybody.iter().any(|one| one.name == *name)
             || Workload::ALL.iter().any(|one| one.name() == name)
             || Net::ALL.iter().any(|one| one.name() == name)
+            || name == headers::NAME
     };
     if let Some(unknown) = args.only.iter().find(|name| !known(name)) {
         anyhow::bail!("--only {unknown}: no such workload, network or contestant");
@@ -73,15 +82,29 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         peers: args.peers,
         seeds: args.first_seed..args.first_seed + seeds,
     };
-    let cells = suite.run(|done, all| {
+    let seen_done = |done: usize, all: usize| {
         if done.is_multiple_of((all / 20).max(1)) {
             eprintln!("{done} of {all}");
         }
-    });
+    };
+    let mut cells = Vec::new();
+    let headers = Headers {
+        behind: if args.quick { headers::QUICK } else { headers::FULL }.to_vec(),
+        nets: suite.nets.clone(),
+        peers: args.peers,
+        seeds: suite.seeds.clone(),
+    };
+    if with_headers {
+        cells.extend(headers.run(seen_done));
+    }
+    cells.extend(suite.run(seen_done));
     let beaten = cells.iter().filter(|cell| cell.beaten_bounds > 0).count();
-    let legend = (suite.workloads.iter().map(|one| (one.name(), one.about())))
+    let of_headers = Asker::ALL.iter().map(|one| (one.name(), one.about()));
+    let of_headers = std::iter::once((headers::NAME, headers::ABOUT)).chain(of_headers);
+    let legend = (of_headers.filter(|_| with_headers))
+        .chain(suite.workloads.iter().map(|one| (one.name(), one.about())))
         .chain(suite.nets.iter().map(|one| (one.name(), one.about())))
-        .chain(contestants.iter().map(|one| (one.name.as_str(), one.about)))
+        .chain(contestants.iter().filter(|_| with_lists).map(|one| (one.name.as_str(), one.about)))
         .map(|(name, about)| (name.to_owned(), about.to_owned()))
         .collect();
     let report = Report {
@@ -95,8 +118,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     println!("{}\n{}", summary(&report), table(&report));
     write(&args.json, &serde_json::to_string(&report)?)?;
     let shown = shown(&suite, &contestants);
-    let sweep = sweep(&contestants, if args.quick { 2 } else { 10 });
-    write(&args.html, &page(&report, &sweep, &shown))?;
+    let sweep = with_lists.then(|| sweep(&contestants, if args.quick { 2 } else { 10 }));
+    write(&args.html, &page(&report, sweep.as_ref(), &shown))?;
     eprintln!("written: {} and {}", args.json.display(), args.html.display());
     ensure!(beaten == 0, "a bound was beaten in {beaten} cells: the harness is wrong");
     Ok(())
@@ -111,7 +134,7 @@ fn chosen<T: Copy>(only: &[String], all: &[T], name: impl Fn(&T) -> &'static str
 /// Single runs for the drawings.
 fn shown(suite: &Suite<'_>, contestants: &[Contestant]) -> Vec<(String, Outcome)> {
     let net = *suite.nets.iter().find(|net| **net == Net::N2).unwrap_or(&suite.nets[0]);
-    let workload = suite.workloads[0];
+    let Some(&workload) = suite.workloads.first() else { return Vec::new() };
     let drawn = contestants.iter().filter(|one| ["H", "A", "E"].contains(&one.name.as_str()));
     drawn
         .map(|contestant| {

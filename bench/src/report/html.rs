@@ -17,7 +17,7 @@ pub(crate) struct Sweep {
 }
 
 /// One page with everything in it.
-pub(crate) fn page(report: &Report, sweep: &Sweep, shown: &[(String, Outcome)]) -> String {
+pub(crate) fn page(report: &Report, sweep: Option<&Sweep>, shown: &[(String, Outcome)]) -> String {
     let mut body = String::new();
     let first = report.cells.first().map_or(0, |cell| cell.seconds.len());
     // Writing to a string cannot fail, here and below.
@@ -27,7 +27,9 @@ pub(crate) fn page(report: &Report, sweep: &Sweep, shown: &[(String, Outcome)]) 
          {}; {}.</p>",
         report.seeds.0, report.command, report.commit, report.machine
     );
-    section(&mut body, "Speed-up against number of peers", SPEED_UP, &speed_ups(sweep));
+    if let Some(sweep) = sweep {
+        section(&mut body, "Speed-up against number of peers", SPEED_UP, &speed_ups(sweep));
+    }
     let mut workloads: Vec<&str> = report.cells.iter().map(|cell| cell.workload.as_str()).collect();
     workloads.dedup();
     for workload in workloads {
