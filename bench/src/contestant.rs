@@ -92,6 +92,8 @@ pub(crate) struct SelfReport {
     pub(crate) hedged: u64,
     /// Longest time from a request to knowing that it was refused.
     pub(crate) slowest_refusal: Option<std::time::Duration>,
+    /// Syncs that ended without the tip, each followed by another one.
+    pub(crate) begun_anew: u32,
 }
 
 impl SelfReport {

@@ -61,6 +61,9 @@ pub(crate) struct Cell {
     pub(crate) max_misbehaviour: u32,
     pub(crate) wrong: usize,
     pub(crate) unfinished: usize,
+    /// Runs in which a sync of ours ended without the tip and was begun anew.
+    #[serde(default)]
+    pub(crate) begun_anew: usize,
     /// Longest time from a request to knowing that it was refused, where the contestant can know.
     pub(crate) slowest_refusal_ms: Option<f64>,
     /// Runs in which the contestant beat a bound that nobody can beat: mistakes of the harness.
@@ -217,6 +220,7 @@ pub(crate) fn cell(labels: &Labels, runs: &[(&Bounds, &Outcome)]) -> Cell {
         max_misbehaviour: finished().map(|outcome| outcome.misbehaviour).max().unwrap_or(0),
         wrong: finished().filter(|outcome| outcome.wrong).count(),
         unfinished: finished().filter(|outcome| outcome.makespan.is_none()).count(),
+        begun_anew: finished().filter(|outcome| outcome.report.begun_anew > 0).count(),
         slowest_refusal_ms: refusals.max().map(|after| after.as_secs_f64() * 1e3),
         beaten_bounds: runs.iter().filter(beats).count(),
         seconds,

@@ -99,6 +99,7 @@ async fn one(asker: Asker, distance: &Distance, addresses: &[SocketAddr]) -> any
     if asker == Asker::Ours {
         let synced = sync(&Environment::default(), distance, addresses, &store, |_| {}).await;
         ensure!(Some(synced.tip) == tip, "ours ended with another tip");
+        ensure!(synced.begun_anew == 0, "a sync of ours ended without the tip");
         let connecting = synced.connected.unwrap_or_default();
         return Ok(Timed {
             connecting: connecting.as_secs_f64(),

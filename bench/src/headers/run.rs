@@ -85,7 +85,7 @@ async fn simulate(spec: &Spec<'_>) -> Outcome {
                 seed: Some(spec.seed),
             };
             let synced = sync(&environment, distance, &addresses, &store, on_progress).await;
-            return (synced.headers, synced.connected, synced.tip);
+            return (synced.headers, synced.tip, synced.begun_anew);
         }
         let shared = Client::start(distance.params(), &connect, &addresses, spec.seed);
         *client.lock() = Some(shared.clone());
@@ -98,7 +98,7 @@ async fn simulate(spec: &Spec<'_>) -> Outcome {
             spent: Spent::default(),
         };
         let chain = asking.fetch(|chain| on_progress(chain.tip_height())).await;
-        (began.elapsed(), Some(asking.spent.connecting), chain.tip_hash())
+        (began.elapsed(), chain.tip_hash(), 0)
     };
     let ended = tokio::select! {
         biased;
@@ -115,9 +115,10 @@ async fn simulate(spec: &Spec<'_>) -> Outcome {
     }
     let stats = network.stats();
     let makespan = ended.map(|(makespan, ..)| makespan);
-    // Ours goes on to lists; what went over the line after its header phase is not of this workload.
+    let begun_anew = ended.map_or(0, |(.., begun_anew)| begun_anew);
+    // Ours goes on to lists; what it sends when its header phase ends is not of this workload.
     let mut seen = line.seen();
-    seen.retain(|seen| makespan.is_none_or(|makespan| seen.at <= makespan));
+    seen.retain(|seen| makespan.is_none_or(|end| seen.at < end || (seen.is_answer && seen.at == end)));
     let answers = seen.iter().filter(|seen| seen.is_answer).map(|seen| seen.bytes as u64);
     Outcome {
         makespan,
@@ -127,8 +128,8 @@ async fn simulate(spec: &Spec<'_>) -> Outcome {
         useful_bytes: distance.answers().into_iter().map(|bytes| bytes as u64).sum(),
         max_in_flight: greatest(&stats, |stats| stats.max_in_flight),
         misbehaviour: greatest(&stats, |stats| stats.max_misbehaviour),
-        wrong: ended.is_some_and(|(.., tip)| Some(tip) != distance.world().block_hash(last)),
-        report: SelfReport::default(),
+        wrong: ended.is_some_and(|(_, tip, _)| Some(tip) != distance.world().block_hash(last)),
+        report: SelfReport { begun_anew, ..SelfReport::default() },
         seen,
         progress: watched.into_inner(),
     }

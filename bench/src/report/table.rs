@@ -61,14 +61,11 @@ fn summary_of(cells: &[&Cell]) -> String {
         let ours = cells.iter().find(|cell| cell.is_ours());
         let best = cells.iter().map(|cell| cell.over_bound_p95).fold(f64::INFINITY, f64::min);
         let shown = cells.iter().map(|cell| {
-            let unfinished = if cell.unfinished > 0 {
-                format!(" ({} unfinished)", cell.unfinished)
-            } else {
-                String::new()
-            };
+            let notes = [(cell.unfinished, "unfinished"), (cell.begun_anew, "begun anew")];
+            let notes = notes.iter().filter(|(runs, _)| *runs > 0);
+            let notes: String = notes.map(|(runs, note)| format!(" ({runs} {note})")).collect();
             let mark = if cell.max_in_flight as usize > crate::rival::PER_PEER { "*" } else { "" };
-            let text =
-                format!("{:.2} / {:.2}{mark}{unfinished}", cell.over_bound_median, cell.over_bound_p95);
+            let text = format!("{:.2} / {:.2}{mark}{notes}", cell.over_bound_median, cell.over_bound_p95);
             if cell.over_bound_p95 <= best { format!("**{text}**") } else { text }
         });
         let shown: Vec<String> = shown.collect();
