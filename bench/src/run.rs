@@ -60,6 +60,8 @@ pub(crate) struct Outcome {
     pub(crate) seen: Vec<Seen>,
     /// Lists proven by our engine's own account, at times since the start.
     pub(crate) progress: Vec<(Duration, f64)>,
+    /// Phases that the run went through, each with the time since the start at which it ended.
+    pub(crate) phases: Vec<(Duration, &'static str)>,
 }
 
 impl Outcome {
@@ -146,6 +148,7 @@ async fn simulate(spec: &Spec<'_>) -> Outcome {
         report,
         seen,
         progress: watched,
+        phases: Vec::new(),
     }
 }
 

@@ -117,7 +117,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     };
     println!("{}\n{}", summary(&report), table(&report));
     write(&args.json, &serde_json::to_string(&report)?)?;
-    let shown = shown(&suite, &contestants);
+    let mut shown = shown(&suite, &contestants);
+    if with_headers {
+        shown.splice(0..0, headers.shown());
+    }
     let sweep = with_lists.then(|| sweep(&contestants, if args.quick { 2 } else { 10 }));
     write(&args.html, &page(&report, sweep.as_ref(), &shown))?;
     eprintln!("written: {} and {}", args.json.display(), args.html.display());
@@ -140,7 +143,7 @@ fn shown(suite: &Suite<'_>, contestants: &[Contestant]) -> Vec<(String, Outcome)
         .map(|contestant| {
             let spec = Spec { contestant, workload, net, peers: suite.peers, seed: suite.seeds.start };
             let name =
-                format!("{}, {} in {}, seed {}", contestant.name, workload.name(), net.name(), spec.seed);
+                format!("{}, {} in {}, seed {}", contestant.about, workload.name(), net.name(), spec.seed);
             (name, run_one(&spec))
         })
         .collect()

@@ -2,6 +2,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dashcore::BlockHash;
 use parking_lot::Mutex;
 use spv_integration::net::Resolver;
 use spv_integration::session::Environment;
@@ -15,7 +16,7 @@ use super::exchange::{OneAtATime, Spent};
 use super::ours::sync;
 use crate::client::{Client, connector};
 use crate::contestant::SelfReport;
-use crate::line::ClientLine;
+use crate::line::{ClientLine, Seen};
 use crate::network::{Instance, Net};
 use crate::run::{LONGEST, Outcome, connect, greatest, in_virtual_time};
 use crate::workload::Workload;
@@ -33,6 +34,15 @@ pub(crate) struct Spec<'a> {
     pub(crate) peers: usize,
     /// Makes the network and all luck in it.
     pub(crate) seed: u64,
+}
+
+/// What is kept of what went over the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// What the workload is about.
+    Headers,
+    /// Of ours also the rest of its sync.
+    WholeSync,
 }
 
 impl Spec<'_> {
@@ -53,12 +63,21 @@ impl Spec<'_> {
 
 const LISTS_ARE_SMALLER: NonZeroU64 = NonZeroU64::new(10).expect("10 is not zero");
 
-/// Runs it on a runtime of its own, in virtual time. The clock starts before anybody is connected.
-pub(crate) fn run(spec: &Spec<'_>) -> Outcome {
-    in_virtual_time(simulate(spec))
+/// A run that came to its end.
+struct Ended {
+    /// Until the tip was reached.
+    makespan: Duration,
+    phases: Vec<(Duration, &'static str)>,
+    tip: BlockHash,
+    begun_anew: u32,
 }
 
-async fn simulate(spec: &Spec<'_>) -> Outcome {
+/// Runs it on a runtime of its own, in virtual time. The clock starts before anybody is connected.
+pub(crate) fn run(spec: &Spec<'_>, shown: Shown) -> Outcome {
+    in_virtual_time(simulate(spec, shown))
+}
+
+async fn simulate(spec: &Spec<'_>, shown: Shown) -> Outcome {
     let (distance, instance) = (spec.distance, spec.instance());
     let config = NetworkConfig { peers: instance.peers.clone(), ..NetworkConfig::default() };
     let network = InMemoryNetwork::start(distance.world(), config).expect("the networks are sound");
@@ -85,7 +104,13 @@ async fn simulate(spec: &Spec<'_>) -> Outcome {
                 seed: Some(spec.seed),
             };
             let synced = sync(&environment, distance, &addresses, &store, on_progress).await;
-            return (synced.headers, synced.tip, synced.begun_anew);
+            let connected = synced.connected.unwrap_or_default();
+            return Ended {
+                makespan: synced.headers,
+                phases: vec![(connected, "connect"), (synced.headers, "headers"), (synced.total, "lists")],
+                tip: synced.tip,
+                begun_anew: synced.begun_anew,
+            };
         }
         let shared = Client::start(distance.params(), &connect, &addresses, spec.seed);
         *client.lock() = Some(shared.clone());
@@ -98,7 +123,13 @@ async fn simulate(spec: &Spec<'_>) -> Outcome {
             spent: Spent::default(),
         };
         let chain = asking.fetch(|chain| on_progress(chain.tip_height())).await;
-        (began.elapsed(), chain.tip_hash(), 0)
+        let makespan = began.elapsed();
+        Ended {
+            makespan,
+            phases: vec![(asking.spent.connecting, "connect"), (makespan, "headers")],
+            tip: chain.tip_hash(),
+            begun_anew: 0,
+        }
     };
     let ended = tokio::select! {
         biased;
@@ -114,11 +145,12 @@ async fn simulate(spec: &Spec<'_>) -> Outcome {
         client.close().await;
     }
     let stats = network.stats();
-    let makespan = ended.map(|(makespan, ..)| makespan);
-    let begun_anew = ended.map_or(0, |(.., begun_anew)| begun_anew);
+    let makespan = ended.as_ref().map(|ended| ended.makespan);
     // Ours goes on to lists; what it sends when its header phase ends is not of this workload.
     let mut seen = line.seen();
-    seen.retain(|seen| makespan.is_none_or(|end| seen.at < end || (seen.is_answer && seen.at == end)));
+    let is_of_headers =
+        |seen: &Seen| makespan.is_none_or(|end| seen.at < end || (seen.is_answer && seen.at == end));
+    seen.retain(|seen| shown == Shown::WholeSync || is_of_headers(seen));
     let answers = seen.iter().filter(|seen| seen.is_answer).map(|seen| seen.bytes as u64);
     Outcome {
         makespan,
@@ -128,9 +160,13 @@ async fn simulate(spec: &Spec<'_>) -> Outcome {
         useful_bytes: distance.answers().into_iter().map(|bytes| bytes as u64).sum(),
         max_in_flight: greatest(&stats, |stats| stats.max_in_flight),
         misbehaviour: greatest(&stats, |stats| stats.max_misbehaviour),
-        wrong: ended.is_some_and(|(_, tip, _)| Some(tip) != distance.world().block_hash(last)),
-        report: SelfReport { begun_anew, ..SelfReport::default() },
+        wrong: ended.as_ref().is_some_and(|ended| Some(ended.tip) != distance.world().block_hash(last)),
+        report: SelfReport {
+            begun_anew: ended.as_ref().map_or(0, |ended| ended.begun_anew),
+            ..SelfReport::default()
+        },
         seen,
         progress: watched.into_inner(),
+        phases: ended.map_or_else(Vec::new, |ended| ended.phases),
     }
 }

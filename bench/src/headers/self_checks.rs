@@ -5,10 +5,15 @@ use dashcore::network::message_blockdata::{HeadersMessage, MAX_HEADERS};
 use super::bound::bounds;
 use super::contestant::Asker;
 use super::distance::Distance;
-use super::run::{Spec, run};
+use super::run::{Shown, Spec};
 use super::suite::Headers;
 use crate::network::Net;
+use crate::run::Outcome;
 use crate::workload::FRAME_HEADER;
+
+fn run(spec: &Spec<'_>) -> Outcome {
+    super::run::run(spec, Shown::Headers)
+}
 
 #[test]
 fn nobody_beats_the_bound_and_everybody_reaches_the_tip() {

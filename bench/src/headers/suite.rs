@@ -10,7 +10,7 @@ use super::NAME;
 use super::bound::bounds;
 use super::contestant::Asker;
 use super::distance::Distance;
-use super::run::{Spec, run};
+use super::run::{Shown, Spec, run};
 use crate::bound::Bounds;
 use crate::network::Net;
 use crate::run::Outcome;
@@ -32,6 +32,9 @@ pub(crate) struct Headers {
     pub(crate) seeds: Range<u64>,
 }
 
+/// With more, bars are too thin to be seen.
+const MOST_DRAWN: u32 = 60_000;
+
 type Results = BTreeMap<(u32, Net, u64), Vec<(Bounds, Outcome)>>;
 
 impl Headers {
@@ -50,7 +53,8 @@ impl Headers {
                 let spec = |asker| Spec { asker, distance, net: *net, peers: self.peers, seed: *seed };
                 let bounds = bounds(distance, &spec(Asker::Ours).instance());
                 let light = |outcome| Outcome { seen: Vec::new(), progress: Vec::new(), ..outcome };
-                let outcomes = Asker::ALL.map(|asker| (bounds, light(run(&spec(asker))))).to_vec();
+                let outcomes =
+                    Asker::ALL.map(|asker| (bounds, light(run(&spec(asker), Shown::Headers)))).to_vec();
                 results.lock().insert((distance.behind(), *net, *seed), outcomes);
                 on_done(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
             }
@@ -61,6 +65,27 @@ impl Headers {
             }
         });
         self.cells(&results.into_inner())
+    }
+
+    /// Single runs for the drawings: ours and one that asks in a row, somewhat behind, in an uneven network.
+    pub(crate) fn shown(&self) -> Vec<(String, Outcome)> {
+        let behind = self.behind.iter().copied().filter(|&behind| behind <= MOST_DRAWN).max().unwrap_or(0);
+        let net = *self.nets.iter().find(|net| **net == Net::N2).unwrap_or(&self.nets[0]);
+        let distance = Distance::of(behind);
+        let drawn = [Asker::Ours, Asker::InARow].into_iter();
+        drawn
+            .map(|asker| {
+                let spec =
+                    Spec { asker, distance: &distance, net, peers: self.peers, seed: self.seeds.start };
+                let name = format!(
+                    "{}, {behind} headers behind in {}, seed {}",
+                    asker.name(),
+                    net.name(),
+                    spec.seed
+                );
+                (name, run(&spec, Shown::WholeSync))
+            })
+            .collect()
     }
 
     fn cells(&self, results: &Results) -> Vec<Cell> {
