@@ -1,4 +1,5 @@
-use std::io;
+mod stream;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +9,15 @@ use dashcore::ChainParams;
 use dashcore::network::framing::{Command, Frame, FrameDecoder};
 use dashcore::network::message::{NetworkMessage, command};
 use dashcore::network::message_blockdata::GetHeadersMessage;
-use dashcore::network::message_network::{Address, PROTOCOL_VERSION, VersionMessage};
 use parking_lot::Mutex;
-use spv_integration::net::Connector;
 use spv_integration::plan::Work;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub(crate) use stream::{Connect, connector};
+use stream::{MAX_PAYLOAD, next_frame, version};
 
 /// What all rivals share: connections that are kept up, and answers that find their request by what they say. Who is
 /// asked what, when and how long is left to the rival's policy.
@@ -315,59 +317,5 @@ impl Wanted {
     }
 }
 
-/// Opens the stream to a node, given with its index.
-pub(crate) type Connect = Arc<
-    dyn Fn(
-            SocketAddr,
-            usize,
-        ) -> futures::future::BoxFuture<'static, io::Result<Box<dyn spv_integration::net::Stream>>>
-        + Send
-        + Sync,
->;
-
-/// The same for our client, which knows of no index.
-pub(crate) fn connector(connect: &Connect, addresses: &[SocketAddr]) -> Connector {
-    let (connect, addresses) = (connect.clone(), addresses.to_vec());
-    Connector::new(move |address| {
-        let index = addresses.iter().position(|known| *known == address).unwrap_or(0);
-        connect(address, index)
-    })
-}
-
-async fn next_frame<R: tokio::io::AsyncRead + Unpin>(
-    stream: &mut R,
-    decoder: &FrameDecoder,
-    buffer: &mut BytesMut,
-) -> io::Result<Frame> {
-    loop {
-        match decoder.decode(buffer) {
-            Ok(Some(frame)) => return Ok(frame),
-            Ok(None) => {}
-            Err(_) => return Err(io::ErrorKind::InvalidData.into()),
-        }
-        if stream.read_buf(buffer).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-}
-
-fn version(receiver: SocketAddr, nonce: u64) -> VersionMessage {
-    let unset = SocketAddr::from(([0, 0, 0, 0], 0));
-    VersionMessage {
-        version: PROTOCOL_VERSION,
-        services: 0,
-        timestamp: 0,
-        receiver: Address { services: 0, address: receiver },
-        sender: Address { services: 0, address: unset },
-        nonce,
-        user_agent: "/bench/".to_owned(),
-        start_height: 0,
-        relay: false,
-        mn_auth_challenge: [0; 32],
-        masternode_connection: false,
-    }
-}
-
 const RECONNECT_BASE: Duration = Duration::from_millis(500);
 const RECONNECT_CAP: Duration = Duration::from_secs(30);
-const MAX_PAYLOAD: usize = 32 * 1024 * 1024;

@@ -18,6 +18,8 @@ pub(crate) use suite::{FULL, Headers, QUICK};
 
 /// Name of the workload on the command line.
 pub(crate) const NAME: &str = "W0";
+/// So far behind a client can be: longer chains cannot be generated.
+pub(crate) const MOST: u32 = 1_000_000;
 /// What it is.
 pub(crate) const ABOUT: &str =
     "headers: a client that is so many behind connects, and has a valid chain to the tip";

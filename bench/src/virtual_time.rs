@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Only these workloads, networks and contestants, separated by commas: W1,N2,A,H
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// How many headers the clients of W0 are behind; 0, 2000, 60000 and 300000, or with --quick at most 20000
+    #[arg(long, value_delimiter = ',')]
+    behind: Vec<u32>,
     /// Nodes in every network
     #[arg(long, default_value_t = 5)]
     peers: usize,
@@ -49,6 +52,11 @@ const QUICK_SEEDS: u64 = 4;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     ensure!((2..=64).contains(&args.peers), "--peers must be from 2 to 64");
+    ensure!(
+        args.behind.iter().all(|&behind| behind <= headers::MOST),
+        "--behind must be at most {}",
+        headers::MOST
+    );
     let mut everybody = contestants(&Tuned::frozen()?);
     if !args.without_ablations {
         everybody.extend(ablations());
@@ -89,7 +97,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let mut cells = Vec::new();
     let headers = Headers {
-        behind: if args.quick { headers::QUICK } else { headers::FULL }.to_vec(),
+        behind: match (&args.behind[..], args.quick) {
+            ([], true) => headers::QUICK.to_vec(),
+            ([], false) => headers::FULL.to_vec(),
+            (behind, _) => behind.to_vec(),
+        },
         nets: suite.nets.clone(),
         peers: args.peers,
         seeds: suite.seeds.clone(),

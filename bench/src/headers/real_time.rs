@@ -56,9 +56,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         crate::virtual_time::machine()
     );
     println!("{HEADER}\n{RULE}");
+    ensure!(
+        args.behind.iter().all(|&behind| behind <= super::MOST),
+        "--behind must be at most {}",
+        super::MOST
+    );
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     for &behind in &args.behind {
-        ensure!(behind <= 1_000_000, "--behind must be at most 1,000,000");
         runtime.block_on(beside_each_other(args, &Distance::of(behind)))?;
     }
     Ok(())
