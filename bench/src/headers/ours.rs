@@ -74,13 +74,15 @@ pub(crate) async fn sync(
                 }
             } => unreachable!("it watches for ever"),
         };
-        if let (Some(headers), Some(summary)) = (headers, summary) {
+        if let (Some(headers), Some(summary)) = (headers, &summary) {
             return Synced { connected, headers, tip: summary.tip.hash, total: began.elapsed(), begun_anew };
         }
         begun_anew += 1;
-        tokio::time::sleep(PAUSE).await;
+        let said = summary.and_then(|summary| summary.next_retry_seconds);
+        tokio::time::sleep(said.map_or(PAUSE, Duration::from_secs_f64)).await;
     }
 }
 
-/// Before a sync that failed is begun anew.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Before a sync that failed is begun anew, where it does not say when that makes sense: the longest wait of the settings
+/// between two attempts to connect.
+const PAUSE: Duration = Duration::from_secs(30);
