@@ -52,7 +52,9 @@ pub(crate) fn page(report: &Report, sweep: Option<&Sweep>, shown: &[(String, Out
     for (name, outcome) in shown {
         section(&mut body, &format!("One run, by peer: {name}"), WATERFALL, &waterfall(outcome));
     }
-    if let Some((name, outcome)) = shown.iter().find(|(_, outcome)| !outcome.progress.is_empty()) {
+    if let Some((name, outcome)) =
+        shown.iter().find(|(_, outcome)| !outcome.progress.is_empty() && outcome.phases.is_empty())
+    {
         section(
             &mut body,
             &format!("Progress shown against the truth: {name}"),
