@@ -16,6 +16,9 @@ pub(crate) struct Contestant {
     pub(crate) kind: Kind,
 }
 
+/// What our client is called among those that ask for headers.
+pub(crate) const OURS: &str = "ours";
+
 /// How a contestant works.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {

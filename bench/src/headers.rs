@@ -17,7 +17,7 @@ pub(crate) use real_time::{Args, run as real_time};
 pub(crate) use suite::{FULL, Headers, QUICK};
 
 /// Name of the workload on the command line.
-pub(crate) const NAME: &str = "W0";
+pub(crate) const NAME: &str = crate::workload::HEADERS;
 /// So far behind a client can be: longer chains cannot be generated.
 pub(crate) const MOST: u32 = 1_000_000;
 /// What it is.

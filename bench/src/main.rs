@@ -9,6 +9,7 @@ mod executor_load;
 mod foresight;
 mod headers;
 mod line;
+mod machine;
 mod network;
 mod planning;
 mod real_time;

@@ -73,12 +73,12 @@ pub(crate) struct Cell {
 impl Cell {
     /// Whether it is of the headers' workload, which has contestants of its own.
     pub(crate) fn is_of_headers(&self) -> bool {
-        self.workload.starts_with(crate::headers::NAME)
+        self.workload.starts_with(crate::workload::HEADERS)
     }
 
     /// Whether the contestant is our client as it ships.
     pub(crate) fn is_ours(&self) -> bool {
-        self.contestant == "H" || self.contestant == crate::headers::Asker::Ours.name()
+        self.contestant == "H" || self.contestant == crate::contestant::OURS
     }
 }
 

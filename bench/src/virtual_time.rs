@@ -123,7 +123,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         legend,
         command: command_line(),
         commit: output("git", &["rev-parse", "--short", "HEAD"]),
-        machine: machine(),
+        machine: crate::machine::machine(),
         seeds: (suite.seeds.start, suite.seeds.end),
         cells,
     };
@@ -213,15 +213,6 @@ fn write(path: &PathBuf, text: &str) -> anyhow::Result<()> {
 fn command_line() -> String {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     format!("cargo xtask bench {}", arguments.join(" "))
-}
-
-/// Processor and cores.
-pub(crate) fn machine() -> String {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    let model = model.map_or("unknown processor", |(_, model)| model.trim());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{model}, {cores} cores")
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {

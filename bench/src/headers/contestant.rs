@@ -18,7 +18,7 @@ impl Asker {
         match self {
             Self::InARow => "2,000 in a row",
             Self::StoreFirst => "8,000, then hash, store, ask",
-            Self::Ours => "ours",
+            Self::Ours => crate::contestant::OURS,
         }
     }
 

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         args.peers,
         args.rtt,
         args.pairs,
-        crate::virtual_time::machine()
+        crate::machine::machine()
     );
     println!("{HEADER}\n{RULE}");
     ensure!(
