@@ -1,25 +1,29 @@
-use std::io;
+mod stream;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dashcore::ChainParams;
-use dashcore::network::framing::{Frame, FrameDecoder};
+use dashcore::network::framing::{Command, Frame, FrameDecoder};
 use dashcore::network::message::{NetworkMessage, command};
-use dashcore::network::message_network::{Address, PROTOCOL_VERSION, VersionMessage};
+use dashcore::network::message_blockdata::GetHeadersMessage;
 use parking_lot::Mutex;
-use spv_integration::net::Connector;
 use spv_integration::plan::Work;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub(crate) use stream::{Connect, connector};
+use stream::{MAX_PAYLOAD, next_frame, version};
 
 /// What all rivals share: connections that are kept up, and answers that find their request by what they say. Who is
 /// asked what, when and how long is left to the rival's policy.
 #[derive(Debug)]
 pub(crate) struct Client {
+    magic: [u8; 4],
     peers: Vec<Peer>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -34,8 +38,17 @@ struct Peer {
 
 #[derive(Debug)]
 struct Waiting {
-    work: Arc<Work>,
+    wanted: Wanted,
     answer: oneshot::Sender<Bytes>,
+}
+
+/// What answers a request.
+#[derive(Debug)]
+enum Wanted {
+    /// What does this work.
+    Lists(Arc<Work>),
+    /// The next message of this name: headers do not say which request they answer.
+    Headers(Command),
 }
 
 /// Why a request brought nothing.
@@ -59,6 +72,7 @@ impl Client {
     ) -> Arc<Self> {
         let peer = || Peer { outgoing: watch::Sender::new(None), waiting: Mutex::default() };
         let client = Arc::new(Self {
+            magic: params.magic,
             peers: addresses.iter().map(|_| peer()).collect(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -141,12 +155,43 @@ impl Client {
     /// # Errors
     /// Without a connection.
     pub(crate) fn send(&self, peer: usize, work: &Arc<Work>) -> Result<oneshot::Receiver<Bytes>, AskError> {
+        self.send_for(peer, &work.message(), Wanted::Lists(work.clone()))
+    }
+
+    /// Asks a node for headers, compressed or not, and waits for the next message with such.
+    ///
+    /// # Errors
+    /// When the connection ends or time is up.
+    pub(crate) async fn ask_headers_within(
+        &self,
+        peer: usize,
+        request: GetHeadersMessage,
+        is_compressed: bool,
+        limit: Duration,
+    ) -> Result<Bytes, AskError> {
+        let (message, answer) = match is_compressed {
+            true => (NetworkMessage::GetHeaders2(request), command::HEADERS2),
+            false => (NetworkMessage::GetHeaders(request), command::HEADERS),
+        };
+        let received = self.send_for(peer, &message, Wanted::Headers(answer))?;
+        match tokio::time::timeout(limit, received).await {
+            Ok(received) => received.map_err(|_| AskError::Disconnected),
+            Err(_) => Err(AskError::TimedOut),
+        }
+    }
+
+    fn send_for(
+        &self,
+        peer: usize,
+        message: &NetworkMessage,
+        wanted: Wanted,
+    ) -> Result<oneshot::Receiver<Bytes>, AskError> {
         let peer = &self.peers[peer];
         let (answer, received) = oneshot::channel();
         let outgoing = peer.outgoing.borrow().clone().ok_or(AskError::Disconnected)?;
-        peer.waiting.lock().push(Waiting { work: work.clone(), answer });
+        peer.waiting.lock().push(Waiting { wanted, answer });
         let mut frame = Vec::new();
-        work.message().encode_framed(self.magic(), &mut frame);
+        message.encode_framed(self.magic, &mut frame);
         outgoing.send(frame).map_err(|_| AskError::Disconnected)?;
         Ok(received)
     }
@@ -156,10 +201,6 @@ impl Client {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-    }
-
-    fn magic(&self) -> [u8; 4] {
-        crate::workload::world().params().magic
     }
 
     async fn keep(
@@ -250,72 +291,31 @@ impl Client {
 impl Peer {
     /// Gives an answer to the first that it fits.
     fn take(&self, frame: &Frame) {
-        if !matches!(frame.command, command::QRINFO | command::MNLISTDIFF) {
+        let is_answer = matches!(
+            frame.command,
+            command::QRINFO | command::MNLISTDIFF | command::HEADERS | command::HEADERS2
+        );
+        if !is_answer {
             return;
         }
         let mut waiting = self.waiting.lock();
         // Who has stopped waiting leaves its answer to whoever asked the same again.
         waiting.retain(|waiting| !waiting.answer.is_closed());
-        if let Some(found) = waiting.iter().position(|waiting| waiting.work.is_answered_by(frame)) {
+        if let Some(found) = waiting.iter().position(|waiting| waiting.wanted.is_answered_by(frame)) {
             // Cannot fail: the receiver was there a moment ago.
             waiting.remove(found).answer.send(frame.payload.clone()).ok();
         }
     }
 }
 
-/// Opens the stream to a node, given with its index.
-pub(crate) type Connect = Arc<
-    dyn Fn(
-            SocketAddr,
-            usize,
-        ) -> futures::future::BoxFuture<'static, io::Result<Box<dyn spv_integration::net::Stream>>>
-        + Send
-        + Sync,
->;
-
-/// The same for our client, which knows of no index.
-pub(crate) fn connector(connect: &Connect, addresses: &[SocketAddr]) -> Connector {
-    let (connect, addresses) = (connect.clone(), addresses.to_vec());
-    Connector::new(move |address| {
-        let index = addresses.iter().position(|known| *known == address).unwrap_or(0);
-        connect(address, index)
-    })
-}
-
-async fn next_frame<R: tokio::io::AsyncRead + Unpin>(
-    stream: &mut R,
-    decoder: &FrameDecoder,
-    buffer: &mut BytesMut,
-) -> io::Result<Frame> {
-    loop {
-        match decoder.decode(buffer) {
-            Ok(Some(frame)) => return Ok(frame),
-            Ok(None) => {}
-            Err(_) => return Err(io::ErrorKind::InvalidData.into()),
+impl Wanted {
+    fn is_answered_by(&self, frame: &Frame) -> bool {
+        match self {
+            Self::Lists(work) => work.is_answered_by(frame),
+            Self::Headers(name) => frame.command == *name,
         }
-        if stream.read_buf(buffer).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-}
-
-fn version(receiver: SocketAddr, nonce: u64) -> VersionMessage {
-    let unset = SocketAddr::from(([0, 0, 0, 0], 0));
-    VersionMessage {
-        version: PROTOCOL_VERSION,
-        services: 0,
-        timestamp: 0,
-        receiver: Address { services: 0, address: receiver },
-        sender: Address { services: 0, address: unset },
-        nonce,
-        user_agent: "/bench/".to_owned(),
-        start_height: 0,
-        relay: false,
-        mn_auth_challenge: [0; 32],
-        masternode_connection: false,
     }
 }
 
 const RECONNECT_BASE: Duration = Duration::from_millis(500);
 const RECONNECT_CAP: Duration = Duration::from_secs(30);
-const MAX_PAYLOAD: usize = 32 * 1024 * 1024;

@@ -16,6 +16,9 @@ pub(crate) struct Contestant {
     pub(crate) kind: Kind,
 }
 
+/// What our client is called among those that ask for headers.
+pub(crate) const OURS: &str = "ours";
+
 /// How a contestant works.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
@@ -92,6 +95,8 @@ pub(crate) struct SelfReport {
     pub(crate) hedged: u64,
     /// Longest time from a request to knowing that it was refused.
     pub(crate) slowest_refusal: Option<std::time::Duration>,
+    /// Syncs that ended without the tip, each followed by another one.
+    pub(crate) begun_anew: u32,
 }
 
 impl SelfReport {

@@ -26,7 +26,7 @@ impl Transport for Echo {
 const PEERS: u32 = 64;
 
 pub(crate) fn run(allocator: &'static StatsAlloc<System>) -> anyhow::Result<()> {
-    println!("{} peers, three requests each; {}\n", PEERS, crate::virtual_time::machine());
+    println!("{} peers, three requests each; {}\n", PEERS, crate::machine::machine());
     println!(
         "| requests | µs per request | allocations per request | bytes allocated per request | most bytes held |"
     );

@@ -75,8 +75,10 @@ impl ClientLine {
         let mut shared = self.0.lock();
         for (name, bytes) in messages {
             let is_answer = match name {
-                command::QRINFO | command::MNLISTDIFF => true,
-                command::GETQRINFO | command::GETMNLISTD => false,
+                command::QRINFO | command::MNLISTDIFF | command::HEADERS | command::HEADERS2 => true,
+                command::GETQRINFO | command::GETMNLISTD | command::GETHEADERS | command::GETHEADERS2 => {
+                    false
+                }
                 _ => continue,
             };
             if shared.recording {
@@ -206,13 +208,22 @@ impl Parser {
 fn message(header: &[u8]) -> (Command, usize, usize) {
     let name = header[4..16].iter().take_while(|byte| **byte != 0);
     let name: String = name.map(|byte| char::from(*byte)).collect();
-    let name = [command::QRINFO, command::MNLISTDIFF, command::GETQRINFO, command::GETMNLISTD]
-        .into_iter()
-        .find(|command| command.as_str() == name)
-        .unwrap_or(command::PING);
+    let name = SEEN.into_iter().find(|command| command.as_str() == name).unwrap_or(command::PING);
     let length = header[16..20].try_into().map_or(0, u32::from_le_bytes) as usize;
     (name, length, length)
 }
+
+/// Messages that are recorded.
+const SEEN: [Command; 8] = [
+    command::QRINFO,
+    command::MNLISTDIFF,
+    command::GETQRINFO,
+    command::GETMNLISTD,
+    command::HEADERS,
+    command::HEADERS2,
+    command::GETHEADERS,
+    command::GETHEADERS2,
+];
 
 /// Bytes that travel together, so that connections share a slow line evenly.
 const CHUNK: usize = 2 * 1024;

@@ -7,7 +7,9 @@ mod client;
 mod contestant;
 mod executor_load;
 mod foresight;
+mod headers;
 mod line;
+mod machine;
 mod network;
 mod planning;
 mod real_time;
@@ -59,6 +61,8 @@ enum Command {
     Tune,
     /// Ours beside sequential, over loopback TCP in real time
     Real(real_time::Args),
+    /// Headers over loopback TCP in real time, ours beside two other ways to ask for them
+    Headers(headers::Args),
     /// Many trivial requests through the executor: time and memory
     Executor,
     /// What decoding, applying and verifying allocates
@@ -85,6 +89,7 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Some(Command::Real(args)) => real_time::run(&args),
+        Some(Command::Headers(args)) => headers::real_time(&args),
         Some(Command::Executor) => executor_load::run(ALLOCATOR),
         Some(Command::Allocations) => allocations::run(ALLOCATOR),
         Some(Command::Planning(args)) => planning::run(&args),

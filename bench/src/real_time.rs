@@ -87,7 +87,7 @@ async fn pairs(args: &Args, world: &Arc<World>) -> anyhow::Result<()> {
         args.peers,
         args.rtt,
         args.service_time,
-        crate::virtual_time::machine(),
+        crate::machine::machine(),
     );
     println!("| one at a time to one peer, s | ours, s | ratio (95 % CI) | time saved |\n|---|---|---|---|");
     println!(

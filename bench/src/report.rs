@@ -4,6 +4,8 @@ mod compare;
 mod html;
 mod svg;
 mod table;
+mod takeaways;
+mod waterfall;
 
 use serde::{Deserialize, Serialize};
 

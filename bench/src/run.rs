@@ -60,6 +60,8 @@ pub(crate) struct Outcome {
     pub(crate) seen: Vec<Seen>,
     /// Lists proven by our engine's own account, at times since the start.
     pub(crate) progress: Vec<(Duration, f64)>,
+    /// Phases that the run went through, each with the time since the start at which it ended.
+    pub(crate) phases: Vec<(Duration, &'static str)>,
 }
 
 impl Outcome {
@@ -80,12 +82,20 @@ const HEAD_START: Duration = Duration::from_secs(5);
 /// # Panics
 /// When no runtime can be made, or the harness itself is wrong.
 pub(crate) fn run(spec: &Spec<'_>) -> Outcome {
+    in_virtual_time(simulate(spec))
+}
+
+/// Drives a future on a runtime of its own, in virtual time.
+///
+/// # Panics
+/// When no runtime can be made, or the future panics.
+pub(crate) fn in_virtual_time<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without I/O needs nothing from the system");
-    runtime.block_on(simulate(spec))
+    runtime.block_on(future)
 }
 
 async fn simulate(spec: &Spec<'_>) -> Outcome {
@@ -138,6 +148,7 @@ async fn simulate(spec: &Spec<'_>) -> Outcome {
         report,
         seen,
         progress: watched,
+        phases: Vec::new(),
     }
 }
 
@@ -145,11 +156,11 @@ fn longest(workload: Workload) -> Duration {
     LONGEST + workload.interval().map_or(Duration::ZERO, |interval| interval * workload.count())
 }
 
-fn greatest(stats: &[PeerStats], of: impl Fn(&PeerStats) -> u32) -> u32 {
+pub(crate) fn greatest(stats: &[PeerStats], of: impl Fn(&PeerStats) -> u32) -> u32 {
     stats.iter().map(of).max().unwrap_or(0)
 }
 
-fn connect(network: &Arc<InMemoryNetwork>, line: &ClientLine) -> Connect {
+pub(crate) fn connect(network: &Arc<InMemoryNetwork>, line: &ClientLine) -> Connect {
     let (network, line) = (network.clone(), line.clone());
     Arc::new(move |address, peer| {
         let (network, line) = (network.clone(), line.clone());

@@ -61,10 +61,25 @@ pub(crate) struct Cell {
     pub(crate) max_misbehaviour: u32,
     pub(crate) wrong: usize,
     pub(crate) unfinished: usize,
+    /// Runs in which a sync of ours ended without the tip and was begun anew.
+    #[serde(default)]
+    pub(crate) begun_anew: usize,
     /// Longest time from a request to knowing that it was refused, where the contestant can know.
     pub(crate) slowest_refusal_ms: Option<f64>,
     /// Runs in which the contestant beat a bound that nobody can beat: mistakes of the harness.
     pub(crate) beaten_bounds: usize,
+}
+
+impl Cell {
+    /// Whether it is of the headers' workload, which has contestants of its own.
+    pub(crate) fn is_of_headers(&self) -> bool {
+        self.workload.starts_with(crate::workload::HEADERS)
+    }
+
+    /// Whether the contestant is our client as it ships.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.contestant == "H" || self.contestant == crate::contestant::OURS
+    }
 }
 
 /// By workload, network and seed, in the order of contestants.
@@ -111,7 +126,7 @@ impl Suite<'_> {
                     |index: usize| -> Vec<f64> { runs.iter().map(|run| time(&run[index].1)).collect() };
                 for (index, contestant) in self.contestants.iter().enumerate() {
                     let own = runs.iter().map(|run| (&run[index].0, &run[index].1)).collect::<Vec<_>>();
-                    let mut cell = cell(workload, net, contestant, self.peers, &own);
+                    let mut cell = cell(&labels(workload, net, contestant, self.peers), &own);
                     cell.saved = sequential.map(|other| {
                         let saved =
                             cell.seconds.iter().zip(seconds(other)).map(|(own, other)| 1.0 - own / other);
@@ -130,25 +145,44 @@ impl Suite<'_> {
 }
 
 /// Seconds; the limit for a run that did not end.
-fn time(outcome: &Outcome) -> f64 {
+pub(crate) fn time(outcome: &Outcome) -> f64 {
     outcome.makespan.unwrap_or(LONGEST).as_secs_f64()
 }
 
+/// What a cell is about.
+#[derive(Debug)]
+pub(crate) struct Labels {
+    pub(crate) workload: String,
+    pub(crate) net: Net,
+    pub(crate) contestant: String,
+    pub(crate) peers: usize,
+    /// Requests that are needed.
+    pub(crate) units: usize,
+    /// Whether the contestant counts copies that it sends to a second peer.
+    pub(crate) counts_hedged: bool,
+}
+
+fn labels(workload: Workload, net: Net, contestant: &Contestant, peers: usize) -> Labels {
+    Labels {
+        workload: workload.name().to_owned(),
+        net,
+        contestant: contestant.name.clone(),
+        peers,
+        units: workload.items().len(),
+        counts_hedged: matches!(contestant.kind, crate::contestant::Kind::Ours(_)),
+    }
+}
+
+/// What runs came to, each with its bounds; without a comparison to others.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn cell(
-    workload: Workload,
-    net: Net,
-    contestant: &Contestant,
-    peers: usize,
-    runs: &[(&Bounds, &Outcome)],
-) -> Cell {
+pub(crate) fn cell(labels: &Labels, runs: &[(&Bounds, &Outcome)]) -> Cell {
     let seconds: Vec<f64> = runs.iter().map(|(_, outcome)| time(outcome)).collect();
     let over = |bound: fn(&Bounds) -> std::time::Duration| -> Vec<f64> {
         runs.iter().map(|(bounds, outcome)| time(outcome) / bound(bounds).as_secs_f64()).collect()
     };
     let over_bound = over(|bounds| bounds.lower);
     let over_unforeseen = over(|bounds| bounds.without_foresight);
-    let units = workload.items().len() as f64;
+    let units = labels.units as f64;
     let finished = || runs.iter().map(|(_, outcome)| outcome);
     let each =
         |of: &dyn Fn(&Outcome) -> f64| mean(&finished().map(|outcome| of(outcome)).collect::<Vec<_>>());
@@ -157,7 +191,6 @@ fn cell(
         .flat_map(|(_, outcome)| &outcome.latencies)
         .map(std::time::Duration::as_secs_f64)
         .collect();
-    let is_ours = matches!(contestant.kind, crate::contestant::Kind::Ours(_));
     let refusals = finished().filter_map(|outcome| outcome.report.slowest_refusal);
     let beats = |(bounds, outcome): &&(&Bounds, &Outcome)| {
         let limited = outcome.max_in_flight as usize <= crate::rival::PER_PEER;
@@ -165,10 +198,10 @@ fn cell(
         outcome.makespan.is_some_and(|makespan| makespan + TOLERANCE < bound)
     };
     Cell {
-        workload: workload.name().to_owned(),
-        net: net.name().to_owned(),
-        contestant: contestant.name.clone(),
-        peers,
+        workload: labels.workload.clone(),
+        net: labels.net.name().to_owned(),
+        contestant: labels.contestant.clone(),
+        peers: labels.peers,
         median: estimate(&seconds, 0.5),
         p95: estimate(&seconds, 0.95),
         over_bound_median: quantile(&over_bound, 0.5),
@@ -181,12 +214,13 @@ fn cell(
         beyond_ours: None,
         latency_p95: (!latencies.is_empty()).then(|| quantile(&latencies, 0.95)),
         requests_per_unit: each(&|outcome| outcome.requests as f64 / units),
-        hedged_per_unit: is_ours.then(|| each(&|outcome| outcome.report.hedged as f64 / units)),
+        hedged_per_unit: labels.counts_hedged.then(|| each(&|outcome| outcome.report.hedged as f64 / units)),
         wasted: each(&|outcome| outcome.wasted_bytes() as f64 / outcome.useful_bytes as f64),
         max_in_flight: finished().map(|outcome| outcome.max_in_flight).max().unwrap_or(0),
         max_misbehaviour: finished().map(|outcome| outcome.misbehaviour).max().unwrap_or(0),
         wrong: finished().filter(|outcome| outcome.wrong).count(),
         unfinished: finished().filter(|outcome| outcome.makespan.is_none()).count(),
+        begun_anew: finished().filter(|outcome| outcome.report.begun_anew > 0).count(),
         slowest_refusal_ms: refusals.max().map(|after| after.as_secs_f64() * 1e3),
         beaten_bounds: runs.iter().filter(beats).count(),
         seconds,

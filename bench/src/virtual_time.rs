@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::bound::bounds;
 use crate::contestant::{Contestant, ablations, contestants};
+use crate::headers::{self, Asker, Headers};
 use crate::network::Net;
 use crate::report::{Report, Sweep, page, summary, table};
 use crate::run::{LONGEST, Outcome, Spec, run as run_one};
@@ -29,6 +30,9 @@ pub(crate) struct Args {
     /// Only these workloads, networks and contestants, separated by commas: W1,N2,A,H
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// How many headers the clients of W0 are behind; 0, 2000, 60000 and 300000, or with --quick at most 20000
+    #[arg(long, value_delimiter = ',')]
+    behind: Vec<u32>,
     /// Nodes in every network
     #[arg(long, default_value_t = 5)]
     peers: usize,
@@ -48,11 +52,23 @@ const QUICK_SEEDS: u64 = 4;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     ensure!((2..=64).contains(&args.peers), "--peers must be from 2 to 64");
+    ensure!(
+        args.behind.iter().all(|&behind| behind <= headers::MOST),
+        "--behind must be at most {}",
+        headers::MOST
+    );
     let mut everybody = contestants(&Tuned::frozen()?);
     if !args.without_ablations {
         everybody.extend(ablations());
     }
-    let workloads = chosen(&args.only, &Workload::ALL, |workload| workload.name());
+    let is_named = |name: &str| args.only.iter().any(|wanted| wanted == name);
+    let names_lists = Workload::ALL.iter().any(|workload| is_named(workload.name()));
+    let (with_headers, with_lists) =
+        (is_named(headers::NAME) || !names_lists, names_lists || !is_named(headers::NAME));
+    let workloads = match with_lists {
+        true => chosen(&args.only, &Workload::ALL, |workload| workload.name()),
+        false => Vec::new(),
+    };
     let nets = chosen(&args.only, &Net::ALL, |net| net.name());
     let named: Vec<Contestant> =
         everybody.iter().filter(|one| args.only.contains(&one.name)).cloned().collect();
@@ -60,6 +76,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         everybody.iter().any(|one| one.name == *name)
             || Workload::ALL.iter().any(|one| one.name() == name)
             || Net::ALL.iter().any(|one| one.name() == name)
+            || name == headers::NAME
     };
     if let Some(unknown) = args.only.iter().find(|name| !known(name)) {
         anyhow::bail!("--only {unknown}: no such workload, network or contestant");
@@ -73,30 +90,51 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         peers: args.peers,
         seeds: args.first_seed..args.first_seed + seeds,
     };
-    let cells = suite.run(|done, all| {
+    let seen_done = |done: usize, all: usize| {
         if done.is_multiple_of((all / 20).max(1)) {
             eprintln!("{done} of {all}");
         }
-    });
+    };
+    let mut cells = Vec::new();
+    let headers = Headers {
+        behind: match (&args.behind[..], args.quick) {
+            ([], true) => headers::QUICK.to_vec(),
+            ([], false) => headers::FULL.to_vec(),
+            (behind, _) => behind.to_vec(),
+        },
+        nets: suite.nets.clone(),
+        peers: args.peers,
+        seeds: suite.seeds.clone(),
+    };
+    if with_headers {
+        cells.extend(headers.run(seen_done));
+    }
+    cells.extend(suite.run(seen_done));
     let beaten = cells.iter().filter(|cell| cell.beaten_bounds > 0).count();
-    let legend = (suite.workloads.iter().map(|one| (one.name(), one.about())))
+    let of_headers = Asker::ALL.iter().map(|one| (one.name(), one.about()));
+    let of_headers = std::iter::once((headers::NAME, headers::ABOUT)).chain(of_headers);
+    let legend = (of_headers.filter(|_| with_headers))
+        .chain(suite.workloads.iter().map(|one| (one.name(), one.about())))
         .chain(suite.nets.iter().map(|one| (one.name(), one.about())))
-        .chain(contestants.iter().map(|one| (one.name.as_str(), one.about)))
+        .chain(contestants.iter().filter(|_| with_lists).map(|one| (one.name.as_str(), one.about)))
         .map(|(name, about)| (name.to_owned(), about.to_owned()))
         .collect();
     let report = Report {
         legend,
         command: command_line(),
         commit: output("git", &["rev-parse", "--short", "HEAD"]),
-        machine: machine(),
+        machine: crate::machine::machine(),
         seeds: (suite.seeds.start, suite.seeds.end),
         cells,
     };
     println!("{}\n{}", summary(&report), table(&report));
     write(&args.json, &serde_json::to_string(&report)?)?;
-    let shown = shown(&suite, &contestants);
-    let sweep = sweep(&contestants, if args.quick { 2 } else { 10 });
-    write(&args.html, &page(&report, &sweep, &shown))?;
+    let mut shown = shown(&suite, &contestants);
+    if with_headers {
+        shown.splice(0..0, headers.shown());
+    }
+    let sweep = with_lists.then(|| sweep(&contestants, if args.quick { 2 } else { 10 }));
+    write(&args.html, &page(&report, sweep.as_ref(), &shown))?;
     eprintln!("written: {} and {}", args.json.display(), args.html.display());
     ensure!(beaten == 0, "a bound was beaten in {beaten} cells: the harness is wrong");
     Ok(())
@@ -111,13 +149,13 @@ fn chosen<T: Copy>(only: &[String], all: &[T], name: impl Fn(&T) -> &'static str
 /// Single runs for the drawings.
 fn shown(suite: &Suite<'_>, contestants: &[Contestant]) -> Vec<(String, Outcome)> {
     let net = *suite.nets.iter().find(|net| **net == Net::N2).unwrap_or(&suite.nets[0]);
-    let workload = suite.workloads[0];
+    let Some(&workload) = suite.workloads.first() else { return Vec::new() };
     let drawn = contestants.iter().filter(|one| ["H", "A", "E"].contains(&one.name.as_str()));
     drawn
         .map(|contestant| {
             let spec = Spec { contestant, workload, net, peers: suite.peers, seed: suite.seeds.start };
             let name =
-                format!("{}, {} in {}, seed {}", contestant.name, workload.name(), net.name(), spec.seed);
+                format!("{}, {} in {}, seed {}", contestant.about, workload.name(), net.name(), spec.seed);
             (name, run_one(&spec))
         })
         .collect()
@@ -175,15 +213,6 @@ fn write(path: &PathBuf, text: &str) -> anyhow::Result<()> {
 fn command_line() -> String {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     format!("cargo xtask bench {}", arguments.join(" "))
-}
-
-/// Processor and cores.
-pub(crate) fn machine() -> String {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    let model = model.map_or("unknown processor", |(_, model)| model.trim());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{model}, {cores} cores")
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {

@@ -33,6 +33,9 @@ pub(crate) struct Item {
     pub(crate) answer: Bytes,
 }
 
+/// Name of the workload of headers, which has contestants of its own.
+pub(crate) const HEADERS: &str = "W0";
+
 /// Name of the message in front of it, checksum and all.
 pub(crate) const FRAME_HEADER: usize = 24;
 

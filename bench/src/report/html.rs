@@ -2,7 +2,8 @@ use std::fmt::Write as _;
 
 use super::Report;
 use super::svg::{Scale, Svg};
-use crate::line::Seen;
+use super::takeaways::{name_of, takeaways};
+use super::waterfall::waterfall;
 use crate::run::Outcome;
 use crate::stats::quantile;
 use crate::suite::Cell;
@@ -17,7 +18,7 @@ pub(crate) struct Sweep {
 }
 
 /// One page with everything in it.
-pub(crate) fn page(report: &Report, sweep: &Sweep, shown: &[(String, Outcome)]) -> String {
+pub(crate) fn page(report: &Report, sweep: Option<&Sweep>, shown: &[(String, Outcome)]) -> String {
     let mut body = String::new();
     let first = report.cells.first().map_or(0, |cell| cell.seconds.len());
     // Writing to a string cannot fail, here and below.
@@ -27,22 +28,33 @@ pub(crate) fn page(report: &Report, sweep: &Sweep, shown: &[(String, Outcome)]) 
          {}; {}.</p>",
         report.seeds.0, report.command, report.commit, report.machine
     );
-    section(&mut body, "Speed-up against number of peers", SPEED_UP, &speed_ups(sweep));
+    let _ = write!(body, "<ol class=\"takeaways\">");
+    for sentence in takeaways(report) {
+        let _ = write!(body, "<li>{sentence}</li>");
+    }
+    let _ = write!(body, "</ol>");
+    if let Some(sweep) = sweep {
+        section(&mut body, "Speed-up against number of peers", SPEED_UP, &speed_ups(report, sweep));
+    }
     let mut workloads: Vec<&str> = report.cells.iter().map(|cell| cell.workload.as_str()).collect();
     workloads.dedup();
     for workload in workloads {
         let cells: Vec<&Cell> = report.cells.iter().filter(|cell| cell.workload == workload).collect();
+        let code = workload.split(' ').next().unwrap_or(workload);
+        let about = report.legend.iter().find(|(name, _)| name == code).map_or("", |(_, about)| about);
         section(
             &mut body,
-            &format!("Time over the lower bound: {workload}"),
+            &format!("Time over the lower bound: {workload}, {about}"),
             DISTRIBUTION,
-            &distributions(&cells),
+            &distributions(report, &cells),
         );
     }
     for (name, outcome) in shown {
-        section(&mut body, &format!("One run, by peer: {name}"), WATERFALL, &waterfall(&outcome.seen));
+        section(&mut body, &format!("One run, by peer: {name}"), WATERFALL, &waterfall(outcome));
     }
-    if let Some((name, outcome)) = shown.iter().find(|(_, outcome)| !outcome.progress.is_empty()) {
+    if let Some((name, outcome)) =
+        shown.iter().find(|(_, outcome)| !outcome.progress.is_empty() && outcome.phases.is_empty())
+    {
         section(
             &mut body,
             &format!("Progress shown against the truth: {name}"),
@@ -67,13 +79,14 @@ const DISTRIBUTION: &str = "By network and contestant: the bar goes from the 5th
     median. 1 is a bound that no client with three requests per node can beat; the scale is logarithmic. Who is left of 1 \
     keeps more requests at a node.";
 const WATERFALL: &str = "Each bar is a request, from being sent to its answer; rows are peers with one lane per request \
-    in flight.";
+    in flight. Dashed lines are the ends of phases, where the run has such.";
 const PROGRESS: &str = "The share of lists that the client shows as proven, over the share of time that has passed. The \
     dashed line is the truth of a steady pace.";
 
-fn speed_ups(sweep: &Sweep) -> String {
+fn speed_ups(report: &Report, sweep: &Sweep) -> String {
+    // Names stand to the right.
     let (width, height) = (640.0, 340.0);
-    let mut svg = Svg::new(width, height);
+    let mut svg = Svg::new(width + 240.0, height);
     let values = sweep.speed_ups.iter().flat_map(|(_, values)| values.iter().copied());
     let top = values.fold(1.0, f64::max) * 1.05;
     let most = sweep.peers.iter().copied().max().unwrap_or(1);
@@ -102,7 +115,7 @@ fn speed_ups(sweep: &Sweep) -> String {
             (width - 90.0, 20.0 + 18.0 * number(index)),
             &format!("line {class}"),
         );
-        svg.text((width - 84.0, 24.0 + 18.0 * number(index)), "start", name);
+        svg.text((width - 84.0, 24.0 + 18.0 * number(index)), "start", name_of(report, name));
     }
     svg.finish()
 }
@@ -112,8 +125,8 @@ fn ticks(top: f64) -> impl Iterator<Item = f64> {
     (0..=8).map(move |tick| f64::from(tick) * step).take_while(move |value| *value <= top)
 }
 
-fn distributions(cells: &[&Cell]) -> String {
-    let (left, right, row) = (190.0, 900.0, 15.0);
+fn distributions(report: &Report, cells: &[&Cell]) -> String {
+    let (left, right, row) = (350.0, 900.0, 15.0);
     let most = cells.iter().map(|cell| quantile(&cell.over_bound, 0.95)).fold(2.0, f64::max);
     let x = Scale::logarithmic((0.5, most * 1.1), (left, right));
     let mut nets: Vec<&str> = cells.iter().map(|cell| cell.net.as_str()).collect();
@@ -124,7 +137,7 @@ fn distributions(cells: &[&Cell]) -> String {
     marks.retain(|mark| *mark <= most * 1.1);
     for mark in marks {
         svg.line((x.at(mark), 12.0), (x.at(mark), height - 20.0), if mark == 1.0 { "one" } else { "grid" });
-        svg.text((x.at(mark), height - 6.0), "middle", &format!("{mark}"));
+        svg.text((x.at(mark), height - 6.0), "middle", &format!("{mark}×"));
     }
     let mut y = 10.0;
     let mut net = "";
@@ -132,55 +145,20 @@ fn distributions(cells: &[&Cell]) -> String {
         if cell.net != net {
             net = &cell.net;
             y += 26.0;
-            svg.text((6.0, y - 2.0), "start", &cell.net);
+            let about = report.legend.iter().find(|(name, _)| name == net).map_or("", |(_, about)| about);
+            svg.text((6.0, y - 12.0), "start", &format!("{net}: {about}"));
         }
         let (low, high) = (quantile(&cell.over_bound, 0.05), quantile(&cell.over_bound, 0.95));
-        let title = format!("{}: median {:.3}, p95 {:.3}", cell.contestant, cell.over_bound_median, high);
-        let class = if cell.contestant.starts_with('H') { "ours" } else { "rival" };
-        svg.text((left - 8.0, y + 4.0), "end", &cell.contestant);
+        let name = name_of(report, &cell.contestant);
+        let title = format!("{name}: median {:.3}, p95 {high:.3}", cell.over_bound_median);
+        let class = if cell.is_ours() || cell.contestant.starts_with("H-") { "ours" } else { "rival" };
+        svg.text((left - 8.0, y + 4.0), "end", name);
         svg.rect((x.at(low), y - 4.0), (x.at(high) - x.at(low), 8.0), class, &title);
         svg.dot((x.at(cell.over_bound_median), y), &format!("{class} mark"), &title);
         y += row;
     }
     svg.finish()
 }
-
-fn waterfall(seen: &[Seen]) -> String {
-    let (left, right, lane) = (60.0, 900.0, 9.0);
-    let peers = seen.iter().map(|seen| seen.peer + 1).max().unwrap_or(0);
-    let end = seen.iter().map(|seen| seen.at.as_secs_f64()).fold(0.001, f64::max);
-    let x = Scale::linear((0.0, end), (left, right));
-    let height = 40.0 * number(peers) + 30.0;
-    let mut svg = Svg::new(right + 20.0, height);
-    for peer in 0..peers {
-        let top = 10.0 + 40.0 * number(peer);
-        svg.text((6.0, top + 18.0), "start", &format!("peer {peer}"));
-        // A node answers in the order of requests, so the first answer belongs to the first request.
-        let of_peer =
-            |answers: bool| seen.iter().filter(move |seen| seen.peer == peer && seen.is_answer == answers);
-        let mut lanes = [f64::MIN; LANES];
-        for (sent, answered) in of_peer(false).zip(of_peer(true)) {
-            let (from, to) = (sent.at.as_secs_f64(), answered.at.as_secs_f64());
-            let free = lanes.iter().position(|until| *until <= from + 1e-9).unwrap_or(LANES - 1);
-            lanes[free] = to;
-            let title = format!("{from:.3} s to {to:.3} s, {} bytes", answered.bytes);
-            svg.rect(
-                (x.at(from), top + lane * number(free)),
-                (x.at(to) - x.at(from), lane - 2.0),
-                "ours",
-                &title,
-            );
-        }
-    }
-    for tick in 0..=5 {
-        let at = end * f64::from(tick) / 5.0;
-        svg.text((x.at(at), height - 6.0), "middle", &format!("{at:.2} s"));
-    }
-    svg.finish()
-}
-
-/// Lanes drawn per peer; what is beyond shares the last.
-const LANES: usize = 4;
 
 fn progress(outcome: &Outcome) -> String {
     let side = 320.0;
@@ -208,7 +186,7 @@ fn number(count: usize) -> f64 {
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:980px;margin:2em auto;padding:0 1em;color:#222;\
     background:#fff}svg{max-width:100%;height:auto;font:11px system-ui,sans-serif}pre{overflow:auto;font-size:11px}\
-    .grid{stroke:#ddd}.one{stroke:#222;stroke-dasharray:3 3}.line{fill:none;stroke-width:2}\
+    .grid{stroke:#ddd}.one{stroke:#222;stroke-dasharray:3 3}.takeaways{font-size:17px}.line{fill:none;stroke-width:2}\
     .dashed{stroke:#222;stroke-dasharray:5 4;fill:none}.c0{stroke:#0072b2}.c1{stroke:#d55e00}.c2{stroke:#009e73}\
     .c3{stroke:#cc79a7}.c4{stroke:#e69f00}.c5{stroke:#56b4e9}.c6{stroke:#888}.c7{stroke:#000}\
     .ours{fill:#0072b2}.rival{fill:#bbb}.mark{stroke:#222}\

@@ -29,11 +29,19 @@ pub(crate) fn table(report: &Report) -> String {
     out
 }
 
-/// One line per workload and network: time over the bound, median and 95th percentile, of each contestant.
+/// One line per workload and network: time over the bound, median and 95th percentile, of each contestant. Headers, which
+/// have contestants of their own, are a table of their own.
 pub(crate) fn summary(report: &Report) -> String {
+    let (headers, lists): (Vec<&Cell>, Vec<&Cell>) =
+        report.cells.iter().partition(|cell| cell.is_of_headers());
+    let tables = [headers, lists].into_iter().filter(|cells| !cells.is_empty());
+    tables.map(|cells| summary_of(&cells)).collect::<Vec<_>>().join("\n")
+}
+
+fn summary_of(cells: &[&Cell]) -> String {
     let mut names: Vec<&str> = Vec::new();
     let mut rows: Vec<(String, Vec<&Cell>)> = Vec::new();
-    for cell in &report.cells {
+    for &cell in cells {
         if !names.contains(&cell.contestant.as_str()) {
             names.push(&cell.contestant);
         }
@@ -43,20 +51,21 @@ pub(crate) fn summary(report: &Report) -> String {
             _ => rows.push((row, vec![cell])),
         }
     }
-    let mut out =
-        format!("| | {} | ours saves vs A |\n|---|{}---|\n", names.join(" | "), "---|".repeat(names.len()));
+    let slowest = if cells.iter().any(|cell| cell.is_of_headers()) { "2,000 in a row" } else { "A" };
+    let mut out = format!(
+        "| | {} | ours saves vs {slowest} |\n|---|{}---|\n",
+        names.join(" | "),
+        "---|".repeat(names.len())
+    );
     for (row, cells) in rows {
-        let ours = cells.iter().find(|cell| cell.contestant == "H");
+        let ours = cells.iter().find(|cell| cell.is_ours());
         let best = cells.iter().map(|cell| cell.over_bound_p95).fold(f64::INFINITY, f64::min);
         let shown = cells.iter().map(|cell| {
-            let unfinished = if cell.unfinished > 0 {
-                format!(" ({} unfinished)", cell.unfinished)
-            } else {
-                String::new()
-            };
+            let notes = [(cell.unfinished, "unfinished"), (cell.begun_anew, "begun anew")];
+            let notes = notes.iter().filter(|(runs, _)| *runs > 0);
+            let notes: String = notes.map(|(runs, note)| format!(" ({runs} {note})")).collect();
             let mark = if cell.max_in_flight as usize > crate::rival::PER_PEER { "*" } else { "" };
-            let text =
-                format!("{:.2} / {:.2}{mark}{unfinished}", cell.over_bound_median, cell.over_bound_p95);
+            let text = format!("{:.2} / {:.2}{mark}{notes}", cell.over_bound_median, cell.over_bound_p95);
             if cell.over_bound_p95 <= best { format!("**{text}**") } else { text }
         });
         let shown: Vec<String> = shown.collect();
