@@ -42,7 +42,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Measures the client beside its rivals.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
-struct Args {
+struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
@@ -72,7 +72,7 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let args = Cli::parse();
     if let Some([before, after]) = args.compare.as_deref() {
         println!("{}", compare(&read(before)?, &read(after)?));
         return Ok(());

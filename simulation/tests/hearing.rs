@@ -102,3 +102,16 @@ async fn a_tip_counts_also_when_the_peer_that_told_it_is_gone() {
     let (summary, ()) = tokio::join!(sync_watched(&network, &progress), leave);
     assert_at_tip(&summary);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nodes_that_are_all_away_for_a_minute_in_the_middle_of_the_headers_are_waited_for() {
+    let network = start(vec![narrow(8), narrow(8)]);
+    let outage = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        network.addresses().iter().for_each(|&address| network.take_down(address));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        network.addresses().iter().for_each(|&address| network.bring_up(address));
+    };
+    let (summary, ()) = tokio::join!(sync(&network), outage);
+    assert_at_tip(&summary);
+}

@@ -44,6 +44,8 @@ pub(super) struct Hearing<'a> {
     remembered: Arc<HeaderChain>,
     ahead: &'a Ahead,
     started: Instant,
+    /// Since when somebody is there, after nobody was.
+    company_since: Instant,
     peers: BTreeMap<SocketAddr, Hearsay>,
     /// Peers that have told their tip and are gone.
     gone: BTreeSet<SocketAddr>,
@@ -94,6 +96,7 @@ impl<'a> Hearing<'a> {
             remembered,
             ahead,
             started,
+            company_since: started,
             peers: BTreeMap::new(),
             gone: BTreeSet::new(),
             questions: FuturesUnordered::new(),
@@ -211,6 +214,9 @@ impl<'a> Hearing<'a> {
                     retry_at: now,
                 };
                 self.gone.remove(&peer);
+                if self.peers.is_empty() {
+                    self.company_since = now;
+                }
                 self.peers.insert(peer, hearsay);
                 if !can_wait {
                     self.ask(peer, &self.longest());

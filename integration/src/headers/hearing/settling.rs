@@ -26,7 +26,9 @@ impl Hearing<'_> {
             return;
         }
         let peers = &self.exchange.peers;
-        let is_hopeless = peers.none_expected() || now >= self.started + self.patience.unanswered();
+        // While nobody is there it is for the peers' own patience to end.
+        let is_mute = !self.peers.is_empty() && now >= self.company_since + self.patience.unanswered();
+        let is_hopeless = peers.none_expected() || is_mute;
         let is_gathering = || {
             now < self.started + self.patience.gathering()
                 && peers.is_gathering(&told, now < self.started + self.patience.longest)
@@ -77,6 +79,7 @@ impl Hearing<'_> {
             self.started + self.patience.longest,
             self.started + self.patience.gathering(),
             self.started + self.patience.unanswered(),
+            self.company_since + self.patience.unanswered(),
         ];
         let ahead = deadlines.chain(of_all).filter(|&time| time > now && self.settled.is_none());
         let leading = self.leader.and_then(|leader| self.peers.get_key_value(&leader));
