@@ -9,8 +9,11 @@ use super::{Hearing, Hearsay, Said};
 /// A stretch is long that takes more than one plain answer.
 const LONG_STRETCH: u32 = 2_000;
 
-/// How many peers are asked for the beginning of a long stretch; the quicker one serves the rest.
-const FIRST_ASKED: usize = 2;
+/// Where at least so many headers lie ahead, ...
+const WORTH_COMPARING: u32 = 80_000;
+
+/// ... so many peers serve a part of the stretch in turn, and the quickest of them the rest.
+const COMPARED: usize = 3;
 
 /// A peer that waits takes the lead when it served this many times as many headers per second, ...
 const QUICKER: f64 = 1.5;
@@ -18,8 +21,11 @@ const QUICKER: f64 = 1.5;
 /// ... or when the leader takes this many times as long as for its last full answer, ...
 const STALLED: u32 = 2;
 
-/// ... but no less than this.
+/// ... but no less than this, ...
 const SHORTEST_STALL: Duration = Duration::from_millis(200);
+
+/// ... and not while its answer is coming without a longer break than this.
+const RECEIVING_BREAK: Duration = Duration::from_millis(400);
 
 /// A stretch that is longer than one answer is downloaded from one peer: what follows an answer is asked for as soon as the
 /// hash of its last header is known, and the headers are validated meanwhile.
@@ -29,8 +35,8 @@ impl Hearing<'_> {
     pub(super) fn can_wait(&self, newcomer: &SocketAddr) -> bool {
         let reached = self.longest().tip_height();
         let claims_far = self.exchange.peers.claimed_by([newcomer]) > reached.saturating_add(LONG_STRETCH);
-        let asked = self.peers.values().filter(|hearsay| hearsay.said != Said::Unasked).count();
-        claims_far && (self.leader.is_some() || asked >= FIRST_ASKED)
+        claims_far
+            && (self.leader.is_some() || self.peers.values().any(|hearsay| hearsay.said != Said::Unasked))
     }
 
     /// Asks for what follows the last header of a full answer, though that is not validated.
@@ -38,7 +44,7 @@ impl Hearing<'_> {
         if self.leader.is_some_and(|leader| leader != answerer) {
             return;
         }
-        let next = self.quicker_than(&answerer).unwrap_or(answerer);
+        let next = self.to_compare(&answerer).or_else(|| self.quicker_than(&answerer)).unwrap_or(answerer);
         self.leader = Some(next);
         if let Some(hearsay) = self.peers.get_mut(&next) {
             hearsay.waits_since = Instant::now();
@@ -84,15 +90,23 @@ impl Hearing<'_> {
                     self.leader = None;
                 }
             }
-            Some(hearsay) if now < self.replaced_at(hearsay) => {}
+            Some(hearsay) if now < self.replaced_at(&leader, hearsay) => {}
             _ => self.follow_another(),
         }
     }
 
     /// When a leader is replaced that has not answered, if another waits.
-    pub(super) fn replaced_at(&self, leader: &Hearsay) -> Instant {
+    pub(super) fn replaced_at(&self, peer: &SocketAddr, leader: &Hearsay) -> Instant {
         let usual = leader.full_answer.map(|answer| (answer.took * STALLED).max(SHORTEST_STALL));
-        leader.waits_since + usual.unwrap_or(leader.patience).min(self.patience.longest)
+        self.unless_receiving(peer, leader, usual.unwrap_or(leader.patience))
+    }
+
+    /// The end of this wait for a peer, or when its answer, which is coming, should have come on.
+    fn unless_receiving(&self, peer: &SocketAddr, hearsay: &Hearsay, wait: Duration) -> Instant {
+        let receiving = self.exchange.peers.receiving_at(peer).filter(|_| hearsay.is_asked);
+        let latest = hearsay.waits_since + self.patience.longest;
+        let wait = hearsay.waits_since + wait.min(self.patience.longest);
+        receiving.map_or(wait, |at| wait.max((at + RECEIVING_BREAK).min(latest)))
     }
 
     /// When a peer that waits may take the lead where nobody has it: those that were not asked only when those that were have
@@ -105,8 +119,8 @@ impl Hearing<'_> {
         if self.work.is_some() || !self.inbox.is_empty() {
             return None;
         }
-        let first = self.peers.values().filter(|first| first.said == Said::Nothing && first.is_asked);
-        let chances = first.map(|first| first.waits_since + first.patience);
+        let first = self.peers.iter().filter(|(_, first)| first.said == Said::Nothing && first.is_asked);
+        let chances = first.map(|(peer, first)| self.unless_receiving(peer, first, first.patience));
         Some(chances.fold(hearsay.retry_at, Instant::max))
     }
 
@@ -121,6 +135,15 @@ impl Hearing<'_> {
         if let Some(peer) = next {
             self.lead(peer);
         }
+    }
+
+    /// A peer that has served nothing yet, to be compared with those that have, if the stretch ahead is long enough.
+    fn to_compare(&self, answerer: &SocketAddr) -> Option<SocketAddr> {
+        let ahead = self.exchange.peers.claimed_by([answerer]).saturating_sub(self.longest().tip_height());
+        let compared = self.peers.values().filter(|hearsay| hearsay.full_answer.is_some()).count();
+        let unasked = |peer: &SocketAddr| self.peers.get(peer).is_some_and(|peer| peer.said == Said::Unasked);
+        let others = self.waiting().into_iter().find(unasked);
+        others.filter(|_| ahead >= WORTH_COMPARING && compared < COMPARED)
     }
 
     /// The quickest of the peers that wait, if it is much quicker than this one.

@@ -83,9 +83,9 @@ impl Hearing<'_> {
         ];
         let ahead = deadlines.chain(of_all).filter(|&time| time > now && self.settled.is_none());
         let leading = self.leader.and_then(|leader| self.peers.get_key_value(&leader));
-        let leading = leading
-            .into_iter()
-            .flat_map(|(leader, hearsay)| [self.replaced_at(hearsay), self.waited_until(leader, hearsay)]);
+        let leading = leading.into_iter().flat_map(|(leader, hearsay)| {
+            [self.replaced_at(leader, hearsay), self.waited_until(leader, hearsay)]
+        });
         let waiting = self.waiting().into_iter().filter(|_| self.leader.is_none());
         let waiting = waiting.filter_map(|peer| self.may_lead_at(&peer));
         let questions = self.peers.keys().filter_map(|peer| self.asked_again_at(peer));
