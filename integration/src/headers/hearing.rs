@@ -30,6 +30,9 @@ use crate::timer::sleep_until;
 /// A peer whose question failed is asked again after this long at the earliest.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
+/// Peers that come back after all were away are waited for anew, this often.
+const MAX_OUTAGES: u32 = 3;
+
 /// Headers are stored when at least so many are not.
 const SAVED_AT_A_TIME: u32 = 500;
 
@@ -44,8 +47,9 @@ pub(super) struct Hearing<'a> {
     remembered: Arc<HeaderChain>,
     ahead: &'a Ahead,
     started: Instant,
-    /// Since when somebody is there, after nobody was.
+    /// Since when somebody is there, after nobody was, and how often that was so.
     company_since: Instant,
+    outages: u32,
     peers: BTreeMap<SocketAddr, Hearsay>,
     /// Peers that have told their tip and are gone.
     gone: BTreeSet<SocketAddr>,
@@ -97,6 +101,7 @@ impl<'a> Hearing<'a> {
             ahead,
             started,
             company_since: started,
+            outages: 0,
             peers: BTreeMap::new(),
             gone: BTreeSet::new(),
             questions: FuturesUnordered::new(),
@@ -214,8 +219,8 @@ impl<'a> Hearing<'a> {
                     retry_at: now,
                 };
                 self.gone.remove(&peer);
-                if self.peers.is_empty() {
-                    self.company_since = now;
+                if self.peers.is_empty() && self.outages < MAX_OUTAGES {
+                    (self.company_since, self.outages) = (now, self.outages + 1);
                 }
                 self.peers.insert(peer, hearsay);
                 if !can_wait {

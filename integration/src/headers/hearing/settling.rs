@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Hearing, Hearsay, Said, Settled};
+use super::{Hearing, Hearsay, MAX_OUTAGES, Said, Settled};
 use crate::headers::error::HeaderDownloadError;
 
 /// An answer is coming as long as no more time than this passes between two parts of it.
@@ -26,8 +26,9 @@ impl Hearing<'_> {
             return;
         }
         let peers = &self.exchange.peers;
-        // While nobody is there it is for the peers' own patience to end.
-        let is_mute = !self.peers.is_empty() && now >= self.company_since + self.patience.unanswered();
+        // While all are away that is for the patience with absent peers to end, unless it happens all the time.
+        let is_outage = self.peers.is_empty() && self.outages < MAX_OUTAGES;
+        let is_mute = !is_outage && now >= self.company_since + self.patience.unanswered();
         let is_hopeless = peers.none_expected() || is_mute;
         let is_gathering = || {
             now < self.started + self.patience.gathering()
