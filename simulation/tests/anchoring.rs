@@ -54,8 +54,12 @@ async fn sync(network: &Arc<InMemoryNetwork>, params: &ChainParams, store: &Arc<
     sync_with(&environment, params, &config, store.clone(), &progress, &cancel).await.unwrap()
 }
 
-fn two_nodes() -> Arc<InMemoryNetwork> {
-    let peer = || PeerConfig { rtt: Duration::from_millis(50), ..PeerConfig::default() };
+fn two_nodes(faults: &str) -> Arc<InMemoryNetwork> {
+    let peer = || PeerConfig {
+        rtt: Duration::from_millis(50),
+        faults: faults.parse().unwrap(),
+        ..PeerConfig::default()
+    };
     let config = NetworkConfig { peers: vec![peer(), peer()], ..NetworkConfig::default() };
     Arc::new(InMemoryNetwork::start(&WORLD, config).unwrap())
 }
@@ -68,7 +72,7 @@ fn asked(network: &InMemoryNetwork) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn the_headers_below_a_checkpoint_are_found_once_and_kept() {
-    let (network, params) = (two_nodes(), params());
+    let (network, params) = (two_nodes(""), params());
     let store = Arc::new(Store::in_memory(&params.network).unwrap());
     let summary = sync(&network, &params, &store).await;
     assert_eq!((summary.state, summary.tip.height), (EndState::Synced, WORLD.tip()));
@@ -79,4 +83,16 @@ async fn the_headers_below_a_checkpoint_are_found_once_and_kept() {
     let summary = sync(&network, &params, &store).await;
     assert_eq!((summary.state, summary.tip.height), (EndState::Synced, WORLD.tip()));
     assert!(asked(&network) - first <= 4, "{} after {first}", asked(&network));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_that_serve_no_headers_do_not_hold_up_the_end() {
+    for faults in ["silent", "headers,drop=1", "headers,stall=1", "headers,refuse=1", "headers,corrupt=1"] {
+        let (network, params) = (two_nodes(faults), params());
+        let store = Arc::new(Store::in_memory(&params.network).unwrap());
+        let began = tokio::time::Instant::now();
+        let summary = sync(&network, &params, &store).await;
+        assert_eq!(summary.state, EndState::NoCapablePeer, "{faults}: {:?}", summary.reason);
+        assert!(began.elapsed() < Duration::from_secs(60), "{faults}: {:?}", began.elapsed());
+    }
 }

@@ -62,9 +62,10 @@ pub(crate) fn generate(
     let cycle_length = chain.params.rotated().dkg_interval;
     let first_served = chain.first_cycle + CYCLES_BEFORE_SERVED * cycle_length;
     for height in 1..first_served + spec.cycles * cycle_length {
-        match height <= chain.quiet {
-            true => chain.extend_quietly(height)?,
-            false => chain.extend(height)?,
+        if height <= chain.quiet {
+            chain.extend_quietly(height)?;
+        } else {
+            chain.extend(height)?;
         }
         if let Some(branch) = branch.filter(|branch| branch.after == height) {
             chain.rng = fastrand::Rng::with_seed(branch.seed);

@@ -6,8 +6,7 @@ use crate::chain::HeaderChain;
 use crate::store::{Store, StoreError, blocking};
 use crate::verification::Verification;
 
-/// Keeps headers that are validated but whose lists are not proven yet, so that a download which is cut off goes on where
-/// it was.
+/// Stores validated headers before their lists are proven, so that a download that is cut off goes on where it was.
 #[derive(Debug)]
 pub(super) struct Ahead {
     store: Arc<Store>,
@@ -16,18 +15,18 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Keeps them in this database.
+    /// Stores them in this database.
     pub(super) fn new(store: Arc<Store>, params: &ChainParams, place: Verification) -> Self {
         Self { store, params: params.clone(), place }
     }
 
-    /// `chain` with what was kept on top of it.
+    /// `chain`, continued by the stored headers above it.
     pub(super) async fn on_top_of(&self, chain: HeaderChain) -> HeaderChain {
         let fallback = chain.clone();
         self.use_store(|store| store.with_ahead(chain)).await.unwrap_or(fallback)
     }
 
-    /// Keeps a chain.
+    /// Stores the headers of a chain.
     ///
     /// # Cancel safety
     /// What has begun is finished in the background.
@@ -35,7 +34,7 @@ impl Ahead {
         self.use_store(move |store| store.save_ahead(&chain)).await;
     }
 
-    /// Keeps the headers below the start of a chain.
+    /// Stores the headers below the start of a chain.
     ///
     /// # Cancel safety
     /// As for [`save`](Self::save).
@@ -49,6 +48,9 @@ impl Ahead {
         work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Option<T> {
         let done = blocking(self.place, &self.store, &self.params, |store, _| work(store)).await;
-        done.inspect_err(|error| tracing::warn!(%error, "headers are not kept")).ok()
+        done.inspect_err(
+            |error| tracing::warn!(%error, "headers cannot be stored; they will be downloaded again"),
+        )
+        .ok()
     }
 }

@@ -1,18 +1,11 @@
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use dashcore::network::message_blockdata::GetHeadersMessage;
 use dashcore::{BlockHash, Header};
 
-use super::exchange::{BatchError, HeaderExchange};
+use super::exchange::{BatchError, HeaderExchange, MAX_ATTEMPTS, RETRY_DELAY};
 use crate::chain::HeaderChain;
 use crate::wire::Request;
-
-/// Failed attempts at one header before giving up.
-const MAX_ATTEMPTS: u32 = 20;
-
-/// Wait before peers that do not have a header are asked for it again.
-const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Headers that are asked for by their hash: nodes answer an empty locator with the one header of the stop hash (Dash Core
 /// `getheaders`, net_processing.cpp).
@@ -35,10 +28,7 @@ impl HeaderExchange {
                 None if self.peers.none_expected() => return None,
                 None => {}
             }
-            if self.peers.greeted().iter().all(|peer| exclude.contains(peer)) {
-                exclude.clear();
-                tokio::time::sleep(RETRY_DELAY).await;
-            }
+            self.next_round(&mut exclude).await;
         }
         None
     }

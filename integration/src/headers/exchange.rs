@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use dashcore::consensus::DecodeError;
 use dashcore::network::message_blockdata::GetHeadersMessage;
@@ -15,6 +16,12 @@ use crate::fleet::{Executed, Outcome, Peers};
 use crate::net::RequestError;
 use crate::verification::{Panicked, Verification};
 use crate::wire::{Answer, AnsweredHeaders, Request, RequestKind};
+
+/// Failed attempts to have the same headers from any peer before giving up.
+pub(super) const MAX_ATTEMPTS: u32 = 20;
+
+/// Wait before a peer that failed is asked for the same again.
+pub(super) const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Asks peers for headers, validates what they send, and puts the outcome on their records.
 #[derive(Debug)]
@@ -48,6 +55,8 @@ pub(super) struct Batch {
 pub(super) struct Placed {
     peer: SocketAddr,
     new: AnsweredHeaders,
+    /// Where it could be taken without those of the others.
+    last_hash: Option<BlockHash>,
     base: Arc<HeaderChain>,
     permit: Option<Permit>,
 }
@@ -121,6 +130,14 @@ impl HeaderExchange {
         self.decode(executed.ok()?)
     }
 
+    /// Waits a while and begins another round, if all peers that are there were tried.
+    pub(super) async fn next_round(&self, tried: &mut BTreeSet<SocketAddr>) {
+        if self.peers.greeted().iter().all(|peer| tried.contains(peer)) {
+            tried.clear();
+            tokio::time::sleep(RETRY_DELAY).await;
+        }
+    }
+
     fn decode(&self, completed: Completed<SocketAddr, Answer>) -> Option<Batch> {
         let Completed { peer, response, permit, .. } = completed;
         match response.headers() {
@@ -144,21 +161,17 @@ impl HeaderExchange {
         }
     }
 
-    /// Takes as many hashes as are needed to know that of the last header, off the runtime.
+    /// Finds the hash of the last header: off the runtime, where it takes those of all others.
     pub(super) async fn hash(&self, placed: Placed) -> Result<Hashed, Judged> {
-        let Placed { peer, new, base, permit } = placed;
-        let hashed = self.validation.offload(move || {
-            let (headers, hashes) = new.into_headers();
-            let last_hash = match &hashes {
-                Some(hashes) => hashes.last().copied(),
-                None => headers.last().map(Header::block_hash),
-            };
-            (headers, hashes, last_hash.unwrap_or_else(BlockHash::all_zeros))
-        });
-        match hashed.await {
-            Ok((headers, hashes, last_hash)) => Ok(Hashed { peer, headers, hashes, last_hash, base, permit }),
-            Err(error) => Err(panicked(peer, &error)),
-        }
+        let Placed { peer, new, last_hash, base, permit } = placed;
+        let hashed = match last_hash {
+            Some(_) => Ok(new.into_headers()),
+            None => self.validation.offload(move || new.into_headers()).await,
+        };
+        let (headers, hashes) = hashed.map_err(|error| panicked(peer, &error))?;
+        let last_of_all = hashes.as_ref().and_then(|hashes| hashes.last().copied());
+        let last_hash = last_hash.or(last_of_all).unwrap_or_else(|| base.tip_hash());
+        Ok(Hashed { peer, headers, hashes, last_hash, base, permit })
     }
 
     /// Validates headers, off the runtime, and puts the outcome on the peer's record. They earn something if no chain of
@@ -218,7 +231,8 @@ pub(super) fn place(chains: &[Arc<HeaderChain>], batch: Batch) -> Result<Placed,
     if new.len() == 0 {
         return Err(Judged::Empty);
     }
-    if let Some(known) = new.last_hash().and_then(|last_hash| up_to(chains, last_hash)) {
+    let last_hash = new.last_hash();
+    if let Some(known) = last_hash.and_then(|last_hash| up_to(chains, last_hash)) {
         return Err(Judged::Known(known));
     }
     let Some((base, skip)) = base_of(chains, &new) else { return Err(Judged::Unconnected) };
@@ -226,7 +240,7 @@ pub(super) fn place(chains: &[Arc<HeaderChain>], batch: Batch) -> Result<Placed,
         return Err(Judged::Known(base));
     }
     new.skip(skip, base.tip_hash());
-    Ok(Placed { peer, new, base, permit })
+    Ok(Placed { peer, new, last_hash, base, permit })
 }
 
 /// A panic while headers are hashed or validated is not the peer's doing as far as anybody knows; they are not used.

@@ -8,7 +8,6 @@ mod settling;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dashcore::BlockHash;
 use futures::StreamExt;
@@ -27,9 +26,6 @@ use crate::chain::HeaderChain;
 use crate::net::{Announcement, Announcements};
 use crate::timer::sleep_until;
 
-/// A peer whose question failed is asked again after this long at the earliest.
-const RETRY_DELAY: Duration = Duration::from_millis(500);
-
 /// Peers that come back after all were away are waited for anew, this often.
 const MAX_OUTAGES: u32 = 3;
 
@@ -43,7 +39,7 @@ pub(super) struct Hearing<'a> {
     patience: Patience,
     /// The chain that was there before: a candidate whoever else has it.
     own: Arc<HeaderChain>,
-    /// What an earlier download came to, proven or not: no candidate before somebody has shown it.
+    /// The chain that an earlier download left in the store, proven or not: no candidate before somebody has shown it.
     remembered: Arc<HeaderChain>,
     ahead: &'a Ahead,
     started: Instant,
@@ -54,12 +50,12 @@ pub(super) struct Hearing<'a> {
     /// Peers that have told their tip and are gone.
     gone: BTreeSet<SocketAddr>,
     questions: FuturesUnordered<BoxFuture<'a, (SocketAddr, Option<Batch>)>>,
-    /// Answers and announcements whose turn has not come. `None` instead of headers that did not come.
+    /// Answers and announcements that wait to be judged; `None` for a question that brought nothing.
     inbox: VecDeque<(Sent, Option<Batch>)>,
-    /// What is being done with the one whose turn it is.
+    /// The judging of one of them.
     work: Option<BoxFuture<'a, Done>>,
-    /// The way down from the start, and the start with what was found below it.
-    descent: Option<BoxFuture<'a, HeaderChain>>,
+    /// The search for the headers below the start, and the start with them once they are found.
+    descent: Option<BoxFuture<'a, Arc<HeaderChain>>>,
     anchored: Option<Arc<HeaderChain>>,
     /// Headers that are being stored, and up to which height they are.
     saving: Option<BoxFuture<'a, ()>>,
@@ -138,14 +134,15 @@ impl<'a> Hearing<'a> {
                 return lower;
             }
             self.settle_if_heard();
-            let reached = if self.leader.is_some() { self.longest() } else { self.best() };
+            let (longest, best) = (self.longest(), self.best());
+            let reached = if self.leader.is_some() { &longest } else { &best };
             let height = Some(reached.tip_height());
             if height != reported {
                 reported = height;
                 on_progress(reached.tip_height());
             }
-            self.save_if_due();
-            let (wake, best) = (self.next_wake(), self.best());
+            self.save_if_due(longest);
+            let wake = self.next_wake();
             // What peers send unasked waits until what was asked for is done with.
             let listened = announcements.as_mut().filter(|_| self.inbox.is_empty());
             let announced = OptionFuture::from(listened.map(|news| news.recv()));
@@ -230,7 +227,7 @@ impl<'a> Hearing<'a> {
         }
     }
 
-    /// Asks a peer for what follows a chain, unless something of it is to be waited for.
+    /// Asks a peer for what follows a chain, unless it is asked already or its last answer is not judged yet.
     fn ask(&mut self, peer: SocketAddr, chain: &HeaderChain) {
         if self.peers.get(&peer).is_some_and(|hearsay| !hearsay.is_busy()) {
             self.send(peer, chain.tip_hash(), chain.locator());
@@ -304,8 +301,7 @@ impl<'a> Hearing<'a> {
     }
 
     /// Stores headers in the background, so that they need not be downloaded again.
-    fn save_if_due(&mut self) {
-        let longest = self.longest();
+    fn save_if_due(&mut self, longest: Arc<HeaderChain>) {
         if self.saving.is_none() && longest.tip_height() >= self.saved_to + SAVED_AT_A_TIME {
             self.saved_to = longest.tip_height();
             self.saving = Some(self.ahead.save(longest).boxed());

@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dashcore::{ChainParams, Checkpoint};
 use futures::StreamExt;
@@ -8,18 +7,12 @@ use futures::future::{BoxFuture, FutureExt, OptionFuture};
 
 use super::ahead::Ahead;
 use super::error::HeaderDownloadError;
-use super::exchange::{HeaderExchange, Judged, headers_after};
+use super::exchange::{HeaderExchange, Judged, MAX_ATTEMPTS, headers_after};
 use crate::chain::HeaderChain;
 use crate::clock;
 
 /// Segments, from one checkpoint to the next, that are downloaded at one time.
 const SEGMENTS_IN_FLIGHT: usize = 16;
-
-/// Failed attempts at one segment before giving up.
-const MAX_SEGMENT_ATTEMPTS: u32 = 20;
-
-/// Wait before peers that failed at a segment are asked for it again.
-const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 impl HeaderExchange {
     /// Downloads the stretches between checkpoints in parallel, each from any peer, and keeps them in order.
@@ -93,14 +86,11 @@ impl HeaderExchange {
                 continue;
             }
             attempts += 1;
-            if attempts == MAX_SEGMENT_ATTEMPTS || self.peers.none_expected() {
+            if attempts == MAX_ATTEMPTS || self.peers.none_expected() {
                 let nothing = HeaderDownloadError::NoUsableAnswer { height: chain.tip_height() };
                 return Err(self.clock_error().unwrap_or(nothing));
             }
-            if self.peers.greeted().iter().all(|peer| exclude.contains(peer)) {
-                exclude.clear();
-                tokio::time::sleep(RETRY_DELAY).await;
-            }
+            self.next_round(&mut exclude).await;
         }
         Ok(Arc::unwrap_or_clone(chain))
     }

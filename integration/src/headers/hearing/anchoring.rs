@@ -8,19 +8,24 @@ use crate::headers::exchange::BatchError;
 
 /// The first headers above a checkpoint are taken provisionally until those below it are known.
 impl Hearing<'_> {
-    /// Begins to look for them.
+    /// Begins to fetch and store the headers below the start, if any are missing.
     pub(super) fn descend(&mut self) {
         let start = self.own.truncated(self.own.start_height());
         if let Some(start) = start.filter(|start| start.missing_below().is_some()) {
-            self.descent = Some(self.exchange.descend(start).boxed());
+            let (exchange, ahead) = (self.exchange, self.ahead);
+            let descent = async move {
+                let start = Arc::new(exchange.descend(start).await);
+                ahead.save_start(start.clone()).await;
+                start
+            };
+            self.descent = Some(descent.boxed());
         }
     }
 
-    /// They are known. Chains that turn out to be wrong are forgotten, and who showed them is to blame.
-    pub(super) fn anchored_at(&mut self, start: HeaderChain) {
-        let start = Arc::new(start);
+    /// Holds all chains to the headers below the start. Those that break a rule are forgotten, and the peers that showed them
+    /// are to blame.
+    pub(super) fn anchored_at(&mut self, start: Arc<HeaderChain>) {
         (self.descent, self.anchored) = (None, Some(start.clone()));
-        self.saving = Some(self.ahead.save_start(start.clone()).boxed());
         let broken_rule = |chain: &HeaderChain| chain.clone().adopt_ancestry(&start).err();
         for chain in [&mut self.own, &mut self.remembered] {
             if broken_rule(chain).is_some() {
@@ -108,7 +113,7 @@ mod tests {
             let chain = Arc::new(chain);
             scene.peers.heard(scene.peer, chain.clone(), true, true);
             tips.offer(vec![chain.clone()]);
-            let anchored = exchange.descend(start.clone()).await;
+            let anchored = Arc::new(exchange.descend(start.clone()).await);
             assert_eq!((anchored.missing_below(), anchored.below().count()), (None, 24));
             hearing.anchored_at(anchored);
             let is_right = chain.tip_height() == START;

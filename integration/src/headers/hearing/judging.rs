@@ -4,11 +4,11 @@ use std::sync::Arc;
 use futures::future::FutureExt;
 use tokio::time::Instant;
 
-use super::{FullAnswer, Hearing, RETRY_DELAY, Said};
+use super::{FullAnswer, Hearing, Said};
 use crate::chain::HeaderChain;
-use crate::headers::exchange::{Batch, Hashed, Judged, place, up_to};
+use crate::headers::exchange::{Batch, Hashed, Judged, RETRY_DELAY, place, up_to};
 
-/// Where headers come from whose turn it is.
+/// What is known of headers that wait to be judged, or are being judged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sent {
     pub(super) peer: SocketAddr,
@@ -17,7 +17,7 @@ pub(super) struct Sent {
     pub(super) is_full: bool,
 }
 
-/// What was done with headers off the runtime.
+/// What came of work that was done off the runtime.
 pub(super) enum Done {
     Hashed(Sent, Result<Hashed, Judged>),
     Judged(Sent, Judged),
@@ -26,7 +26,7 @@ pub(super) enum Done {
 /// What peers send is judged one after the other, because each may continue what was before; meanwhile further questions
 /// are under way.
 impl Hearing<'_> {
-    /// An answer came, or it is clear that none will.
+    /// Notes an answer, or that none came, to be judged in its turn.
     pub(super) fn received(&mut self, peer: SocketAddr, batch: Option<Batch>) {
         let count = batch.as_ref().map_or(0, |batch| batch.answered.len());
         let is_full = batch.as_ref().is_some_and(|batch| batch.answered.is_full);
@@ -41,7 +41,7 @@ impl Hearing<'_> {
         self.inbox.push_back((Sent { peer, is_answer: true, is_full }, batch));
     }
 
-    /// Begins with the next, if nothing is being done.
+    /// Begins to judge the next answer or announcement, unless one is being judged.
     pub(super) fn judge_next(&mut self) {
         let exchange = self.exchange;
         while self.work.is_none()
@@ -57,6 +57,7 @@ impl Hearing<'_> {
         }
     }
 
+    /// Goes on with what is being judged.
     pub(super) fn worked(&mut self, done: Done) {
         self.work = None;
         match done {
@@ -74,10 +75,10 @@ impl Hearing<'_> {
     }
 
     fn judged(&mut self, sent: Sent, judged: Option<Judged>) {
-        match judged {
-            judged if sent.is_answer => self.answered(sent.peer, sent.is_full, judged),
-            Some(judged) => self.told_unasked(sent.peer, sent.is_full, judged),
-            None => {}
+        if sent.is_answer {
+            self.answered(sent.peer, sent.is_full, judged);
+        } else if let Some(judged) = judged {
+            self.told_unasked(sent.peer, sent.is_full, judged);
         }
     }
 

@@ -82,7 +82,7 @@ impl Hearing<'_> {
             return;
         };
         match self.peers.get(&leader) {
-            // It is our turn.
+            // Its answer is being judged.
             Some(hearsay) if hearsay.unjudged > 0 => {}
             // Without another it goes on as long as that makes sense.
             Some(hearsay) if self.waiting().is_empty() => {
