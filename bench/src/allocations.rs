@@ -29,6 +29,7 @@ pub(crate) fn run(allocator: &'static StatsAlloc<System>) -> anyhow::Result<()> 
         quorums: Some(QuorumProfile::Mainnet),
         signatures: true,
         quiet: 0,
+        tip_time: None,
     };
     let chain = Chain(Arc::new(World::generate(&spec)).active_chain());
     println!("{spec}\n\n| | allocations | bytes allocated | bytes kept |\n|---|---|---|---|");

@@ -58,6 +58,7 @@ fn spec(masternodes: u32, cycles: u32) -> GeneratedSpec {
         // Nothing is verified here.
         signatures: false,
         quiet: 0,
+        tip_time: None,
     }
 }
 

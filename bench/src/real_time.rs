@@ -48,6 +48,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         quorums: Some(QuorumProfile::Small),
         signatures: false,
         quiet: 0,
+        tip_time: None,
     };
     spec.validate()?;
     let world = Arc::new(World::generate(&spec));

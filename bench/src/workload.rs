@@ -154,6 +154,7 @@ pub(crate) fn world() -> &'static Arc<World> {
             quorums: Some(QuorumProfile::Small),
             signatures: false,
             quiet: 0,
+            tip_time: None,
         }))
     })
 }

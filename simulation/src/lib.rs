@@ -17,7 +17,7 @@ pub use failure::Failure;
 pub use follow::{BLOCKS_PER_DAY, Check, FollowFailure, Followed, follow};
 pub use observer::Peaks;
 pub use report::{Figures, Report, Spread};
-pub use run::{Run, run};
+pub use run::{Run, run, run_with_threads};
 pub use scenario::{SCENARIOS, Scenario, scenario};
 pub use surroundings::surroundings;
 

@@ -1,13 +1,14 @@
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin_hashes::sha256;
 use fastrand::Rng;
-use futures::TryFutureExt;
 use spv_integration::progress::Progress;
-use spv_integration::session::{EndState, Summary, SyncError, sync_with};
+use spv_integration::session::{EndState, Environment, Summary, sync_with};
 use spv_integration::store::Store;
+use spv_integration::verify::Verification;
 use spv_integration::{Config, Settings};
 use spv_simnet::{InMemoryNetwork, NetworkConfig, PeerConfig, World};
 use tokio::time::Instant;
@@ -24,6 +25,9 @@ use crate::surroundings::surroundings;
 
 /// No sync takes this long, in virtual time: one that does has stopped working.
 const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// The same in real time.
+const LONGEST_WITH_THREADS: Duration = Duration::from_secs(120);
 
 /// A finished run.
 #[derive(Debug, Clone)]
@@ -61,65 +65,73 @@ pub fn run(scenario: &Scenario, seed: u64) -> Result<Run, Failure> {
     metrics::with_local_recorder(&gauges, || runtime.block_on(simulate(scenario, seed, &gauges)))
 }
 
+/// Runs a scenario in real time, verifying on threads as the product does. Nothing is observed meanwhile, and equal seeds
+/// give equal nodes only.
+///
+/// # Errors
+/// When it ends wrongly, or not at all.
+///
+/// # Panics
+/// When no runtime can be made.
+pub fn run_with_threads(scenario: &Scenario, seed: u64) -> Result<Summary, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime without I/O needs nothing from the system");
+    runtime.block_on(async {
+        let mut rng = Rng::with_seed(seed);
+        let scene = Scene::new(scenario, &mut rng)?;
+        let progress = Progress::default();
+        let script = scene.play(rng.fork());
+        let summary = tokio::select! {
+            summary = scene.client(&progress, Verification::Threads, rng.u64(..)) => summary?,
+            never = script => match never {},
+            () = tokio::time::sleep(LONGEST_WITH_THREADS) => return Err(Failure::NeverEnded),
+        };
+        scene.check_end(&summary)?;
+        Ok(summary)
+    })
+}
+
 async fn simulate(scenario: &Scenario, seed: u64, gauges: &Gauges) -> Result<Run, Failure> {
     let mut rng = Rng::with_seed(seed);
-    let peers = scenario.draw(&mut rng);
-    let config = NetworkConfig { peers: peers.clone(), ..NetworkConfig::default() };
-    let world = scenario.chain.world();
-    let network = InMemoryNetwork::start(world, config).map_err(|error| Failure::Error(error.to_string()))?;
-    let network = Arc::new(network);
+    let scene = Scene::new(scenario, &mut rng)?;
+    let Scene { network, peers, .. } = &scene;
     let started = Instant::now();
-
-    let addresses = network.addresses();
-    let honest: Vec<(SocketAddr, PeerConfig)> =
-        addresses.iter().copied().zip(peers.clone()).filter(|(_, peer)| (scenario.honest)(peer)).collect();
-    let (honest_addresses, honest): (Vec<SocketAddr>, Vec<PeerConfig>) = honest.into_iter().unzip();
-    let store =
-        Store::in_memory(&world.params().network).map_err(|error| Failure::Error(error.to_string()))?;
-    let store = Arc::new(store);
+    let (honest_addresses, honest): (Vec<SocketAddr>, Vec<PeerConfig>) = network
+        .addresses()
+        .into_iter()
+        .zip(peers.clone())
+        .filter(|(_, peer)| (scenario.honest)(peer))
+        .unzip();
     let progress = Progress::default();
-    // Quorums of generated worlds never signed anything.
-    let defaults = Settings { verify_quorums: false, ..Settings::default() };
-    let settings = Settings { window: scenario.window.unwrap_or(defaults.window), ..defaults };
     let observer = Observer {
-        network: &network,
+        network,
         honest: &honest_addresses,
         gauges,
-        store: &store,
-        settings: &settings,
+        store: &scene.store,
+        settings: &scene.settings,
         has_junk: peers.iter().any(|peer| peer.faults.junk_chain.is_some()),
         started,
     };
-    let (from, seed) = (scenario.from, rng.u64(..));
-    let client = client(world, &network, settings.clone(), store.clone(), &progress, from, seed)
-        .map_err(|error| Failure::Error(error.to_string()));
-    let script = async {
-        scenario.script.play(&network, &addresses, rng.fork()).await;
-        std::future::pending::<()>().await;
-    };
+    let client = scene.client(&progress, Verification::Inline, rng.u64(..));
+    let script = scene.play(rng.fork());
     let observed = observer.watch(&progress);
     let (summary, observed) = tokio::select! {
         biased;
         ended = async { tokio::try_join!(client, observed) } => ended?,
-        () = script => unreachable!("the script waits for ever"),
+        never = script => match never {},
         () = tokio::time::sleep(LONGEST) => return Err(Failure::NeverEnded),
     };
     let makespan = started.elapsed();
 
-    if !(scenario.allowed)(&summary.state) {
-        return Err(Failure::WrongEnd(summary.state));
-    }
-    // In every scenario a node with the whole chain can be reached whenever a sync may end well.
-    if summary.state == EndState::Synced && summary.tip.height != world.tip() {
-        return Err(Failure::LowTip { height: summary.tip.height });
-    }
+    scene.check_end(&summary)?;
     if scenario.opens_the_pool && summary.recovery.pool_openings == 0 {
         return Err(Failure::PoolStayedClosed);
     }
-    checks::lists(world, &store, &summary)?;
-    checks::peers(&network.stats(), &peers)?;
-    checks::requests(gauges, &network.stats(), &peers)?;
-    let trace = trace(&network, started);
+    checks::peers(&network.stats(), peers)?;
+    checks::requests(gauges, &network.stats(), peers)?;
+    let trace = trace(network, started);
     let useful = summary.requests.qrinfo + summary.requests.mnlistdiff
         - summary.requests.retried.min(summary.requests.qrinfo + summary.requests.mnlistdiff);
     let bound = lower_bound(&honest, useful, Config::default().sync.depth.get());
@@ -131,24 +143,66 @@ async fn simulate(scenario: &Scenario, seed: u64, gauges: &Gauges) -> Result<Run
     Ok(Run { summary, makespan, bound, accuracy, peaks, longest_idle, trace })
 }
 
-async fn client(
-    world: &World,
-    network: &Arc<InMemoryNetwork>,
-    settings: Settings,
+/// What a run consists of.
+struct Scene<'a> {
+    scenario: &'a Scenario,
+    world: &'static Arc<World>,
+    peers: Vec<PeerConfig>,
+    network: Arc<InMemoryNetwork>,
     store: Arc<Store>,
-    progress: &Progress,
-    from: u32,
-    seed: u64,
-) -> Result<Summary, SyncError> {
-    let config = Config {
-        network: "regtest".to_owned(),
-        peers: network.addresses().iter().map(ToString::to_string).collect(),
-        from: Some(from),
-        sync: settings,
-        ..Config::default()
-    };
-    let environment = surroundings(network, seed);
-    sync_with(&environment, world.params(), &config, store, progress, &CancellationToken::new()).await
+    settings: Settings,
+}
+
+impl<'a> Scene<'a> {
+    fn new(scenario: &'a Scenario, rng: &mut Rng) -> Result<Self, Failure> {
+        let world = scenario.chain.world();
+        let peers = scenario.draw(rng);
+        let config = NetworkConfig { peers: peers.clone(), ..NetworkConfig::default() };
+        let network =
+            InMemoryNetwork::start(world, config).map_err(|error| Failure::Error(error.to_string()))?;
+        let store =
+            Store::in_memory(&world.params().network).map_err(|error| Failure::Error(error.to_string()))?;
+        // Quorums of generated worlds never signed anything.
+        let defaults = Settings { verify_quorums: false, ..Settings::default() };
+        let settings = Settings { window: scenario.window.unwrap_or(defaults.window), ..defaults };
+        Ok(Self { scenario, world, peers, network: Arc::new(network), store: Arc::new(store), settings })
+    }
+
+    async fn client(
+        &self,
+        progress: &Progress,
+        verification: Verification,
+        seed: u64,
+    ) -> Result<Summary, Failure> {
+        let config = Config {
+            network: "regtest".to_owned(),
+            peers: self.network.addresses().iter().map(ToString::to_string).collect(),
+            from: Some(self.scenario.from),
+            sync: self.settings.clone(),
+            ..Config::default()
+        };
+        let environment = Environment { verification, ..surroundings(&self.network, seed) };
+        let (params, store, cancel) = (self.world.params(), self.store.clone(), CancellationToken::new());
+        let synced = sync_with(&environment, params, &config, store, progress, &cancel).await;
+        synced.map_err(|error| Failure::Error(error.to_string()))
+    }
+
+    /// What happens to the nodes meanwhile.
+    async fn play(&self, rng: Rng) -> Infallible {
+        self.scenario.script.play(&self.network, &self.network.addresses(), rng).await;
+        std::future::pending().await
+    }
+
+    fn check_end(&self, summary: &Summary) -> Result<(), Failure> {
+        if !(self.scenario.allowed)(&summary.state) {
+            return Err(Failure::WrongEnd(summary.state.clone()));
+        }
+        // In every scenario a node with the whole chain can be reached whenever a sync may end well.
+        if summary.state == EndState::Synced && summary.tip.height != self.world.tip() {
+            return Err(Failure::LowTip { height: summary.tip.height });
+        }
+        checks::lists(self.world, &self.store, summary)
+    }
 }
 
 fn trace(network: &InMemoryNetwork, started: Instant) -> [u8; 32] {

@@ -154,20 +154,20 @@ pub const SCENARIOS: &[Scenario] = &[
     beside_honest("fades", "the quickest of three nodes falls silent after a few messages", |rng| {
         quick_beside_slow(&format!("mute-after={}", rng.u32(2..12)), rng)
     }),
-    beside_honest("forgers", "the two quickest of eight nodes flip the same bit in every answer", |_| {
-        liars(2, 6, "forge=1")
+    beside_honest("forgers", "the two quickest of eight nodes flip the same bit in every answer", |rng| {
+        liars(2, 6, "forge=1", rng)
     }),
-    beside_honest("truncaters", "the two quickest of eight nodes send half of every answer", |_| {
-        liars(2, 6, "truncate=1")
+    beside_honest("truncaters", "the two quickest of eight nodes send half of every answer", |rng| {
+        liars(2, 6, "truncate=1", rng)
     }),
     beside_honest("most-lie", "five of six nodes forge, truncate or swap everything they send", |rng| {
         let kind = ["forge=1", "truncate=1", "wrong=1", "corrupt=1"][rng.usize(0..4)];
-        liars(5, 1, kind)
+        liars(5, 1, kind, rng)
     }),
     Scenario {
         allowed: |state| !matches!(state, EndState::Synced),
         honest: |_| false,
-        ..calm("all-lie", "all nodes flip the same bit in every answer", |_| liars(5, 0, "forge=1"))
+        ..calm("all-lie", "all nodes flip the same bit in every answer", |rng| liars(5, 0, "forge=1", rng))
     },
     beside_honest("junk-on-top", "the quickest of three nodes has a thousand cheap blocks on top", |rng| {
         quick_beside_slow("junk-chain=1000", rng)
@@ -366,12 +366,12 @@ fn quick_beside_slow(text: &str, rng: &mut Rng) -> Vec<PeerConfig> {
 }
 
 /// Near nodes that lie in this way, and farther ones that do not.
-fn liars(liars: u64, honest: u64, text: &str) -> Vec<PeerConfig> {
+fn liars(liars: u64, honest: u64, text: &str, rng: &mut Rng) -> Vec<PeerConfig> {
     peers(liars + honest, |index, peer| {
         if index < liars {
             (peer.rtt, peer.faults) = (Duration::from_millis(10), faults(text));
         } else {
-            peer.rtt = Duration::from_millis(50);
+            peer.rtt = Duration::from_millis(rng.u64(30..=400));
         }
     })
 }

@@ -104,6 +104,18 @@ fn equal_seeds_give_equal_runs_in_every_process() {
     assert_eq!(first, again);
 }
 
+/// Work does not wait for peers that fail where others are there, or have just come. It once took 17 s with two liars of
+/// eight, and minutes with five of six.
+#[test]
+fn liars_and_lost_peers_cost_little_time() {
+    for (name, longest) in [("truncaters", 2), ("forgers", 2), ("most-lie", 15), ("cascade", 15)] {
+        for seed in 0..SEEDS {
+            let makespan = run(scenario(name).unwrap(), seed).unwrap().makespan;
+            assert!(makespan <= Duration::from_secs(longest), "{name}, seed {seed}: {makespan:?}");
+        }
+    }
+}
+
 /// What is shown as proven is what the store holds, within 5 % in 95 of 100 looks, whatever the answers are like.
 #[test]
 fn progress_is_within_five_percent_of_the_truth() {

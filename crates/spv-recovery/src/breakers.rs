@@ -38,6 +38,11 @@ impl<P: Ord + Clone> Breakers<P> {
         }
     }
 
+    /// Whether a peer has not failed since it last answered well, as far as is remembered.
+    pub(crate) fn is_spotless(&self, peer: &P) -> bool {
+        !self.by_peer.contains_key(peer)
+    }
+
     /// Counts a failure, unless it would open a breaker and too many of the `pool` peers are cut off already: all
     /// peers failing together says more about us than about them. Tells whether the failure has a cause of its own.
     pub(crate) fn on_failure(

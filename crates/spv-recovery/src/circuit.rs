@@ -98,6 +98,11 @@ impl Circuit {
         self.probe = None;
     }
 
+    /// Where it is open, a probe may go out from now on.
+    pub(crate) fn half_open(&mut self, now: Instant) {
+        self.until = self.until.map(|until| until.min(now));
+    }
+
     pub(crate) const fn close(&mut self) {
         *self = Self::closed(self.times);
     }

@@ -202,6 +202,11 @@ impl PoolBreaker {
         self.window = Statistics::new(self.config.window);
     }
 
+    /// Where it is open, a probe may go out from now on.
+    pub(crate) fn half_open(&mut self, now: Instant) {
+        self.circuit.half_open(now);
+    }
+
     pub(crate) fn earliest(&self, now: Instant) -> Instant {
         self.circuit.earliest(now)
     }
@@ -249,6 +254,20 @@ mod tests {
         (0..20).for_each(|_| breaker.on_failure(Timeout, now, &mut rng));
         let BreakerState::Open { until } = breaker.state(now) else { panic!("open") };
         (breaker, rng, until)
+    }
+
+    #[test]
+    fn half_opened_early_it_lets_one_probe_out_and_a_failure_opens_it_for_longer() {
+        let now = start();
+        let (mut breaker, mut rng, until) = opened(now);
+        breaker.half_open(now);
+        assert_eq!((breaker.allows(now), breaker.allows(now)), (true, false));
+        breaker.on_failure(Timeout, now, &mut rng);
+        assert!(matches!(breaker.state(now), BreakerState::Open { until: later } if later > until));
+
+        let (mut closed, _) = self::breaker();
+        closed.half_open(now);
+        assert_eq!(closed.state(now), BreakerState::Closed);
     }
 
     #[test]

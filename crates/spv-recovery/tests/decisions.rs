@@ -61,6 +61,20 @@ fn two_refusals_of_work_with_an_alternative_are_enough() {
 }
 
 #[test]
+fn one_refusal_of_work_with_an_alternative_is_enough_once_everybody_was_asked() {
+    let (mut recovery, mut history) = (recovery(), History::new().with_alternative());
+    for (peer, kind) in [(1, Invalid), (2, Refused), (3, Timeout)] {
+        assert_eq!(fail(&mut recovery, &mut history, peer, kind, start()).strategy, "switch_peer");
+    }
+    assert_eq!(fail(&mut recovery, &mut history, 4, Invalid, start()).strategy, "alternative");
+
+    let mut history = History::new().with_alternative();
+    for peer in PEERS {
+        assert_ne!(fail(&mut recovery, &mut history, peer, Timeout, start()).strategy, "alternative");
+    }
+}
+
+#[test]
 fn a_repeated_round_leaves_out_refusers_and_liars_while_others_are_left() {
     let (mut recovery, mut history) = (recovery(), History::new());
     let now = start();

@@ -58,6 +58,38 @@ fn a_cascade_opens_the_pool_then_probes_go_out_one_by_one_and_close_it() {
 }
 
 #[test]
+fn where_a_peer_has_not_failed_probes_may_go_out_at_once() {
+    let (mut recovery, now) = (recovery(), start());
+    for peer in [1, 2].repeat(30) {
+        let _ = fail(&mut recovery, peer, Invalid, now);
+    }
+    assert_eq!(recovery.pool_state(now), BreakerState::HalfOpen, "3 and 4 may be honest");
+    assert_eq!(recovery.held_for(now), None);
+    assert!(recovery.may_send(now) && !recovery.may_send(now), "one at a time");
+    assert!(recovery.held_for(now).is_some());
+
+    // The probe went to one that has failed before.
+    let _ = fail(&mut recovery, 1, Invalid, now);
+    assert!(recovery.may_send(now), "3 and 4 still may be honest");
+    let _ = fail(&mut recovery, 3, Invalid, now);
+    assert!(recovery.may_send(now), "4 still may be honest");
+    let _ = fail(&mut recovery, 4, Invalid, now);
+    assert!(matches!(recovery.pool_state(now), BreakerState::Open { .. }));
+}
+
+#[test]
+fn a_newcomer_gets_a_probe_while_the_pool_rests() {
+    let (mut recovery, now) = (recovery(), start());
+    let until = cascade(&mut recovery, now);
+    assert_eq!(recovery.held_for(now), Some(until - now));
+    recovery.on_newcomer(now);
+    assert!(recovery.may_send(now) && !recovery.may_send(now), "one at a time");
+    // It is lost with whoever waited for it.
+    recovery.on_given_up();
+    assert!(recovery.may_send(now));
+}
+
+#[test]
 fn answers_that_wait_for_their_verification_keep_losses_from_opening_the_pool() {
     let (mut recovery, now) = (recovery(), start());
     for peer in PEERS.repeat(10) {

@@ -23,7 +23,7 @@ use dashcore::sml::llmq_type::LLMQParams;
 use dashcore::{BlockHash, ChainParams, Header};
 
 use crate::history::{CoinbaseProof, History, genesis_coinbase};
-use block::{MinedBlock, mine};
+use block::{MinedBlock, SECONDS_PER_BLOCK, Slot, mine};
 use chain_locks::ChainLocks;
 use keys::KeyRing;
 use members::{WorkBlock, rank};
@@ -61,7 +61,11 @@ pub(crate) fn generate(
     let mut chain = Generator::new(spec, coinbases)?;
     let cycle_length = chain.params.rotated().dkg_interval;
     let first_served = chain.first_cycle + CYCLES_BEFORE_SERVED * cycle_length;
-    for height in 1..first_served + spec.cycles * cycle_length {
+    let end = first_served + spec.cycles * cycle_length;
+    if let Some(time) = spec.tip_time {
+        chain.start_time = time - (end - 1) * SECONDS_PER_BLOCK;
+    }
+    for height in 1..end {
         if height <= chain.quiet {
             chain.extend_quietly(height)?;
         } else {
@@ -82,6 +86,8 @@ const EARLIER_QUARTERS: u32 = 3;
 struct Generator<W> {
     profile: QuorumProfile,
     params: ChainParams,
+    /// Time from which the blocks' times are counted, in seconds since 1970.
+    start_time: u32,
     /// Blocks before anything happens.
     quiet: u32,
     /// The first cycle with a snapshot.
@@ -108,6 +114,7 @@ impl<W: Write> Generator<W> {
         let mut rng = fastrand::Rng::with_seed(spec.seed);
         let mut generator = Self {
             profile,
+            start_time: params.genesis.time,
             quiet,
             first_cycle: quiet + profile.first_cycle(&params),
             keys: if spec.signatures { KeyRing::signing(spec.seed) } else { KeyRing::pretending() },
@@ -137,7 +144,7 @@ impl<W: Write> Generator<W> {
 
     /// Adds a block in which nothing happens.
     fn extend_quietly(&mut self, height: u32) -> io::Result<()> {
-        let mined = mine(height, self.parent(), None, None, self.profile, &mut self.rng);
+        let mined = mine(self.slot(height), None, None, self.profile, &mut self.rng);
         self.push(mined)
     }
 
@@ -147,21 +154,24 @@ impl<W: Write> Generator<W> {
         self.write(&mined.coinbase)
     }
 
-    fn parent(&self) -> (Header, BlockHash) {
-        (self.headers[self.headers.len() - 1], self.hashes[self.hashes.len() - 1])
+    /// Where the block at `height`, which is the next one, has its place.
+    fn slot(&self, height: u32) -> Slot {
+        let last = self.headers.len() - 1;
+        let time = self.start_time + height * SECONDS_PER_BLOCK;
+        Slot { height, time, bits: self.headers[last].bits, parent: self.hashes[last] }
     }
 
     fn extend(&mut self, height: u32) -> io::Result<()> {
-        let parent = self.parent();
+        let parent = self.slot(height).parent;
         let mut sources = Sources { keys: &mut self.keys, rng: &mut self.rng };
         self.registry.advance(height, &self.hashes, &mut sources);
         self.quorums.mine(height, &self.hashes, &mut self.keys, &mut self.rng);
         let chain_lock = (height >= self.params.activation.v20)
-            .then(|| self.chain_locks.best(height, parent.1, &self.keys, &mut self.rng));
+            .then(|| self.chain_locks.best(height, parent, &self.keys, &mut self.rng));
         self.remember(chain_lock.as_ref().map(|lock| lock.best_cl_signature).unwrap_or_default());
         let roots =
             (height >= self.params.activation.dip3).then(|| (self.registry.root(), self.quorums.root()));
-        let mined = mine(height, parent, roots, chain_lock, self.profile, &mut self.rng);
+        let mined = mine(self.slot(height), roots, chain_lock, self.profile, &mut self.rng);
         self.push(mined)?;
         self.chain_locks.note(self.quorums.active_of_type(self.params.chain_locks_llmq));
         for llmq in self.params.llmqs.clone() {

@@ -12,8 +12,15 @@ use spv_simnet::{ActiveChain, GeneratedSpec, QRInfoConstruction, World};
 
 /// As many masternodes as mainnet had when its answers were recorded, over a little more than 12,096 blocks.
 static CHAIN: LazyLock<ActiveChain> = LazyLock::new(|| {
-    let spec =
-        GeneratedSpec { masternodes: 3_147, cycles: 43, seed: 7, quorums: None, signatures: false, quiet: 0 };
+    let spec = GeneratedSpec {
+        masternodes: 3_147,
+        cycles: 43,
+        seed: 7,
+        quorums: None,
+        signatures: false,
+        quiet: 0,
+        tip_time: None,
+    };
     Arc::new(World::generate(&spec)).active_chain()
 });
 

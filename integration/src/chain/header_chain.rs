@@ -6,6 +6,7 @@ use dash_num::Arith256;
 use dashcore::{BlockHash, ChainParams, Header};
 
 use super::ancestry::Ancestry;
+use super::block::BlockId;
 use super::blocks::Blocks;
 use super::difficulty::work;
 use super::header_error::HeaderError;
@@ -105,6 +106,11 @@ impl HeaderChain {
     /// Hash of the tip.
     pub fn tip_hash(&self) -> BlockHash {
         self.tip().1
+    }
+
+    /// Which block the tip is.
+    pub(crate) fn tip_id(&self) -> BlockId {
+        BlockId { height: self.tip_height(), hash: self.tip_hash() }
     }
 
     fn tip(&self) -> &(Header, BlockHash) {

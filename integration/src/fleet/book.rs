@@ -1,14 +1,15 @@
+mod hearing;
 mod log;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use spv_recovery::{Answered, Blocked, Decision, History};
 
-use super::heard_chain::{HeaderPace, HeardChain, Holders};
-use super::peer_report::{OtherChain, PeerReport};
+use super::heard_chain::{HeaderPace, HeardChain};
+use super::peer_report::PeerReport;
 use super::recovering::Recovering;
 use crate::chain::BlockId;
 use crate::config::PeerName;
@@ -45,6 +46,8 @@ struct Record {
     /// Seconds that its clock was ahead of ours then, as it said.
     clock_ahead: i64,
     header_pace: HeaderPace,
+    /// Whether its latest headers are ahead of our clock.
+    has_future_headers: bool,
     /// Name of the standing that was logged last.
     logged: Option<&'static str>,
 }
@@ -126,78 +129,6 @@ impl PeerBook {
         }
     }
 
-    /// How long to wait before this peer is asked for headers again; `None` when it may be asked now.
-    pub(super) fn header_wait(&self, peer: &SocketAddr, now: Instant) -> Option<Duration> {
-        self.state.lock().header_wait(peer, now)
-    }
-
-    /// What a peer has shown to hold of the header chain.
-    pub(super) fn heard(&self, peer: &SocketAddr) -> Option<HeardChain> {
-        self.state.lock().records.get(peer)?.heard.clone()
-    }
-
-    /// What each peer has shown to hold, peers that are gone included.
-    pub(super) fn all_heard(&self) -> Vec<(SocketAddr, HeardChain)> {
-        let state = self.state.lock();
-        let heard = |(&peer, record): (&SocketAddr, &Record)| Some((peer, record.heard.clone()?));
-        state.records.iter().filter_map(heard).collect()
-    }
-
-    /// Who can be asked for the list of this block.
-    pub(super) fn holders(&self, block: &BlockId, now: Instant) -> Holders {
-        self.state.lock().holders(block, now)
-    }
-
-    /// A peer has shown what it holds of the header chain; returns whether that is new of this peer. One that was asked and
-    /// shows nothing new is asked more rarely.
-    pub(super) fn on_heard(
-        &self,
-        peer: SocketAddr,
-        heard: HeardChain,
-        was_asked: bool,
-        now: Instant,
-    ) -> bool {
-        let mut state = self.state.lock();
-        let record = state.records.entry(peer).or_default();
-        let is_news = record.heard.as_ref().is_none_or(|before| {
-            before.chain.tip_hash() != heard.chain.tip_hash() || before.is_complete != heard.is_complete
-        });
-        if is_news {
-            record.header_pace.on_news();
-        } else if was_asked {
-            record.header_pace.on_nothing_new(now);
-        }
-        record.heard = Some(heard);
-        is_news
-    }
-
-    /// Forgets what peers have shown to hold of the header chain.
-    pub(super) fn forget_heard(&self) {
-        self.state.lock().records.values_mut().for_each(|record| record.heard = None);
-    }
-
-    /// Seconds that the clocks of peers are ahead of ours, the median of those that ever greeted; 0 without any.
-    pub(super) fn clock_ahead(&self) -> i64 {
-        let state = self.state.lock();
-        let greeted = state.records.values().filter(|record| record.claimed.is_some());
-        let mut offsets: Vec<i64> = greeted.map(|record| record.clock_ahead).collect();
-        offsets.sort_unstable();
-        offsets.get(offsets.len() / 2).copied().unwrap_or(0)
-    }
-
-    /// Compares what each peer that ever greeted has shown and claimed with the chain that was synced.
-    pub(super) fn compare_chains(&self, other: impl Fn(Option<&HeardChain>, u32) -> Option<OtherChain>) {
-        for record in self.state.lock().records.values_mut() {
-            let Some(claimed) = record.claimed else { continue };
-            record.report.other_chain = other(record.heard.as_ref(), claimed);
-        }
-    }
-
-    /// A peer that was asked for headers has shown nothing.
-    pub(super) fn on_no_headers(&self, peer: SocketAddr, now: Instant) {
-        self.state.lock().records.entry(peer).or_default().header_pace.on_nothing_new(now);
-    }
-
     /// Whether an address is being connected to for the first time.
     pub(super) fn is_connecting(&self) -> bool {
         self.state.lock().records.values().any(|record| {
@@ -273,10 +204,11 @@ impl PeerBook {
 
     /// The node has answered its first ping.
     pub(super) fn on_proven(&self, peer: SocketAddr, now: Instant) {
-        self.change(peer, now, |record, _| {
+        self.change(peer, now, |record, recovery| {
             record.link = Link::Proven;
             record.report.connected = true;
             record.report.connect_failures = 0;
+            recovery.on_proven(&peer, now);
         });
     }
 
@@ -380,6 +312,13 @@ impl PeerBook {
         decision
     }
 
+    /// Peers that have answered a ping and do not rest, in order of address.
+    pub(super) fn ready(&self, now: Instant) -> Vec<SocketAddr> {
+        let state = self.state.lock();
+        let proven = state.proven().into_iter();
+        proven.filter(|peer| state.standing(peer, now) == Standing::Ready).collect()
+    }
+
     /// Uses the recovery policy, with the peers that could be asked.
     pub(super) fn with_recovery<T>(&self, use_it: impl FnOnce(&mut Recovering, &[SocketAddr]) -> T) -> T {
         let mut state = self.state.lock();
@@ -462,23 +401,6 @@ impl State {
                     false
                 }
             }
-    }
-
-    fn may_hold(&self, peer: &SocketAddr, block: &BlockId) -> bool {
-        let heard = self.records.get(peer).and_then(|record| record.heard.as_ref());
-        heard.is_none_or(|heard| heard.may_hold(block))
-    }
-
-    fn holders(&self, block: &BlockId, now: Instant) -> Holders {
-        let (holding, others): (Vec<_>, Vec<_>) =
-            self.proven().into_iter().partition(|peer| self.may_hold(peer, block));
-        let (spent, ready) =
-            holding.into_iter().partition(|peer| self.standing(peer, now) == Standing::Spent);
-        Holders { ready, spent, others }
-    }
-
-    fn header_wait(&self, peer: &SocketAddr, now: Instant) -> Option<Duration> {
-        self.records.get(peer)?.header_pace.wait(now)
     }
 
     fn proven(&self) -> Vec<SocketAddr> {

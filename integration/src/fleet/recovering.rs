@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use spv_recovery::{
@@ -81,17 +82,30 @@ impl Recovering {
         self.recovery.on_reconnect(peer);
     }
 
-    /// Whether something may be sent now; if not, how long to wait.
-    pub(crate) fn may_send(&mut self, available: &[SocketAddr], now: Instant) -> Result<(), Duration> {
-        if self.recovery.may_send(now) {
-            return Ok(());
+    /// How many requests may be sent now; if none, how long to wait unless something else is heard meanwhile.
+    pub(crate) fn may_send(&self, now: Instant) -> Result<NonZeroUsize, Duration> {
+        match self.recovery.held_for(now) {
+            Some(wait) => Err(wait),
+            None if self.recovery.pool_state(now) == BreakerState::Closed => Ok(NonZeroUsize::MAX),
+            None => Ok(NonZeroUsize::MIN),
         }
-        Err(self
-            .recovery
-            .outlook(available, now)
-            .wait(now)
-            .unwrap_or(LONGEST_HOLD)
-            .clamp(SHORTEST_HOLD, LONGEST_HOLD))
+    }
+
+    /// A request for lists is sent; whether it may be.
+    pub(crate) fn on_sending(&mut self, now: Instant) -> bool {
+        self.recovery.may_send(now)
+    }
+
+    /// No outcome will be reported for requests that were under way.
+    pub(crate) fn on_given_up(&mut self) {
+        self.recovery.on_given_up();
+    }
+
+    /// A peer can be asked from now on.
+    pub(crate) fn on_proven(&mut self, peer: &SocketAddr, now: Instant) {
+        if self.recovery.why_blocked(peer, now).is_none() {
+            self.recovery.on_newcomer(now);
+        }
     }
 
     /// How often the breaker of the whole pool has opened.
@@ -132,9 +146,3 @@ impl Recovering {
         self.recovery.after_giving_up(reason, available, now).wait(now)
     }
 }
-
-/// While the pool's breaker is open, work looks again after this long at least, ...
-const SHORTEST_HOLD: Duration = Duration::from_millis(50);
-
-/// ... and at most.
-const LONGEST_HOLD: Duration = Duration::from_secs(5);

@@ -10,7 +10,7 @@ use bitcoin_hashes::sha256;
 use futures::future::{FutureExt, OptionFuture};
 use spv_executor::{Completed, ExecuteError, LateError, Permit};
 use spv_recovery::{Answered, Attempt, FailureKind, History};
-use spv_scheduler::{Job, Priority, Queue, Ticket};
+use spv_scheduler::{Job, Priority, Queue, Rank, Ticket};
 use tokio::task::JoinSet;
 
 use super::failure::DownloadFailure;
@@ -21,6 +21,7 @@ use crate::fleet::{Executed, Peers, failure_kind};
 use crate::net::RequestError;
 use crate::plan::{Plan, Work};
 use crate::progress::Progress;
+use crate::timer::sleep_until;
 use crate::verify::{Verdict, Verifier};
 use crate::wire::{Answer, RequestKind};
 
@@ -45,6 +46,8 @@ pub(crate) struct ListDownload<'a> {
     progress: &'a Progress,
     /// Peers not to be asked as long as there are others.
     avoid: BTreeSet<SocketAddr>,
+    /// Peers that were ready when they were looked at last.
+    acquainted: BTreeSet<SocketAddr>,
     tally: Tally,
     snapshots_from: BTreeMap<u32, SocketAddr>,
     /// Heights of lists to the senders of answers that did not verify, where other requests take the place of theirs.
@@ -64,6 +67,8 @@ struct Task {
     strategies: Vec<&'static str>,
     /// Since when no peer is left that may have the block.
     unheld_since: Option<Instant>,
+    /// Since when all peers that can be asked have brought what does not verify.
+    unverifiable_since: Option<Instant>,
     stage: Stage,
 }
 
@@ -117,6 +122,8 @@ impl<'a> ListDownload<'a> {
         settings: &Settings,
         progress: &'a Progress,
     ) -> Result<Self, ConfigError> {
+        // Of what an earlier download has sent nobody will tell the outcome.
+        peers.on_given_up();
         let works = plan.works.into_iter();
         let backlog: BTreeMap<_, _> =
             (0..).zip(works).map(|(id, work)| ((work.order(), WorkId(id)), work)).collect();
@@ -132,6 +139,7 @@ impl<'a> ListDownload<'a> {
             running: JoinSet::new(),
             progress,
             avoid: BTreeSet::new(),
+            acquainted: BTreeSet::new(),
             tally: Tally::default(),
             snapshots_from: BTreeMap::new(),
             doubtful: BTreeMap::new(),
@@ -166,7 +174,11 @@ impl<'a> ListDownload<'a> {
                 return Ok(());
             }
             slots_changed.mark_unchanged();
-            let free = NonZeroUsize::new(self.peers.capacity());
+            let (sendable, held_until) = match self.peers.may_send() {
+                Ok(sendable) => (sendable.get(), None),
+                Err(wait) => (0, Some(tokio::time::Instant::now() + wait)),
+            };
+            let free = NonZeroUsize::new(self.peers.capacity().min(sendable));
             self.peers.announce(self.to_send());
             let batch = free.map(|free| self.queue.next_batch(free, self.peers.conditions()));
             peers_changed.mark_unchanged();
@@ -185,7 +197,8 @@ impl<'a> ListDownload<'a> {
                     Ok(step) => self.handle(step)?,
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
                 },
-                _ = peers_changed.changed() => {}
+                _ = peers_changed.changed() => self.meet_newcomers(),
+                () = sleep_until(held_until) => {}
                 // Slots may be held by requests of the header phase that nobody waits for any more.
                 _ = slots_changed.changed(), if free.is_none() => {}
                 () = self.peers.out_of_patience() => {}
@@ -218,15 +231,32 @@ impl<'a> ListDownload<'a> {
             alone: false,
             strategies: Vec::new(),
             unheld_since: None,
+            unverifiable_since: None,
             stage,
         };
         self.open.insert(id, task);
     }
 
+    /// Work that waits after failures goes at once where a peer has come that was not asked for it.
+    fn meet_newcomers(&mut self) {
+        let ready = self.peers.ready_for_lists();
+        let newcomers: Vec<SocketAddr> =
+            ready.into_iter().filter(|peer| self.acquainted.insert(*peer)).collect();
+        let is_new_to = |task: &Task| newcomers.iter().any(|peer| !task.history.tried(peer));
+        for (&id, task) in &mut self.open {
+            if let Stage::Queued(ticket) = task.stage
+                && task.history.attempts() > 0
+                && is_new_to(task)
+            {
+                self.queue.cancel(ticket);
+                let rank = Priority::High.in_order(task.work.order());
+                task.stage = Stage::Queued(enqueue(&self.queue, id, rank, Duration::ZERO));
+            }
+        }
+    }
+
     fn enqueue(&self, id: WorkId, work: &Work, priority: Priority, delay: Duration) -> Ticket {
-        self.queue
-            .push(id, priority.in_order(work.order()), delay)
-            .unwrap_or_else(|_| unreachable!("the queue is open and has room for more than the window"))
+        enqueue(&self.queue, id, priority.in_order(work.order()), delay)
     }
 
     /// Work that is not with the executor.
@@ -252,7 +282,8 @@ impl<'a> ListDownload<'a> {
         let hold = if task.alone && self.open.values().any(in_flight) {
             Some(ALONE_RECHECK)
         } else {
-            self.peers.may_send().err()
+            // Nothing is dispatched again before something may be sent.
+            (!self.peers.on_sending()).then_some(Duration::ZERO)
         };
         let Some(task) = self.open.get_mut(&id) else { return };
         if let Some(wait) = hold {
@@ -348,4 +379,9 @@ impl<'a> ListDownload<'a> {
             }
         });
     }
+}
+
+fn enqueue(queue: &Queue<WorkId>, id: WorkId, rank: Rank, delay: Duration) -> Ticket {
+    let pushed = queue.push(id, rank, delay);
+    pushed.unwrap_or_else(|_| unreachable!("the queue is open and has room for more than the window"))
 }

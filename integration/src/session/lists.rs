@@ -5,7 +5,7 @@ use super::end_state::EndState;
 use super::error::SyncError;
 use super::run::{Run, RunResults};
 use super::shortfall::Shortfall;
-use crate::chain::{BlockId, HeaderChain};
+use crate::chain::HeaderChain;
 use crate::headers::{HeaderDownloadError, Tips};
 use crate::lists::{Downloaded, ListDownload};
 use crate::plan::Plan;
@@ -93,7 +93,7 @@ impl Run<'_> {
 
     /// Peers that can be asked for the lists of this chain's tip.
     fn holders(&self, chain: &HeaderChain) -> Vec<SocketAddr> {
-        let tip = BlockId { height: chain.tip_height(), hash: chain.tip_hash() };
+        let tip = chain.tip_id();
         self.connected.peers.holders(&tip).ready
     }
 

@@ -12,7 +12,7 @@ use super::error::SyncError;
 use super::shortfall::Shortfall;
 use super::summary::{Bytes, Lists, Quorums, RecoverySummary, Requests, Seconds, Summary, Tip, TipHeard};
 use crate::address::count_networks;
-use crate::chain::{BlockId, HeaderChain};
+use crate::chain::HeaderChain;
 use crate::config::Config;
 use crate::fleet::{Peer, PeerReport};
 use crate::lists::Tally;
@@ -179,10 +179,30 @@ impl Run<'_> {
 
     /// From how many peers the tip of this chain was heard.
     pub(super) fn tip_heard(&self, chain: &HeaderChain) -> TipHeard {
-        let tip = BlockId { height: chain.tip_height(), hash: chain.tip_hash() };
+        let tip = chain.tip_id();
         let heard = self.connected.peers.all_heard().into_iter();
         let holders: Vec<_> = heard.filter(|(_, heard)| heard.holds(&tip)).map(|(peer, _)| peer).collect();
         TipHeard { peers: holders.len(), networks: count_networks(&holders) }
+    }
+
+    /// The other chain that peers are on, if nobody has this one.
+    pub(super) fn other_chain(&self, chain: &HeaderChain) -> Option<Shortfall> {
+        let heard = self.connected.peers.all_heard();
+        let others = heard.iter().filter(|(_, heard)| heard.is_complete).map(|(_, heard)| &heard.chain);
+        let branches = others.filter_map(|other| {
+            let fork = chain.last_common(other)?;
+            (fork < chain.tip_height().min(other.tip_height())).then_some((fork, other))
+        });
+        let (fork, best) = branches.max_by_key(|(_, other)| other.work())?;
+        let (ours, theirs) = (chain.tip_id(), best.tip_id());
+        Some(Shortfall::OtherChain {
+            height: ours.height,
+            hash: ours.hash,
+            their_height: theirs.height,
+            their_hash: theirs.hash,
+            fork,
+            peers: heard.iter().filter(|(_, heard)| heard.holds(&theirs)).count(),
+        })
     }
 
     fn requests(&self, tally: &Tally, reports: &BTreeMap<SocketAddr, PeerReport>) -> Requests {

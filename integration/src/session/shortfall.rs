@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use dashcore::BlockHash;
+
 use crate::headers::{HeaderDownloadError, clock_remark};
 use crate::lists::DownloadFailure;
 
@@ -29,6 +31,26 @@ pub enum Shortfall {
     Unconfirmed {
         /// Height of the tip.
         height: u32,
+    },
+    /// Nobody has the stored chain, and peers are on another one with less work.
+    #[error(
+        "no peer has the stored chain, which ends at height {height} with {hash}; peers ({peers}) are on another one with \
+         less work, which leaves it after height {fork} and ends at height {their_height} with {their_hash}; add peers \
+         with --peer, or, if theirs is the right chain, sync into another --data-dir"
+    )]
+    OtherChain {
+        /// Height of the stored chain's tip.
+        height: u32,
+        /// Hash of the stored chain's tip.
+        hash: BlockHash,
+        /// Height of the tip of the other chain; where there are several, of the one with the most work.
+        their_height: u32,
+        /// Its hash.
+        their_hash: BlockHash,
+        /// Height of the last block that both chains have.
+        fork: u32,
+        /// How many peers have shown the tip of the other chain.
+        peers: usize,
     },
     /// The newest block was made long ago.
     #[error(

@@ -137,7 +137,8 @@ impl Run<'_> {
             results.state.lacks(Shortfall::NoLists { height });
         }
         if self.tip_heard(chain).peers == 0 {
-            results.state.lacks(Shortfall::Unconfirmed { height });
+            let other = self.other_chain(chain).unwrap_or(Shortfall::Unconfirmed { height });
+            results.state.lacks(other);
         }
         let made = chain.header(height).map_or(0, |header| header.time);
         let age = clock::unix_now().saturating_sub(Duration::from_secs(made.into()));

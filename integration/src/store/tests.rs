@@ -29,6 +29,7 @@ fn world(cycles: u32, seed: u64) -> Arc<World> {
         quorums: None,
         signatures: false,
         quiet: 0,
+        tip_time: None,
     }))
 }
 

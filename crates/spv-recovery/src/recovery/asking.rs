@@ -1,4 +1,7 @@
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use super::Recovery;
 use crate::{blocked::Blocked, circuit::BreakerState, decision::GiveUpReason, outlook::Outlook};
@@ -40,6 +43,24 @@ impl<P: Ord + Clone> Recovery<P> {
     #[must_use]
     pub fn may_send(&mut self, now: Instant) -> bool {
         self.pool.allows(now)
+    }
+
+    /// How long nothing may be sent, if no outcome is reported meanwhile; `None` if something may be: one request where the
+    /// pool's breaker is not closed. Claims nothing.
+    #[must_use]
+    pub fn held_for(&self, now: Instant) -> Option<Duration> {
+        Some(self.pool.earliest(now).saturating_duration_since(now)).filter(|wait| !wait.is_zero())
+    }
+
+    /// A peer has come that does not rest: how others fail says nothing about it. An open breaker of the pool is half open
+    /// from now on, so that a probe may go out.
+    pub fn on_newcomer(&mut self, now: Instant) {
+        self.pool.half_open(now);
+    }
+
+    /// Requests were given up, and no outcome will be reported for them: if one was the pool's probe, another may go out.
+    pub const fn on_given_up(&mut self) {
+        self.pool.release();
     }
 
     /// Where the breaker of the whole pool stands.

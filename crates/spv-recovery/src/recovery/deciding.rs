@@ -91,6 +91,10 @@ impl<P: Ord + Clone> Recovery<P> {
         if has_own_cause || kind != FailureKind::Disconnected {
             self.statistics.record_failure(kind, now);
             self.pool.on_failure(kind, now, &mut self.rng);
+            // An outage has to be everybody's. Whoever has not failed is worth a probe.
+            if available.iter().any(|peer| self.breakers.is_spotless(peer)) {
+                self.pool.half_open(now);
+            }
         }
     }
 

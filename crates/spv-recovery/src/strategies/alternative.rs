@@ -6,8 +6,9 @@ use crate::{
     strategy::{Context, Strategy},
 };
 
-/// Asks to do the work by its other means, if it has any: after refusals by several distinct peers, or by all there
-/// are, rather than asking everybody; when no try is left; and when no retry can help.
+/// Asks to do the work by its other means, if it has any: after refusals by several distinct peers, rather than asking
+/// everybody; after one refusal where all peers there are were asked, because who fails otherwise says nothing against
+/// it; when no try is left; and when no retry can help.
 #[derive(Debug, Clone, Copy)]
 pub struct Alternative {
     /// Distinct peers that must have refused.
@@ -21,10 +22,9 @@ impl<P: Ord + Clone> Strategy<P> for Alternative {
 
     fn decide(&self, context: &Context<'_, P>, _: &mut Rng) -> Option<Action<P>> {
         let refusers = context.history.peers(&[FailureKind::Refused]);
-        let everybody =
-            !context.available.is_empty() && context.available.iter().all(|peer| refusers.contains(peer));
+        let nobody_is_left = !refusers.is_empty() && context.all_tried();
         let hopeless = context.is_exhausted() || !context.kind.is_transient();
-        let applies = hopeless || everybody || refusers.len() >= self.after_refusals as usize;
+        let applies = hopeless || nobody_is_left || refusers.len() >= self.after_refusals as usize;
         (context.history.has_alternative() && applies).then_some(Action::Alternative)
     }
 }

@@ -15,10 +15,19 @@ pub(super) struct MinedBlock {
     pub(super) coinbase: CoinbaseProof,
 }
 
-/// Makes a block on top of `parent` whose coinbase commits to what is given, among random other transactions.
+/// Where a block has its place in the chain.
+#[derive(Clone, Copy)]
+pub(super) struct Slot {
+    pub(super) height: u32,
+    /// Seconds since 1970.
+    pub(super) time: u32,
+    pub(super) bits: u32,
+    pub(super) parent: BlockHash,
+}
+
+/// Makes a block whose coinbase commits to what is given, among random other transactions.
 pub(super) fn mine(
-    height: u32,
-    (parent, parent_hash): (Header, BlockHash),
+    Slot { height, time, bits, parent }: Slot,
     roots: Option<(MerkleRootMasternodeList, MerkleRootQuorums)>,
     chain_lock: Option<BestChainLock>,
     profile: QuorumProfile,
@@ -45,10 +54,10 @@ pub(super) fn mine(
     let branch = coinbase_branch(&transactions);
     let mut header = Header {
         version: BLOCK_VERSION,
-        prev_blockhash: parent_hash,
+        prev_blockhash: parent,
         merkle_root: branch.root,
-        time: parent.time + SECONDS_PER_BLOCK,
-        bits: parent.bits,
+        time,
+        bits,
         nonce: 0,
     };
     let hash = loop {
@@ -69,7 +78,7 @@ pub(super) fn mine(
 
 /// Version bits without any signal.
 const BLOCK_VERSION: i32 = 0x2000_0000;
-const SECONDS_PER_BLOCK: u32 = 150;
+pub(super) const SECONDS_PER_BLOCK: u32 = 150;
 const SUBSIDY: i64 = 5_000_000_000;
 
 fn coinbase_transaction(

@@ -25,6 +25,9 @@ pub struct GeneratedSpec {
     /// Blocks at the beginning in which nothing happens, as far as headers alone matter; rounded up to a multiple of 576,
     /// and added to the heights at which rules start. Default 0, up to 1,000,000.
     pub quiet: u32,
+    /// Time of the last block, in seconds since 1970; the others precede it at 150 s each. Default: the first block is
+    /// made 150 s after genesis. 1,700,000,000 to 4,200,000,000.
+    pub tip_time: Option<u32>,
 }
 
 impl GeneratedSpec {
@@ -41,7 +44,8 @@ impl GeneratedSpec {
             check("masternodes", u64::from(self.masternodes), FOR_MAINNET..=*MASTERNODES.end())?;
         }
         check("cycles", u64::from(self.cycles), CYCLES)?;
-        check("quiet", u64::from(self.quiet), QUIET)
+        check("quiet", u64::from(self.quiet), QUIET)?;
+        self.tip_time.map_or(Ok(()), |time| check("tip-time", u64::from(time), TIP_TIME))
     }
 
     /// Which quorums form: those given, or the default for this many masternodes.
@@ -71,13 +75,21 @@ impl GeneratedSpec {
 
 impl Default for GeneratedSpec {
     fn default() -> Self {
-        Self { masternodes: 50, cycles: 20, seed: 1, quorums: None, signatures: true, quiet: 0 }
+        Self {
+            masternodes: 50,
+            cycles: 20,
+            seed: 1,
+            quorums: None,
+            signatures: true,
+            quiet: 0,
+            tip_time: None,
+        }
     }
 }
 
 impl fmt::Display for GeneratedSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { masternodes, cycles, seed, quorums, signatures, quiet } = self;
+        let Self { masternodes, cycles, seed, quorums, signatures, quiet, tip_time } = self;
         write!(f, "{}:masternodes={masternodes},cycles={cycles},seed={seed}", Self::SCHEME)?;
         if let Some(profile) = quorums {
             write!(f, ",quorums={profile}")?;
@@ -85,7 +97,10 @@ impl fmt::Display for GeneratedSpec {
         if !*signatures {
             f.write_str(",signatures=none")?;
         }
-        if *quiet > 0 { write!(f, ",quiet={quiet}") } else { Ok(()) }
+        if *quiet > 0 {
+            write!(f, ",quiet={quiet}")?;
+        }
+        tip_time.map_or(Ok(()), |time| write!(f, ",tip-time={time}"))
     }
 }
 
@@ -114,6 +129,7 @@ impl FromStr for GeneratedSpec {
                 "cycles" => spec.cycles = saturate(number(CYCLES, "cycles")?),
                 "seed" => spec.seed = number(0..=u64::MAX, "seed")?,
                 "quiet" => spec.quiet = saturate(number(QUIET, "quiet")?),
+                "tip-time" => spec.tip_time = Some(saturate(number(TIP_TIME, "tip-time")?)),
                 "quorums" => {
                     spec.quorums = Some(match value {
                         "small" => QuorumProfile::Small,
@@ -149,8 +165,8 @@ pub enum SpecError {
     Scheme(String),
     /// A part is not one of the known settings.
     #[error(
-        "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quiet=N, quorums=small|mainnet or \
-         signatures=valid|none"
+        "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quiet=N, tip-time=SECONDS, quorums=small|mainnet \
+         or signatures=valid|none"
     )]
     Key(String),
     /// A value is none of those that the setting can have.
@@ -204,6 +220,8 @@ const FOR_MAINNET: u64 = 1_000;
 const CYCLES: RangeInclusive<u64> = 1..=1_000;
 /// Three times as much as a year of mainnet's blocks and more.
 const QUIET: RangeInclusive<u64> = 0..=1_000_000;
+/// So late that the longest chain begins after genesis, and that all times fit into 32 bits.
+const TIP_TIME: RangeInclusive<u64> = 1_700_000_000..=4_200_000_000;
 /// A multiple of all intervals between sessions.
 const QUIET_STEP: u32 = 576;
 
@@ -221,10 +239,11 @@ mod tests {
             quorums: Some(QuorumProfile::Mainnet),
             signatures: false,
             quiet: 300_000,
+            tip_time: Some(1_800_000_000),
             ..spec
         };
-        let text =
-            "generated:masternodes=3200,cycles=120,seed=7,quorums=mainnet,signatures=none,quiet=300000";
+        let text = "generated:masternodes=3200,cycles=120,seed=7,quorums=mainnet,signatures=none,quiet=300000,\
+                    tip-time=1800000000";
         assert_eq!((spec.to_string().as_str(), text.parse()), (text, Ok(spec)));
         assert_eq!("generated".parse(), Ok(GeneratedSpec::default()));
         assert_eq!("generated:seed=9".parse(), Ok(GeneratedSpec { seed: 9, ..GeneratedSpec::default() }));
@@ -242,6 +261,7 @@ mod tests {
         assert_eq!(parse("generated:masternodes=3"), "masternodes=3 is not within 4 to 5000");
         assert_eq!(parse("generated:cycles=1001"), "cycles=1001 is not within 1 to 1000");
         assert_eq!(parse("generated:quiet=1000001"), "quiet=1000001 is not within 0 to 1000000");
+        assert_eq!(parse("generated:tip-time=5"), "tip-time=5 is not within 1700000000 to 4200000000");
         assert_eq!(
             parse("generated:masternodes=999,quorums=mainnet"),
             "masternodes=999 is not within 1000 to 5000"

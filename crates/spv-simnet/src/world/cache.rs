@@ -78,8 +78,15 @@ mod tests {
     use super::*;
     use crate::chain::ActiveChain;
 
-    const SPEC: GeneratedSpec =
-        GeneratedSpec { masternodes: 9, cycles: 1, seed: 3, quorums: None, signatures: false, quiet: 0 };
+    const SPEC: GeneratedSpec = GeneratedSpec {
+        masternodes: 9,
+        cycles: 1,
+        seed: 3,
+        quorums: None,
+        signatures: false,
+        quiet: 0,
+        tip_time: None,
+    };
 
     fn answers(world: World) -> impl Iterator<Item = Vec<u8>> {
         let chain: ActiveChain = Arc::new(world).active_chain();

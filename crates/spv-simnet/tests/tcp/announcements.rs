@@ -8,8 +8,15 @@ use spv_simnet::{ActiveChain, GeneratedSpec, PeerConfig, World};
 use crate::client::Client;
 use crate::{WORLD, diff, start};
 
-const SPEC: GeneratedSpec =
-    GeneratedSpec { masternodes: 12, cycles: 6, seed: 3, quorums: None, signatures: true, quiet: 0 };
+const SPEC: GeneratedSpec = GeneratedSpec {
+    masternodes: 12,
+    cycles: 6,
+    seed: 3,
+    quorums: None,
+    signatures: true,
+    quiet: 0,
+    tip_time: None,
+};
 
 fn chain(tip: u32) -> ActiveChain {
     ActiveChain::new(Arc::clone(&WORLD), tip)

@@ -5,6 +5,7 @@ use spv_recovery::{Attempt, Config, FailureKind};
 
 use super::*;
 use crate::chain::HeaderChain;
+use crate::fleet::heard_chain::Holders;
 
 const SECOND: Duration = Duration::from_secs(1);
 

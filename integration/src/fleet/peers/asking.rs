@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use spv_correlation::CorrelationError;
@@ -101,9 +102,20 @@ impl Peers {
         self.executor.progress().borrow().hedged
     }
 
-    /// Whether a request may be sent now; if not, how long to wait. Where nearly everything fails, it is one at a time.
-    pub(crate) fn may_send(&self) -> Result<(), Duration> {
-        self.book.with_recovery(|recovery, available| recovery.may_send(available, now()))
+    /// How many requests for lists may be sent now; if none, how long to wait unless something is heard meanwhile. Where
+    /// nearly everything fails, it is one at a time.
+    pub(crate) fn may_send(&self) -> Result<NonZeroUsize, Duration> {
+        self.book.with_recovery(|recovery, _| recovery.may_send(now()))
+    }
+
+    /// A request for lists is sent; whether it may be.
+    pub(crate) fn on_sending(&self) -> bool {
+        self.book.with_recovery(|recovery, _| recovery.on_sending(now()))
+    }
+
+    /// Nobody waits any more for requests for lists that were under way.
+    pub(crate) fn on_given_up(&self) {
+        self.book.with_recovery(|recovery, _| recovery.on_given_up());
     }
 
     /// How long after giving up another try makes sense; `None` when only another peer can help.
@@ -119,6 +131,11 @@ impl Peers {
     /// Whether anybody may be asked for lists, at rest or not.
     pub(crate) fn is_deserted(&self) -> bool {
         self.book.proven().is_empty()
+    }
+
+    /// Peers that may be asked for lists and do not rest, in order of address.
+    pub(crate) fn ready_for_lists(&self) -> Vec<SocketAddr> {
+        self.book.ready(now())
     }
 
     /// Whether there are peers, but none that may be made to refuse once more.

@@ -44,6 +44,11 @@ impl Peers {
         self.book.on_no_headers(peer, now());
     }
 
+    /// A peer that was asked for headers has some that are ahead of our clock.
+    pub(crate) fn heard_future(&self, peer: SocketAddr) {
+        self.book.on_future_headers(peer, now());
+    }
+
     /// Forgets what peers have shown to hold.
     pub(crate) fn forget_heard(&self) {
         self.book.forget_heard();
@@ -88,6 +93,12 @@ impl Peers {
     /// When the last part of a message came from a peer that has not sent all of it yet.
     pub(crate) fn receiving_at(&self, peer: &SocketAddr) -> Option<Instant> {
         self.pool.connection(peer)?.receiving_at()
+    }
+
+    /// Whether peers may come soon that could not be asked for a list yet.
+    pub(crate) fn may_meet_others(&self) -> bool {
+        let proven = self.book.proven();
+        self.book.greeted().len() > proven.len() || self.is_gathering(&proven, true)
     }
 
     /// Whether more peers can be expected to tell their tip than those in `told`: one is being connected to that has had no

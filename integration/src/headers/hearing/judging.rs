@@ -107,6 +107,7 @@ impl Hearing<'_> {
         }
         match shown {
             Some(chain) => self.shown(peer, chain, !is_full, !is_polled),
+            None if matches!(judged, Some(Judged::Future)) => self.exchange.peers.heard_future(peer),
             // What was lost on the way says nothing of the peer.
             None if judged.is_some() => self.exchange.peers.heard_nothing(peer),
             None => {}

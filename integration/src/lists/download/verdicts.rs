@@ -22,6 +22,13 @@ const TRIES_PER_HOLDER: usize = 3;
 /// A block that no connected peer has any more is waited for this long.
 const UNHELD_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Where all peers brought what does not verify, those that are still being connected to are waited for at most this long:
+/// a few attempts to connect.
+const UNMET_PATIENCE: Duration = Duration::from_secs(20);
+
+/// So often the same peers are asked meanwhile.
+const UNMET_RECHECK: Duration = Duration::from_secs(1);
+
 impl ListDownload<'_> {
     pub(super) fn judged(
         &mut self,
@@ -106,6 +113,12 @@ impl ListDownload<'_> {
         let height = task.work.newest.height;
         let (answered, error) = wrong.unzip();
         let mut decision = self.peers.on_failure(&task.history, &task.work.newest, answered);
+        if matches!(decision.action, Action::GiveUp { reason: GiveUpReason::Unverifiable { .. } })
+            && self.peers.may_meet_others()
+            && now().duration_since(*task.unverifiable_since.get_or_insert_with(now)) < UNMET_PATIENCE
+        {
+            decision.action = Action::Retry { after: UNMET_RECHECK, avoid: Vec::new(), alone: false };
+        }
         if let Some(attempts) = self.is_unserved(&mut task) {
             // Honest nodes refuse rotation info of a cycle whose lists they serve.
             if task.work.alternative().is_none() {

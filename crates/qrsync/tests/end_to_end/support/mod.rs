@@ -59,8 +59,15 @@ pub(crate) fn generate(cycles: u32, seed: u64) -> Arc<World> {
 
 /// A generated chain whose quorums never signed anything.
 pub(crate) fn unsigned_world() -> Arc<World> {
-    let spec =
-        GeneratedSpec { masternodes: 12, cycles: 3, seed: 3, quorums: None, signatures: false, quiet: 0 };
+    let spec = GeneratedSpec {
+        masternodes: 12,
+        cycles: 3,
+        seed: 3,
+        quorums: None,
+        signatures: false,
+        quiet: 0,
+        tip_time: None,
+    };
     Arc::new(World::generate(&spec))
 }
 

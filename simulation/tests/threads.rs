@@ -1,0 +1,23 @@
+//! The end of a sync is true also where answers are verified on threads, as in the product, and not in virtual time.
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+use simulation::{run_with_threads, scenario};
+use spv_integration::session::EndState;
+
+#[test]
+fn liars_change_nothing_where_threads_verify() {
+    for name in ["two-lie", "forgers", "truncaters", "most-lie", "junk-on-top", "third-fails"] {
+        for seed in 0..2 {
+            let summary = run_with_threads(scenario(name).unwrap(), seed)
+                .unwrap_or_else(|failure| panic!("{name}, seed {seed}: {failure:?}"));
+            assert_eq!(summary.state, EndState::Synced, "{name}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn liars_alone_are_not_believed_where_threads_verify() {
+    let summary = run_with_threads(scenario("all-lie").unwrap(), 0).unwrap();
+    assert!(matches!(summary.state, EndState::Unverifiable { .. }), "{:?}", summary.state);
+    assert_eq!(summary.lists.verified, 0);
+}
