@@ -1,19 +1,23 @@
 //! Runs scenarios over many seeds on all cores and prints what they came to.
 
 use std::alloc::System;
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::{fmt, fs};
 
 use anyhow::Context;
 use clap::Parser;
 use simulation::{BLOCKS_PER_DAY, Figures, Report, SCENARIOS, Scenario, follow, run, scenario};
 use spv_simnet::Faults;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 /// Simulates the client against hostile networks in virtual time.
 #[derive(Debug, Parser)]
@@ -69,7 +73,7 @@ fn simulate(args: &Args) -> anyhow::Result<ExitCode> {
         tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::from_default_env())
             .with_writer(io::stderr)
-            .with_timer(())
+            .with_timer(VirtualTime(OnceLock::new()))
             .with_ansi(false)
             .init();
         let mut failed = false;
@@ -115,6 +119,17 @@ fn follow_for(days: u32, seed: u64, beside: &[Faults], out: &mut impl Write) -> 
             writeln!(out, "{failure:?}; repeat: cargo xtask sim --follow-days {days} --seed {seed}{beside}")?;
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// Time since the first line, by the clock of the runtime that logs it.
+struct VirtualTime(OnceLock<Instant>);
+
+impl FormatTime for VirtualTime {
+    fn format_time(&self, out: &mut Writer<'_>) -> fmt::Result {
+        let now = Instant::now();
+        let elapsed = now.saturating_duration_since(*self.0.get_or_init(|| now));
+        write!(out, "{:.3} s", elapsed.as_secs_f64())
     }
 }
 

@@ -49,10 +49,10 @@ impl<P: Ord + Clone> Context<'_, P> {
         self.available.iter().filter(|peer| !self.blocked.contains(peer) && !self.history.tried(peer))
     }
 
-    /// Whether there are peers, and all of them have been asked for this work.
+    /// Whether there are peers, but all that could be asked now have been asked for this work.
     #[must_use]
-    pub fn all_tried(&self) -> bool {
-        !self.available.is_empty() && self.available.iter().all(|peer| self.history.tried(peer))
+    pub fn none_left(&self) -> bool {
+        !self.available.is_empty() && self.untried().next().is_none()
     }
 
     /// Tries that went to a peer asked before, or found no peer: the rounds by which to back off.

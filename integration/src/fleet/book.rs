@@ -98,13 +98,18 @@ impl PeerBook {
     /// that rests, as long as somebody is left. Never one that is known to lack the block.
     pub(super) fn list_peers(&self, block: BlockId, avoid: &BTreeSet<SocketAddr>, now: Instant) -> ListPeers {
         let state = self.state.lock();
-        let is_left = |choice: &ListPeers| state.records.keys().any(|peer| state.serves(peer, choice, now));
+        let is_left = |choice: &ListPeers| state.has_server(choice, now);
         let avoiding = |resting| ListPeers { block, avoid: avoid.clone(), resting };
         let anybody = |resting| ListPeers { block, avoid: BTreeSet::new(), resting };
         [avoiding(false), avoiding(true), anybody(false)]
             .into_iter()
             .find(is_left)
             .unwrap_or_else(|| anybody(true))
+    }
+
+    /// Whether anybody may be asked for the list of this block, at rest or not, who need not be avoided.
+    pub(super) fn has_server(&self, block: BlockId, avoid: &BTreeSet<SocketAddr>, now: Instant) -> bool {
+        self.state.lock().has_server(&ListPeers { block, avoid: avoid.clone(), resting: true }, now)
     }
 
     /// Whether a peer is one of these now.
@@ -292,16 +297,18 @@ impl PeerBook {
     }
 
     /// What becomes of work whose latest failure is in its history; with `answered` where an answer had come that proved
-    /// wrong. Whoever is known to lack `block`, the newest that the work names, cannot do it.
+    /// wrong. Whoever is known to lack `block`, the newest that the work names, or has no room, cannot do it.
     pub(super) fn on_failure(
         &self,
         history: &History<SocketAddr>,
         block: &BlockId,
+        no_room: &BTreeSet<SocketAddr>,
         answered: Option<Answered>,
         now: Instant,
     ) -> Decision<SocketAddr> {
         let mut state = self.state.lock();
-        let available = state.holders(block, now).ready;
+        let mut available = state.holders(block, now).ready;
+        available.retain(|peer| !no_room.contains(peer));
         let decision = match answered {
             Some(answered) => state.recovery.on_wrong_answer(answered, history, &available, now),
             None => state.recovery.on_failure(history, &available, now),
@@ -388,6 +395,10 @@ impl State {
                 None => Standing::Ready,
             },
         }
+    }
+
+    fn has_server(&self, choice: &ListPeers, now: Instant) -> bool {
+        self.records.keys().any(|peer| self.serves(peer, choice, now))
     }
 
     fn serves(&self, peer: &SocketAddr, choice: &ListPeers, now: Instant) -> bool {

@@ -62,6 +62,8 @@ struct Task {
     work: Arc<Work>,
     history: History<SocketAddr>,
     avoid: BTreeSet<SocketAddr>,
+    /// Peers that could not be asked because a request like this is in flight to them that they may never answer.
+    no_room: BTreeSet<SocketAddr>,
     alone: bool,
     /// Names of the recovery strategies chosen so far, without repeats in a row.
     strategies: Vec<&'static str>,
@@ -228,6 +230,7 @@ impl<'a> ListDownload<'a> {
             work,
             history,
             avoid: self.avoid.clone(),
+            no_room: BTreeSet::new(),
             alone: false,
             strategies: Vec::new(),
             unheld_since: None,

@@ -39,7 +39,7 @@ impl Scene {
             self.now += SECOND;
             let mut history = History::new();
             history.record(Attempt::new(peer, &FailureKind::Timeout, self.now));
-            let _decision = self.book.on_failure(&history, &block(1), None, self.now);
+            let _decision = self.book.on_failure(&history, &block(1), &BTreeSet::new(), None, self.now);
         }
     }
 

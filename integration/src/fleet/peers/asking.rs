@@ -71,6 +71,11 @@ impl Peers {
         self.count(kind, self.executor.execute_in_order(request, eligible, order).await)
     }
 
+    /// Whether there is a peer, at rest or not, that may be asked for the list of this block and need not be avoided.
+    pub(crate) fn serve_lists(&self, block: BlockId, avoid: &BTreeSet<SocketAddr>) -> bool {
+        self.book.has_server(block, avoid, now())
+    }
+
     /// How many more requests for lists could start now.
     pub(crate) fn capacity(&self) -> usize {
         self.executor.capacity_where(|peer| self.book.has_list_slots(peer, now()))
@@ -149,14 +154,15 @@ impl Peers {
     }
 
     /// Decides what becomes of work whose latest failure is in its history; with `answered` where an answer had come that
-    /// proved wrong. `block` is the newest that the work names.
+    /// proved wrong. `block` is the newest that the work names; those in `no_room` cannot be asked for it now.
     pub(crate) fn on_failure(
         &self,
         history: &History<SocketAddr>,
         block: &BlockId,
+        no_room: &BTreeSet<SocketAddr>,
         answered: Option<Answered>,
     ) -> Decision<SocketAddr> {
-        let decision = self.book.on_failure(history, block, answered, now());
+        let decision = self.book.on_failure(history, block, no_room, answered, now());
         if let Some(peer) = history.tries().next_back().and_then(|attempt| attempt.peer) {
             self.renew_if_spent(peer);
         }

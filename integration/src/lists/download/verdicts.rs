@@ -108,11 +108,22 @@ impl ListDownload<'_> {
         if let Stage::InFlight(ticket) = task.stage {
             self.queue.finish(ticket);
         }
+        if attempt.kind == FailureKind::NoPeer {
+            // Whoever it waited for must not be asked any more, or has no room for it.
+            task.avoid.extend(attempt.peer);
+            task.no_room.extend(attempt.peer);
+            if self.peers.serve_lists(task.work.newest, &task.avoid) {
+                self.peers.on_given_up();
+                task.stage = Stage::Queued(self.enqueue(id, &task.work, Priority::High, Duration::ZERO));
+                self.open.insert(id, task);
+                return Ok(());
+            }
+        }
         task.history.record(attempt);
         // Who has not this block cannot serve any of the work's lists.
         let height = task.work.newest.height;
         let (answered, error) = wrong.unzip();
-        let mut decision = self.peers.on_failure(&task.history, &task.work.newest, answered);
+        let mut decision = self.peers.on_failure(&task.history, &task.work.newest, &task.no_room, answered);
         if matches!(decision.action, Action::GiveUp { reason: GiveUpReason::Unverifiable { .. } })
             && self.peers.may_meet_others()
             && now().duration_since(*task.unverifiable_since.get_or_insert_with(now)) < UNMET_PATIENCE
@@ -126,7 +137,13 @@ impl ListDownload<'_> {
             }
             decision.action = Action::Alternative;
         }
-        tracing::debug!(height, strategy = decision.strategy, attempt = decision.attempt, "recovering");
+        tracing::debug!(
+            height,
+            kind = task.history.latest().map_or("none", FailureKind::as_str),
+            strategy = decision.strategy,
+            attempt = decision.attempt,
+            "recovering"
+        );
         if task.strategies.last() != Some(&decision.strategy) {
             task.strategies.push(decision.strategy);
         }
