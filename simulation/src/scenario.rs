@@ -160,6 +160,9 @@ pub const SCENARIOS: &[Scenario] = &[
     beside_honest("truncaters", "the two quickest of eight nodes send half of every answer", |rng| {
         liars(2, 6, "truncate=1", rng)
     }),
+    beside_honest("padders", "the two quickest of four nodes pad every answer to 32 MiB", |rng| {
+        liars(2, 2, "pad=1", rng)
+    }),
     beside_honest("most-lie", "five of six nodes forge, truncate or swap everything they send", |rng| {
         let kind = ["forge=1", "truncate=1", "wrong=1", "corrupt=1"][rng.usize(0..4)];
         liars(5, 1, kind, rng)

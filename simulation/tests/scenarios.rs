@@ -10,13 +10,13 @@ use spv_integration::session::EndState;
 /// Seeds per scenario here.
 const SEEDS: u64 = 15;
 
-/// Seeds of scenarios with a long chain, whose runs take ten times as long.
+/// Seeds of scenarios with a long chain or long answers, whose runs take ten times as long.
 const LONG_SEEDS: u64 = 2;
 
 fn first_failure(name: &str) -> Option<(u64, Failure)> {
     let scenario = scenario(name).unwrap();
-    let is_long = name.starts_with("long") || name == "narrow";
-    let seeds = if is_long { LONG_SEEDS } else { SEEDS };
+    let takes_long = name.starts_with("long") || ["narrow", "padders"].contains(&name);
+    let seeds = if takes_long { LONG_SEEDS } else { SEEDS };
     (0..seeds).find_map(|seed| run(scenario, seed).err().map(|failure| (seed, failure)))
 }
 
@@ -63,6 +63,7 @@ scenarios! {
     a_quick_node_that_falls_silent: "fades";
     two_quick_nodes_that_forge_alike: "forgers";
     two_quick_nodes_that_truncate: "truncaters";
+    two_quick_nodes_that_pad: "padders";
     five_of_six_lie: "most-lie";
     liars_alone: "all-lie";
     a_quick_node_with_cheap_blocks_on_top: "junk-on-top";

@@ -184,6 +184,7 @@ What goes wrong with answers to getmnlistd and getqrinfo; WHEN is a probability,
   bad-checksum=WHEN    the frame's checksum does not fit
   forge=WHEN           one bit of the answer is flipped, the same by all nodes with this
   truncate=WHEN        half of the answer is missing, its frame is whole
+  pad=WHEN             zeros follow the answer up to 32 MiB, its frame is whole
   delay=WHEN:TIME      the answer, and all behind it, comes later
   late=WHEN:TIME       the answer comes later, its pong does not
   duplicate=WHEN       the answer comes twice; WHEN:TIME, so much later

@@ -74,6 +74,9 @@ pub struct Faults {
     pub forge: Schedule,
     /// `truncate=S`: the second half of the payload is missing; the frame's length and checksum fit.
     pub truncate: Schedule,
+    /// `pad=S`: zeros follow the answer until its payload has 32 MiB, the most that a frame may carry by default; the
+    /// frame's length and checksum fit.
+    pub pad: Schedule,
     /// `half-headers=S`: `headers` and `headers2` end after the first half, as if the chain did.
     pub half_headers: Schedule,
     /// `bad-headers2=S`: a `headers2` cannot be decoded; the frame's checksum fits. Concerns `getheaders2` in any case.

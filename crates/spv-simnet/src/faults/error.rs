@@ -5,7 +5,7 @@ pub enum FaultsError {
     /// There is no such fault.
     #[error(
         "unknown fault {0:?}; use silent, refuse-all, headers, no-pong, never-read, one of disconnect, refuse, drop, stall, \
-         wrong, corrupt, bad-checksum, reorder, forge, truncate, delay, late and duplicate with =WHEN, or one of mute-after, \
+         wrong, corrupt, bad-checksum, reorder, forge, truncate, pad, delay, late and duplicate with =WHEN, or one of mute-after, \
          trickle, behind, claim, withhold, junk-chain, flood and clock with =VALUE"
     )]
     Unknown(String),

@@ -7,8 +7,8 @@ use super::{Faults, Schedule};
 pub(crate) struct FaultPlan {
     faults: Faults,
     rng: fastrand::Rng,
-    /// What `forge` and `truncate` are drawn by: on their own, so that the others are as they were before there were such
-    /// faults.
+    /// What `forge`, `truncate` and `pad` are drawn by: on their own, so that the others are as they were before there were
+    /// such faults.
     later: fastrand::Rng,
     /// The same for faults of headers alone.
     headers: fastrand::Rng,
@@ -64,6 +64,7 @@ impl FaultPlan {
             (hit(self.faults.reorder), Fault::Reorder),
             (hit_later(self.faults.forge), Fault::Forge),
             (hit_later(self.faults.truncate), Fault::Truncate),
+            (hit_later(self.faults.pad), Fault::Pad),
         ];
         let of_headers = [
             (hit_headers(self.faults.half_headers) && asked != Asked::Lists, Fault::HalfHeaders),
@@ -109,6 +110,7 @@ pub(crate) enum Fault {
     Reorder,
     Forge,
     Truncate,
+    Pad,
     HalfHeaders,
     BadHeaders2,
 }

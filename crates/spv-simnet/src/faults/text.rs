@@ -9,7 +9,7 @@ use humantime_serde::re::humantime;
 use super::{ClockOffset, Faults, FaultsError, Flood, JunkChain, Schedule};
 
 impl Faults {
-    fn schedules(&self) -> [(&'static str, Schedule); 12] {
+    fn schedules(&self) -> [(&'static str, Schedule); 13] {
         [
             ("disconnect", self.disconnect),
             ("refuse", self.refuse),
@@ -21,6 +21,7 @@ impl Faults {
             ("reorder", self.reorder),
             ("forge", self.forge),
             ("truncate", self.truncate),
+            ("pad", self.pad),
             ("half-headers", self.half_headers),
             ("bad-headers2", self.bad_headers2),
         ]
@@ -81,6 +82,7 @@ impl Faults {
             "reorder" => self.reorder = schedule(value)?,
             "forge" => self.forge = schedule(value)?,
             "truncate" => self.truncate = schedule(value)?,
+            "pad" => self.pad = schedule(value)?,
             "half-headers" => self.half_headers = schedule(value)?,
             "bad-headers2" => self.bad_headers2 = schedule(value)?,
             "trickle" => self.trickle = Some(number(fault, value)?),
@@ -174,7 +176,7 @@ mod tests {
     use super::*;
 
     const ALL: &str = "silent,refuse-all,headers,no-headers2,no-pong,never-read,disconnect=0.01,refuse=0.2,drop=0.1,stall=first:2,\
-                       wrong=0.5,corrupt=every:3,bad-checksum=1,reorder=every:5,forge=every:4,truncate=0.25,\
+                       wrong=0.5,corrupt=every:3,bad-checksum=1,reorder=every:5,forge=every:4,truncate=0.25,pad=0.5,\
                        half-headers=first:1,bad-headers2=0.75,\
                        delay=0.1:500ms,late=every:2:1m1s,\
                        duplicate=every:3:200ms,mute-after=20,trickle=1,behind=7,claim=0,withhold=600,\

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use bitcoin_hashes::sha256;
 use bytes::Bytes;
-use dashcore::network::framing::{Command, HEADER_SIZE, encode_frame};
+use dashcore::network::framing::{Command, DEFAULT_MAX_PAYLOAD, HEADER_SIZE, encode_frame};
 
 use super::Node;
 use super::reply::Reply;
@@ -26,6 +26,7 @@ pub(super) fn deliver(
         Some(Fault::Forge) => forge(&mut payload, request),
         Some(Fault::BadHeaders2) => leave_out_parent(&mut payload),
         Some(Fault::Truncate) => payload.truncate(payload.len() / 2),
+        Some(Fault::Pad) => payload.resize(DEFAULT_MAX_PAYLOAD, 0),
         _ => {}
     }
     let mut frame = Vec::new();

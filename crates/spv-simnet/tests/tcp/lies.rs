@@ -42,6 +42,19 @@ async fn forgers_flip_the_same_bit_whatever_their_seeds() {
 }
 
 #[tokio::test]
+async fn a_padded_answer_is_as_long_as_a_frame_may_be() {
+    let network = start_faulty("pad=first:1").await;
+    let mut client = Client::ready(network.addresses()[0]).await;
+    client.send_all(&[diff(0, 50), NetworkMessage::Ping(1), diff(0, 50)]).await;
+    let frame = client.receive().await.unwrap();
+    let honest_answer = serialize(&honest(&diff(0, 50)));
+    assert!(frame.checksum_valid && frame.payload.starts_with(&honest_answer));
+    assert_eq!(frame.payload.len(), 32 << 20);
+    client.expect_pong(1).await;
+    assert_eq!(client.receive_message().await, honest(&diff(0, 50)));
+}
+
+#[tokio::test]
 async fn a_truncated_answer_is_half_an_answer_in_a_whole_frame() {
     let network = start_faulty("truncate=first:1").await;
     let mut client = Client::ready(network.addresses()[0]).await;
