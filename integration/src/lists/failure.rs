@@ -14,12 +14,17 @@ pub enum DownloadFailure {
     )]
     CreditSpent,
     /// A list could not be had from anybody.
-    #[error("the list at height {height} could not be had after {attempts} attempts; add peers with --peer")]
+    #[error(
+        "the list at height {height} could not be had after {attempts} attempts{}; add peers with --peer",
+        wrong_remark(*.attempts, *.wrong)
+    )]
     Exhausted {
         /// Height of the list.
         height: u32,
         /// Attempts made.
         attempts: u32,
+        /// How many of them brought an answer that does not verify.
+        wrong: u32,
     },
     /// Only peers that do not serve it have the block of a list.
     #[error(
@@ -35,7 +40,8 @@ pub enum DownloadFailure {
     /// Independent peers gave the same answer and it does not verify.
     #[error(
         "every peer was asked for the list at height {height}, and none has one that verifies; {witnesses} independent \
-         ones gave the same answer: {reason}"
+         ones gave the same answer: {reason}; where the network's quorum parameters are not the usual ones, check \
+         --llmq-params and --activation"
     )]
     Unverifiable {
         /// Height of the list.
@@ -53,6 +59,18 @@ pub enum DownloadFailure {
     },
 }
 
+fn wrong_remark(attempts: u32, wrong: u32) -> String {
+    if wrong == 0 {
+        String::new()
+    } else if wrong < attempts {
+        format!(", {wrong} of which brought an answer that does not verify")
+    } else {
+        ", and no answer verifies; where the network's quorum parameters are not the usual ones, check --llmq-params and \
+         --activation"
+            .to_owned()
+    }
+}
+
 impl DownloadFailure {
     /// Height of the list that could not be had; `None` where it is not about a list.
     pub(crate) const fn height(&self) -> Option<u32> {
@@ -62,5 +80,22 @@ impl DownloadFailure {
             | Self::Unverifiable { height, .. } => Some(*height),
             Self::NoPeer | Self::CreditSpent | Self::Internal { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exhaustion_says_how_many_answers_were_wrong() {
+        let text = |wrong| DownloadFailure::Exhausted { height: 16, attempts: 20, wrong }.to_string();
+        let had = "the list at height 16 could not be had after 20 attempts";
+        assert_eq!(text(0), format!("{had}; add peers with --peer"));
+        assert_eq!(
+            text(3),
+            format!("{had}, 3 of which brought an answer that does not verify; add peers with --peer")
+        );
+        assert!(text(20).contains("no answer verifies") && text(20).contains("--activation"), "{}", text(20));
     }
 }

@@ -173,7 +173,9 @@ impl ListDownload<'_> {
             }
             Action::GiveUp { reason } => Err(match reason {
                 GiveUpReason::AttemptsExhausted { attempts } => {
-                    DownloadFailure::Exhausted { height, attempts }
+                    let wrong = wrong_answers(&task.history, None).count();
+                    let wrong = u32::try_from(wrong).unwrap_or(u32::MAX);
+                    DownloadFailure::Exhausted { height, attempts, wrong }
                 }
                 GiveUpReason::Unverifiable { witnesses, .. } => DownloadFailure::Unverifiable {
                     height,
