@@ -30,6 +30,7 @@ pub(crate) fn run(allocator: &'static StatsAlloc<System>) -> anyhow::Result<()> 
         signatures: true,
         quiet: 0,
         tip_time: None,
+        retargets: false,
     };
     let chain = Chain(Arc::new(World::generate(&spec)).active_chain());
     println!("{spec}\n\n| | allocations | bytes allocated | bytes kept |\n|---|---|---|---|");

@@ -59,6 +59,7 @@ fn spec(masternodes: u32, cycles: u32) -> GeneratedSpec {
         signatures: false,
         quiet: 0,
         tip_time: None,
+        retargets: false,
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         signatures: false,
         quiet: 0,
         tip_time: None,
+        retargets: false,
     };
     spec.validate()?;
     let world = Arc::new(World::generate(&spec));

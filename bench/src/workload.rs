@@ -155,6 +155,7 @@ pub(crate) fn world() -> &'static Arc<World> {
             signatures: false,
             quiet: 0,
             tip_time: None,
+            retargets: false,
         }))
     })
 }

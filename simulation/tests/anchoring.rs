@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dash_num::Arith256;
 use dashcore::params::Retargeting;
-use dashcore::{ChainParams, Checkpoint};
+use dashcore::{ChainParams, Checkpoint, Header};
 use simulation::surroundings;
 use spv_integration::progress::Progress;
 use spv_integration::session::{EndState, Summary, sync_with};
@@ -55,13 +55,17 @@ async fn sync(network: &Arc<InMemoryNetwork>, params: &ChainParams, store: &Arc<
 }
 
 fn two_nodes(faults: &str) -> Arc<InMemoryNetwork> {
-    let peer = || PeerConfig {
+    network(&WORLD, &[faults; 2])
+}
+
+fn network(world: &Arc<World>, faults: &[&str]) -> Arc<InMemoryNetwork> {
+    let peer = |faults: &&str| PeerConfig {
         rtt: Duration::from_millis(50),
         faults: faults.parse().unwrap(),
         ..PeerConfig::default()
     };
-    let config = NetworkConfig { peers: vec![peer(), peer()], ..NetworkConfig::default() };
-    Arc::new(InMemoryNetwork::start(&WORLD, config).unwrap())
+    let config = NetworkConfig { peers: faults.iter().map(peer).collect(), ..NetworkConfig::default() };
+    Arc::new(InMemoryNetwork::start(world, config).unwrap())
 }
 
 /// Requests for headers that all nodes had.
@@ -94,5 +98,65 @@ async fn nodes_that_serve_no_headers_do_not_hold_up_the_end() {
         let summary = sync(&network, &params, &store).await;
         assert_eq!(summary.state, EndState::NoCapablePeer, "{faults}: {:?}", summary.reason);
         assert!(began.elapsed() < Duration::from_secs(60), "{faults}: {:?}", began.elapsed());
+    }
+}
+
+/// A chain whose difficulty is sixteen times the least there is, with a checkpoint, below which `below` says what is known.
+fn hard(below: impl Fn(&World) -> Vec<Header>) -> (Arc<World>, ChainParams) {
+    let spec = GeneratedSpec {
+        masternodes: 8,
+        cycles: 20,
+        signatures: false,
+        retargets: true,
+        ..GeneratedSpec::default()
+    };
+    let world = Arc::new(World::generate(&spec));
+    let checkpoint = Checkpoint {
+        height: 250,
+        hash: world.block_hash(250).unwrap(),
+        header: world.header(250).copied(),
+        chain_work: Arith256::from_u64(2 * 250),
+        is_work_assumed: false,
+        below: below(&world),
+    };
+    let params = ChainParams { checkpoints: vec![checkpoint], ..world.params().clone() };
+    (world, params)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_honest_chain_is_synced_from_a_checkpoint_by_its_difficulty() {
+    let (world, params) = hard(|_| Vec::new());
+    let store = Arc::new(Store::in_memory(&params.network).unwrap());
+    let summary = sync(&network(&world, &["", "junk-chain=500:250", ""]), &params, &store).await;
+    assert_eq!(
+        (&summary.state, summary.tip.height),
+        (&EndState::Synced, world.tip()),
+        "{:?}",
+        summary.reason
+    );
+    let chain = store.chain(&params).unwrap().unwrap();
+    assert_eq!((chain.start_height(), chain.below().count()), (250, 24));
+}
+
+/// Once all peers have are headers at the least difficulty, none of them is taken: neither before the headers below the
+/// checkpoint are known, nor after.
+#[tokio::test(start_paused = true)]
+async fn easy_headers_on_a_checkpoint_are_not_taken_whoever_serves_them() {
+    let known = |world: &World| (226..250).rev().map(|height| *world.header(height).unwrap()).collect();
+    for below in [&(|_: &World| Vec::new()) as &dyn Fn(&World) -> Vec<Header>, &known] {
+        let (world, params) = hard(below);
+        for junk in ["junk-chain=1:250", "junk-chain=300:250"] {
+            let store = Arc::new(Store::in_memory(&params.network).unwrap());
+            let hostile = network(&world, &[junk; 4]);
+            let summary = sync(&hostile, &params, &store).await;
+            assert_ne!(summary.state, EndState::Synced);
+            assert_eq!((summary.tip.height, summary.lists.verified), (250, 0), "{:?}", summary.reason);
+            assert!(summary.seconds.total < 60.0, "{:?}", summary.seconds);
+            let is_named = |remark: &str| remark.contains("has shown no valid headers");
+            let named = summary.peers.iter().filter(|peer| peer.remark.as_deref().is_some_and(is_named));
+            assert_eq!(named.count(), 4, "{:?}", summary.peers);
+            assert!(store.header_count().unwrap() <= 25, "{junk}");
+            assert!((251..5_250).all(|height| store.block_hash(height).unwrap().is_none()), "{junk}");
+        }
     }
 }

@@ -43,6 +43,7 @@ impl Distance {
             signatures: false,
             quiet: behind,
             tip_time: None,
+            retargets: false,
         };
         let world = Arc::new(World::generate(&spec));
         let mut params = world.params().clone();

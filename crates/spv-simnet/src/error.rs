@@ -52,8 +52,8 @@ pub enum NetworkError {
         longest: Duration,
     },
     /// A peer is to mine where that takes more than a moment.
-    #[error("peer {peer}: {fault} needs a network whose difficulty never changes, such as regtest")]
-    Retargeting {
+    #[error("peer {peer}: {fault} needs a network on which blocks cost next to nothing, such as regtest")]
+    TooHard {
         /// Index of the peer.
         peer: usize,
         /// The fault for which it would mine.

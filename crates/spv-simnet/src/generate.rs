@@ -5,6 +5,7 @@ mod chain_locks;
 mod keys;
 mod members;
 mod merkle;
+mod pace;
 mod profile;
 mod quorums;
 mod random;
@@ -23,10 +24,11 @@ use dashcore::sml::llmq_type::LLMQParams;
 use dashcore::{BlockHash, ChainParams, Header};
 
 use crate::history::{CoinbaseProof, History, genesis_coinbase};
-use block::{MinedBlock, SECONDS_PER_BLOCK, Slot, mine};
+use block::{MinedBlock, Slot, mine};
 use chain_locks::ChainLocks;
 use keys::KeyRing;
 use members::{WorkBlock, rank};
+use pace::Pace;
 use quorums::{QuorumBook, Session};
 use registry::{Registry, Sources};
 use rotation::Rotation;
@@ -63,7 +65,7 @@ pub(crate) fn generate(
     let first_served = chain.first_cycle + CYCLES_BEFORE_SERVED * cycle_length;
     let end = first_served + spec.cycles * cycle_length;
     if let Some(time) = spec.tip_time {
-        chain.start_time = time - (end - 1) * SECONDS_PER_BLOCK;
+        chain.start_time = time - chain.pace.seconds(end - 1);
     }
     for height in 1..end {
         if height <= chain.quiet {
@@ -88,6 +90,7 @@ struct Generator<W> {
     params: ChainParams,
     /// Time from which the blocks' times are counted, in seconds since 1970.
     start_time: u32,
+    pace: Pace,
     /// Blocks before anything happens.
     quiet: u32,
     /// The first cycle with a snapshot.
@@ -115,6 +118,7 @@ impl<W: Write> Generator<W> {
         let mut generator = Self {
             profile,
             start_time: params.genesis.time,
+            pace: if spec.retargets { Pace::Retargeting } else { Pace::Regtest },
             quiet,
             first_cycle: quiet + profile.first_cycle(&params),
             keys: if spec.signatures { KeyRing::signing(spec.seed) } else { KeyRing::pretending() },
@@ -157,8 +161,9 @@ impl<W: Write> Generator<W> {
     /// Where the block at `height`, which is the next one, has its place.
     fn slot(&self, height: u32) -> Slot {
         let last = self.headers.len() - 1;
-        let time = self.start_time + height * SECONDS_PER_BLOCK;
-        Slot { height, time, bits: self.headers[last].bits, parent: self.hashes[last] }
+        let time = self.start_time + self.pace.seconds(height);
+        let bits = self.pace.bits().unwrap_or(self.headers[last].bits);
+        Slot { height, time, bits, parent: self.hashes[last] }
     }
 
     fn extend(&mut self, height: u32) -> io::Result<()> {

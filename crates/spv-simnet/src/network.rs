@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::network::message_network::MIN_PROTOCOL_VERSION;
-use dashcore::params::Retargeting;
 use parking_lot::{Mutex, RwLock};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -140,6 +139,9 @@ pub(crate) fn validate(world: &World, config: &NetworkConfig) -> Result<(), Netw
     Ok(())
 }
 
+/// Every other hash is a block.
+const EASIEST: u32 = 0x207f_ffff;
+
 fn validate_mining(index: usize, peer: &PeerConfig, world: &World) -> Result<(), NetworkError> {
     let Faults { junk_chain, flood, behind, .. } = peer.faults;
     let fault = match flood {
@@ -147,8 +149,9 @@ fn validate_mining(index: usize, peer: &PeerConfig, world: &World) -> Result<(),
         Some(flood) if flood.kind == FloodKind::ForkHeaders => "flood=fork-headers",
         _ => return Ok(()),
     };
-    if world.params().retargeting != Retargeting::None {
-        return Err(NetworkError::Retargeting { peer: index, fault });
+    // They are mined at the least difficulty that the network allows.
+    if world.params().pow_limit != EASIEST {
+        return Err(NetworkError::TooHard { peer: index, fault });
     }
     let tip = peer.tip.unwrap_or_else(|| world.tip()).saturating_sub(behind);
     match junk_chain.and_then(|junk| junk.fork).filter(|&fork| fork > tip) {
@@ -204,16 +207,16 @@ mod tests {
     use crate::generate::GeneratedSpec;
 
     #[test]
-    fn nobody_mines_where_difficulty_changes() {
+    fn nobody_mines_where_every_block_costs_work() {
         let spec =
             GeneratedSpec { masternodes: 12, cycles: 1, signatures: false, ..GeneratedSpec::default() };
-        let world = World::generate(&spec).with_retargeting();
+        let world = World::generate(&spec).with_pow_limit(0x1e0f_ffff);
         for (faults, mines) in
             [("junk-chain=5", true), ("flood=fork-headers:1", true), ("flood=known-headers:1", false)]
         {
             let peers = vec![PeerConfig { faults: faults.parse().unwrap(), ..PeerConfig::default() }];
             let valid = validate(&world, &NetworkConfig { peers, ..NetworkConfig::default() });
-            let refused = matches!(valid, Err(NetworkError::Retargeting { peer: 0, .. }));
+            let refused = matches!(valid, Err(NetworkError::TooHard { peer: 0, .. }));
             assert_eq!(refused, mines, "{faults}");
         }
     }

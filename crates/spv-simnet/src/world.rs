@@ -111,14 +111,10 @@ impl World {
         Self::new(history, Coinbases::in_memory(coinbases, ends))
     }
 
-    /// The same as if its network adjusted the difficulty.
+    /// The same as if these bits were the least difficulty of its network.
     #[cfg(test)]
-    pub(crate) fn with_retargeting(mut self) -> Self {
-        self.history.params.retargeting = dashcore::params::Retargeting::DarkGravityWave {
-            from: 1,
-            exact_from: 1,
-            allow_min_difficulty: false,
-        };
+    pub(crate) fn with_pow_limit(mut self, bits: u32) -> Self {
+        self.history.params.pow_limit = bits;
         self
     }
 

@@ -30,6 +30,7 @@ fn unsigned(masternodes: u32, cycles: u32, seed: u64) -> GeneratedSpec {
         signatures: false,
         quiet: 0,
         tip_time: None,
+        retargets: false,
     }
 }
 

@@ -20,6 +20,7 @@ static CHAIN: LazyLock<ActiveChain> = LazyLock::new(|| {
         signatures: false,
         quiet: 0,
         tip_time: None,
+        retargets: false,
     };
     Arc::new(World::generate(&spec)).active_chain()
 });

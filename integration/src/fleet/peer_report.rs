@@ -66,6 +66,11 @@ impl PeerReport {
                 self.invalid += 1;
             }
             Outcome::Failed(FailureKind::Refused) => self.refused += 1,
+            // Headers show by themselves that they are wrong; of lists only another copy does.
+            Outcome::Invalid(RequestKind::GetHeaders) => {
+                self.failed += 1;
+                self.invalid += 1;
+            }
             Outcome::Invalid(_) => self.failed += 1,
             Outcome::Refuted => self.invalid += 1,
             Outcome::Failed(FailureKind::Timeout) => {
@@ -102,10 +107,10 @@ impl fmt::Display for OtherChain {
                  height {height}"
             ),
             Self::Withheld { claimed, shown: Some(shown) } => {
-                write!(f, "claims height {claimed} and sends no headers above {shown}")
+                write!(f, "claims height {claimed} and has shown no valid headers above {shown}")
             }
             Self::Withheld { claimed, shown: None } => {
-                write!(f, "claims height {claimed} and sends no headers")
+                write!(f, "claims height {claimed} and has shown no valid headers")
             }
             Self::Syncing { claimed } => {
                 write!(f, "claims height {claimed}: it may still be downloading the chain itself")

@@ -30,6 +30,7 @@ fn world(cycles: u32, seed: u64) -> Arc<World> {
         signatures: false,
         quiet: 0,
         tip_time: None,
+        retargets: false,
     }))
 }
 

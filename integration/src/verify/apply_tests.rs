@@ -37,6 +37,7 @@ impl Branch {
             signatures: false,
             quiet: 0,
             tip_time: None,
+            retargets: false,
         };
         let world = Arc::new(World::generate(&spec));
         let headers = (1..=world.tip()).map(|at| (*world.header(at).unwrap(), world.block_hash(at).unwrap()));

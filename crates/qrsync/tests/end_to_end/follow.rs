@@ -17,6 +17,7 @@ const SPEC: GeneratedSpec = GeneratedSpec {
     signatures: true,
     quiet: 0,
     tip_time: None,
+    retargets: false,
 };
 
 #[tokio::test(flavor = "multi_thread")]

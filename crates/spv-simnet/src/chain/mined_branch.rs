@@ -5,8 +5,8 @@ use dashcore::{BlockHash, Header};
 
 use super::ActiveChain;
 
-/// Headers on top of a part of a world's chain, with real proof of work at its last block's difficulty, and no blocks behind
-/// them. Valid where difficulty never changes.
+/// Headers on top of a part of a world's chain, with real proof of work at the least difficulty that there is, and no blocks
+/// behind them. Valid where difficulty never changes.
 #[derive(Debug)]
 pub(crate) struct MinedBranch {
     trunk: ActiveChain,
@@ -20,6 +20,7 @@ impl MinedBranch {
         let mut random = fastrand::Rng::with_seed(seed);
         let (mut parent, mut parent_hash) =
             (*trunk.header(trunk.tip()).expect("a chain has its tip"), trunk.tip_hash());
+        let bits = trunk.world().params().pow_limit;
         let (mut headers, mut heights) = (Vec::new(), HashMap::new());
         for height in (1..=blocks).map(|above| trunk.tip() + above) {
             let mut merkle_root = [0; 32];
@@ -29,6 +30,7 @@ impl MinedBranch {
                 merkle_root: TxMerkleNode::from_byte_array(merkle_root),
                 time: parent.time + SECONDS_PER_BLOCK,
                 nonce: 0,
+                bits,
                 ..parent
             };
             while !header.meets_target(header.block_hash()) {

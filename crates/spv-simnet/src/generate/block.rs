@@ -78,7 +78,6 @@ pub(super) fn mine(
 
 /// Version bits without any signal.
 const BLOCK_VERSION: i32 = 0x2000_0000;
-pub(super) const SECONDS_PER_BLOCK: u32 = 150;
 const SUBSIDY: i64 = 5_000_000_000;
 
 fn coinbase_transaction(

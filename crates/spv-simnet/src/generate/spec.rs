@@ -4,7 +4,9 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use dashcore::ChainParams;
+use dashcore::params::Retargeting;
 
+use super::pace::RETARGETING_SPACING;
 use super::profile::QuorumProfile;
 
 /// What kind of chain to generate. As text: `generated:masternodes=N,cycles=N,seed=N,quorums=small|mainnet,
@@ -28,6 +30,9 @@ pub struct GeneratedSpec {
     /// Time of the last block, in seconds since 1970; the others precede it at 150 s each. Default: the first block is
     /// made 150 s after genesis. 1,700,000,000 to 4,200,000,000.
     pub tip_time: Option<u32>,
+    /// Whether blocks are sixteen times as hard as regtest's, one a second, and DarkGravityWave holds, as on the public
+    /// networks; not by default. No option of `qrsync` says so of regtest: such a chain is for clients that take its parameters from here.
+    pub retargets: bool,
 }
 
 impl GeneratedSpec {
@@ -69,6 +74,14 @@ impl GeneratedSpec {
         {
             *height += self.quiet_blocks();
         }
+        if self.retargets {
+            params.target_spacing = RETARGETING_SPACING;
+            params.retargeting = Retargeting::DarkGravityWave {
+                from: FIRST_RETARGET,
+                exact_from: FIRST_RETARGET,
+                allow_min_difficulty: false,
+            };
+        }
         params
     }
 }
@@ -83,13 +96,14 @@ impl Default for GeneratedSpec {
             signatures: true,
             quiet: 0,
             tip_time: None,
+            retargets: false,
         }
     }
 }
 
 impl fmt::Display for GeneratedSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { masternodes, cycles, seed, quorums, signatures, quiet, tip_time } = self;
+        let Self { masternodes, cycles, seed, quorums, signatures, quiet, tip_time, retargets } = self;
         write!(f, "{}:masternodes={masternodes},cycles={cycles},seed={seed}", Self::SCHEME)?;
         if let Some(profile) = quorums {
             write!(f, ",quorums={profile}")?;
@@ -100,7 +114,10 @@ impl fmt::Display for GeneratedSpec {
         if *quiet > 0 {
             write!(f, ",quiet={quiet}")?;
         }
-        tip_time.map_or(Ok(()), |time| write!(f, ",tip-time={time}"))
+        if let Some(time) = tip_time {
+            write!(f, ",tip-time={time}")?;
+        }
+        if *retargets { f.write_str(",retargeting=dgw") } else { Ok(()) }
     }
 }
 
@@ -137,6 +154,13 @@ impl FromStr for GeneratedSpec {
                         _ => return Err(unknown_value("quorums", value)),
                     });
                 }
+                "retargeting" => {
+                    spec.retargets = match value {
+                        "none" => false,
+                        "dgw" => true,
+                        _ => return Err(unknown_value("retargeting", value)),
+                    };
+                }
                 "signatures" => {
                     spec.signatures = match value {
                         "valid" => true,
@@ -165,12 +189,14 @@ pub enum SpecError {
     Scheme(String),
     /// A part is not one of the known settings.
     #[error(
-        "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quiet=N, tip-time=SECONDS, quorums=small|mainnet \
-         or signatures=valid|none"
+        "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quiet=N, tip-time=SECONDS, quorums=small|mainnet, \
+         signatures=valid|none or retargeting=none|dgw"
     )]
     Key(String),
     /// A value is none of those that the setting can have.
-    #[error("{key}={value:?} is not possible; use quorums=small|mainnet, signatures=valid|none")]
+    #[error(
+        "{key}={value:?} is not possible; use quorums=small|mainnet, signatures=valid|none, retargeting=none|dgw"
+    )]
     Value {
         /// The setting.
         key: &'static str,
@@ -222,6 +248,8 @@ const CYCLES: RangeInclusive<u64> = 1..=1_000;
 const QUIET: RangeInclusive<u64> = 0..=1_000_000;
 /// So late that the longest chain begins after genesis, and that all times fit into 32 bits.
 const TIP_TIME: RangeInclusive<u64> = 1_700_000_000..=4_200_000_000;
+/// Above the blocks that have too few before them.
+const FIRST_RETARGET: u32 = 100;
 /// A multiple of all intervals between sessions.
 const QUIET_STEP: u32 = 576;
 
@@ -240,10 +268,11 @@ mod tests {
             signatures: false,
             quiet: 300_000,
             tip_time: Some(1_800_000_000),
+            retargets: true,
             ..spec
         };
         let text = "generated:masternodes=3200,cycles=120,seed=7,quorums=mainnet,signatures=none,quiet=300000,\
-                    tip-time=1800000000";
+                    tip-time=1800000000,retargeting=dgw";
         assert_eq!((spec.to_string().as_str(), text.parse()), (text, Ok(spec)));
         assert_eq!("generated".parse(), Ok(GeneratedSpec::default()));
         assert_eq!("generated:seed=9".parse(), Ok(GeneratedSpec { seed: 9, ..GeneratedSpec::default() }));

@@ -86,6 +86,7 @@ mod tests {
         signatures: false,
         quiet: 0,
         tip_time: None,
+        retargets: false,
     };
 
     fn answers(world: World) -> impl Iterator<Item = Vec<u8>> {

@@ -16,6 +16,7 @@ const SPEC: GeneratedSpec = GeneratedSpec {
     signatures: true,
     quiet: 0,
     tip_time: None,
+    retargets: false,
 };
 
 fn chain(tip: u32) -> ActiveChain {

@@ -67,6 +67,7 @@ pub(crate) fn unsigned_world() -> Arc<World> {
         signatures: false,
         quiet: 0,
         tip_time: None,
+        retargets: false,
     };
     Arc::new(World::generate(&spec))
 }
