@@ -1,5 +1,8 @@
 //! Where work is done that would hold up the runtime.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 /// Where answers are verified, headers are validated and the database is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verification {
@@ -13,13 +16,13 @@ pub enum Verification {
 /// The work panicked.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Panicked(tokio::task::JoinError);
+pub(crate) struct Panicked(String);
 
 impl Verification {
     /// Does work that takes long.
     ///
     /// # Errors
-    /// When it panicked on a thread of its own.
+    /// When it panicked.
     ///
     /// # Cancel safety
     /// Cancelled, the work is done nevertheless once it has begun.
@@ -28,15 +31,22 @@ impl Verification {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Panicked> {
         match self {
-            Self::Threads => tokio::task::spawn_blocking(work).await.map_err(Panicked),
-            Self::Inline => Ok(work()),
+            Self::Threads => match tokio::task::spawn_blocking(work).await {
+                Ok(done) => Ok(done),
+                Err(error) => Err(Panicked(match error.try_into_panic() {
+                    Ok(panic) => message(panic.as_ref()),
+                    Err(cancelled) => cancelled.to_string(),
+                })),
+            },
+            Self::Inline => {
+                catch_unwind(AssertUnwindSafe(work)).map_err(|panic| Panicked(message(panic.as_ref())))
+            }
         }
     }
 }
 
-impl Panicked {
-    /// Goes on panicking.
-    pub(crate) fn resume(self) -> ! {
-        std::panic::resume_unwind(self.0.into_panic())
-    }
+/// What a panic said.
+pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

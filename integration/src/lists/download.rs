@@ -22,7 +22,7 @@ use crate::net::RequestError;
 use crate::plan::{Plan, Work};
 use crate::progress::Progress;
 use crate::timer::sleep_until;
-use crate::verify::{Verdict, Verifier};
+use crate::verify::{Verdict, Verifier, VerifierError};
 use crate::wire::{Answer, RequestKind};
 
 /// Work that has to run alone looks this often whether it can.
@@ -71,6 +71,8 @@ struct Task {
     unheld_since: Option<Instant>,
     /// Since when all peers that can be asked have brought what does not verify.
     unverifiable_since: Option<Instant>,
+    /// Whether checking an answer to it has panicked.
+    has_panicked: bool,
     stage: Stage,
 }
 
@@ -98,8 +100,12 @@ enum Step {
         answer: Verified,
         verdict: Verdict,
     },
-    /// The database failed, which ends the sync by another way.
-    Unverified,
+    /// There is no verdict on an answer, and whoever sent it is not to blame.
+    Unverified {
+        id: WorkId,
+        peer: SocketAddr,
+        error: VerifierError,
+    },
 }
 
 /// What is remembered of an answer that is being verified.
@@ -235,6 +241,7 @@ impl<'a> ListDownload<'a> {
             strategies: Vec::new(),
             unheld_since: None,
             unverifiable_since: None,
+            has_panicked: false,
             stage,
         };
         self.open.insert(id, task);
@@ -318,7 +325,7 @@ impl<'a> ListDownload<'a> {
                 Ok(())
             }
             Step::Verified { id, answer, verdict } => self.judged(id, answer, verdict),
-            Step::Unverified => Ok(()),
+            Step::Unverified { id, peer, error } => self.unverified(id, peer, &error),
         }
     }
 
@@ -378,7 +385,7 @@ impl<'a> ListDownload<'a> {
                     answer: Verified { peer, kind, bytes, digest, answered, permit },
                     verdict,
                 },
-                Err(_) => Step::Unverified,
+                Err(error) => Step::Unverified { id, peer, error },
             }
         });
     }

@@ -61,6 +61,18 @@ pub enum StoreError {
         /// Which part.
         what: &'static str,
     },
+    /// The database, or what was done with its contents, panicked.
+    #[error(
+        "working on {} failed in a way that should not be possible ({what}); if that happens again, move the file away \
+         and sync again, and report it",
+        path.display()
+    )]
+    Panicked {
+        /// The file.
+        path: PathBuf,
+        /// What the panic said.
+        what: String,
+    },
     /// The database failed.
     #[error("database {} failed: {source}", path.display())]
     Database {

@@ -311,6 +311,10 @@ impl Store {
         StoreError::Database { path: self.path.clone(), source: Box::new(source.into()) }
     }
 
+    pub(crate) fn panicked(&self, what: String) -> StoreError {
+        StoreError::Panicked { path: self.path.clone(), what }
+    }
+
     fn damaged(&self, what: &'static str) -> StoreError {
         StoreError::Damaged { path: self.path.clone(), what }
     }

@@ -14,7 +14,7 @@ pub use prover::{Prover, Unproven};
 pub(crate) use stage::Stage;
 pub use stages::StageTotal;
 pub(crate) use stages::Stages;
-pub(crate) use threads::{Verdict, Verifier};
+pub(crate) use threads::{Verdict, Verifier, VerifierError};
 
 #[cfg(test)]
 mod apply_tests;

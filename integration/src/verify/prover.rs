@@ -49,7 +49,7 @@ impl Prover {
         let answer =
             Answer { kind: work.request.kind(), headers2_limit: None, payload, checksum_valid: true };
         let verdict: Verdict = self.verifier.verify(work, answer).await.map_err(|error| match error {
-            VerifierError::Stopped => Unproven::Stopped,
+            VerifierError::Stopped | VerifierError::Panicked => Unproven::Stopped,
         })?;
         Ok(verdict.map(drop)?)
     }

@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -8,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use super::apply::{Application, Checked, Ended};
-use super::check::{AnswerError, check};
+use super::check::{AnswerError, Contents, check};
 use super::metrics;
 use super::stage::Stage;
 use super::stages::Stages;
@@ -16,7 +17,7 @@ use super::stages::Stages;
 use crate::chain::HeaderChain;
 use crate::plan::Work;
 use crate::store::{Store, StoreError};
-use crate::verification::Verification;
+use crate::verification::{Verification, message};
 use crate::wire::Answer;
 
 /// Most answers that are stored by one transaction.
@@ -58,6 +59,9 @@ pub(crate) enum VerifierError {
     /// The threads ended because the database failed.
     #[error("the proven lists cannot be stored")]
     Stopped,
+    /// Checking the answer panicked.
+    #[error("checking the answer failed in a way that should not be possible")]
+    Panicked,
 }
 
 struct Job {
@@ -69,7 +73,7 @@ struct Job {
 /// Travels with an answer. Its permit bounds how many answers are being verified or wait for their base.
 #[derive(Debug)]
 struct Reply {
-    verdict: oneshot::Sender<Verdict>,
+    verdict: oneshot::Sender<Result<Verdict, VerifierError>>,
     started: std::time::Instant,
     _place: OwnedSemaphorePermit,
     _counted: metrics::Verifying,
@@ -146,7 +150,7 @@ impl Verifier {
     /// long as that takes.
     ///
     /// # Errors
-    /// When the threads have stopped.
+    /// When the threads have stopped, and when checking panics, which is nobody's fault that could be known.
     ///
     /// # Cancel safety
     /// The answer is verified to its end all the same, unless its base is not there yet.
@@ -164,7 +168,7 @@ impl Verifier {
             Worker::Threads { jobs, .. } => jobs.try_send(job).map_err(|_| VerifierError::Stopped)?,
             Worker::Inline(inline) => inline.lock().verify(job),
         }
-        result.await.map_err(|_| VerifierError::Stopped)
+        result.await.unwrap_or(Err(VerifierError::Stopped))
     }
 }
 
@@ -192,13 +196,14 @@ impl Inline {
     }
 
     fn verify(&mut self, Job { work, answer, reply }: Job) {
-        let contents = match check(&work, &answer, self.params.genesis_hash, &self.stages) {
-            Ok(contents) => contents,
-            Err(error) => return reply.send(Err(error)),
+        let Some((contents, reply)) =
+            check_one(&work, &answer, reply, self.params.genesis_hash, &self.stages)
+        else {
+            return;
         };
         let checked = [Checked { work, contents, tag: reply }].into_iter();
         let Self { params, store, application, stages, chain, .. } = self;
-        let applied = apply_batch(application, checked, params, store, stages, chain);
+        let applied = apply_guarded(application, checked, params, store, stages, chain);
         if let (Err(error), Some(failure)) = (applied, self.failure.take()) {
             failure.send(error).ok();
         }
@@ -212,15 +217,33 @@ fn check_all(
     stages: &Stages,
 ) {
     for Job { work, answer, reply } in jobs {
-        match check(&work, &answer, genesis_hash, stages) {
-            Ok(contents) => {
-                if checked.send(Checked { work, contents, tag: reply }).is_err() {
-                    return;
-                }
-            }
-            Err(error) => reply.send(Err(error)),
+        if let Some((contents, tag)) = check_one(&work, &answer, reply, genesis_hash, stages)
+            && checked.send(Checked { work, contents, tag }).is_err()
+        {
+            return;
         }
     }
+}
+
+/// Checks an answer. Gives its contents with the reply that is still owed, unless it is wrong. A panic costs this answer and
+/// no thread.
+fn check_one(
+    work: &Work,
+    answer: &Answer,
+    reply: Reply,
+    genesis_hash: BlockHash,
+    stages: &Stages,
+) -> Option<(Contents, Reply)> {
+    match catch_unwind(AssertUnwindSafe(|| check(work, answer, genesis_hash, stages))) {
+        Ok(Ok(contents)) => return Some((contents, reply)),
+        Ok(Err(error)) => reply.send(Err(error)),
+        Err(panic) => {
+            let (height, bytes) = (work.newest.height, answer.payload.len());
+            tracing::error!(height, bytes, panic = message(panic.as_ref()), "checking an answer panicked");
+            reply.send_panicked();
+        }
+    }
+    None
 }
 
 fn apply_all(
@@ -233,9 +256,22 @@ fn apply_all(
     let mut application = Application::new(params.genesis_hash);
     for first in in_order {
         let batch = std::iter::once(first).chain(in_order.try_iter()).take(MAX_BATCH);
-        apply_batch(&mut application, batch, params, store, stages, chain)?;
+        apply_guarded(&mut application, batch, params, store, stages, chain)?;
     }
     Ok(())
+}
+
+/// The same as [`apply_batch`]; a panic is an error of the store, after which the application is not to be used.
+fn apply_guarded(
+    application: &mut Application<Reply>,
+    batch: impl Iterator<Item = Checked<Reply>>,
+    params: &ChainParams,
+    store: &Store,
+    stages: &Stages,
+    chain: &CurrentChain,
+) -> Result<(), StoreError> {
+    let apply = AssertUnwindSafe(|| apply_batch(application, batch, params, store, stages, chain));
+    catch_unwind(apply).unwrap_or_else(|panic| Err(store.panicked(message(panic.as_ref()))))
 }
 
 /// Applies answers and stores what they prove by one transaction, before anybody is told.
@@ -285,6 +321,11 @@ impl Reply {
     fn send(self, verdict: Verdict) {
         metrics::verified(verdict.as_ref().err().map_or("proven", AnswerError::kind), self.started.elapsed());
         // A caller that has gone needs no verdict.
-        self.verdict.send(verdict).ok();
+        self.verdict.send(Ok(verdict)).ok();
+    }
+
+    fn send_panicked(self) {
+        metrics::verified("panicked", self.started.elapsed());
+        self.verdict.send(Err(VerifierError::Panicked)).ok();
     }
 }

@@ -8,13 +8,13 @@ use spv_scheduler::Priority;
 
 use dashcore::params::WORK_BLOCK_DEPTH;
 
-use super::{ListDownload, Stage, Task, Verified, WorkId};
+use super::{ListDownload, Stage, Task, Verified, WorkId, enqueue};
 use crate::address::network_group;
 use crate::clock::now;
 use crate::fleet::Outcome;
 use crate::lists::failure::DownloadFailure;
 use crate::lists::metrics;
-use crate::verify::{AnswerError, Verdict};
+use crate::verify::{AnswerError, Verdict, VerifierError};
 
 /// Where some peers have a block and others do not, those who have it are asked as often for its list each.
 const TRIES_PER_HOLDER: usize = 3;
@@ -63,6 +63,29 @@ impl ListDownload<'_> {
                 self.failed(id, attempt, Some((answer.answered, error)))
             }
         }
+    }
+
+    /// Asks somebody else, once, for what could not be checked: what makes a check panic may be in the answer.
+    pub(super) fn unverified(
+        &mut self,
+        id: WorkId,
+        peer: SocketAddr,
+        error: &VerifierError,
+    ) -> Result<(), DownloadFailure> {
+        match error {
+            // The database failed, which ends the sync by another way.
+            VerifierError::Stopped => return Ok(()),
+            VerifierError::Panicked => {}
+        }
+        let Some(task) = self.open.get_mut(&id) else { return Ok(()) };
+        if task.has_panicked {
+            return Err(DownloadFailure::Internal { height: task.work.newest.height });
+        }
+        task.has_panicked = true;
+        task.avoid.insert(peer);
+        let rank = Priority::High.in_order(task.work.order());
+        task.stage = Stage::Queued(enqueue(&self.queue, id, rank, Duration::ZERO));
+        Ok(())
     }
 
     /// Now that a true copy is known, puts earlier answers that were wrong on the record of those who sent them.

@@ -1,0 +1,102 @@
+//! Work that panics is an error in words, and the sync goes on or ends; it never waits for what will not come.
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use simulation::surroundings;
+use spv_integration::progress::Progress;
+use spv_integration::session::{EndState, Summary, SyncError, sync_with};
+use spv_integration::store::{Store, StoreError};
+use spv_integration::{Config, Settings};
+use spv_simnet::{GeneratedSpec, InMemoryNetwork, NetworkConfig, PeerConfig, World};
+use tokio_util::sync::CancellationToken;
+
+/// Counts a stage of verification by panicking, so many times: what a program does that is asked for its metrics may
+/// panic like anything else.
+struct Panicking {
+    stage: &'static str,
+    times: AtomicU32,
+}
+
+impl Recorder for Panicking {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let is_stage =
+            key.name() == "qrsync_stage_items_total" && key.labels().any(|label| label.value() == self.stage);
+        let times = |left: u32| left.checked_sub(1);
+        if is_stage && self.times.fetch_update(Ordering::Relaxed, Ordering::Relaxed, times).is_ok() {
+            panic!("injected into {}", self.stage);
+        }
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+/// Syncs from two nodes while `stage` panics so many times; fails where that does not end within ten virtual minutes.
+fn sync(stage: &'static str, times: u32) -> Result<Summary, SyncError> {
+    let spec =
+        GeneratedSpec { masternodes: 8, cycles: 3, seed: 1, signatures: false, ..GeneratedSpec::default() };
+    let world = Arc::new(World::generate(&spec));
+    let node = PeerConfig { rtt: Duration::from_millis(50), ..PeerConfig::default() };
+    let nodes = NetworkConfig { peers: vec![node; 2], ..NetworkConfig::default() };
+    let recorder = Panicking { stage, times: AtomicU32::new(times) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.unwrap().block_on(async {
+            let network = Arc::new(InMemoryNetwork::start(&world, nodes).unwrap());
+            let config = Config {
+                network: "regtest".to_owned(),
+                peers: network.addresses().iter().map(ToString::to_string).collect(),
+                sync: Settings { verify_quorums: false, ..Settings::default() },
+                ..Config::default()
+            };
+            let store = Arc::new(Store::in_memory(&world.params().network).unwrap());
+            let (environment, progress) = (surroundings(&network, 1), Progress::default());
+            let cancel = CancellationToken::new();
+            let synced = sync_with(&environment, world.params(), &config, store, &progress, &cancel);
+            tokio::time::timeout(Duration::from_secs(600), synced).await.expect("it ends")
+        })
+    })
+}
+
+#[test]
+fn an_answer_whose_check_panics_is_asked_for_again() {
+    for stage in ["decode", "check"] {
+        let summary = sync(stage, 1).unwrap();
+        assert_eq!(summary.state, EndState::Synced, "{stage}: {:?}", summary.reason);
+        assert!(summary.peers.iter().all(|peer| peer.failed == 0), "{stage}: {:?}", summary.peers);
+    }
+}
+
+#[test]
+fn a_check_that_always_panics_ends_the_sync_with_an_internal_failure() {
+    let summary = sync("check", u32::MAX).unwrap();
+    assert!(matches!(summary.state, EndState::Degraded { .. }), "{:?}", summary.state);
+    assert!(summary.reason.unwrap().contains("internal failure"));
+    assert!(summary.peers.iter().all(|peer| peer.invalid == 0), "{:?}", summary.peers);
+}
+
+#[test]
+fn a_panic_while_lists_are_applied_or_stored_ends_the_sync_with_an_error() {
+    for stage in ["apply", "store"] {
+        match sync(stage, 1) {
+            Err(SyncError::Store(StoreError::Panicked { what, .. })) => {
+                assert_eq!(what, format!("injected into {stage}"));
+            }
+            other => panic!("{stage}: {other:?}"),
+        }
+    }
+}
