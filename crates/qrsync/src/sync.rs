@@ -24,7 +24,7 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     let config = &layers.config;
     let params = config.chain_params()?;
     let endpoint = Endpoint::bind(config).await?;
-    let store = Arc::new(Store::create_or_open(&config.data_dir()?, &params.network)?);
+    let store = Arc::new(Store::create_or_replace(&config.data_dir()?, &params.network)?);
     let cancel = signals::cancelled_by_signals()?;
     let state = Progress::default();
     let live = Arc::new(Live::new(config, &params, state.clone(), cancel.clone()));

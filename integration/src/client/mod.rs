@@ -45,14 +45,14 @@ struct Shared {
 }
 
 impl Client {
-    /// Opens the store in the configured data directory, creating it where there is none. Blocks for as long as that
-    /// takes.
+    /// Opens the store in the configured data directory, creating it where there is none; a damaged file is set aside under
+    /// another name. Blocks for as long as that takes.
     ///
     /// # Errors
     /// When the configuration or the database cannot be used.
     pub fn open(config: Config) -> Result<Self, OpenError> {
         let params = config.chain_params()?;
-        let store = Store::create_or_open(&config.data_dir()?, &params.network)?;
+        let store = Store::create_or_replace(&config.data_dir()?, &params.network)?;
         Ok(Self::new(params, config, Arc::new(store))?)
     }
 

@@ -7,19 +7,19 @@ mod blocking;
 mod error;
 mod list_row;
 mod lists;
+mod opening;
 mod peer_record;
 mod peers;
 mod quorums;
 mod schema;
 mod snapshots;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dashcore::consensus::deserialize;
 use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::{BlockHash, ChainParams, Header, Network};
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
 pub(crate) use blocking::blocking;
 pub use error::StoreError;
@@ -30,16 +30,7 @@ pub use quorums::{Finding, QuorumRow};
 pub use snapshots::SnapshotRow;
 
 use crate::chain::HeaderChain;
-use schema::{
-    EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS, SNAPSHOTS,
-};
-
-/// Name of the database file within the data directory.
-const FILE_NAME: &str = "qrsync.redb";
-
-/// Memory for pages of the file, in bytes. What is read again soon is a whole list or two; without a bound of ours
-/// the cache would grow with the history that is synced.
-const CACHE_SIZE: usize = 16 << 20;
+use schema::{HEADERS, HEIGHTS, LISTS, QUORUMS, SNAPSHOTS};
 
 /// An open database. Only one process can have it open.
 #[derive(Debug)]
@@ -50,54 +41,6 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database in `directory` for `network`, creating both where they are missing.
-    ///
-    /// # Errors
-    /// When the directory cannot be written, the file is in use, of another network or format, or damaged.
-    pub fn create_or_open(directory: &Path, network: &Network) -> Result<Self, StoreError> {
-        fs::create_dir_all(directory)
-            .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
-        let path = directory.join(FILE_NAME);
-        let database = builder().create(&path).map_err(|source| StoreError::open(&path, source))?;
-        match read_network(&database, &path)? {
-            None => write_meta(&database, network, &path)?,
-            Some(found) if found != *network => {
-                return Err(StoreError::OtherNetwork { path, found, expected: network.clone() });
-            }
-            Some(_) => {}
-        }
-        Ok(Self { database, path, network: network.clone() })
-    }
-
-    /// A database that exists only as long as this handle.
-    ///
-    /// # Errors
-    /// When the database cannot be set up.
-    pub fn in_memory(network: &Network) -> Result<Self, StoreError> {
-        let path = PathBuf::from("(memory)");
-        let backend = redb::backends::InMemoryBackend::new();
-        let database =
-            builder().create_with_backend(backend).map_err(|source| StoreError::open(&path, source))?;
-        write_meta(&database, network, &path)?;
-        Ok(Self { database, path, network: network.clone() })
-    }
-
-    /// Opens the database in `directory`, which must exist.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] when there is none, and as for [`create_or_open`](Self::create_or_open).
-    pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let path = directory.join(FILE_NAME);
-        if !path.exists() {
-            return Err(StoreError::Missing { path });
-        }
-        let database = builder().open(&path).map_err(|source| StoreError::open(&path, source))?;
-        match read_network(&database, &path)? {
-            Some(network) => Ok(Self { database, path, network }),
-            None => Err(StoreError::Missing { path }),
-        }
-    }
-
     /// The network that the data is of.
     pub fn network(&self) -> &Network {
         &self.network
@@ -318,54 +261,6 @@ impl Store {
     fn damaged(&self, what: &'static str) -> StoreError {
         StoreError::Damaged { path: self.path.clone(), what }
     }
-}
-
-fn builder() -> Builder {
-    let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_SIZE);
-    builder
-}
-
-/// `None` for a database that was just created.
-fn read_network(database: &Database, path: &Path) -> Result<Option<Network>, StoreError> {
-    let failed =
-        |source: redb::Error| StoreError::Database { path: path.to_owned(), source: Box::new(source) };
-    let transaction = database.begin_read().map_err(|source| failed(source.into()))?;
-    let table = match transaction.open_table(META) {
-        Ok(table) => table,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
-        Err(source) => return Err(failed(source.into())),
-    };
-    let read = |key| -> Result<Option<String>, StoreError> {
-        let value = table.get(key).map_err(|source| failed(source.into()))?;
-        Ok(value.map(|value| value.value().to_owned()))
-    };
-    if let Some(found) = read(META_FORMAT)?.filter(|found| found != FORMAT) {
-        return Err(StoreError::Format { path: path.to_owned(), found });
-    }
-    let network = read(META_NETWORK)?;
-    let parsed = network.map(|name| name.parse()).transpose();
-    parsed.map_err(|_| StoreError::Damaged { path: path.to_owned(), what: "network name" })
-}
-
-fn write_meta(database: &Database, network: &Network, path: &Path) -> Result<(), StoreError> {
-    let write = || -> Result<(), redb::Error> {
-        let transaction = database.begin_write()?;
-        {
-            let mut meta = transaction.open_table(META)?;
-            meta.insert(META_FORMAT, FORMAT)?;
-            meta.insert(META_NETWORK, network.to_string().as_str())?;
-            transaction.open_table(HEADERS)?;
-            transaction.open_table(HEIGHTS)?;
-            transaction.open_table(LISTS)?;
-            transaction.open_table(EVO_NODES)?;
-            transaction.open_table(SNAPSHOTS)?;
-            transaction.open_table(QUORUMS)?;
-        }
-        transaction.commit()?;
-        Ok(())
-    };
-    write().map_err(|source| StoreError::Database { path: path.to_owned(), source: Box::new(source) })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 use spv_simnet::{GeneratedSpec, World};
 use tempfile::TempDir;
 
+use super::opening::FILE_NAME;
+use super::schema::{META, META_FORMAT};
 use super::*;
 use crate::chain::{Block, BlockId};
 use crate::plan::Work;
@@ -354,6 +357,36 @@ fn another_format_is_refused() {
     let error = Store::open(directory.path()).unwrap_err();
     assert!(matches!(&error, StoreError::Format { found, .. } if found == "99"), "{error}");
 }
+
+/// Page after page is overwritten: opening says that the file is damaged, or succeeds, and what would replace it always does.
+#[test]
+fn a_file_with_a_damaged_page_is_no_panic_and_is_set_aside() {
+    let (directory, store) = filled(&WORLD);
+    drop(store);
+    let path = directory.path().join(FILE_NAME);
+    let whole = fs::read(&path).unwrap();
+    let mut damaged = 0;
+    for page in 0..whole.len() / PAGE {
+        let mut bytes = whole.clone();
+        bytes[page * PAGE..][..PAGE].fill(0xa5);
+        fs::write(&path, &bytes).unwrap();
+        match Store::open(directory.path()) {
+            Ok(_) => continue,
+            Err(StoreError::Damaged { .. }) => damaged += 1,
+            Err(error) => panic!("page {page}: {error}"),
+        }
+        let store = Store::create_or_replace(directory.path(), &Network::Regtest).unwrap();
+        assert_eq!(store.tip().unwrap(), None, "page {page}");
+        drop(store);
+        let aside = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path());
+        let aside: Vec<_> = aside.filter(|path| path.to_str().unwrap().contains(".damaged-")).collect();
+        assert_eq!(aside.len(), 1, "page {page}");
+        fs::remove_file(&aside[0]).unwrap();
+    }
+    assert!(damaged > 0);
+}
+
+const PAGE: usize = 4_096;
 
 #[test]
 fn no_data_is_not_an_empty_store() {
