@@ -87,6 +87,16 @@ enum Line {
     Quorums,
 }
 
+/// How many headers come in a second, and how long the rest takes; nothing outside of their phase.
+fn pace_of_headers(headers: &ProgressBar, phase: Phase) -> String {
+    let (per_second, left) = (headers.per_sec(), headers.eta());
+    if phase != Phase::Headers || per_second < 1.0 {
+        return String::new();
+    }
+    let left = if left.is_zero() { String::new() } else { format!(", about {} left", HumanDuration(left)) };
+    format!("{per_second:.0} a second{left}")
+}
+
 impl Drawn {
     fn new(lines: MultiProgress) -> Self {
         Self { lines, fixed: BTreeMap::new(), each_peer: BTreeMap::new() }
@@ -94,7 +104,14 @@ impl Drawn {
 
     fn show(&mut self, state: &Snapshot) {
         let height = u64::from(state.header_height);
-        self.bar(Line::Headers, height, u64::from(state.claimed_height).max(height));
+        let is_new = !self.fixed.contains_key(&Line::Headers);
+        if let Some(headers) = self.bar(Line::Headers, height, u64::from(state.claimed_height).max(height)) {
+            if is_new {
+                // What was there before is no pace.
+                headers.reset_eta();
+            }
+            headers.set_message(pace_of_headers(headers, state.phase));
+        }
         if let Some(lists) = self.bar(Line::Lists, state.proven_lists, state.planned_lists) {
             let left = state.lists_eta.filter(|left| state.phase == Phase::Lists && !left.is_zero());
             let left = left.map(|left| format!("about {} left", HumanDuration(left))).unwrap_or_default();

@@ -53,6 +53,12 @@ pub enum StoreError {
         /// Its format.
         found: String,
     },
+    /// The file is something else, or its beginning is damaged.
+    #[error("{} is not a qrsync database; move it away, or choose another --data-dir", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// What is stored contradicts itself.
     #[error("{} is damaged ({what}); move it away and sync again", path.display())]
     Damaged {
@@ -91,7 +97,7 @@ impl StoreError {
             redb::DatabaseError::Storage(redb::StorageError::Io(source))
                 if source.kind() == io::ErrorKind::InvalidData =>
             {
-                Self::Damaged { path, what: "not a qrsync database" }
+                Self::Foreign { path }
             }
             redb::DatabaseError::Storage(redb::StorageError::Io(source)) => Self::Access { path, source },
             redb::DatabaseError::Storage(redb::StorageError::Corrupted(_)) => {

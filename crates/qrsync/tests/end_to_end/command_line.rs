@@ -354,10 +354,10 @@ fn a_file_that_is_no_database_is_left_alone() {
     let path = data.path().join("qrsync.redb");
     let garbage = "not a database ".repeat(1000);
     fs::write(&path, &garbage).unwrap();
-    query("status", &data, &[]).fails(1, &["damaged", text(&path), "sync again"]);
+    query("status", &data, &[]).fails(1, &["not a qrsync database", text(&path), "--data-dir"]);
     let peer = closed_port().to_string();
     run(["sync", "--network", "regtest", "--peer", &peer, "--data-dir", text(data.path())])
-        .fails(1, &["damaged", text(&path)]);
+        .fails(1, &["not a qrsync database", text(&path)]);
     assert_eq!(fs::read_to_string(&path).unwrap(), garbage);
 }
 
