@@ -1,6 +1,7 @@
 //! An hour at the tip beside nodes that are quick and hostile.
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
+use std::thread;
 use std::time::Duration;
 
 use simulation::follow;
@@ -8,12 +9,16 @@ use simulation::follow;
 /// Each of these once kept a client from following, or from proving anything.
 #[test]
 fn an_hour_at_the_tip_beside_quick_nodes_that_are_hostile() {
-    for hostile in
-        [["flood=known-headers:20", "junk-chain=1000:200"], ["flood=fork-headers:20", "junk-chain=1000"]]
-    {
-        let followed = follow(12, 1, &hostile.map(|text| text.parse().unwrap()), || 0).unwrap();
-        assert_eq!(followed.checks.len(), 1, "{hostile:?}");
-        let check = followed.checks[0];
-        assert!(check.delay < Duration::from_secs(10), "{hostile:?}: {check:?}");
-    }
+    let hostile =
+        [["flood=known-headers:20", "junk-chain=1000:200"], ["flood=fork-headers:20", "junk-chain=1000"]];
+    thread::scope(|scope| {
+        for nodes in hostile {
+            scope.spawn(move || {
+                let followed = follow(12, 1, &nodes.map(|text| text.parse().unwrap()), || 0).unwrap();
+                assert_eq!(followed.checks.len(), 1, "{nodes:?}");
+                let check = followed.checks[0];
+                assert!(check.delay < Duration::from_secs(10), "{nodes:?}: {check:?}");
+            });
+        }
+    });
 }

@@ -8,7 +8,7 @@ use simulation::{Failure, Report, Run, SCENARIOS, run, scenario};
 use spv_integration::session::EndState;
 
 /// Seeds per scenario here.
-const SEEDS: u64 = 8;
+const SEEDS: u64 = 6;
 
 /// Seeds of scenarios with a long chain or long answers, whose runs take ten times as long.
 const LONG_SEEDS: u64 = 2;

@@ -95,6 +95,7 @@ impl Hearing<'_> {
             hearsay.unjudged = hearsay.unjudged.saturating_sub(1);
             hearsay.retry_at = Instant::now() + RETRY_DELAY;
             is_polled = hearsay.is_polled;
+            hearsay.is_ahead = matches!(judged, Some(Judged::Future));
             match &judged {
                 Some(Judged::Known(_) | Judged::New(_)) if is_full => hearsay.said = Said::Part,
                 Some(Judged::Known(_) | Judged::New(_) | Judged::Empty) => hearsay.said = Said::All,

@@ -29,7 +29,9 @@ impl Hearing<'_> {
         // While all are away that is for the patience with absent peers to end, unless it happens all the time.
         let is_outage = self.peers.is_empty() && self.outages < MAX_OUTAGES;
         let is_mute = !is_outage && now >= self.company_since + self.patience.unanswered();
-        let is_hopeless = peers.none_expected() || is_mute;
+        // Nothing that they could send later would make our clock right.
+        let all_ahead = !self.peers.is_empty() && self.peers.values().all(|hearsay| hearsay.is_ahead);
+        let is_hopeless = peers.none_expected() || is_mute || all_ahead;
         let is_gathering = || {
             now < self.started + self.patience.gathering()
                 && peers.is_gathering(&told, now < self.started + self.patience.longest)
