@@ -110,7 +110,7 @@ fn equal_seeds_give_equal_runs_in_every_process() {
 #[test]
 fn liars_and_lost_peers_cost_little_time() {
     for (name, longest) in [("truncaters", 2), ("forgers", 2), ("most-lie", 15), ("cascade", 15)] {
-        for seed in 0..SEEDS {
+        for seed in 0..SEEDS / 2 {
             let makespan = run(scenario(name).unwrap(), seed).unwrap().makespan;
             assert!(makespan <= Duration::from_secs(longest), "{name}, seed {seed}: {makespan:?}");
         }
