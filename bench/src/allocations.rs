@@ -27,10 +27,7 @@ pub(crate) fn run(allocator: &'static StatsAlloc<System>) -> anyhow::Result<()> 
         cycles: 4,
         seed: 5,
         quorums: Some(QuorumProfile::Mainnet),
-        signatures: true,
-        quiet: 0,
-        tip_time: None,
-        retargets: false,
+        ..GeneratedSpec::DEFAULT
     };
     let chain = Chain(Arc::new(World::generate(&spec)).active_chain());
     println!("{spec}\n\n| | allocations | bytes allocated | bytes kept |\n|---|---|---|---|");

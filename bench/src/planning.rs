@@ -57,9 +57,7 @@ fn spec(masternodes: u32, cycles: u32) -> GeneratedSpec {
         quorums: Some(QuorumProfile::Mainnet),
         // Nothing is verified here.
         signatures: false,
-        quiet: 0,
-        tip_time: None,
-        retargets: false,
+        ..GeneratedSpec::DEFAULT
     }
 }
 

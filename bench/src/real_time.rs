@@ -47,9 +47,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         seed: 11,
         quorums: Some(QuorumProfile::Small),
         signatures: false,
-        quiet: 0,
-        tip_time: None,
-        retargets: false,
+        ..GeneratedSpec::DEFAULT
     };
     spec.validate()?;
     let world = Arc::new(World::generate(&spec));

@@ -153,9 +153,7 @@ pub(crate) fn world() -> &'static Arc<World> {
             seed: 5,
             quorums: Some(QuorumProfile::Small),
             signatures: false,
-            quiet: 0,
-            tip_time: None,
-            retargets: false,
+            ..GeneratedSpec::DEFAULT
         }))
     })
 }

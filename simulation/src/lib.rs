@@ -19,7 +19,7 @@ pub use observer::Peaks;
 pub use report::{Figures, Report, Spread};
 pub use run::{Run, run, run_with_threads};
 pub use scenario::{SCENARIOS, Scenario, scenario};
-pub use surroundings::surroundings;
+pub use surroundings::{nodes, surroundings};
 
 /// The programs of the library guide compile.
 #[cfg(doctest)]

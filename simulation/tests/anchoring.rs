@@ -7,12 +7,12 @@ use std::time::Duration;
 use dash_num::Arith256;
 use dashcore::params::Retargeting;
 use dashcore::{ChainParams, Checkpoint, Header};
-use simulation::surroundings;
+use simulation::{nodes, surroundings};
 use spv_integration::progress::Progress;
 use spv_integration::session::{EndState, Summary, sync_with};
 use spv_integration::store::Store;
 use spv_integration::{Config, Settings};
-use spv_simnet::{GeneratedSpec, InMemoryNetwork, NetworkConfig, PeerConfig, World};
+use spv_simnet::{GeneratedSpec, InMemoryNetwork, World};
 use tokio_util::sync::CancellationToken;
 
 const NEWEST: u32 = 500;
@@ -59,13 +59,7 @@ fn two_nodes(faults: &str) -> Arc<InMemoryNetwork> {
 }
 
 fn network(world: &Arc<World>, faults: &[&str]) -> Arc<InMemoryNetwork> {
-    let peer = |faults: &&str| PeerConfig {
-        rtt: Duration::from_millis(50),
-        faults: faults.parse().unwrap(),
-        ..PeerConfig::default()
-    };
-    let config = NetworkConfig { peers: faults.iter().map(peer).collect(), ..NetworkConfig::default() };
-    Arc::new(InMemoryNetwork::start(world, config).unwrap())
+    nodes(world, Duration::from_millis(50), faults)
 }
 
 /// Requests for headers that all nodes had.

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use simulation::surroundings;
+use simulation::{nodes, surroundings};
 use spv_integration::progress::Progress;
 use spv_integration::session::{EndState, Shortfall, Summary, sync_with};
 use spv_integration::store::Store;
 use spv_integration::{Config, Settings};
-use spv_simnet::{GeneratedSpec, InMemoryNetwork, NetworkConfig, PeerConfig, World};
+use spv_simnet::{GeneratedSpec, InMemoryNetwork, World};
 use tokio_util::sync::CancellationToken;
 
 const HOURS: i64 = 60 * 60;
@@ -27,13 +27,7 @@ fn unix_seconds() -> u64 {
 }
 
 fn start(world: &Arc<World>, faults: &[&str]) -> Arc<InMemoryNetwork> {
-    let node = |faults: &&str| PeerConfig {
-        rtt: Duration::from_millis(50),
-        faults: faults.parse().unwrap(),
-        ..PeerConfig::default()
-    };
-    let config = NetworkConfig { peers: faults.iter().map(node).collect(), ..NetworkConfig::default() };
-    Arc::new(InMemoryNetwork::start(world, config).unwrap())
+    nodes(world, Duration::from_millis(50), faults)
 }
 
 async fn sync(world: &World, network: &Arc<InMemoryNetwork>, store: &Arc<Store>) -> Summary {

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use simulation::surroundings;
+use simulation::{nodes, surroundings};
 use spv_integration::progress::Progress;
 use spv_integration::session::{EndState, Summary, SyncError, sync_with};
 use spv_integration::store::{Store, StoreError};
 use spv_integration::{Config, Settings};
-use spv_simnet::{GeneratedSpec, InMemoryNetwork, NetworkConfig, PeerConfig, World};
+use spv_simnet::{GeneratedSpec, World};
 use tokio_util::sync::CancellationToken;
 
 /// Counts a stage of verification by panicking, so many times: what a program does that is asked for its metrics may
@@ -50,13 +50,11 @@ fn sync(stage: &'static str, times: u32) -> Result<Summary, SyncError> {
     let spec =
         GeneratedSpec { masternodes: 8, cycles: 3, seed: 1, signatures: false, ..GeneratedSpec::default() };
     let world = Arc::new(World::generate(&spec));
-    let node = PeerConfig { rtt: Duration::from_millis(50), ..PeerConfig::default() };
-    let nodes = NetworkConfig { peers: vec![node; 2], ..NetworkConfig::default() };
     let recorder = Panicking { stage, times: AtomicU32::new(times) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     metrics::with_local_recorder(&recorder, || {
         runtime.unwrap().block_on(async {
-            let network = Arc::new(InMemoryNetwork::start(&world, nodes).unwrap());
+            let network = nodes(&world, Duration::from_millis(50), &["", ""]);
             let config = Config {
                 network: "regtest".to_owned(),
                 peers: network.addresses().iter().map(ToString::to_string).collect(),

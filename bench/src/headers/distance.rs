@@ -42,8 +42,7 @@ impl Distance {
             quorums: Some(QuorumProfile::Small),
             signatures: false,
             quiet: behind,
-            tip_time: None,
-            retargets: false,
+            ..GeneratedSpec::DEFAULT
         };
         let world = Arc::new(World::generate(&spec));
         let mut params = world.params().clone();

@@ -28,9 +28,7 @@ fn unsigned(masternodes: u32, cycles: u32, seed: u64) -> GeneratedSpec {
         seed,
         quorums: Some(QuorumProfile::Small),
         signatures: false,
-        quiet: 0,
-        tip_time: None,
-        retargets: false,
+        ..GeneratedSpec::DEFAULT
     }
 }
 

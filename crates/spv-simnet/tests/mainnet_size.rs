@@ -16,11 +16,8 @@ static CHAIN: LazyLock<ActiveChain> = LazyLock::new(|| {
         masternodes: 3_147,
         cycles: 43,
         seed: 7,
-        quorums: None,
         signatures: false,
-        quiet: 0,
-        tip_time: None,
-        retargets: false,
+        ..GeneratedSpec::DEFAULT
     };
     Arc::new(World::generate(&spec)).active_chain()
 });

@@ -47,7 +47,7 @@ struct Record {
     clock_ahead: i64,
     header_pace: HeaderPace,
     /// Whether its latest headers are ahead of our clock.
-    has_future_headers: bool,
+    is_ahead: bool,
     /// Name of the standing that was logged last.
     logged: Option<&'static str>,
 }

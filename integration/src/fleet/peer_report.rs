@@ -91,6 +91,8 @@ pub(crate) enum OtherChain {
     Branch { fork: u32, height: u32, hash: BlockHash },
     /// The peer claims more than it has shown.
     Withheld { claimed: u32, shown: Option<u32> },
+    /// Its headers are ahead of our clock, and those of others are not.
+    Ahead,
     /// The peer has hardly any chain, as it says itself.
     Syncing { claimed: u32 },
 }
@@ -111,6 +113,9 @@ impl fmt::Display for OtherChain {
             }
             Self::Withheld { claimed, shown: None } => {
                 write!(f, "claims height {claimed} and has shown no valid headers")
+            }
+            Self::Ahead => {
+                f.write_str("sends headers that are more than two hours ahead of this machine's clock")
             }
             Self::Syncing { claimed } => {
                 write!(f, "claims height {claimed}: it may still be downloading the chain itself")

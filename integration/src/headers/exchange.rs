@@ -1,7 +1,6 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dashcore::consensus::DecodeError;
@@ -28,8 +27,6 @@ pub(super) const RETRY_DELAY: Duration = Duration::from_millis(500);
 pub(super) struct HeaderExchange {
     pub(super) peers: Arc<Peers>,
     validation: Verification,
-    /// Whether headers came that are too far ahead of this machine's clock.
-    saw_future: AtomicBool,
 }
 
 /// Why headers that a peer sent are of no use.
@@ -93,13 +90,12 @@ pub(super) enum Judged {
 
 impl HeaderExchange {
     pub(super) fn new(peers: Arc<Peers>, validation: Verification) -> Self {
-        Self { peers, validation, saw_future: AtomicBool::new(false) }
+        Self { peers, validation }
     }
 
     /// Why no header is of use, if this machine's clock seems to be the reason.
     pub(super) fn clock_error(&self) -> Option<HeaderDownloadError> {
-        let saw_future = self.saw_future.load(Ordering::Relaxed);
-        saw_future.then(|| HeaderDownloadError::Clock { peers_ahead: self.peers.clock_ahead() })
+        self.peers.any_ahead().then(|| HeaderDownloadError::Clock { peers_ahead: self.peers.clock_ahead() })
     }
 
     /// Asks this peer and no other; waits also for an answer that comes late.
@@ -202,7 +198,7 @@ impl HeaderExchange {
             }
             Ok(Err(error @ HeaderError::TimeTooNew { .. })) => {
                 tracing::warn!(%peer, %error, "headers from the future");
-                self.saw_future.store(true, Ordering::Relaxed);
+                self.peers.heard_future(peer);
                 Judged::Future
             }
             Ok(Err(HeaderError::AwaitsAncestry { .. })) => Judged::Unseen,

@@ -205,7 +205,6 @@ impl<'a> Hearing<'a> {
                 let can_wait = self.can_wait(&peer);
                 let hearsay = Hearsay {
                     said: if can_wait { Said::Unasked } else { Said::Nothing },
-                    is_ahead: false,
                     is_asked: false,
                     unjudged: 0,
                     is_polled: false,

@@ -29,11 +29,8 @@ fn world(cycles: u32, seed: u64) -> Arc<World> {
         masternodes: 8,
         cycles,
         seed,
-        quorums: None,
         signatures: false,
-        quiet: 0,
-        tip_time: None,
-        retargets: false,
+        ..GeneratedSpec::DEFAULT
     }))
 }
 

@@ -29,16 +29,8 @@ static BRANCHES: LazyLock<[Branch; 2]> = LazyLock::new(|| [1, 2].map(Branch::new
 
 impl Branch {
     fn new(seed: u64) -> Self {
-        let spec = GeneratedSpec {
-            masternodes: 8,
-            cycles: 1,
-            seed,
-            quorums: None,
-            signatures: false,
-            quiet: 0,
-            tip_time: None,
-            retargets: false,
-        };
+        let spec =
+            GeneratedSpec { masternodes: 8, cycles: 1, seed, signatures: false, ..GeneratedSpec::DEFAULT };
         let world = Arc::new(World::generate(&spec));
         let headers = (1..=world.tip()).map(|at| (*world.header(at).unwrap(), world.block_hash(at).unwrap()));
         let (headers, hashes): (Vec<_>, Vec<_>) = headers.unzip();

@@ -27,6 +27,9 @@ pub enum Unproven {
     /// The database failed; nothing more can be proven.
     #[error("the proven lists cannot be stored")]
     Stopped,
+    /// Checking it panicked.
+    #[error("checking the answer failed in a way that should not be possible")]
+    Panicked,
 }
 
 impl Prover {
@@ -49,7 +52,8 @@ impl Prover {
         let answer =
             Answer { kind: work.request.kind(), headers2_limit: None, payload, checksum_valid: true };
         let verdict: Verdict = self.verifier.verify(work, answer).await.map_err(|error| match error {
-            VerifierError::Stopped | VerifierError::Panicked => Unproven::Stopped,
+            VerifierError::Stopped => Unproven::Stopped,
+            VerifierError::Panicked => Unproven::Panicked,
         })?;
         Ok(verdict.map(drop)?)
     }

@@ -90,14 +90,14 @@ impl Verifier {
     ) -> (Self, oneshot::Receiver<StoreError>) {
         let places = Arc::new(Semaphore::new(capacity));
         let (stages, chain) = (Stages::default(), CurrentChain::default());
+        let (failure, failed) = oneshot::channel();
+        let mut applier = Applier::new(params, store, stages.clone(), chain.clone());
         if verification == Verification::Inline {
-            let (inline, failed) = Inline::new(params, store, stages.clone(), chain.clone());
-            let worker = Worker::Inline(Box::new(Mutex::new(inline)));
+            let worker = Worker::Inline(Box::new(Mutex::new(Inline { applier, failure: Some(failure) })));
             return (Self { worker, places, stages, chain }, failed);
         }
         let (jobs, incoming) = bounded::<Job>(capacity);
         let (checked, in_order) = bounded::<Checked<Reply>>(capacity);
-        let (failure, failed) = oneshot::channel();
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let genesis_hash = params.genesis_hash;
         let check = || {
@@ -105,9 +105,8 @@ impl Verifier {
             thread::spawn(move || check_all(&incoming, &checked, genesis_hash, &stages))
         };
         let mut handles: Vec<JoinHandle<()>> = (0..cores).map(|_| check()).collect();
-        let (params, applied, current) = (params.clone(), stages.clone(), chain.clone());
         handles.push(thread::spawn(move || {
-            if let Err(error) = apply_all(&in_order, &params, &store, &applied, &current) {
+            if let Err(error) = applier.apply_all(&in_order) {
                 // Nobody listens any more when the sync is being dropped.
                 failure.send(error).ok();
             }
@@ -175,35 +174,17 @@ impl Verifier {
 /// The same work without threads.
 #[derive(Debug)]
 struct Inline {
-    params: ChainParams,
-    store: Arc<Store>,
-    application: Application<Reply>,
+    applier: Applier,
     failure: Option<oneshot::Sender<StoreError>>,
-    stages: Stages,
-    chain: CurrentChain,
 }
 
 impl Inline {
-    fn new(
-        params: &ChainParams,
-        store: Arc<Store>,
-        stages: Stages,
-        chain: CurrentChain,
-    ) -> (Self, oneshot::Receiver<StoreError>) {
-        let (failure, failed) = oneshot::channel();
-        let application = Application::new(params.genesis_hash);
-        (Self { params: params.clone(), store, application, failure: Some(failure), stages, chain }, failed)
-    }
-
     fn verify(&mut self, Job { work, answer, reply }: Job) {
-        let Some((contents, reply)) =
-            check_one(&work, &answer, reply, self.params.genesis_hash, &self.stages)
-        else {
+        let Applier { params, stages, .. } = &self.applier;
+        let Some((contents, tag)) = check_one(&work, &answer, reply, params.genesis_hash, stages) else {
             return;
         };
-        let checked = [Checked { work, contents, tag: reply }].into_iter();
-        let Self { params, store, application, stages, chain, .. } = self;
-        let applied = apply_guarded(application, checked, params, store, stages, chain);
+        let applied = self.applier.apply([Checked { work, contents, tag }].into_iter());
         if let (Err(error), Some(failure)) = (applied, self.failure.take()) {
             failure.send(error).ok();
         }
@@ -246,75 +227,71 @@ fn check_one(
     None
 }
 
-fn apply_all(
-    in_order: &Receiver<Checked<Reply>>,
-    params: &ChainParams,
-    store: &Store,
-    stages: &Stages,
-    chain: &CurrentChain,
-) -> Result<(), StoreError> {
-    let mut application = Application::new(params.genesis_hash);
-    for first in in_order {
-        let batch = std::iter::once(first).chain(in_order.try_iter()).take(MAX_BATCH);
-        apply_guarded(&mut application, batch, params, store, stages, chain)?;
-    }
-    Ok(())
+/// Applies checked answers and stores what they prove.
+#[derive(Debug)]
+struct Applier {
+    params: ChainParams,
+    store: Arc<Store>,
+    application: Application<Reply>,
+    stages: Stages,
+    chain: CurrentChain,
 }
 
-/// The same as [`apply_batch`]; a panic is an error of the store, after which the application is not to be used.
-fn apply_guarded(
-    application: &mut Application<Reply>,
-    batch: impl Iterator<Item = Checked<Reply>>,
-    params: &ChainParams,
-    store: &Store,
-    stages: &Stages,
-    chain: &CurrentChain,
-) -> Result<(), StoreError> {
-    let apply = AssertUnwindSafe(|| apply_batch(application, batch, params, store, stages, chain));
-    catch_unwind(apply).unwrap_or_else(|panic| Err(store.panicked(message(panic.as_ref()))))
-}
-
-/// Applies answers and stores what they prove by one transaction, before anybody is told.
-fn apply_batch(
-    application: &mut Application<Reply>,
-    batch: impl Iterator<Item = Checked<Reply>>,
-    params: &ChainParams,
-    store: &Store,
-    stages: &Stages,
-    chain: &CurrentChain,
-) -> Result<(), StoreError> {
-    application.forget(|reply| reply.verdict.is_closed());
-    application.keep_stored(|block| store.has_list(block))?;
-    let started = Instant::now();
-    let mut ended = Vec::new();
-    for checked in batch {
-        ended.extend(application.offer(checked, |block| store.list(params, block))?);
+impl Applier {
+    fn new(params: &ChainParams, store: Arc<Store>, stages: Stages, chain: CurrentChain) -> Self {
+        let application = Application::new(params.genesis_hash);
+        Self { params: params.clone(), store, application, stages, chain }
     }
-    let (mut lists, mut snapshots) = (Vec::new(), Vec::new());
-    let ended: Vec<_> = ended
-        .into_iter()
-        .map(|Ended { tag, result }| {
-            let applied = result.map(|mut rows| {
-                let applied = Applied { lists: rows.lists.len() };
-                lists.append(&mut rows.lists);
-                snapshots.append(&mut rows.snapshots);
-                applied
-            });
-            (tag, applied)
-        })
-        .collect();
-    stages.record(Stage::Apply, lists.len(), started);
-    if !lists.is_empty() || !snapshots.is_empty() {
+
+    fn apply_all(&mut self, in_order: &Receiver<Checked<Reply>>) -> Result<(), StoreError> {
+        for first in in_order {
+            self.apply(std::iter::once(first).chain(in_order.try_iter()).take(MAX_BATCH))?;
+        }
+        Ok(())
+    }
+
+    /// Applies answers and stores what they prove by one transaction, before anybody is told. A panic is an error of the
+    /// store, after which this is not to be used again.
+    fn apply(&mut self, batch: impl Iterator<Item = Checked<Reply>>) -> Result<(), StoreError> {
+        let applied = catch_unwind(AssertUnwindSafe(|| self.apply_unguarded(batch)));
+        applied.unwrap_or_else(|panic| Err(self.store.panicked(message(panic.as_ref()))))
+    }
+
+    fn apply_unguarded(&mut self, batch: impl Iterator<Item = Checked<Reply>>) -> Result<(), StoreError> {
+        let Self { params, store, application, stages, chain } = self;
+        application.forget(|reply| reply.verdict.is_closed());
+        application.keep_stored(|block| store.has_list(block))?;
         let started = Instant::now();
-        let chain = chain.0.lock().clone();
-        store.save_answers(&lists, &snapshots, chain.as_deref())?;
-        stages.record(Stage::Store, lists.len(), started);
+        let mut ended = Vec::new();
+        for checked in batch {
+            ended.extend(application.offer(checked, |block| store.list(params, block))?);
+        }
+        let (mut lists, mut snapshots) = (Vec::new(), Vec::new());
+        let ended: Vec<_> = ended
+            .into_iter()
+            .map(|Ended { tag, result }| {
+                let applied = result.map(|mut rows| {
+                    let applied = Applied { lists: rows.lists.len() };
+                    lists.append(&mut rows.lists);
+                    snapshots.append(&mut rows.snapshots);
+                    applied
+                });
+                (tag, applied)
+            })
+            .collect();
+        stages.record(Stage::Apply, lists.len(), started);
+        if !lists.is_empty() || !snapshots.is_empty() {
+            let started = Instant::now();
+            let chain = chain.0.lock().clone();
+            store.save_answers(&lists, &snapshots, chain.as_deref())?;
+            stages.record(Stage::Store, lists.len(), started);
+        }
+        application.trim();
+        for (tag, verdict) in ended {
+            tag.send(verdict);
+        }
+        Ok(())
     }
-    application.trim();
-    for (tag, verdict) in ended {
-        tag.send(verdict);
-    }
-    Ok(())
 }
 
 impl Reply {

@@ -9,16 +9,7 @@ use spv_simnet::{ActiveChain, GeneratedSpec, PeerConfig, World};
 use crate::support::process::{Running, qrsync};
 use crate::support::{generated_world, start};
 
-const SPEC: GeneratedSpec = GeneratedSpec {
-    masternodes: 12,
-    cycles: 12,
-    seed: 3,
-    quorums: None,
-    signatures: true,
-    quiet: 0,
-    tip_time: None,
-    retargets: false,
-};
+const SPEC: GeneratedSpec = GeneratedSpec { masternodes: 12, cycles: 12, seed: 3, ..GeneratedSpec::DEFAULT };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_new_tip_is_proven_and_reported_until_interrupted() {

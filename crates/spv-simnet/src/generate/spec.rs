@@ -39,6 +39,18 @@ impl GeneratedSpec {
     /// Name that its text form starts with.
     pub const SCHEME: &'static str = "generated";
 
+    /// The defaults, for constants.
+    pub const DEFAULT: Self = Self {
+        masternodes: 50,
+        cycles: 20,
+        seed: 1,
+        quorums: None,
+        signatures: true,
+        quiet: 0,
+        tip_time: None,
+        retargets: false,
+    };
+
     /// Whether the numbers are in range.
     ///
     /// # Errors
@@ -88,16 +100,7 @@ impl GeneratedSpec {
 
 impl Default for GeneratedSpec {
     fn default() -> Self {
-        Self {
-            masternodes: 50,
-            cycles: 20,
-            seed: 1,
-            quorums: None,
-            signatures: true,
-            quiet: 0,
-            tip_time: None,
-            retargets: false,
-        }
+        Self::DEFAULT
     }
 }
 

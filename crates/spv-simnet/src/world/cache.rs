@@ -78,16 +78,8 @@ mod tests {
     use super::*;
     use crate::chain::ActiveChain;
 
-    const SPEC: GeneratedSpec = GeneratedSpec {
-        masternodes: 9,
-        cycles: 1,
-        seed: 3,
-        quorums: None,
-        signatures: false,
-        quiet: 0,
-        tip_time: None,
-        retargets: false,
-    };
+    const SPEC: GeneratedSpec =
+        GeneratedSpec { masternodes: 9, cycles: 1, seed: 3, signatures: false, ..GeneratedSpec::DEFAULT };
 
     fn answers(world: World) -> impl Iterator<Item = Vec<u8>> {
         let chain: ActiveChain = Arc::new(world).active_chain();

@@ -8,16 +8,7 @@ use spv_simnet::{ActiveChain, GeneratedSpec, PeerConfig, World};
 use crate::client::Client;
 use crate::{WORLD, diff, start};
 
-const SPEC: GeneratedSpec = GeneratedSpec {
-    masternodes: 12,
-    cycles: 6,
-    seed: 3,
-    quorums: None,
-    signatures: true,
-    quiet: 0,
-    tip_time: None,
-    retargets: false,
-};
+const SPEC: GeneratedSpec = GeneratedSpec { masternodes: 12, cycles: 6, seed: 3, ..GeneratedSpec::DEFAULT };
 
 fn chain(tip: u32) -> ActiveChain {
     ActiveChain::new(Arc::clone(&WORLD), tip)

@@ -51,7 +51,7 @@ impl PeerBook {
             record.header_pace.on_nothing_new(now);
         }
         record.heard = Some(heard);
-        record.has_future_headers = false;
+        record.is_ahead = false;
         is_news
     }
 
@@ -69,16 +69,22 @@ impl PeerBook {
         offsets.get(offsets.len() / 2).copied().unwrap_or(0)
     }
 
-    /// Compares what each peer that ever greeted has shown and claimed with the chain that was synced.
+    /// Compares what each peer that ever greeted has shown and claimed with the chain that was synced. Headers that are ahead
+    /// of our clock stand against a peer only where another has told a tip that is not: else our clock may be to blame.
     pub(in crate::fleet) fn compare_chains(
         &self,
         other: impl Fn(Option<&HeardChain>, u32) -> Option<OtherChain>,
     ) {
-        for record in self.state.lock().records.values_mut() {
+        let mut state = self.state.lock();
+        let has_told = |record: &Record| record.heard.as_ref().is_some_and(|heard| heard.is_complete);
+        let is_tip_known = state.records.values().any(has_told);
+        for record in state.records.values_mut() {
             let Some(claimed) = record.claimed else { continue };
-            // Headers that are ahead of our clock are not withheld, and nobody can say yet what they come to.
-            let is_judged = !record.has_future_headers;
-            record.report.other_chain = is_judged.then(|| other(record.heard.as_ref(), claimed)).flatten();
+            record.report.other_chain = if record.is_ahead {
+                is_tip_known.then_some(OtherChain::Ahead)
+            } else {
+                other(record.heard.as_ref(), claimed)
+            };
         }
     }
 
@@ -87,12 +93,19 @@ impl PeerBook {
         self.state.lock().records.entry(peer).or_default().header_pace.on_nothing_new(now);
     }
 
-    /// A peer that was asked for headers has some that are ahead of our clock.
-    pub(in crate::fleet) fn on_future_headers(&self, peer: SocketAddr, now: Instant) {
-        let mut state = self.state.lock();
-        let record = state.records.entry(peer).or_default();
-        record.has_future_headers = true;
-        record.header_pace.on_nothing_new(now);
+    /// A peer has sent headers that are ahead of our clock.
+    pub(in crate::fleet) fn on_future_headers(&self, peer: SocketAddr) {
+        self.state.lock().records.entry(peer).or_default().is_ahead = true;
+    }
+
+    /// Whether the latest headers of a peer are ahead of our clock.
+    pub(in crate::fleet) fn is_ahead(&self, peer: &SocketAddr) -> bool {
+        self.state.lock().records.get(peer).is_some_and(|record| record.is_ahead)
+    }
+
+    /// Whether the latest headers of any peer are.
+    pub(in crate::fleet) fn any_ahead(&self) -> bool {
+        self.state.lock().records.values().any(|record| record.is_ahead)
     }
 }
 

@@ -6,6 +6,7 @@ use spv_recovery::{Attempt, Config, FailureKind};
 use super::*;
 use crate::chain::HeaderChain;
 use crate::fleet::heard_chain::Holders;
+use crate::fleet::peer_report::OtherChain;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -167,4 +168,26 @@ async fn a_peer_that_lacks_a_block_is_not_asked_about_it() {
             (expected.iter().filter(|may| **may).count(), 3 - ready.len())
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_that_are_ahead_stand_against_a_peer_only_where_others_have_a_tip_that_is_not() {
+    let [liar, honest] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let scene = Scene::new(&[liar, honest]);
+    let ahead = |peer| scene.book.reports()[&peer].other_chain;
+    [liar, honest].into_iter().for_each(|peer| scene.connect(peer));
+    scene.book.on_future_headers(liar);
+    scene.book.compare_chains(|_, _| None);
+    assert_eq!((ahead(liar), scene.book.is_ahead(&liar), scene.book.any_ahead()), (None, true, true));
+
+    let params = dashcore::ChainParams::new(dashcore::Network::Regtest);
+    let chain = Arc::new(HeaderChain::starting_at_or_below(&params, 0));
+    let heard = HeardChain { chain, is_complete: true };
+    scene.book.on_heard(honest, heard.clone(), true, scene.now);
+    scene.book.compare_chains(|_, _| None);
+    assert_eq!((ahead(liar), ahead(honest)), (Some(OtherChain::Ahead), None));
+
+    scene.book.on_heard(liar, heard, true, scene.now);
+    scene.book.compare_chains(|_, _| None);
+    assert_eq!((ahead(liar), scene.book.any_ahead()), (None, false));
 }

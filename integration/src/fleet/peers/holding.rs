@@ -44,9 +44,19 @@ impl Peers {
         self.book.on_no_headers(peer, now());
     }
 
-    /// A peer that was asked for headers has some that are ahead of our clock.
+    /// A peer has sent headers that are ahead of our clock.
     pub(crate) fn heard_future(&self, peer: SocketAddr) {
-        self.book.on_future_headers(peer, now());
+        self.book.on_future_headers(peer);
+    }
+
+    /// Whether the latest headers of a peer are ahead of our clock.
+    pub(crate) fn is_ahead(&self, peer: &SocketAddr) -> bool {
+        self.book.is_ahead(peer)
+    }
+
+    /// Whether the latest headers of any peer are.
+    pub(crate) fn any_ahead(&self) -> bool {
+        self.book.any_ahead()
     }
 
     /// Forgets what peers have shown to hold.

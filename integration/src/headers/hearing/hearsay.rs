@@ -7,8 +7,6 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hearsay {
     pub(super) said: Said,
-    /// Its latest headers are ahead of our clock.
-    pub(super) is_ahead: bool,
     /// A question is under way.
     pub(super) is_asked: bool,
     /// Answers that are not judged yet.

@@ -95,7 +95,6 @@ impl Hearing<'_> {
             hearsay.unjudged = hearsay.unjudged.saturating_sub(1);
             hearsay.retry_at = Instant::now() + RETRY_DELAY;
             is_polled = hearsay.is_polled;
-            hearsay.is_ahead = matches!(judged, Some(Judged::Future));
             match &judged {
                 Some(Judged::Known(_) | Judged::New(_)) if is_full => hearsay.said = Said::Part,
                 Some(Judged::Known(_) | Judged::New(_) | Judged::Empty) => hearsay.said = Said::All,
@@ -108,7 +107,6 @@ impl Hearing<'_> {
         }
         match shown {
             Some(chain) => self.shown(peer, chain, !is_full, !is_polled),
-            None if matches!(judged, Some(Judged::Future)) => self.exchange.peers.heard_future(peer),
             // What was lost on the way says nothing of the peer.
             None if judged.is_some() => self.exchange.peers.heard_nothing(peer),
             None => {}

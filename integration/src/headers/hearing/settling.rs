@@ -30,7 +30,7 @@ impl Hearing<'_> {
         let is_outage = self.peers.is_empty() && self.outages < MAX_OUTAGES;
         let is_mute = !is_outage && now >= self.company_since + self.patience.unanswered();
         // Nothing that they could send later would make our clock right.
-        let all_ahead = !self.peers.is_empty() && self.peers.values().all(|hearsay| hearsay.is_ahead);
+        let all_ahead = !self.peers.is_empty() && self.peers.keys().all(|peer| peers.is_ahead(peer));
         let is_hopeless = peers.none_expected() || is_mute || all_ahead;
         let is_gathering = || {
             now < self.started + self.patience.gathering()

@@ -59,16 +59,8 @@ pub(crate) fn generate(cycles: u32, seed: u64) -> Arc<World> {
 
 /// A generated chain whose quorums never signed anything.
 pub(crate) fn unsigned_world() -> Arc<World> {
-    let spec = GeneratedSpec {
-        masternodes: 12,
-        cycles: 3,
-        seed: 3,
-        quorums: None,
-        signatures: false,
-        quiet: 0,
-        tip_time: None,
-        retargets: false,
-    };
+    let spec =
+        GeneratedSpec { masternodes: 12, cycles: 3, seed: 3, signatures: false, ..GeneratedSpec::DEFAULT };
     Arc::new(World::generate(&spec))
 }
 
