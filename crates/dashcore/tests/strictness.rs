@@ -34,7 +34,7 @@ fn samples() -> Vec<NetworkMessage> {
     samples.sort_by_key(|message| std::cmp::Reverse(serialize(message).len()));
     samples.sort_by_key(NetworkMessage::command);
     samples.dedup_by_key(|message| message.command());
-    assert_eq!(samples.len(), 19);
+    assert_eq!(samples.len(), 23);
     samples
 }
 

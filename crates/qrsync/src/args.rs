@@ -209,7 +209,8 @@ What a node is like all the time:
                        on top of that block: valid headers, which it claims
   flood=KIND:RATE      RATE messages a second that nobody asked for: known-headers,
                        fork-headers, big-headers, big-lists, inv, addr or ping
-  clock=TIME           its clock, in version, is fast or slow: clock=6h, clock=-6h";
+  clock=TIME           its clock, in version, is fast or slow: clock=6h, clock=-6h
+  locks=KIND           ChainLocks are announced: honest (behind the block), none, early (before it), twice, forged";
 
 #[derive(Debug, Args)]
 pub(crate) struct SimnetArgs {

@@ -1,5 +1,6 @@
 //! What an honest node answers.
 
+mod locks;
 mod mined_branch;
 mod mn_list_diff;
 mod qr_info;
@@ -19,6 +20,7 @@ use crate::world::World;
 pub use qr_info::QRInfoConstruction;
 pub use refusal::Refusal;
 
+pub(crate) use locks::AnnouncedLocks;
 pub(crate) use mined_branch::MinedBranch;
 pub(crate) use shown_headers::ShownHeaders;
 

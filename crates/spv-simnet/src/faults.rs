@@ -4,6 +4,7 @@ mod clock_offset;
 mod error;
 mod flood;
 mod junk_chain;
+mod lock_announcements;
 mod plan;
 mod schedule;
 mod text;
@@ -17,6 +18,7 @@ pub use clock_offset::ClockOffset;
 pub use error::FaultsError;
 pub use flood::{Flood, FloodKind};
 pub use junk_chain::JunkChain;
+pub use lock_announcements::LockAnnouncements;
 pub use schedule::Schedule;
 
 pub(crate) use plan::{Asked, Fault, FaultPlan};
@@ -111,4 +113,6 @@ pub struct Faults {
     pub flood: Option<Flood>,
     /// `clock=OFFSET`: how wrong the time in `version` is.
     pub clock: ClockOffset,
+    /// `locks=KIND`: how the ChainLocks of new blocks are announced: `honest`, `none`, `early`, `twice` or `forged`.
+    pub locks: LockAnnouncements,
 }

@@ -13,6 +13,7 @@ mod registry;
 mod rotation;
 mod scalar;
 mod spec;
+mod unlocked;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
@@ -35,6 +36,7 @@ use rotation::Rotation;
 
 pub use profile::QuorumProfile;
 pub use spec::{GeneratedSpec, SpecError};
+pub use unlocked::Unlocked;
 
 /// Where a chain leaves the one that its specification describes.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +77,7 @@ pub(crate) fn generate(
         }
         if let Some(branch) = branch.filter(|branch| branch.after == height) {
             chain.rng = fastrand::Rng::with_seed(branch.seed);
+            chain.unlocked = Unlocked::new(&[(branch.after + 1, u32::MAX)]);
         }
     }
     Ok(chain.finish())
@@ -91,6 +94,7 @@ struct Generator<W> {
     /// Time from which the blocks' times are counted, in seconds since 1970.
     start_time: u32,
     pace: Pace,
+    unlocked: Unlocked,
     /// Blocks before anything happens.
     quiet: u32,
     /// The first cycle with a snapshot.
@@ -119,6 +123,7 @@ impl<W: Write> Generator<W> {
             profile,
             start_time: params.genesis.time,
             pace: if spec.retargets { Pace::Retargeting } else { Pace::Regtest },
+            unlocked: spec.unlocked,
             quiet,
             first_cycle: quiet + profile.first_cycle(&params),
             keys: if spec.signatures { KeyRing::signing(spec.seed) } else { KeyRing::pretending() },
@@ -172,7 +177,7 @@ impl<W: Write> Generator<W> {
         self.registry.advance(height, &self.hashes, &mut sources);
         self.quorums.mine(height, &self.hashes, &mut self.keys, &mut self.rng);
         let chain_lock = (height >= self.params.activation.v20)
-            .then(|| self.chain_locks.best(height, parent, &self.keys, &mut self.rng));
+            .then(|| self.chain_locks.best(height, parent, self.unlocked, &self.keys, &mut self.rng));
         self.remember(chain_lock.as_ref().map(|lock| lock.best_cl_signature).unwrap_or_default());
         let roots =
             (height >= self.params.activation.dip3).then(|| (self.registry.root(), self.quorums.root()));

@@ -98,6 +98,7 @@ pub(crate) fn nodes(
             MinedBranch::mine(trunk, junk.blocks, config.seed)
         });
         Arc::new(Node {
+            locks: Mutex::default(),
             junk,
             chain: RwLock::new(chain),
             config,

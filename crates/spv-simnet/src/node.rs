@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::chain::{ActiveChain, MinedBranch, ShownHeaders};
+use crate::chain::{ActiveChain, AnnouncedLocks, MinedBranch, ShownHeaders};
 use crate::config::PeerConfig;
 use crate::stats::PeerStats;
 use connection::Connection;
@@ -39,6 +39,7 @@ pub(crate) struct Node {
     pub(crate) chain: RwLock<ActiveChain>,
     /// The chain whose headers the node shows, where that is not the real one.
     pub(crate) junk: Option<MinedBranch>,
+    pub(crate) locks: Mutex<AnnouncedLocks>,
     pub(crate) config: PeerConfig,
     /// Where the other nodes of the network listen.
     pub(crate) neighbours: Vec<SocketAddr>,

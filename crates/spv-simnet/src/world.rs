@@ -48,7 +48,7 @@ impl World {
     }
 
     /// Generates a chain that has the blocks of [`generate`](Self::generate) up to height `after`, and others from there
-    /// on, as many, which `seed` decides.
+    /// on, as many, which `seed` decides. None of these is locked: quorums lock one block of a height.
     ///
     /// # Panics
     /// As for [`generate`](Self::generate).

@@ -85,6 +85,14 @@ pub mod names {
     pub const SENDHEADERS2: Command = Command::new("sendheaders2");
     /// `inv`
     pub const INV: Command = Command::new("inv");
+    /// `getdata`
+    pub const GETDATA: Command = Command::new("getdata");
+    /// `notfound`
+    pub const NOTFOUND: Command = Command::new("notfound");
+    /// `clsig`
+    pub const CLSIG: Command = Command::new("clsig");
+    /// `isdlock`
+    pub const ISDLOCK: Command = Command::new("isdlock");
     /// `getaddr`
     pub const GETADDR: Command = Command::new("getaddr");
     /// `addr`
@@ -115,7 +123,10 @@ pub mod names {
             HEADERS => COUNT + 81 * MAX_HEADERS,
             // Flags, and a header of which nothing is left out.
             HEADERS2 => COUNT + 81 * MAX_HEADERS2,
-            INV => COUNT + 36 * MAX_INVENTORY,
+            INV | GETDATA | NOTFOUND => COUNT + 36 * MAX_INVENTORY,
+            CLSIG => 4 + 32 + 96,
+            // As many inputs as fit into a transaction, which has at most 100,000 bytes, 41 for each input.
+            ISDLOCK => 1 + COUNT + 36 * 2_500 + 32 + 32 + 96,
             ADDR => COUNT + 30 * MAX_ADDRESSES,
             // Time, services, network, an address of up to 512 bytes, port.
             ADDRV2 => COUNT + (4 + 9 + 1 + 3 + 512 + 2) * MAX_ADDRESSES,

@@ -9,6 +9,8 @@ use super::message_network::{TimedAddress, VersionMessage};
 use super::message_qrinfo::{GetQRInfo, QRInfo};
 use super::message_sml::{GetMnListDiff, MnListDiff};
 use crate::consensus::{Decodable, DecodeError, Encodable, Reader, deserialize, encode_vec};
+use crate::ephemerealdata::chain_lock::ChainLock;
+use crate::ephemerealdata::instant_lock::InstantLock;
 
 pub use super::command::names as command;
 
@@ -38,6 +40,14 @@ pub enum NetworkMessage {
     SendHeaders2,
     /// Announces what the sender has.
     Inv(Vec<Inventory>),
+    /// Asks for what was announced.
+    GetData(Vec<Inventory>),
+    /// Answers `getdata` with what the sender has not got.
+    NotFound(Vec<Inventory>),
+    /// A ChainLock.
+    ClSig(ChainLock),
+    /// An InstantSend lock.
+    IsdLock(InstantLock),
     /// Asks for addresses.
     GetAddr,
     /// Addresses.
@@ -71,6 +81,10 @@ impl NetworkMessage {
             Self::SendHeaders => command::SENDHEADERS,
             Self::SendHeaders2 => command::SENDHEADERS2,
             Self::Inv(_) => command::INV,
+            Self::GetData(_) => command::GETDATA,
+            Self::NotFound(_) => command::NOTFOUND,
+            Self::ClSig(_) => command::CLSIG,
+            Self::IsdLock(_) => command::ISDLOCK,
             Self::GetAddr => command::GETADDR,
             Self::Addr(_) => command::ADDR,
             Self::SendAddrV2 => command::SENDADDRV2,
@@ -100,6 +114,10 @@ impl NetworkMessage {
             command::SENDHEADERS => empty(Self::SendHeaders),
             command::SENDHEADERS2 => empty(Self::SendHeaders2),
             command::INV => decode_list(payload, "inv", MAX_INVENTORY).map(Self::Inv),
+            command::GETDATA => decode_list(payload, "getdata", MAX_INVENTORY).map(Self::GetData),
+            command::NOTFOUND => decode_list(payload, "notfound", MAX_INVENTORY).map(Self::NotFound),
+            command::CLSIG => deserialize(payload).map(Self::ClSig),
+            command::ISDLOCK => deserialize(payload).map(Self::IsdLock),
             command::GETADDR => empty(Self::GetAddr),
             command::ADDR => decode_list(payload, "addr", MAX_ADDRESSES).map(Self::Addr),
             command::SENDADDRV2 => empty(Self::SendAddrV2),
@@ -130,7 +148,11 @@ impl Encodable for NetworkMessage {
             Self::GetHeaders(message) | Self::GetHeaders2(message) => message.consensus_encode(out),
             Self::Headers(message) => message.consensus_encode(out),
             Self::Headers2(message) => message.consensus_encode(out),
-            Self::Inv(inventory) => encode_vec(inventory, out),
+            Self::Inv(inventory) | Self::GetData(inventory) | Self::NotFound(inventory) => {
+                encode_vec(inventory, out);
+            }
+            Self::ClSig(lock) => lock.consensus_encode(out),
+            Self::IsdLock(lock) => lock.consensus_encode(out),
             Self::Addr(addresses) => encode_vec(addresses, out),
             Self::AddrV2(addresses) => encode_vec(addresses, out),
             Self::GetMnListD(message) => message.consensus_encode(out),

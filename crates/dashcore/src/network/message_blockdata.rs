@@ -9,11 +9,17 @@ use crate::hash_types::BlockHash;
 /// Most headers in one `headers` message; fewer mean that the sender's tip is reached.
 pub const MAX_HEADERS: usize = 2000;
 
-/// Most entries of an `inv` (Dash Core `MAX_INV_SZ`, net_processing.h).
+/// Most entries of an `inv`, `getdata` or `notfound` (Dash Core `MAX_INV_SZ`, net_processing.h).
 pub(super) const MAX_INVENTORY: usize = 50_000;
 
 /// `inv` type of a block (Dash Core `MSG_BLOCK`, protocol.h).
 const BLOCK: u32 = 2;
+
+/// `inv` type of a ChainLock (Dash Core `MSG_CLSIG`, protocol.h).
+const CHAIN_LOCK: u32 = 29;
+
+/// `inv` type of an InstantSend lock (Dash Core `MSG_ISDLOCK`, protocol.h).
+const INSTANT_LOCK: u32 = 31;
 
 /// Most hashes in a locator (Dash Core `MAX_LOCATOR_SZ`, net_processing.cpp).
 const MAX_LOCATOR: usize = 101;
@@ -88,11 +94,15 @@ impl Decodable for HeadersMessage {
     }
 }
 
-/// One entry of an `inv`: something that the sender has.
+/// One entry of an `inv`, something that the sender has, or of a `getdata`, something that it wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inventory {
     /// A block.
     Block(BlockHash),
+    /// A ChainLock, by the SHA-256d of its `clsig`.
+    ChainLock([u8; 32]),
+    /// An InstantSend lock, by the SHA-256d of its `isdlock`.
+    InstantLock([u8; 32]),
     /// Anything else.
     Unknown {
         /// Its type (Dash Core `GetDataMsg`, protocol.h).
@@ -106,6 +116,8 @@ impl Encodable for Inventory {
     fn consensus_encode(&self, out: &mut Vec<u8>) {
         let (inv_type, hash) = match self {
             Self::Block(hash) => (BLOCK, *hash.as_byte_array()),
+            Self::ChainLock(hash) => (CHAIN_LOCK, *hash),
+            Self::InstantLock(hash) => (INSTANT_LOCK, *hash),
             Self::Unknown { inv_type, hash } => (*inv_type, *hash),
         };
         inv_type.consensus_encode(out);
@@ -121,6 +133,8 @@ impl Decodable for Inventory {
         let hash = reader.field("inv.hash").array()?;
         Ok(match inv_type {
             BLOCK => Self::Block(BlockHash::from_byte_array(hash)),
+            CHAIN_LOCK => Self::ChainLock(hash),
+            INSTANT_LOCK => Self::InstantLock(hash),
             _ => Self::Unknown { inv_type, hash },
         })
     }

@@ -7,6 +7,8 @@ use dashcore::blockdata::transaction::special_transaction::coinbase::{BestChainL
 use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
 use dashcore::blockdata::transaction::{OutPoint, Transaction, TxIn, TxOut};
 use dashcore::bls_sig_utils::{BLSPublicKey, BLSSignature};
+use dashcore::ephemerealdata::chain_lock::ChainLock;
+use dashcore::ephemerealdata::instant_lock::InstantLock;
 use dashcore::hash_types::{
     ConfirmedHash, MerkleRootMasternodeList, MerkleRootQuorums, PubkeyHash, QuorumVVecHash, TxMerkleNode,
 };
@@ -308,12 +310,11 @@ pub fn canonical_message() -> impl Strategy<Value = NetworkMessage> {
             extra_share,
         },
     );
-    let inventory = (any::<bool>(), 3_u32.., any::<[u8; 32]>()).prop_map(|(is_block, inv_type, hash)| {
-        if is_block {
-            Inventory::Block(BlockHash::from_byte_array(hash))
-        } else {
-            Inventory::Unknown { inv_type, hash }
-        }
+    let inventory = (0..4_u8, 32_u32.., any::<[u8; 32]>()).prop_map(|(kind, inv_type, hash)| match kind {
+        0 => Inventory::Block(BlockHash::from_byte_array(hash)),
+        1 => Inventory::ChainLock(hash),
+        2 => Inventory::InstantLock(hash),
+        _ => Inventory::Unknown { inv_type, hash },
     });
     let headers = vec(header(), 0..4).prop_map(|headers| NetworkMessage::Headers(HeadersMessage(headers)));
     prop_oneof![
@@ -326,7 +327,11 @@ pub fn canonical_message() -> impl Strategy<Value = NetworkMessage> {
         headers,
         Just(NetworkMessage::SendHeaders),
         Just(NetworkMessage::SendHeaders2),
-        vec(inventory, 0..5).prop_map(NetworkMessage::Inv),
+        vec(inventory.clone(), 0..5).prop_map(NetworkMessage::Inv),
+        vec(inventory.clone(), 0..5).prop_map(NetworkMessage::GetData),
+        vec(inventory, 0..5).prop_map(NetworkMessage::NotFound),
+        chain_lock().prop_map(NetworkMessage::ClSig),
+        instant_lock().prop_map(NetworkMessage::IsdLock),
         Just(NetworkMessage::GetAddr),
         vec(timed, 0..5).prop_map(NetworkMessage::Addr),
         Just(NetworkMessage::SendAddrV2),
@@ -338,7 +343,28 @@ pub fn canonical_message() -> impl Strategy<Value = NetworkMessage> {
     ]
 }
 
+fn chain_lock() -> impl Strategy<Value = ChainLock> {
+    (any::<u32>(), block_hash(), signature()).prop_map(|(block_height, block_hash, signature)| ChainLock {
+        block_height,
+        block_hash,
+        signature,
+    })
+}
+
+fn instant_lock() -> impl Strategy<Value = InstantLock> {
+    let input = (txid(), any::<u32>()).prop_map(|(txid, vout)| OutPoint { txid, vout });
+    (any::<u8>(), vec(input, 0..3), txid(), block_hash(), signature()).prop_map(
+        |(version, inputs, txid, cyclehash, signature)| InstantLock {
+            version,
+            inputs,
+            txid,
+            cyclehash,
+            signature,
+        },
+    )
+}
+
 pub fn message() -> impl Strategy<Value = NetworkMessage> {
     let headers2 = vec(header(), 0..4).prop_map(|headers| NetworkMessage::Headers2(Headers2Message(headers)));
-    prop_oneof![18 => canonical_message(), 1 => headers2]
+    prop_oneof![22 => canonical_message(), 1 => headers2]
 }

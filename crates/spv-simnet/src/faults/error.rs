@@ -6,7 +6,7 @@ pub enum FaultsError {
     #[error(
         "unknown fault {0:?}; use silent, refuse-all, headers, no-pong, never-read, one of disconnect, refuse, drop, stall, \
          wrong, corrupt, bad-checksum, reorder, forge, truncate, pad, delay, late and duplicate with =WHEN, or one of mute-after, \
-         trickle, behind, claim, withhold, junk-chain, flood and clock with =VALUE"
+         trickle, behind, claim, withhold, junk-chain, flood, clock and locks with =VALUE"
     )]
     Unknown(String),
     /// What follows the name does not say when.
@@ -27,4 +27,7 @@ pub enum FaultsError {
     /// A clock is not wrong by a time.
     #[error("{0:?} does not say how wrong the clock is; use a time in whole seconds, for example 6h or -6h")]
     Clock(String),
+    /// There is no such way to announce ChainLocks.
+    #[error("{0:?} does not say how ChainLocks are announced; use honest, none, early, twice or forged")]
+    Locks(String),
 }

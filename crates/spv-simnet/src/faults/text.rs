@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use humantime_serde::re::humantime;
 
-use super::{ClockOffset, Faults, FaultsError, Flood, JunkChain, Schedule};
+use super::{ClockOffset, Faults, FaultsError, Flood, JunkChain, LockAnnouncements, Schedule};
 
 impl Faults {
     fn schedules(&self) -> [(&'static str, Schedule); 13] {
@@ -38,6 +38,7 @@ impl Faults {
             self.junk_chain.map(|junk| format!("junk-chain={junk}")),
             self.flood.map(|flood| format!("flood={flood}")),
             (self.clock != ClockOffset::default()).then(|| format!("clock={}", self.clock)),
+            (self.locks != LockAnnouncements::default()).then(|| format!("locks={}", self.locks)),
         ]
         .into_iter()
         .flatten()
@@ -97,6 +98,10 @@ impl Faults {
             "flood" => {
                 let flood = Flood::parse(value).ok_or_else(|| FaultsError::Flood(fault.to_owned()))?;
                 self.flood = Some(flood);
+            }
+            "locks" => {
+                self.locks =
+                    LockAnnouncements::parse(value).ok_or_else(|| FaultsError::Locks(fault.to_owned()))?;
             }
             "clock" => {
                 self.clock = ClockOffset::parse(value).ok_or_else(|| FaultsError::Clock(fault.to_owned()))?;

@@ -9,6 +9,7 @@ use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::{BlockHash, QuorumHash};
 
 use super::keys::KeyRing;
+use super::unlocked::Unlocked;
 
 /// Quorums that may sign ChainLocks, and the newest ChainLock that miners know.
 #[derive(Debug, Default)]
@@ -28,17 +29,21 @@ impl ChainLocks {
     }
 
     /// What the coinbase of the block at `height` says, whose parent is the last block noted: usually the ChainLock of its
-    /// parent, sometimes still an older one, none before the first quorum that can sign.
+    /// parent, sometimes still an older one, none before the first quorum that can sign. Blocks that are `unlocked` have none.
     pub(super) fn best(
         &mut self,
         height: u32,
         parent_hash: BlockHash,
+        unlocked: Unlocked,
         keys: &KeyRing,
         rng: &mut fastrand::Rng,
     ) -> BestChainLock {
         let parent = height - 1;
         let late = self.newest.is_some() && rng.u8(..10) >= 8;
-        if !late && let Some(signature) = self.lock(parent, parent_hash, keys, rng) {
+        if !late
+            && !unlocked.contains(parent)
+            && let Some(signature) = self.lock(parent, parent_hash, keys, rng)
+        {
             self.newest = Some((parent, signature));
         }
         let (locked, best_cl_signature) = self.newest.unwrap_or_else(|| (parent, BLSSignature::default()));

@@ -8,6 +8,7 @@ use dashcore::params::Retargeting;
 
 use super::pace::RETARGETING_SPACING;
 use super::profile::QuorumProfile;
+use super::unlocked::Unlocked;
 
 /// What kind of chain to generate. As text: `generated:masternodes=N,cycles=N,seed=N,quorums=small|mainnet,
 /// signatures=valid|none`; what is left out has its default.
@@ -33,6 +34,9 @@ pub struct GeneratedSpec {
     /// Whether blocks are sixteen times as hard as regtest's, one a second, and DarkGravityWave holds, as on the public
     /// networks; not by default. No option of `qrsync` says so of regtest: such a chain is for clients that take its parameters from here.
     pub retargets: bool,
+    /// Blocks that no quorum locks; by default there are none but those before the first quorum. Coinbases
+    /// there carry the newest lock before.
+    pub unlocked: Unlocked,
 }
 
 impl GeneratedSpec {
@@ -49,6 +53,7 @@ impl GeneratedSpec {
         quiet: 0,
         tip_time: None,
         retargets: false,
+        unlocked: Unlocked::NONE,
     };
 
     /// Whether the numbers are in range.
@@ -106,7 +111,8 @@ impl Default for GeneratedSpec {
 
 impl fmt::Display for GeneratedSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { masternodes, cycles, seed, quorums, signatures, quiet, tip_time, retargets } = self;
+        let Self { masternodes, cycles, seed, quorums, signatures, quiet, tip_time, retargets, unlocked } =
+            self;
         write!(f, "{}:masternodes={masternodes},cycles={cycles},seed={seed}", Self::SCHEME)?;
         if let Some(profile) = quorums {
             write!(f, ",quorums={profile}")?;
@@ -120,7 +126,10 @@ impl fmt::Display for GeneratedSpec {
         if let Some(time) = tip_time {
             write!(f, ",tip-time={time}")?;
         }
-        if *retargets { f.write_str(",retargeting=dgw") } else { Ok(()) }
+        if *retargets {
+            f.write_str(",retargeting=dgw")?;
+        }
+        if *unlocked == Unlocked::NONE { Ok(()) } else { write!(f, ",unlocked={unlocked}") }
     }
 }
 
@@ -164,6 +173,9 @@ impl FromStr for GeneratedSpec {
                         _ => return Err(unknown_value("retargeting", value)),
                     };
                 }
+                "unlocked" => {
+                    spec.unlocked = Unlocked::parse(value).ok_or_else(|| unknown_value("unlocked", value))?;
+                }
                 "signatures" => {
                     spec.signatures = match value {
                         "valid" => true,
@@ -193,12 +205,13 @@ pub enum SpecError {
     /// A part is not one of the known settings.
     #[error(
         "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quiet=N, tip-time=SECONDS, quorums=small|mainnet, \
-         signatures=valid|none or retargeting=none|dgw"
+         signatures=valid|none, retargeting=none|dgw or unlocked=FIRST-LAST"
     )]
     Key(String),
     /// A value is none of those that the setting can have.
     #[error(
-        "{key}={value:?} is not possible; use quorums=small|mainnet, signatures=valid|none, retargeting=none|dgw"
+        "{key}={value:?} is not possible; use quorums=small|mainnet, signatures=valid|none, retargeting=none|dgw, \
+         unlocked=FIRST-LAST with up to eight ranges and + between them"
     )]
     Value {
         /// The setting.
@@ -272,10 +285,11 @@ mod tests {
             quiet: 300_000,
             tip_time: Some(1_800_000_000),
             retargets: true,
+            unlocked: Unlocked::new(&[(404, 440), (500, 510)]),
             ..spec
         };
         let text = "generated:masternodes=3200,cycles=120,seed=7,quorums=mainnet,signatures=none,quiet=300000,\
-                    tip-time=1800000000,retargeting=dgw";
+                    tip-time=1800000000,retargeting=dgw,unlocked=404-440+500-510";
         assert_eq!((spec.to_string().as_str(), text.parse()), (text, Ok(spec)));
         assert_eq!("generated".parse(), Ok(GeneratedSpec::default()));
         assert_eq!("generated:seed=9".parse(), Ok(GeneratedSpec { seed: 9, ..GeneratedSpec::default() }));

@@ -120,7 +120,7 @@ impl Handler {
     fn announce(&mut self, before: &ActiveChain) {
         let now = now();
         for lane in self.lanes.values_mut() {
-            if let Some(reply) = lane.session.announce(before, &self.node) {
+            for reply in lane.session.announce(before, &self.node) {
                 lane.dispatch(reply, &mut self.uplink, self.node.one_way(), now);
             }
         }

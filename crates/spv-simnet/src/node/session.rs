@@ -1,5 +1,6 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::consensus::{Decodable, Reader, serialize};
 use dashcore::network::framing::{Command, Frame};
 use dashcore::network::message::{NetworkMessage, command};
@@ -16,7 +17,7 @@ use super::delivery::{deliver, framed};
 use super::reply::Reply;
 use super::service::{BadRequest, Request, RequestKind};
 use crate::chain::ActiveChain;
-use crate::faults::{Fault, FaultPlan};
+use crate::faults::{Fault, FaultPlan, LockAnnouncements};
 
 /// A node's view of one connection: how far the handshake is, what the other side has done wrong.
 #[derive(Debug)]
@@ -88,17 +89,17 @@ impl Session {
     }
 
     /// Tells of a new tip: by headers where that was asked for and they follow a block that the other side has heard of,
-    /// else by the tip's hash (Dash Core `SendMessages`, net_processing.cpp).
-    pub(super) fn announce(&self, before: &ActiveChain, node: &Node) -> Option<Reply> {
+    /// else by the tip's hash (Dash Core `SendMessages`, net_processing.cpp); and behind that of its ChainLock.
+    pub(super) fn announce(&self, before: &ActiveChain, node: &Node) -> Vec<Reply> {
         let chain = node.chain();
         let faults = &node.config.faults;
         let is_quiet = faults.silent || faults.never_read || self.is_mute(node);
         if !self.handshake_done || self.closed || is_quiet || !node.shown_headers(&chain).is_complete() {
-            return None;
+            return Vec::new();
         }
         let new = chain.headers_beyond(before);
         let message = match new.len() {
-            0 => return None,
+            0 => return Vec::new(),
             1..=MAX_BLOCKS_TO_ANNOUNCE if self.prefers_headers2 => {
                 NetworkMessage::Headers2(Headers2Message(new.to_vec()))
             }
@@ -107,7 +108,8 @@ impl Session {
             }
             _ => NetworkMessage::Inv(vec![Inventory::Block(chain.tip_hash())]),
         };
-        Some(send(node, &message))
+        let lock = announced_lock(&chain, node).map(|lock| NetworkMessage::Inv(vec![lock]));
+        std::iter::once(message).chain(lock).map(|message| send(node, &message)).collect()
     }
 
     /// Whether the node has had so many messages on this connection that it says nothing any more.
@@ -150,6 +152,7 @@ impl Session {
                 self.prefers_headers2 = true;
                 Vec::new()
             }
+            (command::GETDATA, _) => serve_locks(frame, node),
             (command::GETADDR, _) if !self.addresses_sent => {
                 self.addresses_sent = true;
                 vec![send(node, &self.addresses(node))]
@@ -306,6 +309,47 @@ const DISCONNECT_SCORE: u32 = 100;
 
 /// Most entries of an `addr` or `addrv2` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
 pub(super) const MAX_ADDRESSES: usize = 1_000;
+
+/// The ChainLock that is announced with the tip of this chain.
+fn announced_lock(chain: &ActiveChain, node: &Node) -> Option<Inventory> {
+    let kind = node.config.faults.locks;
+    let height = match kind {
+        LockAnnouncements::None => return None,
+        LockAnnouncements::Early => chain.tip() + 1,
+        _ => chain.tip(),
+    };
+    let mut lock = chain.world().chain_lock(height)?;
+    if kind == LockAnnouncements::Forged {
+        let mut signature = *lock.signature.as_bytes();
+        signature[95] ^= 1;
+        lock.signature = BLSSignature::from_bytes(signature);
+    }
+    Some(Inventory::ChainLock(node.locks.lock().remember(lock)))
+}
+
+/// Serves the ChainLocks that were announced (Dash Core `ProcessGetData`, net_processing.cpp).
+fn serve_locks(frame: &Frame, node: &Node) -> Vec<Reply> {
+    let Ok(Some(NetworkMessage::GetData(wanted))) = NetworkMessage::decode(frame.command, &frame.payload)
+    else {
+        return Vec::new();
+    };
+    let locks = node.locks.lock();
+    let copies = if node.config.faults.locks == LockAnnouncements::Twice { 2 } else { 1 };
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for entry in wanted {
+        match entry {
+            Inventory::ChainLock(name) if let Some(lock) = locks.get(&name) => {
+                let message = NetworkMessage::ClSig(lock.clone());
+                found.extend((0..copies).map(|_| send(node, &message)));
+            }
+            _ => missing.push(entry),
+        }
+    }
+    if !missing.is_empty() {
+        found.push(send(node, &NetworkMessage::NotFound(missing)));
+    }
+    found
+}
 
 fn services(node: &Node) -> u64 {
     let always = service_flags::NETWORK | service_flags::NETWORK_LIMITED;
