@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dashcore::ChainParams;
 use spv_integration::Config;
 use spv_integration::progress::Progress;
-use spv_integration::quorums::TipLock;
+use spv_integration::quorums::BestChainLock;
 use spv_integration::session::{Environment, QuorumsOfType, Step, Summary, follow_with, sync};
 use spv_integration::store::Store;
 use tokio_util::sync::CancellationToken;
@@ -224,9 +224,10 @@ fn describe_quorums(text: &mut String, summary: &Summary) {
     }
     match &summary.chain_lock {
         Some(lock) if lock.verified => {
-            line(text, format_args!("  chainlock of block {} in the tip's coinbase verified", lock.height))
+            let below = summary.tip.height.saturating_sub(lock.height);
+            line(text, format_args!("  chainlock of block {} verified, {below} below the tip", lock.height))
         }
-        Some(TipLock { height, reason, .. }) => {
+        Some(BestChainLock { height, reason, .. }) => {
             let reason = reason.as_deref().unwrap_or_default();
             line(
                 text,

@@ -40,24 +40,43 @@ impl BestLock {
     }
 }
 
+/// A ChainLock that the quorum signed which had to. Only [`verify_chain_lock`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedChainLock {
+    lock: ChainLock,
+    quorum: ActiveQuorum,
+}
+
+impl VerifiedChainLock {
+    /// The lock.
+    pub fn lock(&self) -> &ChainLock {
+        &self.lock
+    }
+
+    /// The quorum that signed it.
+    pub fn quorum(&self) -> &ActiveQuorum {
+        &self.quorum
+    }
+}
+
 /// Height at which the quorums have to be known that may lock the block at `block_height`.
 pub fn quorums_height(block_height: u32) -> u32 {
     block_height.saturating_sub(SIGNING_DEPTH)
 }
 
-/// Checks a ChainLock and gives the quorum that signed it. `quorums` are those active at
-/// [`quorums_height`] of the lock's block.
+/// Checks that the quorum which had to sign a ChainLock did. `quorums` are those active at [`quorums_height`] of the
+/// lock's block.
 ///
 /// It proves the block to whoever trusts the quorum's key: the roots of the state that `quorums` is from vouch for
 /// it, and if the quorum is verified, its members too.
 ///
 /// # Errors
 /// When there is no quorum that could sign, its key is none, or the signature is malformed or wrong.
-pub fn verify_chain_lock<'a>(
+pub fn verify_chain_lock(
     lock: &ChainLock,
-    quorums: &'a QuorumSet,
+    quorums: &QuorumSet,
     params: &ChainParams,
-) -> Result<&'a ActiveQuorum, ChainLockError> {
+) -> Result<VerifiedChainLock, ChainLockError> {
     let block_height = lock.block_height;
     let request_id = ChainLock::request_id(block_height);
     let quorum = params
@@ -68,7 +87,7 @@ pub fn verify_chain_lock<'a>(
     let scheme = BlsScheme::after(block_height, params);
     verify_signature(&quorum.entry, &request_id, message_hash, &lock.signature, scheme)
         .map_err(|source| ChainLockError::Signature { block_height, source })?;
-    Ok(quorum)
+    Ok(VerifiedChainLock { lock: lock.clone(), quorum: quorum.clone() })
 }
 
 /// Why a ChainLock is none.

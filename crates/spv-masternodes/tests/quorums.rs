@@ -514,7 +514,8 @@ fn a_chainlock_is_the_word_of_one_quorum() {
         block_hash,
         signature: quorum_signature(signer, request_id, block_hash.to_byte_array()),
     };
-    assert_eq!(verify_chain_lock(&lock(&quorum.entry), state.quorums(), &params), Ok(quorum));
+    let verified = verify_chain_lock(&lock(&quorum.entry), state.quorums(), &params).unwrap();
+    assert_eq!((verified.lock(), verified.quorum()), (&lock(&quorum.entry), quorum));
     let other = state.quorums().of_type(LLMQType::LLMQ_TEST).find(|other| *other != quorum).unwrap();
     let wrong = ChainLockError::Signature { block_height, source: SignatureError::Wrong };
     assert_eq!(verify_chain_lock(&lock(&other.entry), state.quorums(), &params), Err(wrong));

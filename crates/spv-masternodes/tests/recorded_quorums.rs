@@ -222,8 +222,8 @@ fn mainnet_chain_locks_verify() {
         }
         let lock =
             ChainLock { block_height: *block_height, block_hash: *block_hash, signature: best.signature };
-        let quorum = verify_chain_lock(&lock, state.quorums(), &params).unwrap();
-        assert_eq!(quorum.entry.llmq_type, LLMQType::LLMQ_400_60);
+        let verified = verify_chain_lock(&lock, state.quorums(), &params).unwrap();
+        assert_eq!(verified.quorum().entry.llmq_type, LLMQType::LLMQ_400_60);
         locked.push(*block_height);
     }
     locked.sort_unstable();

@@ -11,7 +11,7 @@ use spv_masternodes::{ActiveQuorum, ProvenState, QuorumSet};
 use super::Client;
 use super::error::{LockError, LookupError};
 use super::quorum::{Quorum, Signer};
-use crate::quorums::sessions_between;
+use crate::plan::sessions_between;
 
 impl Client {
     /// The quorum of this kind that nodes whose tip is at `height` ask to sign the request `request_id`: one of those

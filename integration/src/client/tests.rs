@@ -10,7 +10,7 @@ use spv_simnet::{GeneratedSpec, World};
 use super::*;
 use crate::chain::HeaderChain;
 use crate::config::ClientSettings;
-use crate::quorums::sessions_between;
+use crate::plan::sessions_between;
 use crate::store::{Finding, ListRow, ProvenList, QuorumRow};
 
 pub(super) static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));

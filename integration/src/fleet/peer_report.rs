@@ -44,6 +44,10 @@ pub(crate) struct PeerReport {
     pub(crate) max_in_flight: usize,
     /// Height of the first block of a branch that it offers and whose lists nobody serves.
     pub(crate) set_aside_from: Option<u32>,
+    /// Height of a ChainLock that a chain which it has shown contradicts.
+    pub(crate) contradicts_lock: Option<u32>,
+    /// ChainLocks that it sent and that their quorum did not sign.
+    pub(crate) wrong_locks: u64,
     /// In which way the chain that it has shown is not the one that was synced.
     pub(crate) other_chain: Option<OtherChain>,
     /// Whether it was ever usable.

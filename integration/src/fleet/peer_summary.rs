@@ -62,6 +62,12 @@ fn remark(report: &PeerReport) -> Option<String> {
     if let Some(height) = report.set_aside_from {
         remarks.push(format!("offers a branch from height {height} on whose lists nobody serves"));
     }
+    if let Some(height) = report.contradicts_lock {
+        remarks.push(format!("offers a chain that contradicts the ChainLock of block {height}"));
+    }
+    if report.wrong_locks > 0 {
+        remarks.push(format!("sent {} wrong ChainLocks", report.wrong_locks));
+    }
     remarks.extend(report.other_chain.map(|chain| chain.to_string()));
     remarks.extend(report.trouble.clone());
     if !report.connected && remarks.is_empty() {

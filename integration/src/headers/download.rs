@@ -11,6 +11,7 @@ use super::tips::Tips;
 use crate::chain::HeaderChain;
 use crate::fleet::Peers;
 use crate::net::Announcements;
+use crate::quorums::ChainLocks;
 use crate::store::Store;
 use crate::verification::Verification;
 
@@ -20,6 +21,7 @@ pub(crate) struct HeaderDownload {
     params: ChainParams,
     exchange: HeaderExchange,
     ahead: Ahead,
+    locks: Arc<ChainLocks>,
     patience: Patience,
 }
 
@@ -29,11 +31,12 @@ impl HeaderDownload {
         params: &ChainParams,
         peers: Arc<Peers>,
         store: Arc<Store>,
+        locks: Arc<ChainLocks>,
         patience: Patience,
         place: Verification,
     ) -> Self {
         let ahead = Ahead::new(store, params, place);
-        Self { params: params.clone(), exchange: HeaderExchange::new(peers, place), ahead, patience }
+        Self { params: params.clone(), exchange: HeaderExchange::new(peers, place), ahead, locks, patience }
     }
 
     /// A chain that starts at the newest checkpoint, where the header of that is to be fetched first; `None` where it is
@@ -87,7 +90,8 @@ impl HeaderDownload {
         needs_lower: impl Fn(&HeaderChain) -> Option<HeaderChain>,
     ) -> HeaderChain {
         let remembered = Arc::new(self.ahead.on_top_of(HeaderChain::clone(&chain)).await);
-        let hearing = Hearing::new(&self.exchange, tips, &self.ahead, chain, remembered, self.patience);
+        let hearing =
+            Hearing::new(&self.exchange, tips, &self.ahead, &self.locks, chain, remembered, self.patience);
         hearing.run(announcements, on_progress, needs_lower).await
     }
 }

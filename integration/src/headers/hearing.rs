@@ -3,6 +3,7 @@ mod announced;
 mod hearsay;
 mod judging;
 mod leading;
+mod locking;
 mod settling;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 
 use hearsay::{FullAnswer, Hearsay, Said};
 use judging::{Done, Sent};
+use locking::Locking;
 
 use super::ahead::Ahead;
 use super::exchange::{Batch, HeaderExchange};
@@ -24,6 +26,7 @@ use super::patience::Patience;
 use super::tips::Tips;
 use crate::chain::HeaderChain;
 use crate::net::{Announcement, Announcements};
+use crate::quorums::ChainLocks;
 use crate::timer::sleep_until;
 
 /// Peers that come back after all were away are waited for anew, this often.
@@ -42,6 +45,8 @@ pub(super) struct Hearing<'a> {
     /// The chain that an earlier download left in the store, proven or not: no candidate before somebody has shown it.
     remembered: Arc<HeaderChain>,
     ahead: &'a Ahead,
+    locks: &'a ChainLocks,
+    locking: Locking<'a>,
     started: Instant,
     /// Since when somebody is there, after nobody was, and how often that was so.
     company_since: Instant,
@@ -82,6 +87,7 @@ impl<'a> Hearing<'a> {
         exchange: &'a HeaderExchange,
         tips: &'a Tips,
         ahead: &'a Ahead,
+        locks: &'a ChainLocks,
         own: Arc<HeaderChain>,
         remembered: Arc<HeaderChain>,
         patience: Patience,
@@ -95,6 +101,8 @@ impl<'a> Hearing<'a> {
             saved_to: remembered.tip_height(),
             remembered,
             ahead,
+            locks,
+            locking: Locking::default(),
             started,
             company_since: started,
             outages: 0,
@@ -122,11 +130,14 @@ impl<'a> Hearing<'a> {
         needs_lower: impl Fn(&HeaderChain) -> Option<HeaderChain>,
     ) -> HeaderChain {
         let mut peers_changed = self.exchange.peers.changes();
+        let mut locked = self.locks.changes();
         let mut reported = None;
         self.descend();
         loop {
             peers_changed.mark_unchanged();
             self.judge_next();
+            self.hold_to_lock();
+            self.judge_next_lock();
             self.meet_newcomers();
             self.choose_leader();
             self.ask_again();
@@ -149,6 +160,7 @@ impl<'a> Hearing<'a> {
             let (work, saving) =
                 (OptionFuture::from(self.work.as_mut()), OptionFuture::from(self.saving.as_mut()));
             let descent = OptionFuture::from(self.descent.as_mut());
+            let judging_lock = OptionFuture::from(self.locking.judging.as_mut());
             tokio::select! {
                 biased;
                 // Before all that peers can bring about as often as they like.
@@ -158,6 +170,8 @@ impl<'a> Hearing<'a> {
                 }
                 Some(done) = work => self.worked(done),
                 Some(()) = saving => self.saving = None,
+                Some(judged) = judging_lock => self.lock_judged(judged),
+                Ok(()) = locked.changed() => {}
                 Some(start) = descent => self.anchored_at(start),
                 _ = peers_changed.changed() => {}
                 // Also when a branch was set aside.
@@ -173,9 +187,10 @@ impl<'a> Hearing<'a> {
         self.tips.known().chain.unwrap_or_else(|| self.own.clone())
     }
 
-    /// The chain with the most work of all that are known, that of the leader included.
+    /// The chain with the most work of all that are known and contradict no ChainLock, that of the leader included.
     fn longest(&self) -> Arc<HeaderChain> {
-        let longest = self.chains().into_iter().max_by_key(|chain| chain.work());
+        let chains = self.chains().into_iter().filter(|chain| !self.tips.contradicts_lock(chain));
+        let longest = chains.max_by_key(|chain| chain.work());
         longest.unwrap_or_else(|| self.own.clone())
     }
 
@@ -208,6 +223,7 @@ impl<'a> Hearing<'a> {
                     is_asked: false,
                     unjudged: 0,
                     is_polled: false,
+                    has_announced: false,
                     asked_at: now,
                     asked_about: self.own.tip_hash(),
                     full_answer: None,
@@ -237,7 +253,7 @@ impl<'a> Hearing<'a> {
     fn send(&mut self, peer: SocketAddr, about: BlockHash, locator: Vec<BlockHash>) {
         let exchange = self.exchange;
         if let Some(hearsay) = self.peers.get_mut(&peer).filter(|hearsay| !hearsay.is_asked) {
-            (hearsay.is_asked, hearsay.is_polled) = (true, false);
+            (hearsay.is_asked, hearsay.is_polled, hearsay.has_announced) = (true, false, false);
             (hearsay.asked_at, hearsay.asked_about) = (Instant::now(), about);
             self.questions.push(exchange.ask_peer(peer, locator).boxed());
         }
@@ -283,7 +299,8 @@ impl<'a> Hearing<'a> {
             .peers
             .heard_of(peer)
             .is_some_and(|heard| heard.chain.hash(best.tip_height()) == Some(best.tip_hash()));
-        let is_wanted = hearsay.said == Said::Nothing || !has_tip || self.claims_more(peer);
+        let is_wanted =
+            hearsay.said == Said::Nothing || hearsay.has_announced || !has_tip || self.claims_more(peer);
         let wait = self.exchange.peers.header_wait(peer).map(|wait| Instant::now() + wait);
         is_wanted.then(|| wait.map_or(hearsay.retry_at, |until| until.max(hearsay.retry_at)))
     }
@@ -317,6 +334,9 @@ impl<'a> Hearing<'a> {
             // Chains that nobody needs take memory.
             self.remembered = self.own.clone();
         }
+        if self.tips.contradicts_lock(&chain) {
+            self.exchange.peers.on_contradicted_lock(peer, self.tips.locked_height());
+        }
         self.has_news |= self.exchange.peers.heard(peer, chain, is_complete, was_asked);
     }
 
@@ -337,9 +357,7 @@ impl<'a> Hearing<'a> {
         if let Some(lower) = chains.iter().find_map(|chain| needs_lower(chain)) {
             return Some(lower);
         }
-        self.tips.offer(chains);
-        // Only now: before anybody has told a tip there is no reason to begin.
-        self.tips.offer_own(self.own.clone());
+        self.tips.offer(chains, &self.own);
         None
     }
 }

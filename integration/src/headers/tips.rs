@@ -29,6 +29,8 @@ struct State {
     /// Validated chains to the tips of peers.
     chains: Vec<Arc<HeaderChain>>,
     set_aside: Vec<SetAside>,
+    /// The chain up to the highest block that a ChainLock locks.
+    locked: Option<Arc<HeaderChain>>,
     known: Known,
 }
 
@@ -44,7 +46,7 @@ struct SetAside {
 /// What is known of the tip.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
-    /// The validated chain with the most work so far, but for those that were set aside.
+    /// The validated chain with the most work so far, but for those that were set aside or contradict a ChainLock.
     pub(crate) chain: Option<Arc<HeaderChain>>,
     /// Whether every peer that can be expected to answer has been heard, or why nobody was.
     pub(crate) settled: Option<Result<(), HeaderDownloadError>>,
@@ -55,11 +57,12 @@ impl Tips {
         Self { state: watch::Sender::new(State::default()) }
     }
 
-    /// Offers the validated chains that peers have now. One without more work than the best changes nothing but what is
-    /// there to fall back on.
-    pub(crate) fn offer(&self, chains: Vec<Arc<HeaderChain>>) {
+    /// Offers the validated chains that peers have now, and the one that this side has itself; nobody has to have that, so
+    /// it is none to fall back on. One without more work than the best changes nothing but what is there to fall back on.
+    pub(crate) fn offer(&self, chains: Vec<Arc<HeaderChain>>, own: &Arc<HeaderChain>) {
         self.state.send_if_modified(|state| {
             state.chains = chains;
+            state.own = Some(own.clone());
             state.choose()
         });
     }
@@ -69,16 +72,39 @@ impl Tips {
         self.state.send_modify(|state| {
             state.chains.clear();
             state.own = None;
+            state.locked = None;
             state.known.chain = None;
         });
     }
 
-    /// Offers the chain that this side has itself. Nobody has to have it, so it is none to fall back on.
+    /// Offers the chain that this side has itself, before peers have told theirs.
     pub(crate) fn offer_own(&self, chain: Arc<HeaderChain>) {
         self.state.send_if_modified(|state| {
             state.own = Some(chain);
             state.choose()
         });
+    }
+
+    /// The last block of this chain is locked: chains with another block at its height, or below it, are none to follow from
+    /// now on; where there are such, this one is, whoever else has it. A lower lock than before changes nothing.
+    pub(crate) fn lock(&self, locked: HeaderChain) {
+        self.state.send_if_modified(|state| {
+            if state.locked_height() >= Some(locked.tip_height()) {
+                return false;
+            }
+            state.locked = Some(Arc::new(locked));
+            state.choose()
+        });
+    }
+
+    /// Height of the highest locked block that a known chain has.
+    pub(crate) fn locked_height(&self) -> Option<u32> {
+        self.state.borrow().locked_height()
+    }
+
+    /// Whether a chain has another block than the locked chain at the height of the lock, or where it ends below it.
+    pub(crate) fn contradicts_lock(&self, chain: &HeaderChain) -> bool {
+        self.state.borrow().contradicts_lock(chain)
     }
 
     /// Says that nobody else will be heard, or why nobody could be.
@@ -169,28 +195,45 @@ impl Tips {
 
 impl State {
     /// Chooses the best chain anew; whether it is another one. It has more work than the one before, unless that was set
-    /// aside.
+    /// aside or turned out to contradict a ChainLock.
     fn choose(&mut self) -> bool {
-        let now = Instant::now();
-        let tried_again = |branch: &SetAside| branch.until <= now;
-        let current = self.known.chain.take().filter(|current| self.is_candidate(current));
+        let before = self.known.chain.take();
+        let had_one = before.is_some();
+        let current = before.filter(|current| self.is_candidate(current));
+        // Else the chains that continue it are there, or somebody will show them.
+        let is_contested = had_one && current.is_none()
+            || self.chains.iter().chain(&self.own).any(|chain| self.contradicts_lock(chain));
+        let locked = self.locked.iter().filter(|_| is_contested);
         let best = self
             .chains
             .iter()
             .chain(&self.own)
-            .filter(|chain| !self.set_aside.iter().any(|branch| !tried_again(branch) && branch.is_of(chain)))
+            .chain(locked)
+            .filter(|chain| self.is_candidate(chain))
             .max_by_key(|chain| chain.work())
             .filter(|best| current.as_ref().is_none_or(|current| best.work() > current.work()))
             .cloned();
-        let is_other = best.is_some();
+        let is_other = best.is_some() || had_one && current.is_none();
         self.known.chain = best.or(current);
         is_other
     }
 
-    /// Whether a chain is not set aside now.
+    /// Whether a chain is not set aside now and does not contradict a ChainLock.
     fn is_candidate(&self, chain: &HeaderChain) -> bool {
         let now = Instant::now();
         !self.set_aside.iter().any(|branch| branch.until > now && branch.is_of(chain))
+            && !self.contradicts_lock(chain)
+    }
+
+    fn locked_height(&self) -> Option<u32> {
+        self.locked.as_ref().map(|locked| locked.tip_height())
+    }
+
+    fn contradicts_lock(&self, chain: &HeaderChain) -> bool {
+        self.locked.as_ref().is_some_and(|locked| {
+            let height = locked.tip_height().min(chain.tip_height());
+            locked.hash(height).zip(chain.hash(height)).is_some_and(|(ours, theirs)| ours != theirs)
+        })
     }
 
     fn give_up(&mut self, block: BlockId) {
@@ -241,7 +284,8 @@ mod tests {
     }
 
     fn offer(tips: &Tips, chains: &[&HeaderChain]) {
-        tips.offer(chains.iter().map(|&chain| Arc::new(chain.clone())).collect());
+        let own = Arc::new(chain(0, 0, 1));
+        tips.offer(chains.iter().map(|&chain| Arc::new(chain.clone())).collect(), &own);
     }
 
     fn publish(tips: &Tips, chain: &HeaderChain) {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dashcore::BlockHash;
+use dashcore::ephemerealdata::chain_lock::ChainLock;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-/// Peers whose announcement may wait to be read; more than are connected. Of others it is dropped: what they tell is asked
-/// for sooner or later anyway.
-const MAX_PEERS: usize = 256;
+/// Announcements that may wait to be read: a block and a lock of more peers than are connected. Others are dropped: what they
+/// tell is asked for sooner or later anyway, and another peer sends the same lock.
+const MAX_WAITING: usize = 512;
 
 /// What a peer says of new blocks without having been asked. Nothing of it is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,25 +28,30 @@ pub(crate) enum News {
     Headers(Bytes),
     /// There is a block with this hash.
     Block(BlockHash),
+    /// A ChainLock.
+    ChainLock(ChainLock),
 }
 
-/// Where connections put announcements. Each peer has one place, where its newest one is.
+/// Whose place it is, and for what: a lock does not take that of a block.
+type Place = (SocketAddr, bool);
+
+/// Where connections put announcements. Each peer has one place for blocks and one for locks, where its newest one is.
 #[derive(Debug, Clone)]
 pub(crate) struct Announcer {
-    newest: Arc<Mutex<BTreeMap<SocketAddr, News>>>,
-    turns: mpsc::Sender<SocketAddr>,
+    newest: Arc<Mutex<BTreeMap<Place, News>>>,
+    turns: mpsc::Sender<Place>,
 }
 
 /// Where announcements are read, peer after peer.
 #[derive(Debug)]
 pub(crate) struct Announcements {
-    newest: Arc<Mutex<BTreeMap<SocketAddr, News>>>,
-    turns: mpsc::Receiver<SocketAddr>,
+    newest: Arc<Mutex<BTreeMap<Place, News>>>,
+    turns: mpsc::Receiver<Place>,
 }
 
 /// Places for announcements that many peers fill and one task empties.
 pub(crate) fn announcements() -> (Announcer, Announcements) {
-    let (sender, receiver) = mpsc::channel(MAX_PEERS);
+    let (sender, receiver) = mpsc::channel(MAX_WAITING);
     let newest = Arc::new(Mutex::new(BTreeMap::new()));
     (Announcer { newest: newest.clone(), turns: sender }, Announcements { newest, turns: receiver })
 }
@@ -54,9 +60,10 @@ impl Announcer {
     /// Puts an announcement in the place of this peer. One that was not read yet is lost, and its turn is kept.
     pub(super) fn put(&self, peer: SocketAddr, news: News) {
         let mut newest = self.newest.lock();
-        let had_turn = newest.insert(peer, news).is_some();
-        if !had_turn && self.turns.try_send(peer).is_err() {
-            newest.remove(&peer);
+        let place = (peer, matches!(news, News::ChainLock(_)));
+        let had_turn = newest.insert(place, news).is_some();
+        if !had_turn && self.turns.try_send(place).is_err() {
+            newest.remove(&place);
         }
     }
 }
@@ -68,10 +75,10 @@ impl Announcements {
     /// Cancel safe.
     pub(crate) async fn recv(&mut self) -> Option<Announcement> {
         loop {
-            let peer = self.turns.recv().await?;
+            let place = self.turns.recv().await?;
             // Always there: it came before the turn did.
-            if let Some(news) = self.newest.lock().remove(&peer) {
-                return Some(Announcement { peer, news });
+            if let Some(news) = self.newest.lock().remove(&place) {
+                return Some(Announcement { peer: place.0, news });
             }
         }
     }
@@ -79,6 +86,7 @@ impl Announcements {
 
 #[cfg(test)]
 mod tests {
+    use dashcore::bls_sig_utils::BLSSignature;
     use futures::FutureExt;
 
     use super::*;
@@ -103,15 +111,24 @@ mod tests {
         assert_eq!(next(), Some(Announcement { peer: peer(2), news: block(7) }), "in turn");
         assert_eq!(next(), Some(Announcement { peer: peer(1), news: block(4) }));
         assert_eq!(next(), None);
+        let lock = ChainLock {
+            block_height: 5,
+            block_hash: BlockHash::all_zeros(),
+            signature: BLSSignature::default(),
+        };
+        announcer.put(peer(1), block(5));
+        announcer.put(peer(1), News::ChainLock(lock.clone()));
+        assert_eq!(next(), Some(Announcement { peer: peer(1), news: block(5) }), "is not displaced");
+        assert_eq!(next(), Some(Announcement { peer: peer(1), news: News::ChainLock(lock) }));
     }
 
     #[test]
     fn what_waits_is_bounded_and_ends_with_the_peers() {
         let (announcer, mut announcements) = announcements();
         (0..1_000).for_each(|index| announcer.put(peer(index), block(1)));
-        assert_eq!(announcer.newest.lock().len(), MAX_PEERS);
+        assert_eq!(announcer.newest.lock().len(), MAX_WAITING);
         drop(announcer);
-        for _ in 0..MAX_PEERS {
+        for _ in 0..MAX_WAITING {
             assert!(announcements.recv().now_or_never().flatten().is_some());
         }
         assert_eq!(announcements.recv().now_or_never(), Some(None));

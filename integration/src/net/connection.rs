@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use dashcore::ChainParams;
 use dashcore::network::framing::FrameDecoder;
-use dashcore::network::message::command;
+use dashcore::network::message::{NetworkMessage, command};
 use parking_lot::Mutex;
 use spv_correlation::{CorrelationError, Correlator, RegisterError, RequestId, Ticket};
 use spv_netmon::Monitor;
@@ -32,6 +32,7 @@ use super::on_refusal::OnRefusal;
 use super::probing::Probing;
 use super::request_error::RequestError;
 use super::room::Room;
+use super::wanted_locks::WantedLocks;
 use crate::clock;
 use crate::config::Settings;
 use crate::discovery::Heard;
@@ -40,8 +41,9 @@ use crate::wire::{Answer, Request, RequestKind};
 /// Requests that may wait for the writing task; the executor's cap per peer keeps it far below.
 const OUTGOING_CAPACITY: usize = 16;
 
-/// Pongs that may wait for the writing task. A node that pings more often than it reads gets none.
-const PONG_CAPACITY: usize = 16;
+/// Pongs, and requests for ChainLocks, that may wait for the writing task. A node that pings more often than it reads gets
+/// none.
+const REPLY_CAPACITY: usize = 16;
 
 /// Before both sides have greeted, no message is larger.
 const MAX_GREETING: usize = 4_096;
@@ -112,7 +114,8 @@ struct Shared {
     gossip: Gossip,
     rng: Mutex<fastrand::Rng>,
     outgoing: mpsc::Sender<Outgoing>,
-    pongs: mpsc::Sender<u64>,
+    replies: mpsc::Sender<NetworkMessage>,
+    wanted_locks: Mutex<WantedLocks>,
     closing: CancellationToken,
     renewing: CancellationToken,
     closed: CancellationToken,
@@ -201,7 +204,7 @@ impl Connection {
         let greeted = tokio::time::timeout_at(deadline, greeted).await.map_err(|_| silent("handshake"))??;
 
         let (outgoing, requests) = mpsc::channel(OUTGOING_CAPACITY);
-        let (pongs, nonces) = mpsc::channel(PONG_CAPACITY);
+        let (replies, to_send) = mpsc::channel(REPLY_CAPACITY);
         let correlator = Correlator::new(&config.correlation, rng.u64(..))
             .expect("the correlation bounds were validated with all settings");
         let shared = Arc::new(Shared {
@@ -220,7 +223,8 @@ impl Connection {
             gossip: Gossip::new(address, gossip.clone()),
             rng: Mutex::new(rng),
             outgoing,
-            pongs,
+            replies,
+            wanted_locks: Mutex::default(),
             closing: CancellationToken::new(),
             renewing: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -235,7 +239,7 @@ impl Connection {
         });
         let (read, write) = tokio::io::split(greeted.stream);
         let reading = shared.clone().read(read, greeted.buffer, room.clone());
-        let writing = shared.clone().write(write, requests, nonces);
+        let writing = shared.clone().write(write, requests, to_send);
         tracker.spawn(shared.clone().run(reading, writing, deadline));
         Ok(Self { _close_on_drop: Arc::new(shared.closing.clone().drop_guard()), shared })
     }

@@ -16,6 +16,7 @@ mod pool;
 mod probing;
 mod request_error;
 mod room;
+mod wanted_locks;
 
 pub use crate::resolver::{LookupFailed, Resolver};
 pub(crate) use announcement::{Announcement, Announcements, Announcer, News, announcements};

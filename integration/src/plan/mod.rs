@@ -2,6 +2,7 @@
 //! answer has come.
 
 mod planner;
+mod sessions;
 mod work;
 
 use std::collections::BTreeSet;
@@ -10,6 +11,7 @@ use dashcore::ChainParams;
 use spv_masternodes::chain_lock::quorums_height;
 use spv_masternodes::members::Needs;
 
+pub(crate) use sessions::sessions_between;
 pub use work::Work;
 
 use crate::chain::HeaderChain;
@@ -82,8 +84,7 @@ impl Plan {
             })
             .flat_map(|needs| needs.lists)
             .collect();
-        // Mostly the block before the tip is locked, when the tip is found.
-        lists.insert(quorums_height(tip.saturating_sub(1)));
+        lists.extend(locking_heights(params, tip));
         let lowest = params.activation.dip3.max(chain.start_height());
         lists.retain(|height| *height >= lowest);
         let missing = lists.difference(&held).copied().collect();
@@ -102,6 +103,16 @@ impl Plan {
         self.heights = lists.into_iter().collect();
         self
     }
+}
+
+/// Heights whose lists show which quorums lock the block before `tip`, which mostly is locked when the tip is found, and those
+/// that follow: the first, and those at which a commitment may have been mined since.
+pub(crate) fn locking_heights(params: &ChainParams, tip: u32) -> impl Iterator<Item = u32> {
+    let first = quorums_height(tip.saturating_sub(1));
+    let changes = params.llmq(params.chain_locks_llmq).into_iter().flat_map(move |llmq| {
+        (first + 1..tip).filter(|&height| sessions_between(llmq, height - 1, height).next().is_some())
+    });
+    std::iter::once(first).chain(changes)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::fleet::{PeerSources, Peers};
 use crate::headers::Patience;
 use crate::net::{Announcer, LookupFailed, Resolver};
 use crate::progress::Progress;
+use crate::quorums::ChainLocks;
 use crate::store::{Store, StoreError, blocking};
 use crate::verify::{Verification, Verifier};
 
@@ -26,6 +27,8 @@ pub(super) struct Connected<'a> {
     pub(super) progress: &'a Progress,
     pub(super) peers: Arc<Peers>,
     pub(super) verification: Verification,
+    /// Which chains may be followed.
+    pub(super) locks: Arc<ChainLocks>,
 }
 
 impl<'a> Connected<'a> {
@@ -52,7 +55,8 @@ impl<'a> Connected<'a> {
         let (peers, keep_up) = connect(environment, params, sources, start_height, &config.sync, announcer)?;
         progress.show(&peers);
         let (params, verification) = (params.clone(), environment.verification);
-        Ok((Self { config, params, store, progress, peers, verification }, keep_up))
+        let locks = Arc::new(ChainLocks::open(store.clone(), &params, verification)?);
+        Ok((Self { config, params, store, progress, peers, verification, locks }, keep_up))
     }
 
     /// How long peers are waited for that are asked for headers.

@@ -135,6 +135,7 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
             params,
             peers.clone(),
             self.connected.store.clone(),
+            self.connected.locks.clone(),
             self.connected.patience(),
             self.connected.verification,
         );

@@ -8,7 +8,7 @@ use super::shortfall::Shortfall;
 use crate::chain::HeaderChain;
 use crate::headers::{HeaderDownloadError, Tips};
 use crate::lists::{Downloaded, ListDownload};
-use crate::plan::Plan;
+use crate::plan::{Plan, locking_heights};
 use crate::progress::Phase;
 
 /// Lists that could not be had are tried again with peers that have come since, at most this often.
@@ -121,7 +121,14 @@ impl Run<'_> {
         let tip_only = self.connected.config.from.is_none() && self.connected.config.sync.verify_quorums;
         let plan_with = |proven: &BTreeSet<u32>| {
             let cycles = Plan::new(&self.connected.params, &chain, from, proven);
-            let looked_at = if tip_only { vec![chain.tip_height()] } else { cycles.heights.clone() };
+            let looked_at = if tip_only {
+                // Quorums sign for some blocks after others have taken their place.
+                locking_heights(&self.connected.params, chain.tip_height())
+                    .chain([chain.tip_height()])
+                    .collect()
+            } else {
+                cycles.heights.clone()
+            };
             let plan = if tip_only {
                 cycles.with_lists_for_tip(&self.connected.params, &chain, proven)
             } else {

@@ -8,6 +8,7 @@ mod error;
 mod follow;
 mod lists;
 mod quorums;
+mod rivals;
 mod run;
 mod shortfall;
 mod summary;

@@ -59,19 +59,38 @@ impl Run<'_> {
             }
         }
         results.quorums.checked = checked.len() as u64;
-        let proven = self.proven_lists(&chain)?;
         let stages = self.verifier.stages().clone();
-        results.quorums.tip_lock = self
+        let tip_lock = self
             .connected
             .blocking(move |store, params| {
                 let started = Instant::now();
-                let lock = verify_tip_lock(store, params, &chain, &proven)?;
+                let lock = verify_tip_lock(store, params, &chain)?;
                 stages.record(Stage::ChainLock, usize::from(lock.is_some()), started);
                 Ok(lock)
             })
             .await?;
+        if let Some((lock, verified)) = tip_lock {
+            results.quorums.tip_lock = Some(lock);
+            if let Some(verified) = verified {
+                self.connected.locks.raise(verified).await?;
+            }
+        }
         results.quorums.time = started.elapsed();
         Ok(())
+    }
+
+    /// Proves the quorums that are active at a height, whose list is downloaded for that.
+    pub(super) async fn prove_quorums_at(
+        &self,
+        height: u32,
+        results: &mut RunResults,
+    ) -> Result<(), SyncError> {
+        if !self.proven_lists(&results.chain)?.contains(&height) {
+            let lists = BTreeSet::from([height]);
+            self.download_evidence(lists, BTreeSet::new(), &BTreeSet::new(), results).await?;
+        }
+        results.heights = vec![height];
+        self.prove_quorums(results).await
     }
 
     async fn survey(&self, chain: &Arc<HeaderChain>, heights: &Arc<[u32]>) -> Result<Survey, StoreError> {

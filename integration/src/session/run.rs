@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dashcore::ephemerealdata::chain_lock::ChainLock;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +17,7 @@ use crate::chain::HeaderChain;
 use crate::config::Config;
 use crate::fleet::{Peer, PeerReport};
 use crate::lists::Tally;
-use crate::quorums::{Findings, TipLock};
+use crate::quorums::{BestChainLock, Findings};
 use crate::store::StoreError;
 use crate::verify::Verifier;
 use crate::wire::RequestKind;
@@ -75,7 +76,7 @@ pub(super) struct ProvenQuorums {
     pub(super) lists: u64,
     /// Base heights of cycles to the peer that served the cycle's snapshot last.
     pub(super) snapshots_from: BTreeMap<u32, SocketAddr>,
-    pub(super) tip_lock: Option<TipLock>,
+    pub(super) tip_lock: Option<BestChainLock>,
     pub(super) time: Duration,
 }
 
@@ -133,6 +134,7 @@ impl Run<'_> {
         let tip_time = chain.header(tip).map_or(0, |header| header.time);
         let total = self.started.elapsed();
         let tip_quorums = tip_state.iter().flat_map(|state| state.quorums().iter());
+        let chain_lock = self.best_lock(&results);
         let quorums = Quorums::new(&results.quorums.findings, results.quorums.checked, tip_quorums);
         let wrong = quorums.failed_at_tip();
         let state = match results.state {
@@ -153,7 +155,7 @@ impl Run<'_> {
             headers: u64::from(chain.tip_height() - chain.start_height()) + 1,
             lists: Lists { verified: results.lists, for_members: results.quorums.lists },
             quorums,
-            chain_lock: results.quorums.tip_lock.clone(),
+            chain_lock,
             requests: self.requests(&results.tally, &reports),
             recovery: RecoverySummary {
                 recovered: results.tally.recovered,
@@ -177,6 +179,22 @@ impl Run<'_> {
         })
     }
 
+    /// The highest verified ChainLock of the chain, or the one in the tip's coinbase that could not be verified.
+    fn best_lock(&self, results: &RunResults) -> Option<BestChainLock> {
+        let in_coinbase = results.quorums.tip_lock.clone();
+        let best = self.connected.locks.best().filter(|best| {
+            let is_of_chain = results.chain.hash(best.block_height) == Some(best.block_hash);
+            is_of_chain && in_coinbase.as_ref().is_none_or(|lock| lock.height <= best.block_height)
+        });
+        let verified = |best: ChainLock| BestChainLock {
+            height: best.block_height,
+            hash: Some(best.block_hash),
+            verified: true,
+            reason: None,
+        };
+        best.map(verified).or(in_coinbase)
+    }
+
     /// From how many peers the tip of this chain was heard.
     pub(super) fn tip_heard(&self, chain: &HeaderChain) -> TipHeard {
         let tip = chain.tip_id();
@@ -195,6 +213,21 @@ impl Run<'_> {
         });
         let (fork, best) = branches.max_by_key(|(_, other)| other.work())?;
         let (ours, theirs) = (chain.tip_id(), best.tip_id());
+        let lock = self.connected.locks.best();
+        let contradicts = |lock: &ChainLock| {
+            let (own, other) = (chain.hash(lock.block_height), best.hash(lock.block_height));
+            own == Some(lock.block_hash) && other.is_some_and(|other| other != lock.block_hash)
+        };
+        if let Some(lock) = lock.filter(contradicts) {
+            return Some(Shortfall::ContradictedLock {
+                locked_height: lock.block_height,
+                locked_hash: lock.block_hash,
+                their_height: theirs.height,
+                their_hash: theirs.hash,
+                fork,
+                peers: heard.iter().filter(|(_, heard)| heard.holds(&theirs)).count(),
+            });
+        }
         Some(Shortfall::OtherChain {
             height: ours.height,
             hash: ours.hash,

@@ -52,6 +52,26 @@ pub enum Shortfall {
         /// How many peers have shown the tip of the other chain.
         peers: usize,
     },
+    /// Nobody has the chain with the locked block, and peers are on another one.
+    #[error(
+        "no peer has the chain that the ChainLock of block {locked_height} ({locked_hash}) asks for; peers ({peers}) are on \
+         another one, which leaves it after height {fork} and ends at height {their_height} with {their_hash}; every node \
+         of the network refuses that one: add peers with --peer"
+    )]
+    ContradictedLock {
+        /// Height of the locked block.
+        locked_height: u32,
+        /// Hash of the locked block.
+        locked_hash: BlockHash,
+        /// Height of the tip of the other chain; where there are several, of the one with the most work.
+        their_height: u32,
+        /// Its hash.
+        their_hash: BlockHash,
+        /// Height of the last block that both chains have.
+        fork: u32,
+        /// How many peers have shown the tip of the other chain.
+        peers: usize,
+    },
     /// The newest block was made long ago.
     #[error(
         "the newest block that peers have, at height {height}, was made {} min ago, more than the {} min of \

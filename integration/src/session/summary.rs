@@ -6,7 +6,7 @@ use spv_masternodes::ActiveQuorum;
 
 use super::end_state::EndState;
 use crate::fleet::Peer;
-use crate::quorums::{Findings, TipLock};
+use crate::quorums::{BestChainLock, Findings};
 use crate::store::Finding;
 use crate::verify::StageTotal;
 
@@ -36,10 +36,10 @@ pub struct Summary {
     pub lists: Lists,
     /// Quorums.
     pub quorums: Quorums,
-    /// The best ChainLock that the tip's coinbase carries, a further proof of the tip; absent when it carries none or
-    /// nothing was checked.
+    /// The highest ChainLock of the chain that is verified, or the one in the tip's coinbase if it could not be verified;
+    /// absent when there is none or nothing was checked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub chain_lock: Option<TipLock>,
+    pub chain_lock: Option<BestChainLock>,
     /// Requests.
     pub requests: Requests,
     /// What became of failures.

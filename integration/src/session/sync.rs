@@ -8,7 +8,7 @@ use super::connected::Connected;
 use super::end_state::EndState;
 use super::environment::Environment;
 use super::error::SyncError;
-use super::run::{Run, RunResults};
+use super::run::{ProvenQuorums, Run, RunResults};
 use super::shortfall::Shortfall;
 use super::summary::Summary;
 use crate::chain::HeaderChain;
@@ -83,12 +83,17 @@ impl Run<'_> {
             return self.summary(results).await;
         }
 
-        self.connected.progress.enter(Phase::Headers);
         let tips = Tips::new();
-        tokio::select! {
-            biased;
-            () = self.hear_tips(start, is_new, &tips) => unreachable!("there may always be newcomers"),
-            done = self.bring_lists(&tips, &mut results) => done?,
+        loop {
+            self.connected.progress.enter(Phase::Headers);
+            tokio::select! {
+                biased;
+                () = self.hear_tips(start.clone(), is_new, &tips) => unreachable!("there may always be newcomers"),
+                done = self.bring_lists(&tips, &mut results) => done?,
+            }
+            if !self.prove_tip(&tips, &mut results).await? {
+                break;
+            }
         }
         let tip = results.chain.tip_height();
         if let Some(from) = self.connected.config.from
@@ -108,10 +113,30 @@ impl Run<'_> {
         tips: &Tips,
     ) -> Result<(Summary, Arc<HeaderChain>), SyncError> {
         let mut results = RunResults::nothing(self.connected.config, before);
-        self.bring_lists(tips, &mut results).await?;
+        loop {
+            self.bring_lists(tips, &mut results).await?;
+            if !self.prove_tip(tips, &mut results).await? {
+                break;
+            }
+        }
         let chain = results.chain.clone();
         // While following, the age of the tip is looked at all the time.
         Ok((self.conclude(results, None).await?, chain))
+    }
+
+    /// Proves the quorums of the lists that were brought, and with them ChainLocks. Whether these show that another chain is
+    /// the one to follow.
+    async fn prove_tip(&self, tips: &Tips, results: &mut RunResults) -> Result<bool, SyncError> {
+        if !self.connected.config.sync.verify_quorums || results.state != EndState::Synced {
+            return Ok(false);
+        }
+        self.connected.progress.enter(Phase::Quorums);
+        self.prove_quorums(results).await?;
+        let is_other = self.weigh_rivals(tips, results).await?;
+        if is_other {
+            results.quorums = ProvenQuorums::default();
+        }
+        Ok(is_other)
     }
 
     async fn conclude(
@@ -119,10 +144,6 @@ impl Run<'_> {
         mut results: RunResults,
         max_tip_age: Option<Duration>,
     ) -> Result<Summary, SyncError> {
-        if self.connected.config.sync.verify_quorums && results.state == EndState::Synced {
-            self.connected.progress.enter(Phase::Quorums);
-            self.prove_quorums(&mut results).await?;
-        }
         self.check_tip(&mut results, max_tip_age);
         if results.state == EndState::Synced && self.connected.peers.wants_masternodes() {
             self.learn_masternodes(results.chain.tip_height()).await?;
@@ -167,6 +188,7 @@ impl Run<'_> {
             &self.connected.params,
             self.connected.peers.clone(),
             self.connected.store.clone(),
+            self.connected.locks.clone(),
             self.connected.patience(),
             self.connected.verification,
         );

@@ -1,9 +1,10 @@
-//! The database: headers, proven lists, snapshots, what was found out about quorums, and which nodes there are. One redb file; every write is one durable transaction, so a process that is
+//! The database: headers, the highest ChainLock, proven lists, snapshots, what was found out about quorums, and which nodes there are. One redb file; every write is one durable transaction, so a process that is
 //! killed at any point leaves the state before or after it.
 
 mod ahead;
 mod ancestry;
 mod blocking;
+mod chain_lock;
 mod error;
 mod list_row;
 mod lists;

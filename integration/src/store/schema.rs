@@ -17,6 +17,11 @@ pub(super) const HEADERS: TableDefinition<'_, u32, (&[u8; 80], &[u8; 32])> = Tab
 /// databases without it stay readable: what is missing is fetched again.
 pub(super) const ANCESTORS: TableDefinition<'_, &[u8; 32], &[u8; 80]> = TableDefinition::new("ancestors");
 
+/// The highest ChainLock that is verified: height and hash of its block, and the signature. Made when it is first written,
+/// so that databases without it stay readable.
+pub(super) const CHAIN_LOCKS: TableDefinition<'_, u8, (u32, &[u8; 32], &[u8; 96])> =
+    TableDefinition::new("chain_locks");
+
 /// Block hash to height.
 pub(super) const HEIGHTS: TableDefinition<'_, &[u8; 32], u32> = TableDefinition::new("heights");
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use dashcore::{BlockHash, ChainParams};
-use spv_simnet::{ActiveChain, GeneratedSpec, World};
+use spv_simnet::{ActiveChain, GeneratedSpec, Unlocked, World};
 
 /// Height of the tip at the beginning.
 pub(super) const START: u32 = 450;
@@ -34,6 +34,7 @@ impl Chains {
             masternodes: 24,
             cycles: cycles_up_to(tip),
             seed,
+            unlocked: Unlocked::new(&replaced()),
             ..GeneratedSpec::default()
         };
         let main = Arc::new(World::generate(&spec(START + blocks)));
@@ -65,6 +66,11 @@ impl Chains {
     pub(super) fn tip(&self, height: u32) -> (u32, BlockHash) {
         (height, self.at(height).tip_hash())
     }
+}
+
+/// First and last height of the blocks that each branch replaces: no quorum locks them.
+fn replaced() -> [(u32, u32); FORKS.len()] {
+    FORKS.map(|(after, replaces)| (START + after - replaces, START + after - 1))
 }
 
 /// Cycles that a generated chain needs to reach this height; its first is that of block 216.

@@ -4,16 +4,23 @@ use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
 use serde_json::Value;
-use spv_simnet::{ActiveChain, GeneratedSpec, PeerConfig, World};
+use spv_simnet::{ActiveChain, GeneratedSpec, PeerConfig, Unlocked, World};
 
 use crate::support::process::{Running, qrsync};
-use crate::support::{generated_world, start};
+use crate::support::start;
 
-const SPEC: GeneratedSpec = GeneratedSpec { masternodes: 12, cycles: 12, seed: 3, ..GeneratedSpec::DEFAULT };
+/// Its blocks from 404 to 406 are not locked, so that a branch may replace them.
+const SPEC: GeneratedSpec = GeneratedSpec {
+    masternodes: 12,
+    cycles: 12,
+    seed: 3,
+    unlocked: Unlocked::new(&[(404, 406)]),
+    ..GeneratedSpec::DEFAULT
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_new_tip_is_proven_and_reported_until_interrupted() {
-    let world = generated_world();
+    let world = Arc::new(World::generate(&SPEC));
     let branch = Arc::new(World::generate_branch(&SPEC, 403, 8));
     let peers = (0..3).map(|seed| PeerConfig { seed, tip: Some(400), ..PeerConfig::default() }).collect();
     let network = start(&world, peers).await;

@@ -133,6 +133,20 @@ impl Peers {
         }
     }
 
+    /// A peer has shown a chain that contradicts the ChainLock of this height.
+    pub(crate) fn on_contradicted_lock(&self, peer: SocketAddr, height: Option<u32>) {
+        let before =
+            self.book.with_report(peer, |report| std::mem::replace(&mut report.contradicts_lock, height));
+        if before.is_none() {
+            tracing::warn!(%peer, height, "the peer's chain contradicts a ChainLock");
+        }
+    }
+
+    /// A peer has sent a ChainLock that its quorum did not sign.
+    pub(crate) fn on_wrong_lock(&self, peer: &SocketAddr) {
+        self.book.with_report(*peer, |report| report.wrong_locks += 1);
+    }
+
     /// Closes the connection to a peer that sent something wrong. One that is configured is connected anew after a while,
     /// others are avoided for much longer.
     pub(crate) fn ban(&self, peer: SocketAddr) {

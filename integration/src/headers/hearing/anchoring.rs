@@ -67,6 +67,7 @@ mod tests {
     use crate::headers::exchange::HeaderExchange;
     use crate::headers::patience::Patience;
     use crate::headers::tips::Tips;
+    use crate::quorums::ChainLocks;
     use crate::store::Store;
     use crate::verification::Verification;
 
@@ -105,14 +106,15 @@ mod tests {
 
         let exchange = HeaderExchange::new(scene.peers.clone(), Verification::Inline);
         let store = Arc::new(Store::in_memory(&params.network).unwrap());
-        let ahead = Ahead::new(store, &params, Verification::Inline);
+        let ahead = Ahead::new(store.clone(), &params, Verification::Inline);
         let patience = Patience { longest: Duration::from_secs(5), poll: Duration::from_secs(60) };
         let (tips, own) = (Tips::new(), Arc::new(start.clone()));
-        let mut hearing = Hearing::new(&exchange, &tips, &ahead, own.clone(), own, patience);
+        let locks = ChainLocks::open(store, &params, Verification::Inline).unwrap();
+        let mut hearing = Hearing::new(&exchange, &tips, &ahead, &locks, own.clone(), own, patience);
         for chain in [start.clone(), wrong] {
             let chain = Arc::new(chain);
             scene.peers.heard(scene.peer, chain.clone(), true, true);
-            tips.offer(vec![chain.clone()]);
+            tips.offer(vec![chain.clone()], &chain);
             let anchored = Arc::new(exchange.descend(start.clone()).await);
             assert_eq!((anchored.missing_below(), anchored.below().count()), (None, 24));
             hearing.anchored_at(anchored);

@@ -17,10 +17,11 @@ impl Hearing<'_> {
                 let known = chains.iter().find_map(|chain| chain.truncated(chain.height_of(&hash)?));
                 match known {
                     Some(chain) => self.shown_again(peer, Arc::new(chain)),
-                    None => self.ask_if_fruitful(peer),
+                    None => self.ask_about_news(peer),
                 }
                 return;
             }
+            News::ChainLock(lock) => return self.lock_announced(peer, lock),
             News::Headers(payload) => payload,
         };
         let answered = match AnsweredHeaders::plain(&payload) {
@@ -31,6 +32,14 @@ impl Hearing<'_> {
         self.inbox.push_back((sent, Some(Batch { peer, answered, permit: None })));
     }
 
+    /// Asks a peer for what it has announced, now or as soon as it may be asked.
+    fn ask_about_news(&mut self, peer: SocketAddr) {
+        if let Some(hearsay) = self.peers.get_mut(&peer) {
+            hearsay.has_announced = true;
+        }
+        self.ask_if_fruitful(peer);
+    }
+
     /// Headers that came unasked were judged.
     pub(super) fn told_unasked(&mut self, peer: SocketAddr, is_full: bool, judged: Judged) {
         match judged {
@@ -38,13 +47,13 @@ impl Hearing<'_> {
                 // Nodes announce their tip.
                 self.shown(peer, chain, true, false);
                 if is_full {
-                    self.ask_if_fruitful(peer);
+                    self.ask_about_news(peer);
                 }
             }
             // Most peers announce the same.
             Judged::Known(chain) => self.shown_again(peer, chain),
             // Only further headers can tell what it is.
-            Judged::Unconnected => self.ask_if_fruitful(peer),
+            Judged::Unconnected => self.ask_about_news(peer),
             Judged::Empty | Judged::Invalid | Judged::Future | Judged::Unseen => {}
         }
     }

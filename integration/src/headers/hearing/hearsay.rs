@@ -13,6 +13,8 @@ pub(super) struct Hearsay {
     pub(super) unjudged: u32,
     /// The question is one of those that everybody is asked now and then: that nothing is new is no fault then.
     pub(super) is_polled: bool,
+    /// It has announced something unknown since it was asked last.
+    pub(super) has_announced: bool,
     /// When the last question was sent, and the tip of the chain that it was about.
     pub(super) asked_at: Instant,
     pub(super) asked_about: BlockHash,

@@ -93,6 +93,7 @@ impl Hearing<'_> {
         let waiting = waiting.filter_map(|peer| self.may_lead_at(&peer));
         let questions = self.peers.keys().filter_map(|peer| self.asked_again_at(peer));
         let due = leading.filter(|&time| time > now).chain(waiting).chain(questions);
+        let due = due.chain(self.lock_retried_at());
         ahead.chain(due).fold(self.next_poll, Instant::min)
     }
 

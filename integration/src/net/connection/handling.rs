@@ -1,5 +1,6 @@
 use std::sync::atomic::Ordering;
 
+use bitcoin_hashes::sha256d;
 use dashcore::network::framing::Frame;
 use dashcore::network::message::{NetworkMessage, command};
 use dashcore::network::message_blockdata::Inventory;
@@ -28,14 +29,22 @@ impl Shared {
         }
         match NetworkMessage::decode(frame.command, &frame.payload) {
             // Where there is no place, it neither reads nor waits for its pongs; writing then ends soon.
-            Ok(Some(NetworkMessage::Ping(nonce))) => _ = self.pongs.try_send(nonce),
+            Ok(Some(NetworkMessage::Ping(nonce))) => _ = self.replies.try_send(NetworkMessage::Pong(nonce)),
             Ok(Some(NetworkMessage::Pong(nonce))) => self.on_pong(nonce)?,
-            Ok(Some(NetworkMessage::Inv(inventory))) => {
-                let newest = inventory.iter().rev().find_map(|entry| match entry {
-                    Inventory::Block(hash) => Some(*hash),
-                    Inventory::Unknown { .. } => None,
-                });
-                newest.into_iter().for_each(|hash| self.announce(News::Block(hash)));
+            Ok(Some(NetworkMessage::Inv(inventory))) => self.on_inventory(&inventory),
+            Ok(Some(NetworkMessage::ClSig(lock))) => {
+                let name = sha256d::hash(&frame.payload).to_byte_array();
+                if self.wanted_locks.lock().came(&name) {
+                    self.announce(News::ChainLock(lock));
+                }
+            }
+            Ok(Some(NetworkMessage::NotFound(inventory))) => {
+                let mut wanted = self.wanted_locks.lock();
+                for entry in inventory {
+                    if let Inventory::ChainLock(name) = entry {
+                        wanted.came(&name);
+                    }
+                }
             }
             Ok(Some(NetworkMessage::Addr(entries))) => self.gossip.on_addr(&entries),
             Ok(Some(NetworkMessage::AddrV2(entries))) => self.gossip.on_addrv2(&entries),
@@ -46,6 +55,28 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// The node has something new. Blocks are told of, and ChainLocks asked for, if somebody listens.
+    fn on_inventory(&self, inventory: &[Inventory]) {
+        let newest = inventory.iter().rev().find_map(|entry| match entry {
+            Inventory::Block(hash) => Some(*hash),
+            _ => None,
+        });
+        newest.into_iter().for_each(|hash| self.announce(News::Block(hash)));
+        if self.announcer.is_none() {
+            return;
+        }
+        let mut wanted = self.wanted_locks.lock();
+        let locks = inventory.iter().filter(|entry| match entry {
+            Inventory::ChainLock(name) => wanted.announced(*name),
+            _ => false,
+        });
+        let locks: Vec<Inventory> = locks.copied().collect();
+        if !locks.is_empty() {
+            // Where there is no place, another node sends them.
+            self.replies.try_send(NetworkMessage::GetData(locks)).ok();
+        }
     }
 
     fn on_answer(&self, frame: Frame) -> Result<(), DisconnectReason> {

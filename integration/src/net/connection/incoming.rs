@@ -128,7 +128,8 @@ impl Shared {
             None => self.allowance.lock().unasked(length, Instant::now())?,
         }
         let is_wanted = answers.is_some()
-            || [command::PING, command::PONG, command::INV, command::ADDR, command::ADDRV2].contains(&name);
+            || [command::PING, command::PONG, command::INV, command::ADDR, command::ADDRV2].contains(&name)
+            || [command::CLSIG, command::NOTFOUND].contains(&name);
         let excuses = answers.is_some() && self.correlator.in_flight() > 0;
         Ok(Begun::new(header, is_wanted, excuses))
     }

@@ -18,7 +18,7 @@ impl Shared {
         self: Arc<Self>,
         mut stream: WriteHalf<Box<dyn Stream>>,
         mut requests: mpsc::Receiver<Outgoing>,
-        mut pongs: mpsc::Receiver<u64>,
+        mut replies: mpsc::Receiver<NetworkMessage>,
     ) -> DisconnectReason {
         let mut ping = tokio::time::interval(self.config.ping_interval);
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -47,9 +47,7 @@ impl Shared {
                     Some(outgoing) => self.encode(outgoing, &mut out),
                     None => return DisconnectReason::Local,
                 },
-                Some(nonce) = pongs.recv() => {
-                    NetworkMessage::Pong(nonce).encode_framed(self.magic, &mut out);
-                }
+                Some(reply) = replies.recv() => reply.encode_framed(self.magic, &mut out),
                 // What came meanwhile may put it off.
                 () = sleep_until(silence) => {}
                 _ = ping.tick() => self.encode_idle_ping(&mut out),
