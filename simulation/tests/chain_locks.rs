@@ -189,7 +189,8 @@ async fn a_lock_decides_a_reorganisation_against_more_work() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lock_may_come_before_its_block_twice_or_wrong() {
-    let locked = locked_from(380);
+    // No commitment can be mined between the heights that decide who locks it and its neighbours.
+    let locked = locked_from(390);
     for (faults, ends_locked) in [
         (["locks=early"; 2], true),
         (["locks=twice"; 2], true),

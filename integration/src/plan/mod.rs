@@ -77,8 +77,9 @@ impl Plan {
             .filter(|llmq| !llmq.rotated)
             .flat_map(|llmq| {
                 let newest = tip - tip % llmq.dkg_interval;
-                // The newest may not be mined yet.
-                let sessions = 0..=llmq.signing_active_quorum_count;
+                // The newest may not be mined yet, and the one that it replaces may have signed the tip's ChainLock.
+                let is_locking = llmq.llmq_type == params.chain_locks_llmq;
+                let sessions = 0..=llmq.signing_active_quorum_count + u32::from(is_locking);
                 let bases = sessions.filter_map(move |age| newest.checked_sub(age * llmq.dkg_interval));
                 bases.filter_map(|base_height| Needs::of(llmq.llmq_type, base_height, params).ok())
             })
@@ -105,14 +106,13 @@ impl Plan {
     }
 }
 
-/// Heights whose lists show which quorums lock the block before `tip`, which mostly is locked when the tip is found, and those
-/// that follow: the first, and those at which a commitment may have been mined since.
+/// Heights whose lists show which quorums lock `tip` and the block before, of which one is mostly the newest that is locked:
+/// one height, or two where a commitment may have been mined in between.
 pub(crate) fn locking_heights(params: &ChainParams, tip: u32) -> impl Iterator<Item = u32> {
-    let first = quorums_height(tip.saturating_sub(1));
-    let changes = params.llmq(params.chain_locks_llmq).into_iter().flat_map(move |llmq| {
-        (first + 1..tip).filter(|&height| sessions_between(llmq, height - 1, height).next().is_some())
-    });
-    std::iter::once(first).chain(changes)
+    let (first, second) = (quorums_height(tip.saturating_sub(1)), quorums_height(tip));
+    let llmq = params.llmq(params.chain_locks_llmq);
+    let may_differ = llmq.is_some_and(|llmq| sessions_between(llmq, first, second).next().is_some());
+    std::iter::once(first).chain(may_differ.then_some(second))
 }
 
 #[cfg(test)]

@@ -134,8 +134,9 @@ fn what_the_tip_needs_is_planned_with_the_cycles() {
     let held = BTreeSet::new();
     let plan = Plan::new(&params, &chain, 742, &held).with_lists_for_tip(&params, &chain, &held);
     assert_sound(&plan, &held);
-    // Sessions begin with each cycle here; the list below the block before the tip is for its ChainLock.
-    assert_eq!(plan.heights, [760, 784, 808, 832, 853, 856, 862]);
+    // Sessions begin with each cycle here, and commitments are mined from the tenth block to the eighteenth: the list at 853
+    // shows who locks the block before the tip, that at 854 who locks the tip.
+    assert_eq!(plan.heights, [760, 784, 808, 832, 853, 854, 856, 862]);
     let proven = plan.heights.iter().copied().collect();
     let again = Plan::new(&params, &chain, 742, &proven).with_lists_for_tip(&params, &chain, &proven);
     assert!(again.works.is_empty());

@@ -26,6 +26,8 @@ pub(crate) struct Survey {
     pub(crate) candidates: Vec<Candidate>,
     /// Quorums whose base block is below the headers that are held, so that no members can be computed.
     pub(crate) unlocated: Vec<Candidate>,
+    /// Whether one of `lists` is to show which quorum signed the tip's ChainLock; that quorum is to be proven then, too.
+    pub(crate) signers_unknown: bool,
     /// Lists that this needs and that are not stored.
     pub(crate) lists: BTreeSet<u32>,
     /// Base heights of cycles whose snapshot this needs, and neither is stored nor follows from lists.
@@ -74,8 +76,18 @@ impl Survey {
                 && let Some(Ok(Some(lock))) = state.coinbase().map(BestLock::of_coinbase)
             {
                 let locked = lock.block_height;
-                if locking_quorums(&mut states, params, chain, proven, locked)?.is_none() {
-                    survey.lists.insert(quorums_height(locked));
+                match locking_quorums(&mut states, params, chain, proven, locked)? {
+                    Some(state) => {
+                        for quorum in state.quorums().of_type(params.chain_locks_llmq) {
+                            if seen.insert((quorum.entry.llmq_type, quorum.entry.quorum_hash)) {
+                                rows.extend(survey.look_at(quorum, store, params, chain)?);
+                            }
+                        }
+                    }
+                    None => {
+                        survey.lists.insert(quorums_height(locked));
+                        survey.signers_unknown = true;
+                    }
                 }
             }
         }

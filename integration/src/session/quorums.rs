@@ -33,10 +33,15 @@ impl Run<'_> {
         let mut doubted = BTreeSet::new();
         // As long as there is a peer that was not asked, it may have what is true.
         for _ in 0..ROUNDS.max(self.connected.peers.greeted().len()) {
-            let survey = self.survey(&chain, &heights).await?;
-            let Survey { findings, candidates, unlocated, lists, snapshots } = survey;
-            results.quorums.findings.extend(findings);
+            let mut survey = self.survey(&chain, &heights).await?;
+            let (lists, snapshots) =
+                (std::mem::take(&mut survey.lists), std::mem::take(&mut survey.snapshots));
             self.download_evidence(lists, snapshots, &doubted, results).await?;
+            if survey.signers_unknown {
+                survey = self.survey(&chain, &heights).await?;
+            }
+            let Survey { findings, candidates, unlocated, .. } = survey;
+            results.quorums.findings.extend(findings);
 
             let new = (candidates.len() + unlocated.len()).saturating_sub(checked.len());
             self.connected.progress.quorums_planned(new as u64);

@@ -88,8 +88,8 @@ pub struct Lists {
 /// Quorums. Every one of them is in a proven set; whether its signatures verify is a matter of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Quorums {
-    /// Quorums active anywhere in the range, or at the tip where no start height was given, whose signatures verify;
-    /// those checked by an earlier run included.
+    /// Quorums active anywhere in the range, or where no start height was given at the tip and at the heights that decide
+    /// who signs its last ChainLocks, whose signatures verify; those checked by an earlier run included.
     pub verified: u64,
     /// Quorums of these that are wrong: a signature, the commitment, or the members.
     pub failed: u64,

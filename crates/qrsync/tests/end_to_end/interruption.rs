@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use spv_integration::progress::Progress;
-use spv_simnet::{Network, PeerConfig, World};
+use spv_simnet::{GeneratedSpec, Network, PeerConfig, Unlocked, World};
 
 use crate::support::process::{Running, sync_command, wait_until};
 use crate::support::{
@@ -67,7 +67,7 @@ async fn a_sync_that_is_done_asks_for_headers_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chain_with_more_work_replaces_the_stored_one_with_its_lists() {
-    let (losing, winning) = (generate(6, 1), generate(9, 2));
+    let (losing, winning) = (unlocked(6, 1), generate(9, 2));
     assert_ne!(losing.block_hash(1), winning.block_hash(1), "they fork at genesis");
     let expected = reference(&winning);
     let data = DataDir::new();
@@ -81,6 +81,31 @@ async fn the_chain_with_more_work_replaces_the_stored_one_with_its_lists() {
     let store = data.open();
     assert_eq!(store.height_of(&losing.block_hash(100).unwrap()).unwrap(), None);
     assert_eq!(store.height_of(&winning.block_hash(100).unwrap()).unwrap(), Some(100));
+}
+
+/// A chain of which no quorum locks a block, so that another may replace it.
+fn unlocked(cycles: u32, seed: u64) -> Arc<World> {
+    let spec = GeneratedSpec {
+        masternodes: 12,
+        cycles,
+        seed,
+        unlocked: Unlocked::new(&[(0, u32::MAX)]),
+        ..GeneratedSpec::DEFAULT
+    };
+    Arc::new(World::generate(&spec))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_chain_is_replaced_by_no_other() {
+    let (locked, longer) = (generate(6, 1), generate(9, 2));
+    let data = DataDir::impatient();
+    assert_eq!(data.sync(&locked, honest(2), 1).await.summary.state.as_str(), "Synced");
+    let before = data.final_state(&locked);
+    let ended = data.sync(&longer, honest(2), 1).await;
+    assert_eq!(ended.summary.state.as_str(), "Degraded");
+    let reason = ended.summary.reason.unwrap();
+    assert!(reason.starts_with("no peer has the chain that the ChainLock of block"), "{reason}");
+    assert_eq!(data.final_state(&locked), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
