@@ -147,6 +147,14 @@ pub struct ChainParams {
 }
 
 impl ChainParams {
+    /// Whether the network has left this kind of quorum behind at a height: InstantSend's from before rotation, where no
+    /// other task is left for it (Dash Core `IsQuorumTypeEnabledInternal`, llmq/options.cpp).
+    pub fn is_switched_off(&self, llmq_type: LLMQType, height: u32) -> bool {
+        let is_old = [LLMQType::LLMQ_50_60, LLMQType::LLMQ_TEST_INSTANTSEND].contains(&llmq_type);
+        let is_in_use = [self.chain_locks_llmq, self.platform_llmq, self.rotated_llmq].contains(&llmq_type);
+        is_old && !is_in_use && height >= self.activation.dip24
+    }
+
     /// Parameters of a network as Dash Core ships them.
     pub fn new(network: Network) -> Self {
         match network {

@@ -87,6 +87,16 @@ QRSYNC_SYNC_WINDOW; a flag goes before it. `qrsync config show` lists them all."
   qrsync signer instantsend --request-id ID --cycle-hash HASH
   qrsync signer platform --quorum-hash HASH --height 2240504")]
     Signer(SignerArgs),
+    /// Whether the right quorum signed a ChainLock or an InstantSend lock
+    #[command(after_help = "Examples:
+  qrsync verify chainlock HEX
+  qrsync verify instantlock HEX --json
+
+Exit codes:
+  0  valid
+  1  it cannot be told from what is stored; sync first, or again
+  4  wrong, or of an abandoned branch")]
+    Verify(VerifyArgs),
     /// Nodes that are remembered: how good they are, and who is banned
     #[command(after_help = "Examples:
   qrsync peers --json
@@ -160,6 +170,7 @@ impl Command {
             Self::Masternode(args) => Some(&args.query.data.network),
             Self::Quorum(args) => Some(&args.query.data.network),
             Self::Signer(args) => Some(&args.command.data().network),
+            Self::Verify(args) => Some(&args.command.data().network),
             Self::Peers(args) => Some(&args.data().network),
             Self::Demo(_)
             | Self::Simnet(_)
@@ -338,6 +349,30 @@ pub(crate) enum SignerCommand {
         height: u32,
         #[command(flatten)]
         which: PlatformQuorum,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(subcommand)]
+    pub(crate) command: VerifyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VerifyCommand {
+    /// A ChainLock
+    Chainlock {
+        /// Payload of its clsig message, in hexadecimal
+        hex: String,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// An InstantSend lock
+    Instantlock {
+        /// Payload of its isdlock message, in hexadecimal
+        hex: String,
         #[command(flatten)]
         data: DataArgs,
     },

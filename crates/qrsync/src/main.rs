@@ -23,6 +23,7 @@ mod sync;
 mod systemd;
 mod telemetry;
 mod trace_file;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -74,6 +75,7 @@ fn run(command: Command, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result
         Command::Quorums(args) => in_runtime(quorums::quorums(args)),
         Command::Quorum(args) => in_runtime(quorums::quorum(args)),
         Command::Signer(args) => in_runtime(signer::run(args)),
+        Command::Verify(args) => in_runtime(verify::run(args)),
         Command::Peers(args) => peers::run(&args),
         Command::Config(args) => show_config::run(args, log),
         Command::Completions { shell } => {

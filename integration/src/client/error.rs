@@ -79,6 +79,29 @@ pub enum LookupError {
         /// Height at which it was looked for.
         height: u32,
     },
+    /// The quorum has left the active set so long ago that nobody signs with it any more.
+    #[error(
+        "quorum {quorum_hash} of type {llmq_type} has retired: the last stored list in which it is active is that of height \
+         {last_active}, which is too far below height {height} for it to sign there"
+    )]
+    Retired {
+        /// Kind of quorum.
+        llmq_type: LLMQType,
+        /// The quorum asked for.
+        quorum_hash: QuorumHash,
+        /// Height at which it was looked for.
+        height: u32,
+        /// Height of the last stored list in which it is active.
+        last_active: u32,
+    },
+    /// The network has left this kind of quorum behind.
+    #[error("quorums of type {llmq_type} sign nothing at height {height}: the network has switched them off")]
+    SwitchedOff {
+        /// Kind of quorum.
+        llmq_type: LLMQType,
+        /// Height at which it would sign.
+        height: u32,
+    },
     /// No quorum that could sign is active at this height, which is proven.
     #[error("no quorum of type {llmq_type} that could sign this was active at height {height}")]
     NoQuorum {
@@ -132,6 +155,21 @@ pub enum LookupError {
     Store(Arc<StoreError>),
 }
 
+impl LookupError {
+    /// Whether the same question may be answered later, without another configuration: after the next sync, with the next
+    /// block, or when there is less to do.
+    pub const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Empty
+                | Self::AboveTip { .. }
+                | Self::UnknownCycle { .. }
+                | Self::QuorumUnverified { .. }
+                | Self::Busy { .. }
+        )
+    }
+}
+
 impl From<StoreError> for LookupError {
     fn from(error: StoreError) -> Self {
         Self::Store(Arc::new(error))
@@ -145,6 +183,14 @@ pub enum LockError {
     /// It cannot be told: who would have to sign it is not known. That says nothing against the lock.
     #[error(transparent)]
     Lookup(#[from] LookupError),
+    /// It contradicts a ChainLock that is verified: its block is of a branch that the network has left.
+    #[error("block {locked} at height {height} is locked: the lock is of an abandoned branch")]
+    Abandoned {
+        /// Height of both blocks.
+        height: u32,
+        /// The block that is locked there.
+        locked: BlockHash,
+    },
     /// The quorum that would have to sign it did not.
     #[error("the lock is wrong: {0}")]
     Signature(#[from] SignatureError),

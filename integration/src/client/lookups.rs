@@ -13,7 +13,7 @@ use crate::store::{Store, StoreError};
 use crate::verification::Verification;
 
 /// A quorum is mined within a few dozen blocks of its base block, so one of so many lists above it has it, if any.
-const LISTS_SEARCHED: usize = 64;
+pub(super) const LISTS_SEARCHED: usize = 64;
 
 /// Which stored list a question is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,11 +1,13 @@
 //! What a wallet asks: lists, masternodes, quorums, and who signs what.
 
+mod chain_lock;
 mod error;
 mod instant_lock;
 mod lists;
 mod lookups;
 pub(crate) mod metrics;
 mod quorum;
+mod retired;
 mod signers;
 
 use std::fmt;
@@ -15,9 +17,12 @@ use dashcore::ChainParams;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub use chain_lock::{LockedBlock, VerifiedLock};
 pub use error::{LockError, LookupError, OpenError};
 pub use lookups::{At, Masternode};
 pub use quorum::{Quorum, QuorumProof, Signer};
+
+pub use crate::plan::RETIRED_INTERVALS;
 
 use crate::config::{Config, ConfigError};
 use crate::progress::Progress;

@@ -9,7 +9,7 @@ use spv_masternodes::verification::BlsScheme;
 use spv_masternodes::{ActiveQuorum, ProvenState, QuorumSet};
 
 use super::Client;
-use super::error::{LockError, LookupError};
+use super::error::LookupError;
 use super::quorum::{Quorum, Signer};
 use crate::plan::sessions_between;
 
@@ -47,25 +47,13 @@ impl Client {
         self.signer(self.params().chain_locks_llmq, block_height, request_id).await
     }
 
-    /// Checks a ChainLock; gives the quorum that signed it. A valid lock of another block than the stored one at its
-    /// height means that the stored chain is not the network's.
+    /// The quorum that Platform names in a proof, which has to be active at the proof's core chain locked height, or to have
+    /// been so lately: Platform goes on signing with a quorum for a while. [`Quorum::height`](super::Quorum::height) says
+    /// where it was active.
     ///
     /// # Errors
-    /// When the lock is wrong, or it cannot be told from what is stored who has to sign it.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost.
-    pub async fn verify_chain_lock(&self, lock: &ChainLock) -> Result<Signer, LockError> {
-        let signer = self.chain_lock_signer(lock.block_height).await?;
-        let request_id = ChainLock::request_id(lock.block_height);
-        signer.verify(&request_id, lock.block_hash.as_byte_array(), &lock.signature)?;
-        Ok(signer)
-    }
-
-    /// The quorum that Platform names in a proof, which has to be active at the proof's core chain locked height.
-    ///
-    /// # Errors
-    /// When it was not active there, that cannot be told from what is stored, or the quorum is not verified.
+    /// When it was never active, or retired more than [`RETIRED_INTERVALS`](super::RETIRED_INTERVALS) DKG intervals before,
+    /// or that cannot be told from what is stored, or the quorum is not verified.
     ///
     /// # Cancel safety
     /// Nothing is lost.
@@ -75,11 +63,21 @@ impl Client {
         core_chain_locked_height: u32,
     ) -> Result<Signer, LookupError> {
         let (llmq_type, height) = (self.params().platform_llmq, core_chain_locked_height);
-        let llmq = self.llmq(llmq_type)?;
+        let llmq = self.llmq(llmq_type, height)?;
         let pick = |quorums: &QuorumSet| quorums.get(llmq_type, quorum_hash).cloned();
-        let unknown = LookupError::UnknownQuorum { llmq_type, quorum_hash, height };
-        let (quorum, state) = self.active_at(llmq, height, pick).await?.ok_or(unknown)?;
-        self.usable(quorum, state, BlsScheme::after(height, self.params())).await
+        let unclear = match self.active_at(llmq, height, pick).await {
+            Ok(Some((quorum, state))) => {
+                return self.usable(quorum, state, BlsScheme::after(height, self.params())).await;
+            }
+            Ok(None) => None,
+            // It may have left between two lists.
+            Err(error @ LookupError::NotStored { .. }) => Some(error),
+            Err(error) => return Err(error),
+        };
+        match self.lately_retired(llmq, quorum_hash, height).await {
+            Err(error @ LookupError::UnknownQuorum { .. }) => Err(unclear.unwrap_or(error)),
+            found => found,
+        }
     }
 
     /// The quorum active at exactly this height that is selected for a request.
@@ -90,18 +88,22 @@ impl Client {
         request_id: &[u8; 32],
         scheme: BlsScheme,
     ) -> Result<Signer, LookupError> {
-        let llmq = self.llmq(llmq_type)?;
+        let llmq = self.llmq(llmq_type, height)?;
         let pick = |quorums: &QuorumSet| signing_quorum(quorums, llmq, request_id).cloned();
         let nobody = LookupError::NoQuorum { llmq_type, height };
         let (quorum, state) = self.active_at(llmq, height, pick).await?.ok_or(nobody)?;
         self.usable(quorum, state, scheme).await
     }
 
-    fn llmq(&self, llmq_type: LLMQType) -> Result<&LLMQParams, LookupError> {
+    /// Parameters of a kind of quorum that may sign at a height.
+    fn llmq(&self, llmq_type: LLMQType, height: u32) -> Result<&LLMQParams, LookupError> {
+        if self.params().is_switched_off(llmq_type, height) {
+            return Err(LookupError::SwitchedOff { llmq_type, height });
+        }
         self.params().llmq(llmq_type).ok_or(LookupError::UnknownType(llmq_type))
     }
 
-    async fn usable(
+    pub(super) async fn usable(
         &self,
         quorum: ActiveQuorum,
         state: Arc<ProvenState>,

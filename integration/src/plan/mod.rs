@@ -18,6 +18,10 @@ use crate::chain::HeaderChain;
 use planner::Planner;
 use work::list_diff;
 
+/// Platform goes on signing with a quorum after others have taken its place. So many DKG intervals later its proofs are
+/// still accepted here; four and a half were seen on the main network.
+pub const RETIRED_INTERVALS: u32 = 5;
+
 /// All work that is needed, in order of application, and what it amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -77,9 +81,11 @@ impl Plan {
             .filter(|llmq| !llmq.rotated)
             .flat_map(|llmq| {
                 let newest = tip - tip % llmq.dkg_interval;
-                // The newest may not be mined yet, and the one that it replaces may have signed the tip's ChainLock.
-                let is_locking = llmq.llmq_type == params.chain_locks_llmq;
-                let sessions = 0..=llmq.signing_active_quorum_count + u32::from(is_locking);
+                // The newest may not be mined yet, and those that retired may still sign: one the tip's ChainLock.
+                let locking = u32::from(llmq.llmq_type == params.chain_locks_llmq);
+                let retired =
+                    if llmq.llmq_type == params.platform_llmq { RETIRED_INTERVALS } else { locking };
+                let sessions = 0..=llmq.signing_active_quorum_count + retired;
                 let bases = sessions.filter_map(move |age| newest.checked_sub(age * llmq.dkg_interval));
                 bases.filter_map(|base_height| Needs::of(llmq.llmq_type, base_height, params).ok())
             })

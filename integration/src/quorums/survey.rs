@@ -12,6 +12,7 @@ use spv_masternodes::members::Needs;
 use super::chain_lock::locking_quorums;
 use super::states::States;
 use crate::chain::HeaderChain;
+use crate::plan::RETIRED_INTERVALS;
 use crate::store::{Finding, QuorumRow, Store, StoreError, Unverified};
 
 /// What was found of each quorum that was looked at.
@@ -91,6 +92,15 @@ impl Survey {
                 }
             }
         }
+        for height in retiring_heights(params, chain, proven, heights) {
+            let Some(state) = states.get(height)? else { continue };
+            for quorum in state.quorums().of_type(params.platform_llmq) {
+                let name = (quorum.entry.llmq_type, quorum.entry.quorum_hash);
+                if is_lately_retired(params, chain, quorum) && seen.insert(name) {
+                    rows.extend(survey.look_at(quorum, store, params, chain)?);
+                }
+            }
+        }
         store.save_quorums(&rows)?;
         survey.candidates.sort_by_key(|candidate| candidate.base_height);
         for candidate in &survey.candidates {
@@ -152,6 +162,32 @@ impl Survey {
             }
         }
     }
+}
+
+/// Heights of stored lists that show Platform's quorums that have retired lately, where the tip's quorums are looked at: of
+/// those within the intervals in which they may still sign, and of one below.
+fn retiring_heights(
+    params: &ChainParams,
+    chain: &HeaderChain,
+    proven: &BTreeSet<u32>,
+    heights: &[u32],
+) -> Vec<u32> {
+    let tip = chain.tip_height();
+    let llmq = params.llmq(params.platform_llmq).filter(|_| heights.contains(&tip));
+    let Some(llmq) = llmq else { return Vec::new() };
+    let first = tip.saturating_sub(RETIRED_INTERVALS * llmq.dkg_interval);
+    let below = proven.range(..first).next_back();
+    below.into_iter().chain(proven.range(first..tip)).copied().collect()
+}
+
+/// Whether a quorum of Platform's kind is so new that it was active within the intervals in which it may still sign, where
+/// no session before failed.
+fn is_lately_retired(params: &ChainParams, chain: &HeaderChain, quorum: &ActiveQuorum) -> bool {
+    let base = chain.height_of(&BlockHash::from(quorum.entry.quorum_hash));
+    params.llmq(params.platform_llmq).zip(base).is_some_and(|(llmq, base)| {
+        let sessions = llmq.signing_active_quorum_count + RETIRED_INTERVALS;
+        base + sessions * llmq.dkg_interval >= chain.tip_height() - chain.tip_height() % llmq.dkg_interval
+    })
 }
 
 /// Base heights of the cycles whose snapshot follows from the lists at the heights of `held`.

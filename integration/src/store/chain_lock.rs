@@ -3,6 +3,7 @@ use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use redb::ReadableTable;
 use spv_masternodes::chain_lock::VerifiedChainLock;
+use tokio::sync::watch;
 
 use super::schema::CHAIN_LOCKS;
 use super::{Store, StoreError};
@@ -33,6 +34,22 @@ impl Store {
         }))
     }
 
+    /// The highest ChainLock, now and whenever a higher one is stored.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub(crate) fn watch_chain_lock(&self) -> Result<watch::Receiver<Option<ChainLock>>, StoreError> {
+        let best = self.chain_lock()?;
+        self.best_lock.send_if_modified(|known| {
+            let is_news = known.is_none() && best.is_some();
+            if is_news {
+                *known = best;
+            }
+            is_news
+        });
+        Ok(self.best_lock.subscribe())
+    }
+
     /// Stores a ChainLock, unless one of a higher block is.
     ///
     /// # Errors
@@ -48,6 +65,14 @@ impl Store {
                 table.insert(BEST, row).map_err(|source| self.failed(source))?;
             }
         }
-        transaction.commit().map_err(|source| self.failed(source))
+        transaction.commit().map_err(|source| self.failed(source))?;
+        self.best_lock.send_if_modified(|known| {
+            let is_higher = known.as_ref().is_none_or(|known| known.block_height < *block_height);
+            if is_higher {
+                *known = Some(verified.lock().clone());
+            }
+            is_higher
+        });
+        Ok(())
     }
 }

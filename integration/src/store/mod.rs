@@ -18,9 +18,11 @@ mod snapshots;
 use std::path::PathBuf;
 
 use dashcore::consensus::deserialize;
+use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::{BlockHash, ChainParams, Header, Network};
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
+use tokio::sync::watch;
 
 pub(crate) use blocking::blocking;
 pub use error::StoreError;
@@ -39,6 +41,8 @@ pub struct Store {
     database: Database,
     path: PathBuf,
     network: Network,
+    /// The highest ChainLock, for those who watch it.
+    best_lock: watch::Sender<Option<ChainLock>>,
 }
 
 impl Store {

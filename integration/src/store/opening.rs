@@ -5,6 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use dashcore::Network;
 use redb::{Builder, Database, ReadableDatabase};
+use tokio::sync::watch;
 
 use super::schema::{
     EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS, SNAPSHOTS,
@@ -38,7 +39,12 @@ impl Store {
                 }
                 Some(_) => {}
             }
-            Ok(Self { database, path: path.clone(), network: network.clone() })
+            Ok(Self {
+                database,
+                path: path.clone(),
+                network: network.clone(),
+                best_lock: watch::Sender::new(None),
+            })
         })
     }
 
@@ -68,7 +74,7 @@ impl Store {
         let database =
             builder().create_with_backend(backend).map_err(|source| StoreError::open(&path, source))?;
         write_meta(&database, network, &path)?;
-        Ok(Self { database, path, network: network.clone() })
+        Ok(Self { database, path, network: network.clone(), best_lock: watch::Sender::new(None) })
     }
 
     /// Opens the database in `directory`, which must exist.
@@ -83,7 +89,9 @@ impl Store {
         guarded(&path, || {
             let database = builder().open(&path).map_err(|source| StoreError::open(&path, source))?;
             match read_network(&database, &path)? {
-                Some(network) => Ok(Self { database, path: path.clone(), network }),
+                Some(network) => {
+                    Ok(Self { database, path: path.clone(), network, best_lock: watch::Sender::new(None) })
+                }
                 None => Err(StoreError::Missing { path: path.clone() }),
             }
         })

@@ -11,7 +11,9 @@ use dashcore::ephemerealdata::instant_lock::InstantLock;
 use dashcore::network::message_sml::GetMnListDiff;
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{QuorumHash, Txid};
-use spv_integration::client::{At, LockError, LookupError, QuorumProof};
+use spv_integration::client::{
+    At, LockError, LockedBlock, LookupError, QuorumProof, RETIRED_INTERVALS, VerifiedLock,
+};
 use spv_integration::progress::Progress;
 use spv_integration::session::Step;
 use spv_integration::store::Store;
@@ -106,8 +108,8 @@ async fn whoever_is_said_to_sign_a_chain_lock_did() {
         let Some(lock) = best_lock(&world, height) else { continue };
         let from = quorums_height(lock.block_height);
         match client.verify_chain_lock(&lock).await {
-            Ok(signer) => {
-                assert_eq!(signer.quorum().proof(), QuorumProof::Verified);
+            Ok(VerifiedLock { signer, block, .. }) => {
+                assert_eq!((signer.quorum().proof(), block), (QuorumProof::Verified, LockedBlock::Stored));
                 let request_id = ChainLock::request_id(lock.block_height);
                 let other = [9; 32];
                 assert_eq!(
@@ -128,7 +130,12 @@ async fn whoever_is_said_to_sign_a_chain_lock_did() {
     assert!(exact >= 100 && between >= 300, "{exact} exact, {between} between");
 
     let mut lock = best_lock(&world, 862).unwrap();
+    let right = lock.block_hash;
     lock.block_hash = world.block_hash(3).unwrap();
+    let abandoned = client.verify_chain_lock(&lock).await.unwrap_err();
+    assert!(matches!(abandoned, LockError::Abandoned { locked, .. } if locked == right), "{abandoned}");
+    lock.block_hash = right;
+    lock.signature = best_lock(&world, 800).unwrap().signature;
     let wrong = client.verify_chain_lock(&lock).await.unwrap_err();
     assert!(matches!(wrong, LockError::Signature(SignatureError::Wrong)), "{wrong}");
 }
@@ -235,12 +242,12 @@ fn state(world: &Arc<World>, height: u32) -> ProvenState {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn platform_s_quorums_are_found_as_long_as_they_are_active() {
+async fn platform_s_quorums_are_found_as_long_as_they_are_active_and_a_while_longer() {
     let Some(world) = recorded_world() else { return };
     let client = synced(&world).await;
     let stored = client.stored_heights().await.unwrap();
     let expected = expected_quorums();
-    let mut found = 0;
+    let (mut found, mut retired) = (0, 0);
     for (name, (base_height, members)) in expected.iter().filter(|(name, _)| name.0 == PLATFORM) {
         let mut active = Vec::new();
         for &height in &stored {
@@ -248,9 +255,23 @@ async fn platform_s_quorums_are_found_as_long_as_they_are_active() {
                 Ok(signer) => {
                     assert_eq!(signer.members(), members);
                     assert_eq!(signer.quorum().base_height.map(u64::from), Some(*base_height));
-                    active.push(height);
+                    if signer.quorum().height == height {
+                        active.push(height);
+                    } else {
+                        let last_active = *active.last().unwrap();
+                        assert_eq!(signer.quorum().height, last_active);
+                        let left = stored.iter().find(|stored| **stored > last_active).unwrap();
+                        assert!(height <= left + RETIRED_INTERVALS * INTERVAL, "{height}");
+                        retired += 1;
+                    }
                 }
-                Err(LookupError::UnknownQuorum { height: at, .. }) => assert_eq!(at, height),
+                Err(LookupError::Retired { last_active, .. }) => {
+                    assert_eq!(Some(&last_active), active.last());
+                    assert!(height > last_active + RETIRED_INTERVALS * INTERVAL, "{height}");
+                }
+                Err(LookupError::UnknownQuorum { height: at, .. }) => {
+                    assert_eq!((at, active.len()), (height, 0), "one that was active is never unknown");
+                }
                 Err(error) => panic!("{error}"),
             }
         }
@@ -268,7 +289,7 @@ async fn platform_s_quorums_are_found_as_long_as_they_are_active() {
         }
         found += active.len();
     }
-    assert!(found > 10, "{found}");
+    assert!(found > 10 && retired > 10, "{found} {retired}");
 }
 
 /// The command line says the same as the library.

@@ -516,7 +516,7 @@ fn a_manual_page_is_written_for_every_command() {
 #[test]
 fn every_command_shows_examples() {
     let commands = ["demo", "sync", "simnet", "decode", "status", "masternodes", "masternode", "quorums"];
-    let more = ["quorum", "signer", "completions", "man"];
+    let more = ["quorum", "signer", "verify", "completions", "man"];
     for command in commands.into_iter().chain(more) {
         let help = run([command, "--help"]);
         let example = format!("qrsync {command} ");

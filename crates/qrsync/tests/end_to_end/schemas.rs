@@ -9,6 +9,7 @@ use std::path::Path;
 use dashcore::consensus::serialize;
 use dashcore::network::message_qrinfo::GetQRInfo;
 use dashcore::network::message_sml::GetMnListDiff;
+use hex_conservative::DisplayHex;
 use serde_json::{Map, Value};
 use spv_simnet::QRInfoConstruction;
 
@@ -194,6 +195,9 @@ async fn whatever_is_stored_is_printed_as_its_schema_says() {
     let (kind, hash) = (quorum["type"].to_string(), quorum["quorum_hash"].as_str().unwrap());
     assert_valid("quorums", &print(&["quorum", &kind, hash]));
     assert_valid("signer", &print(&["signer", "chainlock", "--height", "408"]));
+    let world = generated_world();
+    let lock = (0..world.tip()).rev().find_map(|height| world.chain_lock(height)).unwrap();
+    assert_valid("verify", &print(&["verify", "chainlock", &serialize(&lock).to_lower_hex_string()]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

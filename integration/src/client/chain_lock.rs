@@ -1,0 +1,82 @@
+use dashcore::BlockHash;
+use dashcore::ephemerealdata::chain_lock::ChainLock;
+use tokio::sync::watch;
+
+use super::Client;
+use super::error::{LockError, LookupError};
+use super::quorum::Signer;
+
+/// A ChainLock that the right quorum signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifiedLock {
+    /// The quorum.
+    pub signer: Signer,
+    /// Where the locked block is.
+    pub block: LockedBlock,
+}
+
+/// Where the block of a ChainLock is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockedBlock {
+    /// In the stored chain.
+    Stored,
+    /// Another block than the stored one at its height: the stored chain is not the network's, and the next sync leaves it.
+    OtherBranch {
+        /// The stored block.
+        stored: BlockHash,
+    },
+    /// Below the stored headers, or above the stored tip.
+    Unknown,
+}
+
+impl Client {
+    /// Checks a ChainLock; gives the quorum that signed it, and whether the stored chain has its block.
+    ///
+    /// # Errors
+    /// When the lock is wrong, contradicts one that is verified already, or it cannot be told from what is stored who has
+    /// to sign it.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn verify_chain_lock(&self, lock: &ChainLock) -> Result<VerifiedLock, LockError> {
+        let (height, hash) = (lock.block_height, lock.block_hash);
+        let (stored, best) =
+            self.read(move |store| Ok((store.block_hash(height)?, store.chain_lock()?))).await?;
+        let other = stored.filter(|stored| *stored != hash);
+        // What lies below a locked block is locked with it.
+        if let (Some(locked), Some(best)) = (other, best)
+            && height <= best.block_height
+            && self.has_block(best).await?
+        {
+            return Err(LockError::Abandoned { height, locked });
+        }
+        let signer = self.chain_lock_signer(height).await?;
+        let request_id = ChainLock::request_id(height);
+        signer.verify(&request_id, hash.as_byte_array(), &lock.signature)?;
+        let block = match (stored, other) {
+            (_, Some(stored)) => LockedBlock::OtherBranch { stored },
+            (Some(_), None) => LockedBlock::Stored,
+            (None, None) => LockedBlock::Unknown,
+        };
+        Ok(VerifiedLock { signer, block })
+    }
+
+    /// The highest verified ChainLock, now and whenever a sync or a follower finds a higher one. Whoever is slow sees the
+    /// newest only.
+    ///
+    /// # Errors
+    /// When the store fails.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn chain_locks(&self) -> Result<watch::Receiver<Option<ChainLock>>, LookupError> {
+        self.read(|store| store.watch_chain_lock()).await
+    }
+
+    async fn has_block(&self, lock: ChainLock) -> Result<bool, LookupError> {
+        let stored = self.read(move |store| store.block_hash(lock.block_height)).await?;
+        Ok(stored == Some(lock.block_hash))
+    }
+}
