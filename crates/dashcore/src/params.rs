@@ -8,9 +8,10 @@ use dash_num::Arith256;
 use dash_types::Numeric;
 
 use crate::blockdata::block::Header;
+use crate::blockdata::transaction::{OutPoint, Transaction, TxIn, TxOut};
 use crate::checkpoints::{self, Checkpoint};
 use crate::fixed_seeds;
-use crate::hash_types::{BlockHash, TxMerkleNode};
+use crate::hash_types::{BlockHash, TxMerkleNode, Txid};
 use crate::sml::llmq_type::{LLMQParams, LLMQType};
 
 /// Blocks between a cycle's base block and its work block below it, from whose list members are chosen (Dash Core
@@ -24,7 +25,7 @@ pub enum Network {
     Dash,
     /// Public test network.
     Testnet,
-    /// Private network with public rules, named.
+    /// Private network with public rules, by the name that its nodes' `-devnet` has.
     Devnet(String),
     /// Local network without difficulty.
     Regtest,
@@ -35,15 +36,19 @@ impl fmt::Display for Network {
         match self {
             Self::Dash => f.write_str("main"),
             Self::Testnet => f.write_str("test"),
-            Self::Devnet(name) => write!(f, "devnet:{name}"),
+            // Names that were read have nothing to escape; others may have been made up.
+            Self::Devnet(name) => write!(f, "devnet:{}", name.escape_debug()),
             Self::Regtest => f.write_str("regtest"),
         }
     }
 }
 
-/// A network name that is none of `main`, `test`, `regtest` and `devnet:NAME`.
+/// A network name that is none of `main`, `test`, `regtest` and `devnet:NAME`, or a devnet's that is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown network {0:?}; use main, test, regtest or devnet:NAME")]
+#[error(
+    "unknown network {0:?}; use main, test, regtest, local or devnet:NAME, where NAME has up to 64 letters, digits and any of \
+     . _ - and begins with a letter or a digit"
+)]
 pub struct UnknownNetwork(pub String);
 
 impl FromStr for Network {
@@ -55,12 +60,23 @@ impl FromStr for Network {
             "test" => Ok(Self::Testnet),
             "regtest" => Ok(Self::Regtest),
             _ => match name.strip_prefix("devnet:") {
-                Some(devnet) if !devnet.is_empty() => Ok(Self::Devnet(devnet.to_owned())),
+                Some(devnet) if is_devnet_name(devnet) => Ok(Self::Devnet(devnet.to_owned())),
                 _ => Err(UnknownNetwork(name.to_owned())),
             },
         }
     }
 }
+
+/// Directories are called after it, it is printed, and nodes are told it: so it is a name and nothing else.
+fn is_devnet_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    name.len() <= MAX_DEVNET_NAME
+        && name.bytes().all(is_plain)
+        && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+}
+
+/// Longest name of a devnet that is accepted.
+const MAX_DEVNET_NAME: usize = 64;
 
 /// How a network's difficulty develops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +138,8 @@ pub struct ChainParams {
     pub genesis: Header,
     /// Hash of block 0.
     pub genesis_hash: BlockHash,
+    /// Block 1 of a devnet, which its name alone decides; `None` elsewhere.
+    pub devnet_block: Option<Header>,
     /// Easiest target, in compact form.
     pub pow_limit: u32,
     /// Difficulty rules.
@@ -136,7 +154,8 @@ pub struct ChainParams {
     pub activation: Activation,
     /// The kinds of quorums that exist, with their parameters.
     pub llmqs: Vec<LLMQParams>,
-    /// The rotated kind, which signs InstantSend locks and which `qrinfo` is about.
+    /// The kind that signs InstantSend locks, and which `qrinfo` is about. It is rotated, but on a regtest whose nodes were
+    /// told otherwise (Dash Core `-llmqtestinstantsenddip0024`): then there is no `qrinfo`.
     pub rotated_llmq: LLMQType,
     /// The kind that signs ChainLocks.
     pub chain_locks_llmq: LLMQType,
@@ -153,8 +172,14 @@ impl ChainParams {
             Network::Dash => Self::mainnet(),
             Network::Testnet => Self::testnet(),
             Network::Regtest => Self::regtest(),
-            Network::Devnet(_) => Self { network, ..Self::devnet() },
+            Network::Devnet(name) => Self::devnet(name),
         }
+    }
+
+    /// Parameters of the network that Dash's `dashmate` sets up on one machine: a regtest of three masternodes, too few for
+    /// rotated quorums, whose InstantSend locks are signed by quorums of type 104.
+    pub fn local() -> Self {
+        Self { rotated_llmq: LLMQType::LLMQ_TEST_INSTANTSEND, ..Self::regtest() }
     }
 
     /// Parameters of one kind of quorum on this network.
@@ -162,12 +187,12 @@ impl ChainParams {
         self.llmqs.iter().find(|params| params.llmq_type == llmq_type)
     }
 
-    /// Parameters of the rotated kind.
+    /// Parameters of the kind that signs InstantSend locks, [`rotated_llmq`](Self::rotated_llmq).
     ///
     /// # Panics
-    /// Never for parameters made by [`ChainParams::new`]: each network has its rotated kind.
+    /// Never for parameters made by [`ChainParams::new`]: each network has this kind.
     pub fn rotated(&self) -> &LLMQParams {
-        self.llmq(self.rotated_llmq).expect("every network lists its rotated quorum type")
+        self.llmq(self.rotated_llmq).expect("every network lists the quorum type of its InstantSend locks")
     }
 
     /// The known block at a height.
@@ -197,6 +222,7 @@ impl ChainParams {
             fixed_seeds: fixed_seeds::MAINNET,
             genesis,
             genesis_hash: genesis.block_hash(),
+            devnet_block: None,
             pow_limit: 0x1e0f_ffff,
             retargeting: Retargeting::DarkGravityWave {
                 from: 34_140,
@@ -236,6 +262,7 @@ impl ChainParams {
             fixed_seeds: &[],
             genesis,
             genesis_hash: genesis.block_hash(),
+            devnet_block: None,
             pow_limit: 0x1e0f_ffff,
             retargeting: Retargeting::DarkGravityWave {
                 from: 4_002,
@@ -275,6 +302,7 @@ impl ChainParams {
             fixed_seeds: &[],
             genesis,
             genesis_hash: genesis.block_hash(),
+            devnet_block: None,
             pow_limit: 0x207f_ffff,
             retargeting: Retargeting::None,
             target_spacing: 150,
@@ -300,8 +328,11 @@ impl ChainParams {
         }
     }
 
-    fn devnet() -> Self {
+    fn devnet(name: String) -> Self {
+        let regtest = Self::regtest();
         Self {
+            devnet_block: Some(devnet_block(&name, &regtest.genesis)),
+            network: Network::Devnet(name),
             magic: [0xe2, 0xca, 0xff, 0xce],
             default_port: 19_799,
             retargeting: Retargeting::DarkGravityWave {
@@ -325,7 +356,7 @@ impl ChainParams {
             rotated_llmq: LLMQType::LLMQ_DEVNET_DIP0024,
             chain_locks_llmq: LLMQType::LLMQ_DEVNET,
             platform_llmq: LLMQType::LLMQ_DEVNET_PLATFORM,
-            ..Self::regtest()
+            ..regtest
         }
     }
 }
@@ -338,6 +369,52 @@ fn genesis(time: u32, bits: u32, nonce: u32) -> Header {
         time,
         bits,
         nonce,
+    }
+}
+
+/// The block after genesis of the devnet with this name, which its coinbase says (Dash Core `FindDevNetGenesisBlock`,
+/// chainparams.cpp).
+fn devnet_block(name: &str, genesis: &Header) -> Header {
+    let mut header = Header {
+        version: 4,
+        prev_blockhash: genesis.block_hash(),
+        merkle_root: devnet_coinbase(name).txid().into(),
+        time: genesis.time + 1,
+        bits: genesis.bits,
+        nonce: 0,
+    };
+    // Every second hash will do.
+    while !header.meets_target(header.block_hash()) {
+        header.nonce = header.nonce.wrapping_add(1);
+    }
+    header
+}
+
+/// The only transaction of a devnet's block 1: its script holds the height and the name.
+pub fn devnet_coinbase(name: &str) -> Transaction {
+    const OP_1: u8 = 0x51;
+    const OP_PUSHDATA1: u8 = 0x4c;
+    const OP_RETURN: u8 = 0x6a;
+    let name = format!("devnet-{name}").into_bytes();
+    let mut script_sig = vec![OP_1];
+    // Names that are accepted are shorter than 256 bytes.
+    let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
+    if length >= OP_PUSHDATA1 {
+        script_sig.push(OP_PUSHDATA1);
+    }
+    script_sig.push(length);
+    script_sig.extend(name);
+    Transaction {
+        version: 1,
+        tx_type: 0,
+        input: vec![TxIn {
+            previous_output: OutPoint { txid: Txid::all_zeros(), vout: u32::MAX },
+            script_sig,
+            sequence: u32::MAX,
+        }],
+        output: vec![TxOut { value: 50 * 100_000_000, script_pubkey: vec![OP_RETURN] }],
+        lock_time: 0,
+        extra_payload: Vec::new(),
     }
 }
 

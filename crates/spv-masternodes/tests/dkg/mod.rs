@@ -101,6 +101,8 @@ impl ListBlock {
                 best_cl_signature,
                 asset_locked_amount: 0,
             }),
+            merkle_root_asset_unlocks: None,
+            unknown: Vec::new(),
         };
         let coinbase_tx = coinbase_with(serialize(&payload));
         let merkle_root = TxMerkleNode::from(coinbase_tx.txid());
