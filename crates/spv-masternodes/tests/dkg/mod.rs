@@ -176,6 +176,13 @@ pub fn commitment(llmq: &LLMQParams, base_height: u32, members: &Members, basic:
     Arc::new(entry)
 }
 
+/// The commitment of a quorum whose member has shared nothing with anybody.
+pub fn unshared(entry: &QuorumEntry, members: &Members) -> Arc<QuorumEntry> {
+    let mut entry = QuorumEntry { quorum_vvec_hash: QuorumVVecHash::all_zeros(), ..entry.clone() };
+    sign::<BlsScIetf>(&mut entry, members);
+    Arc::new(entry)
+}
+
 fn sign<S: Scheme>(entry: &mut QuorumEntry, members: &Members) {
     let key = quorum_secret::<S>(&entry.quorum_hash);
     entry.quorum_public_key = BLSPublicKey::from_bytes(key.public_key().to_bytes());
