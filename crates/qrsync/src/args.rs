@@ -200,6 +200,7 @@ What a node is like all the time:
   no-pong              requests are answered, pings are not
   mute-after=N         silent after N messages on a connection, version and all
   never-read           after the handshake it reads nothing and says nothing
+  rate-limit=N         N getmnlistd a second are answered on a connection, no others
   trickle=N            after the handshake at most N bytes a second on a connection
   behind=N             its chain ends N blocks lower than the others'
   claim=H              it claims height H in version, whatever its chain is

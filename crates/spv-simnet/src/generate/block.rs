@@ -1,7 +1,7 @@
 use dashcore::blockdata::transaction::special_transaction::coinbase::{BestChainLock, CoinbasePayload};
 use dashcore::blockdata::transaction::{COINBASE_TX_TYPE, OutPoint, TxIn, TxOut};
 use dashcore::consensus::serialize;
-use dashcore::hash_types::{MerkleRootMasternodeList, MerkleRootQuorums};
+use dashcore::hash_types::{MerkleRootAssetUnlocks, MerkleRootMasternodeList, MerkleRootQuorums};
 use dashcore::{BlockHash, Header, Transaction, Txid};
 
 use super::merkle::coinbase_branch;
@@ -15,6 +15,15 @@ pub(super) struct MinedBlock {
     pub(super) coinbase: CoinbaseProof,
 }
 
+impl MinedBlock {
+    /// A block that holds nothing but this coinbase.
+    pub(super) fn only_coinbase(header: Header, transaction: Transaction) -> Self {
+        let merkle_hashes = vec![transaction.txid().into()];
+        let coinbase = CoinbaseProof { transaction, total_transactions: 1, merkle_hashes, merkle_flags: vec![1] };
+        Self { header, hash: header.block_hash(), coinbase }
+    }
+}
+
 /// Where a block has its place in the chain.
 #[derive(Clone, Copy)]
 pub(super) struct Slot {
@@ -25,26 +34,51 @@ pub(super) struct Slot {
     pub(super) parent: BlockHash,
 }
 
+/// What a coinbase says of the state after its block.
+pub(super) struct Commitments {
+    pub(super) merkle_root_masternode_list: MerkleRootMasternodeList,
+    /// From DIP8 on.
+    pub(super) merkle_root_quorums: Option<MerkleRootQuorums>,
+    /// From v20 on.
+    pub(super) chain_lock: Option<BestChainLock>,
+    /// From v24 on.
+    pub(super) has_asset_unlocks: bool,
+}
+
+impl Commitments {
+    fn payload(self, height: u32, rng: &mut fastrand::Rng) -> CoinbasePayload {
+        let Self { merkle_root_masternode_list, merkle_root_quorums, chain_lock, has_asset_unlocks } = self;
+        CoinbasePayload {
+            version: match (&merkle_root_quorums, &chain_lock) {
+                (_, Some(_)) if has_asset_unlocks => 4,
+                (_, Some(_)) => 3,
+                (Some(_), None) => 2,
+                (None, None) => 1,
+            },
+            height: i32::try_from(height).expect("heights are far below 2^31"),
+            merkle_root_masternode_list,
+            merkle_root_quorums,
+            merkle_root_asset_unlocks: (has_asset_unlocks && chain_lock.is_some())
+                .then(|| MerkleRootAssetUnlocks::from_byte_array(random::hash(rng))),
+            chain_lock,
+            unknown: Vec::new(),
+        }
+    }
+}
+
 /// Makes a block whose coinbase commits to what is given, among random other transactions.
 pub(super) fn mine(
     Slot { height, time, bits, parent }: Slot,
-    roots: Option<(MerkleRootMasternodeList, MerkleRootQuorums)>,
-    chain_lock: Option<BestChainLock>,
+    commitments: Option<Commitments>,
     profile: QuorumProfile,
     rng: &mut fastrand::Rng,
 ) -> MinedBlock {
-    let payload = roots.map(|(merkle_root_masternode_list, merkle_root_quorums)| CoinbasePayload {
-        version: if chain_lock.is_some() { 3 } else { 2 },
-        height: i32::try_from(height).expect("heights are far below 2^31"),
-        merkle_root_masternode_list,
-        merkle_root_quorums: Some(merkle_root_quorums),
-        chain_lock,
-    });
+    let payload = commitments.map(|commitments| commitments.payload(height, rng));
     let (outputs, others) = match profile {
-        // Most blocks of a quiet chain hold little else than their coinbase; a few are busy.
-        QuorumProfile::Small => (1, if rng.u8(..10) == 0 { rng.u32(1..60) } else { rng.u32(0..4) }),
         // Miner, masternode and Platform share the subsidy.
         QuorumProfile::Mainnet => (3, if rng.u8(..10) == 0 { rng.u32(30..100) } else { rng.u32(1..30) }),
+        // Most blocks of a quiet chain hold little else than their coinbase; a few are busy.
+        _ => (1, if rng.u8(..10) == 0 { rng.u32(1..60) } else { rng.u32(0..4) }),
     };
     let transaction = coinbase_transaction(height, outputs, payload.as_ref(), rng);
     let transactions: Vec<[u8; 32]> = [transaction.txid().to_byte_array()]

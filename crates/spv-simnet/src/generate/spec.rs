@@ -10,7 +10,7 @@ use super::pace::RETARGETING_SPACING;
 use super::profile::QuorumProfile;
 
 /// What kind of chain to generate. As text: `generated:masternodes=N,cycles=N,seed=N,quorums=small|mainnet,
-/// signatures=valid|none`; what is left out has its default.
+/// signatures=valid|none` and so on; what is left out has its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GeneratedSpec {
     /// Masternodes, about constant over the chain. Default 50, 4 to 5,000; at least 1,000 for mainnet's quorums.
@@ -19,7 +19,8 @@ pub struct GeneratedSpec {
     pub cycles: u32,
     /// Equal seeds give equal chains. Default 1.
     pub seed: u64,
-    /// Which quorums form. `None` (default): mainnet's from 1,000 masternodes on, else the small ones.
+    /// Which quorums form, and on which kind of network. `None` (default): mainnet's from 1,000 masternodes on, else the small
+    /// ones.
     pub quorums: Option<QuorumProfile>,
     /// Whether keys are real and commitments and ChainLocks signed with them (default). Without, they are random bytes
     /// of the right form, made in a fraction of the time.
@@ -33,6 +34,15 @@ pub struct GeneratedSpec {
     /// Whether blocks are sixteen times as hard as regtest's, one a second, and DarkGravityWave holds, as on the public
     /// networks; not by default. No option of `qrsync` says so of regtest: such a chain is for clients that take its parameters from here.
     pub retargets: bool,
+    /// First height at which blocks follow the rules of v24: coinbases of version 4, and extended addresses for whoever
+    /// announces itself, and for a third of the others at once. `None` (default): never. From 144 on, where rules of v20 hold.
+    pub v24: Option<u32>,
+    /// First height at which coinbases have a root of quorums. `None` (default): as on regtest, with the first list. Up to
+    /// 100,000.
+    pub dip8: Option<u32>,
+    /// Height at which every second EvoNode goes back to an entry of version 1, which does not say what it is. `None`
+    /// (default): never. From 144 on.
+    pub legacy_evo: Option<u32>,
 }
 
 impl GeneratedSpec {
@@ -49,6 +59,9 @@ impl GeneratedSpec {
         quiet: 0,
         tip_time: None,
         retargets: false,
+        v24: None,
+        dip8: None,
+        legacy_evo: None,
     };
 
     /// Whether the numbers are in range.
@@ -62,6 +75,10 @@ impl GeneratedSpec {
         }
         check("cycles", u64::from(self.cycles), CYCLES)?;
         check("quiet", u64::from(self.quiet), QUIET)?;
+        let forks = [("v24", self.v24, FORK), ("dip8", self.dip8, DIP8), ("legacy-evo", self.legacy_evo, FORK)];
+        for (key, height, limit) in forks {
+            height.map_or(Ok(()), |height| check(key, u64::from(height), limit))?;
+        }
         self.tip_time.map_or(Ok(()), |time| check("tip-time", u64::from(time), TIP_TIME))
     }
 
@@ -81,6 +98,10 @@ impl GeneratedSpec {
     pub(crate) fn params(&self) -> ChainParams {
         let mut params = self.profile().params();
         let activation = &mut params.activation;
+        // Coinbases have no ChainLocks without a root of quorums before.
+        if let Some(dip8) = self.dip8 {
+            (activation.dip8, activation.v20) = (dip8, activation.v20.max(dip8));
+        }
         for height in
             [&mut activation.dip3, &mut activation.v20, &mut activation.mn_rr, &mut activation.withdrawals]
         {
@@ -106,7 +127,7 @@ impl Default for GeneratedSpec {
 
 impl fmt::Display for GeneratedSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { masternodes, cycles, seed, quorums, signatures, quiet, tip_time, retargets } = self;
+        let Self { masternodes, cycles, seed, quorums, signatures, quiet, tip_time, retargets, .. } = self;
         write!(f, "{}:masternodes={masternodes},cycles={cycles},seed={seed}", Self::SCHEME)?;
         if let Some(profile) = quorums {
             write!(f, ",quorums={profile}")?;
@@ -120,7 +141,12 @@ impl fmt::Display for GeneratedSpec {
         if let Some(time) = tip_time {
             write!(f, ",tip-time={time}")?;
         }
-        if *retargets { f.write_str(",retargeting=dgw") } else { Ok(()) }
+        if *retargets {
+            f.write_str(",retargeting=dgw")?;
+        }
+        let forks = [("v24", self.v24), ("dip8", self.dip8), ("legacy-evo", self.legacy_evo)];
+        let mut forks = forks.into_iter().filter_map(|(key, height)| Some((key, height?)));
+        forks.try_for_each(|(key, height)| write!(f, ",{key}={height}"))
     }
 }
 
@@ -150,12 +176,12 @@ impl FromStr for GeneratedSpec {
                 "seed" => spec.seed = number(0..=u64::MAX, "seed")?,
                 "quiet" => spec.quiet = saturate(number(QUIET, "quiet")?),
                 "tip-time" => spec.tip_time = Some(saturate(number(TIP_TIME, "tip-time")?)),
+                "v24" => spec.v24 = Some(saturate(number(FORK, "v24")?)),
+                "dip8" => spec.dip8 = Some(saturate(number(DIP8, "dip8")?)),
+                "legacy-evo" => spec.legacy_evo = Some(saturate(number(FORK, "legacy-evo")?)),
                 "quorums" => {
-                    spec.quorums = Some(match value {
-                        "small" => QuorumProfile::Small,
-                        "mainnet" => QuorumProfile::Mainnet,
-                        _ => return Err(unknown_value("quorums", value)),
-                    });
+                    let named = QuorumProfile::ALL.into_iter().find(|profile| profile.to_string() == value);
+                    spec.quorums = Some(named.ok_or_else(|| unknown_value("quorums", value))?);
                 }
                 "retargeting" => {
                     spec.retargets = match value {
@@ -192,13 +218,14 @@ pub enum SpecError {
     Scheme(String),
     /// A part is not one of the known settings.
     #[error(
-        "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quiet=N, tip-time=SECONDS, quorums=small|mainnet, \
-         signatures=valid|none or retargeting=none|dgw"
+        "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quiet=N, tip-time=SECONDS, v24=HEIGHT, dip8=HEIGHT, \
+         legacy-evo=HEIGHT, quorums=small|mainnet|single|local|devnet, signatures=valid|none or retargeting=none|dgw"
     )]
     Key(String),
     /// A value is none of those that the setting can have.
     #[error(
-        "{key}={value:?} is not possible; use quorums=small|mainnet, signatures=valid|none, retargeting=none|dgw"
+        "{key}={value:?} is not possible; use quorums=small|mainnet|single|local|devnet, signatures=valid|none, \
+         retargeting=none|dgw"
     )]
     Value {
         /// The setting.
@@ -253,6 +280,10 @@ const QUIET: RangeInclusive<u64> = 0..=1_000_000;
 const TIP_TIME: RangeInclusive<u64> = 1_700_000_000..=4_200_000_000;
 /// Above the blocks that have too few before them.
 const FIRST_RETARGET: u32 = 100;
+/// The first lists that quorums are chosen from are older.
+const FORK: RangeInclusive<u64> = 144..=2_000_000;
+/// Members of quorums whose commitments have no root before it are chosen by the rules of before v20.
+const DIP8: RangeInclusive<u64> = 1..=100_000;
 /// A multiple of all intervals between sessions.
 const QUIET_STEP: u32 = 576;
 
@@ -272,10 +303,13 @@ mod tests {
             quiet: 300_000,
             tip_time: Some(1_800_000_000),
             retargets: true,
+            v24: Some(500),
+            dip8: Some(200),
+            legacy_evo: Some(300),
             ..spec
         };
         let text = "generated:masternodes=3200,cycles=120,seed=7,quorums=mainnet,signatures=none,quiet=300000,\
-                    tip-time=1800000000,retargeting=dgw";
+                    tip-time=1800000000,retargeting=dgw,v24=500,dip8=200,legacy-evo=300";
         assert_eq!((spec.to_string().as_str(), text.parse()), (text, Ok(spec)));
         assert_eq!("generated".parse(), Ok(GeneratedSpec::default()));
         assert_eq!("generated:seed=9".parse(), Ok(GeneratedSpec { seed: 9, ..GeneratedSpec::default() }));
@@ -293,6 +327,7 @@ mod tests {
         assert_eq!(parse("generated:masternodes=3"), "masternodes=3 is not within 4 to 5000");
         assert_eq!(parse("generated:cycles=1001"), "cycles=1001 is not within 1 to 1000");
         assert_eq!(parse("generated:quiet=1000001"), "quiet=1000001 is not within 0 to 1000000");
+        assert_eq!(parse("generated:v24=143"), "v24=143 is not within 144 to 2000000");
         assert_eq!(parse("generated:tip-time=5"), "tip-time=5 is not within 1700000000 to 4200000000");
         assert_eq!(
             parse("generated:masternodes=999,quorums=mainnet"),

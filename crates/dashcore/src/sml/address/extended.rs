@@ -125,6 +125,17 @@ impl NetInfoPurpose {
     }
 }
 
+impl fmt::Display for NetInfoPurpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CoreP2p => f.write_str("core_p2p"),
+            Self::PlatformP2p => f.write_str("platform_p2p"),
+            Self::PlatformHttps => f.write_str("platform_https"),
+            Self::Unknown(code) => write!(f, "purpose_{code}"),
+        }
+    }
+}
+
 impl Decodable for NetInfoPurpose {
     const MIN_SIZE: usize = 1;
 
@@ -183,6 +194,14 @@ impl NetInfoEntry {
         }
     }
 
+    /// Its port, if it has one.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Service { port, .. } | Self::Domain { port, .. } => Some(*port),
+            Self::Invalid | Self::Unknown { .. } => None,
+        }
+    }
+
     /// Whether it is an address at all, and set.
     pub fn is_address(&self) -> bool {
         match self {
@@ -198,6 +217,31 @@ impl NetInfoEntry {
             2 | 6 => Some(16),
             4 | 5 => Some(32),
             _ => None,
+        }
+    }
+}
+
+/// Addresses that are no IP addresses in hex behind the name of their network, as whoever prints them need not know how each
+/// network writes its own.
+impl fmt::Display for NetInfoEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(address) = self.socket_addr() {
+            return address.fmt(f);
+        }
+        match self {
+            Self::Service { network, address, port } => {
+                match network {
+                    4 => f.write_str("tor:")?,
+                    5 => f.write_str("i2p:")?,
+                    6 => f.write_str("cjdns:")?,
+                    other => write!(f, "network-{other}:")?,
+                }
+                address.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                write!(f, ":{port}")
+            }
+            Self::Domain { name, port } => write!(f, "{}:{port}", name.escape_debug()),
+            Self::Invalid => f.write_str("none"),
+            Self::Unknown { code } => write!(f, "of unknown kind {code}"),
         }
     }
 }
