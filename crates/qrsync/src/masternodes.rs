@@ -46,7 +46,8 @@ struct Masternode {
 
 #[derive(Serialize)]
 struct Platform {
-    node_id: PubkeyHash,
+    /// As RPC prints it, and Platform's nodes call themselves: the bytes of the entry in reverse.
+    node_id: String,
     /// Port of the HTTPS API; `null` where no address is announced for it.
     http_port: Option<u16>,
     /// Port of Platform's P2P protocol, which only extended entries announce.
@@ -72,7 +73,7 @@ impl Platform {
             ServiceAddress::Socket(_) => None,
         };
         Some(Self {
-            node_id: *platform_node_id,
+            node_id: platform_node_id.to_byte_array().iter().rev().map(|byte| format!("{byte:02x}")).collect(),
             // Of a banned node it is 0 until it announces itself anew.
             http_port: platform_http_port.or_else(|| port(NetInfoPurpose::PlatformHttps)).filter(|&port| port > 0),
             p2p_port: port(NetInfoPurpose::PlatformP2p),

@@ -2,6 +2,7 @@
 
 mod block;
 mod chain_locks;
+mod forks;
 mod keys;
 mod members;
 mod merkle;
@@ -26,7 +27,7 @@ use dashcore::sml::masternode_list_entry::MasternodeListEntry;
 use dashcore::{BlockHash, ChainParams, Header, Network};
 
 use crate::history::{CoinbaseProof, History, genesis_coinbase};
-use block::{Commitments, MinedBlock, Slot, mine};
+use block::{Commitments, MinedBlock, Rules, Slot, mine};
 use chain_locks::ChainLocks;
 use keys::KeyRing;
 use members::{WorkBlock, rank};
@@ -35,6 +36,7 @@ use quorums::{QuorumBook, Session};
 use registry::{Registry, Sources};
 use rotation::Rotation;
 
+pub use forks::Forks;
 pub use profile::QuorumProfile;
 pub use spec::{GeneratedSpec, SpecError};
 
@@ -97,8 +99,7 @@ struct Generator<W> {
     quiet: u32,
     /// The first cycle with a snapshot.
     first_cycle: u32,
-    /// Coinbases have the newest version from here on.
-    v24: Option<u32>,
+    forks: Forks,
     rng: fastrand::Rng,
     keys: KeyRing,
     headers: Vec<Header>,
@@ -125,7 +126,7 @@ impl<W: Write> Generator<W> {
             pace: if spec.retargets { Pace::Retargeting } else { Pace::Regtest },
             quiet,
             first_cycle: quiet + profile.first_cycle(&params),
-            v24: spec.v24,
+            forks: spec.forks,
             keys: if spec.signatures { KeyRing::signing(spec.seed) } else { KeyRing::pretending() },
             headers: vec![params.genesis],
             hashes: vec![params.genesis_hash],
@@ -183,7 +184,7 @@ impl<W: Write> Generator<W> {
             merkle_root_masternode_list: self.registry.root(),
             merkle_root_quorums: (height >= self.params.activation.dip8).then(|| self.quorums.root()),
             chain_lock,
-            has_asset_unlocks: self.v24.is_some_and(|v24| height >= v24),
+            rules: Rules::at(&self.forks, height),
         });
         let mined = match (&self.params.network, self.params.devnet_block) {
             (Network::Devnet(name), Some(header)) if height == 1 => {

@@ -17,7 +17,7 @@ pub use chain::{ActiveChain, QRInfoConstruction, Refusal};
 pub use config::{NetworkConfig, PeerConfig};
 pub use error::NetworkError;
 pub use faults::{ClockOffset, Faults, FaultsError, Flood, FloodKind, JunkChain, Schedule};
-pub use generate::{GeneratedSpec, QuorumProfile, SpecError};
+pub use generate::{Forks, GeneratedSpec, QuorumProfile, SpecError};
 pub use in_memory::{Arrival, InMemoryNetwork};
 pub use luck::{Fate, Luck};
 pub use network::Network;

@@ -4,6 +4,7 @@ use dashcore::consensus::serialize;
 use dashcore::hash_types::{MerkleRootAssetUnlocks, MerkleRootMasternodeList, MerkleRootQuorums};
 use dashcore::{BlockHash, Header, Transaction, Txid};
 
+use super::forks::{Forks, is_active};
 use super::merkle::coinbase_branch;
 use super::profile::QuorumProfile;
 use super::random;
@@ -41,27 +42,54 @@ pub(super) struct Commitments {
     pub(super) merkle_root_quorums: Option<MerkleRootQuorums>,
     /// From v20 on.
     pub(super) chain_lock: Option<BestChainLock>,
-    /// From v24 on.
-    pub(super) has_asset_unlocks: bool,
+    pub(super) rules: Rules,
+}
+
+/// Which rules a coinbase follows from v20 on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rules {
+    /// Version 3.
+    V20,
+    /// Version 4, with a root of asset unlocks.
+    V24,
+    /// A version that is none yet: it appends to what is known.
+    Later,
+    /// The same, and what is known means something else.
+    Opaque,
+}
+
+impl Rules {
+    pub(super) fn at(forks: &Forks, height: u32) -> Self {
+        let newest_first = [(forks.opaque, Self::Opaque), (forks.later, Self::Later), (forks.v24, Self::V24)];
+        let active = newest_first.into_iter().find(|(fork, _)| is_active(*fork, height));
+        active.map_or(Self::V20, |(_, rules)| rules)
+    }
 }
 
 impl Commitments {
     fn payload(self, height: u32, rng: &mut fastrand::Rng) -> CoinbasePayload {
-        let Self { merkle_root_masternode_list, merkle_root_quorums, chain_lock, has_asset_unlocks } = self;
+        let Self { mut merkle_root_masternode_list, merkle_root_quorums, chain_lock, rules } = self;
+        if rules == Rules::Opaque {
+            merkle_root_masternode_list = MerkleRootMasternodeList::from_byte_array(random::hash(rng));
+        }
         CoinbasePayload {
-            version: match (&merkle_root_quorums, &chain_lock) {
-                (_, Some(_)) if has_asset_unlocks => 4,
-                (_, Some(_)) => 3,
-                (Some(_), None) => 2,
-                (None, None) => 1,
+            version: match (&merkle_root_quorums, &chain_lock, rules) {
+                (_, Some(_), Rules::Later | Rules::Opaque) => CoinbasePayload::NEWEST_VERSION + 1,
+                (_, Some(_), Rules::V24) => 4,
+                (_, Some(_), Rules::V20) => 3,
+                (Some(_), None, _) => 2,
+                (None, None, _) => 1,
             },
             height: i32::try_from(height).expect("heights are far below 2^31"),
             merkle_root_masternode_list,
             merkle_root_quorums,
-            merkle_root_asset_unlocks: (has_asset_unlocks && chain_lock.is_some())
-                .then(|| MerkleRootAssetUnlocks::from_byte_array(random::hash(rng))),
             chain_lock,
-            unknown: Vec::new(),
+            merkle_root_asset_unlocks: (rules == Rules::V24)
+                .then(|| MerkleRootAssetUnlocks::from_byte_array(random::hash(rng))),
+            unknown: match rules {
+                Rules::V20 | Rules::V24 => Vec::new(),
+                Rules::Later | Rules::Opaque => random::hash::<APPENDED>(rng).to_vec(),
+            },
         }
     }
 }
@@ -110,6 +138,8 @@ pub(super) fn mine(
     MinedBlock { header, hash, coinbase }
 }
 
+/// Bytes that a later version appends: the root of asset unlocks, and a number.
+const APPENDED: usize = 40;
 /// Version bits without any signal.
 const BLOCK_VERSION: i32 = 0x2000_0000;
 const SUBSIDY: i64 = 5_000_000_000;

@@ -9,6 +9,7 @@ use dashcore::sml::address::{ExtendedNetInfo, NetInfoEntry, NetInfoPurpose, Serv
 use dashcore::sml::masternode_list_entry::{EntryMasternodeType, MasternodeListEntry};
 use dashcore::{BlockHash, ProTxHash};
 
+use super::forks::{Forks, is_active};
 use super::keys::{self, KeyRing};
 use super::profile::{FIRST_SESSION, QuorumProfile};
 use super::random;
@@ -33,10 +34,7 @@ pub(super) struct Registry {
     registered: u32,
     /// Fewest masternodes that stay enabled.
     min_enabled: usize,
-    /// From here on addresses are extended ones.
-    v24: Option<u32>,
-    /// Here entries of EvoNodes stop saying what they are.
-    legacy_evo: Option<u32>,
+    forks: Forks,
     /// Every EvoNode that ever was.
     evo_nodes: BTreeSet<ProTxHash>,
     history: MasternodeHistory,
@@ -79,8 +77,7 @@ impl Registry {
             restless: Vec::new(),
             registered: 0,
             min_enabled,
-            v24: spec.v24,
-            legacy_evo: spec.legacy_evo,
+            forks: spec.forks,
             evo_nodes: BTreeSet::new(),
             history: MasternodeHistory::default(),
             root: MerkleRootMasternodeList::all_zeros(),
@@ -96,7 +93,7 @@ impl Registry {
         }
         let changes = self.changes.remove(&height).unwrap_or(0);
         let settling = self.profile == QuorumProfile::Mainnet && height == self.quiet + LAST_REGISTRATION;
-        let forking = self.v24 == Some(height) || self.legacy_evo == Some(height);
+        let forking = [self.forks.v24, self.forks.legacy_evo].contains(&Some(height));
         if confirmed.is_empty() && joining == 0 && changes == 0 && !settling && !forking {
             return;
         }
@@ -110,10 +107,10 @@ impl Registry {
         if settling {
             self.ban_as_many_as_on_mainnet(height, sources.rng);
         }
-        if self.v24 == Some(height) {
+        if self.forks.v24 == Some(height) {
             self.extend_addresses(height);
         }
-        if self.legacy_evo == Some(height) {
+        if self.forks.legacy_evo == Some(height) {
             self.hide_evo_nodes(height);
         }
         for _ in 0..changes {
@@ -273,7 +270,7 @@ impl Registry {
     }
 
     fn is_extended(&self, height: u32) -> bool {
-        self.v24.is_some_and(|v24| height >= v24)
+        is_active(self.forks.v24, height)
     }
 
     /// One in three of those that are enabled says anew where it is.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use dashcore::ChainParams;
 use dashcore::params::Retargeting;
 
+use super::forks::Forks;
 use super::pace::RETARGETING_SPACING;
 use super::profile::QuorumProfile;
 
@@ -34,15 +35,8 @@ pub struct GeneratedSpec {
     /// Whether blocks are sixteen times as hard as regtest's, one a second, and DarkGravityWave holds, as on the public
     /// networks; not by default. No option of `qrsync` says so of regtest: such a chain is for clients that take its parameters from here.
     pub retargets: bool,
-    /// First height at which blocks follow the rules of v24: coinbases of version 4, and extended addresses for whoever
-    /// announces itself, and for a third of the others at once. `None` (default): never. From 144 on, where rules of v20 hold.
-    pub v24: Option<u32>,
-    /// First height at which coinbases have a root of quorums. `None` (default): as on regtest, with the first list. Up to
-    /// 100,000.
-    pub dip8: Option<u32>,
-    /// Height at which every second EvoNode goes back to an entry of version 1, which does not say what it is. `None`
-    /// (default): never. From 144 on.
-    pub legacy_evo: Option<u32>,
+    /// Heights at which rules change.
+    pub forks: Forks,
 }
 
 impl GeneratedSpec {
@@ -59,9 +53,7 @@ impl GeneratedSpec {
         quiet: 0,
         tip_time: None,
         retargets: false,
-        v24: None,
-        dip8: None,
-        legacy_evo: None,
+        forks: Forks::NONE,
     };
 
     /// Whether the numbers are in range.
@@ -75,10 +67,7 @@ impl GeneratedSpec {
         }
         check("cycles", u64::from(self.cycles), CYCLES)?;
         check("quiet", u64::from(self.quiet), QUIET)?;
-        let forks = [("v24", self.v24, FORK), ("dip8", self.dip8, DIP8), ("legacy-evo", self.legacy_evo, FORK)];
-        for (key, height, limit) in forks {
-            height.map_or(Ok(()), |height| check(key, u64::from(height), limit))?;
-        }
+        self.forks.validate()?;
         self.tip_time.map_or(Ok(()), |time| check("tip-time", u64::from(time), TIP_TIME))
     }
 
@@ -99,7 +88,7 @@ impl GeneratedSpec {
         let mut params = self.profile().params();
         let activation = &mut params.activation;
         // Coinbases have no ChainLocks without a root of quorums before.
-        if let Some(dip8) = self.dip8 {
+        if let Some(dip8) = self.forks.dip8 {
             (activation.dip8, activation.v20) = (dip8, activation.v20.max(dip8));
         }
         for height in
@@ -127,7 +116,7 @@ impl Default for GeneratedSpec {
 
 impl fmt::Display for GeneratedSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { masternodes, cycles, seed, quorums, signatures, quiet, tip_time, retargets, .. } = self;
+        let Self { masternodes, cycles, seed, quorums, signatures, quiet, tip_time, retargets, forks } = self;
         write!(f, "{}:masternodes={masternodes},cycles={cycles},seed={seed}", Self::SCHEME)?;
         if let Some(profile) = quorums {
             write!(f, ",quorums={profile}")?;
@@ -144,9 +133,7 @@ impl fmt::Display for GeneratedSpec {
         if *retargets {
             f.write_str(",retargeting=dgw")?;
         }
-        let forks = [("v24", self.v24), ("dip8", self.dip8), ("legacy-evo", self.legacy_evo)];
-        let mut forks = forks.into_iter().filter_map(|(key, height)| Some((key, height?)));
-        forks.try_for_each(|(key, height)| write!(f, ",{key}={height}"))
+        write!(f, "{forks}")
     }
 }
 
@@ -176,9 +163,6 @@ impl FromStr for GeneratedSpec {
                 "seed" => spec.seed = number(0..=u64::MAX, "seed")?,
                 "quiet" => spec.quiet = saturate(number(QUIET, "quiet")?),
                 "tip-time" => spec.tip_time = Some(saturate(number(TIP_TIME, "tip-time")?)),
-                "v24" => spec.v24 = Some(saturate(number(FORK, "v24")?)),
-                "dip8" => spec.dip8 = Some(saturate(number(DIP8, "dip8")?)),
-                "legacy-evo" => spec.legacy_evo = Some(saturate(number(FORK, "legacy-evo")?)),
                 "quorums" => {
                     let named = QuorumProfile::ALL.into_iter().find(|profile| profile.to_string() == value);
                     spec.quorums = Some(named.ok_or_else(|| unknown_value("quorums", value))?);
@@ -197,7 +181,11 @@ impl FromStr for GeneratedSpec {
                         _ => return Err(unknown_value("signatures", value)),
                     };
                 }
-                _ => return Err(SpecError::Key(key.to_owned())),
+                _ => {
+                    let (height, key, limits) =
+                        spec.forks.by_name(key).ok_or_else(|| SpecError::Key(key.to_owned()))?;
+                    *height = Some(saturate(number(limits, key)?));
+                }
             }
         }
         spec.validate()?;
@@ -218,8 +206,8 @@ pub enum SpecError {
     Scheme(String),
     /// A part is not one of the known settings.
     #[error(
-        "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quiet=N, tip-time=SECONDS, v24=HEIGHT, dip8=HEIGHT, \
-         legacy-evo=HEIGHT, quorums=small|mainnet|single|local|devnet, signatures=valid|none or retargeting=none|dgw"
+        "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quiet=N, tip-time=SECONDS, dip8=HEIGHT, v24=HEIGHT, \
+         legacy-evo=HEIGHT, later=HEIGHT, opaque=HEIGHT, quorums=small|mainnet|single|local|devnet, signatures=valid|none or retargeting=none|dgw"
     )]
     Key(String),
     /// A value is none of those that the setting can have.
@@ -258,7 +246,7 @@ pub enum SpecError {
     },
 }
 
-fn check(key: &'static str, value: u64, limit: RangeInclusive<u64>) -> Result<(), SpecError> {
+pub(super) fn check(key: &'static str, value: u64, limit: RangeInclusive<u64>) -> Result<(), SpecError> {
     let (smallest, largest) = (*limit.start(), *limit.end());
     if limit.contains(&value) { Ok(()) } else { Err(SpecError::OutOfRange { key, value, smallest, largest }) }
 }
@@ -280,10 +268,6 @@ const QUIET: RangeInclusive<u64> = 0..=1_000_000;
 const TIP_TIME: RangeInclusive<u64> = 1_700_000_000..=4_200_000_000;
 /// Above the blocks that have too few before them.
 const FIRST_RETARGET: u32 = 100;
-/// The first lists that quorums are chosen from are older.
-const FORK: RangeInclusive<u64> = 144..=2_000_000;
-/// Members of quorums whose commitments have no root before it are chosen by the rules of before v20.
-const DIP8: RangeInclusive<u64> = 1..=100_000;
 /// A multiple of all intervals between sessions.
 const QUIET_STEP: u32 = 576;
 
@@ -303,13 +287,11 @@ mod tests {
             quiet: 300_000,
             tip_time: Some(1_800_000_000),
             retargets: true,
-            v24: Some(500),
-            dip8: Some(200),
-            legacy_evo: Some(300),
+            forks: Forks { dip8: Some(200), v24: Some(500), legacy_evo: Some(300), later: None, opaque: Some(600) },
             ..spec
         };
         let text = "generated:masternodes=3200,cycles=120,seed=7,quorums=mainnet,signatures=none,quiet=300000,\
-                    tip-time=1800000000,retargeting=dgw,v24=500,dip8=200,legacy-evo=300";
+                    tip-time=1800000000,retargeting=dgw,dip8=200,v24=500,legacy-evo=300,opaque=600";
         assert_eq!((spec.to_string().as_str(), text.parse()), (text, Ok(spec)));
         assert_eq!("generated".parse(), Ok(GeneratedSpec::default()));
         assert_eq!("generated:seed=9".parse(), Ok(GeneratedSpec { seed: 9, ..GeneratedSpec::default() }));
