@@ -245,17 +245,21 @@ async fn a_tip_before_dip8_is_synced_without_a_word_about_its_quorums() {
 /// Nodes that keep silent above a rate are asked more slowly, and nothing is held against them.
 #[tokio::test(start_paused = true)]
 async fn a_rate_limit_is_backed_off_from() {
+    // Nobody serves rotation info, so that everything has to be asked for list by list.
     let spec = GeneratedSpec { cycles: 20, ..SPEC };
-    for faults in [&["rate-limit=2", "rate-limit=2", "rate-limit=2"][..], &["rate-limit=2"], &["rate-limit=2", ""]] {
-        let world = Arc::new(World::generate(&spec));
-        // Nothing but single lists.
-        let params = world.params().clone();
-        let world = Arc::new(Arc::into_inner(world).unwrap().with_qrinfo_refused_below(u32::MAX));
-        let synced = Synced::by(world, &params, Some(1), faults).await;
-        println!("{faults:?}: {:?} {:?}", synced.summary.seconds, synced.summary.requests);
-        for peer in &synced.summary.peers {
-            println!("{peer:?}");
-        }
+    let world = Arc::new(World::generate(&spec).with_qrinfo_refused_below(u32::MAX));
+    for (nodes, at_least) in [(1, 10.0), (3, 2.0)] {
+        let faults = vec!["rate-limit=2"; nodes];
+        let synced = Synced::by(world.clone(), &world.params().clone(), Some(1), &faults).await;
         assert_eq!(synced.summary.state, EndState::Synced, "{:?}", synced.summary.state.explanation());
+        synced.assert_nobody_is_blamed();
+        for peer in &synced.summary.peers {
+            assert_eq!(peer.remark, None, "{peer:?}");
+        }
+        let (requests, total) = (synced.summary.requests, synced.summary.seconds.total);
+        // What the limit leaves time for, and not much more.
+        assert!((at_least..2.0 * at_least + 5.0).contains(&total), "{total}");
+        let silent = requests.refused - requests.qrinfo;
+        assert!(silent < 20, "{silent} of {} without an answer", requests.mnlistdiff);
     }
 }

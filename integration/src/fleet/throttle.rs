@@ -4,8 +4,11 @@ use std::time::{Duration, Instant};
 /// So many requests in a row that get no answer, of a node that has answered others, look like a limit of its rate.
 const SILENT_IN_A_ROW: u32 = 3;
 
-/// So many in a row that are answered, and the node is asked a little faster.
-const ANSWERED_IN_A_ROW: u32 = 8;
+/// So many requests at a pace tell whether it is the right one.
+const TRIAL: u32 = 6;
+
+/// Of a trial so many may stay without an answer, as happens a little above a node's limit.
+const SILENT_OF_TRIAL: u32 = 2;
 
 /// Answers are counted over this time to tell what rate the node keeps up.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -16,6 +19,9 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// Where a node is asked this often, there is no pacing any more.
 const SHORTEST: Duration = Duration::from_millis(20);
 
+/// Where asking slowly did not help, it is not tried again for so long.
+const RECONSIDERED: Duration = Duration::from_secs(60);
+
 /// Answers that are remembered, which bounds the rate that can be told: far above what a node serves.
 const MAX_ANSWERS: usize = 64;
 
@@ -23,17 +29,21 @@ const MAX_ANSWERS: usize = 64;
 /// fences come back as if they had refused. That is no fault, so it is waited out.
 ///
 /// A rate is measured, not guessed: where requests begin to stay without an answer, the node is asked as often as it has
-/// answered lately. So where answers are only lost, now and then, next to nothing is waited for.
+/// answered lately. If as many stay without one at that pace, there is no limit, and answers are lost for another reason.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     /// When it answered lately, oldest first.
     answers: VecDeque<Instant>,
     has_answered: bool,
-    silent: u32,
-    answered: u32,
+    silent_in_a_row: u32,
+    /// Requests of this trial, and those without an answer.
+    trial: (u32, u32),
+    /// Whether the trial before was a bad one.
+    was_bad: bool,
     /// Time between two requests; zero is none.
     interval: Duration,
     next: Option<Instant>,
+    reconsidered: Option<Instant>,
 }
 
 impl Throttle {
@@ -43,28 +53,51 @@ impl Throttle {
         if self.answers.len() < MAX_ANSWERS {
             self.answers.push_back(now);
         }
-        (self.has_answered, self.silent) = (true, 0);
-        self.answered += 1;
-        if self.answered >= ANSWERED_IN_A_ROW {
-            self.answered = 0;
-            self.interval = self.interval * 4 / 5;
-            if self.interval < SHORTEST {
-                self.interval = Duration::ZERO;
-            }
-        }
+        (self.has_answered, self.silent_in_a_row) = (true, 0);
+        self.tried(false, now);
     }
 
     /// No list came, though the node is there.
     pub(super) fn on_silence(&mut self, now: Instant) {
         self.forget(now);
-        (self.silent, self.answered) = (self.silent + 1, 0);
-        if !self.has_answered || self.silent < SILENT_IN_A_ROW {
+        self.silent_in_a_row = self.silent_in_a_row.saturating_add(1);
+        let may_pace = self.has_answered && self.reconsidered.is_none_or(|at| now >= at);
+        if !self.interval.is_zero() {
+            self.tried(true, now);
+        } else if may_pace && self.silent_in_a_row >= SILENT_IN_A_ROW {
+            let lately = u32::try_from(self.answers.len()).unwrap_or(u32::MAX).max(1);
+            self.interval = WINDOW / lately;
+            self.next = Some(now + self.interval);
+            (self.trial, self.was_bad) = ((0, 0), false);
+        }
+    }
+
+    /// What a request at the present pace came to.
+    fn tried(&mut self, was_silent: bool, now: Instant) {
+        let (requests, silent) = self.trial;
+        let (requests, silent) = (requests + 1, silent + u32::from(was_silent));
+        self.trial = (requests, silent);
+        if self.interval.is_zero() || requests < TRIAL {
             return;
         }
-        self.silent = 0;
-        let lately = u32::try_from(self.answers.len()).unwrap_or(u32::MAX).max(1);
-        self.interval = (WINDOW / lately).max(self.interval * 2).min(LONGEST);
-        self.next = Some(now + self.interval);
+        self.trial = (0, 0);
+        let was_bad = std::mem::replace(&mut self.was_bad, silent > SILENT_OF_TRIAL && silent < TRIAL);
+        self.interval = match silent {
+            0 => self.interval * 4 / 5,
+            1..SILENT_OF_TRIAL => self.interval,
+            SILENT_OF_TRIAL => self.interval * 6 / 5,
+            // Not one: the limit is much lower.
+            TRIAL.. => self.interval * 2,
+            _ if was_bad => {
+                self.reconsidered = Some(now + RECONSIDERED);
+                Duration::ZERO
+            }
+            _ => self.interval * 3 / 2,
+        }
+        .min(LONGEST);
+        if self.interval < SHORTEST {
+            self.interval = Duration::ZERO;
+        }
     }
 
     /// Whether it has answered any such request, and so is no node that refuses them all.
