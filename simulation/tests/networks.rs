@@ -9,11 +9,11 @@ use dashcore::sml::address::ServiceAddress;
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{ChainParams, Network};
 use simulation::{nodes, surroundings};
+use spv_integration::Config;
 use spv_integration::client::{At, Client, QuorumProof};
 use spv_integration::progress::Progress;
 use spv_integration::session::{EndState, Summary, sync_with};
 use spv_integration::store::{Finding, Store};
-use spv_integration::Config;
 use spv_simnet::{Forks, GeneratedSpec, QuorumProfile, World};
 use tokio_util::sync::CancellationToken;
 
@@ -151,8 +151,16 @@ async fn a_network_without_rotated_quorums_needs_no_rotation_info() {
         assert_eq!((synced.summary.requests.qrinfo, synced.summary.requests.refused), (0, 0));
         // Any request id will do: it falls to an InstantSend quorum, none of which rotates.
         let client = synced.client();
-        let signer = client.signer(LLMQType::LLMQ_TEST_INSTANTSEND, synced.world.tip(), [7; 32]).await.unwrap();
+        let signer =
+            client.signer(LLMQType::LLMQ_TEST_INSTANTSEND, synced.world.tip(), [7; 32]).await.unwrap();
         assert_eq!(signer.quorum().entry.quorum_index, None);
+        // A lock names its quorum itself.
+        let quorum_hash = signer.quorum().entry.quorum_hash;
+        let named = client.instant_lock_signers([8; 32], quorum_hash.into()).await.unwrap();
+        assert_eq!(named.len(), 1);
+        assert_eq!(named[0].quorum().entry.quorum_hash, quorum_hash);
+        let genesis = synced.world.params().genesis_hash;
+        assert!(client.instant_lock_signers([8; 32], genesis).await.is_err());
     }
 }
 
@@ -188,11 +196,8 @@ async fn another_devnet_is_not_ours() {
 
 #[tokio::test(start_paused = true)]
 async fn evo_nodes_stay_members_whatever_their_entries_say() {
-    let spec = GeneratedSpec {
-        masternodes: 24,
-        forks: Forks { legacy_evo: Some(300), ..Forks::NONE },
-        ..SPEC
-    };
+    let spec =
+        GeneratedSpec { masternodes: 24, forks: Forks { legacy_evo: Some(300), ..Forks::NONE }, ..SPEC };
     let synced = Synced::with(spec, Some(1), HONEST).await;
     synced.assert_all_verified(&[100, 103, 106]).await;
     let client = synced.client();
@@ -206,7 +211,8 @@ async fn evo_nodes_stay_members_whatever_their_entries_say() {
     assert!(hidden.len() >= 2, "{hidden:?}");
     assert!(hidden.is_subset(&synced.store.evo_nodes(state.height()).unwrap()));
     let quorums = client.quorums(synced.world.tip()).await.unwrap();
-    let platform = quorums.iter().filter(|quorum| quorum.entry.llmq_type == synced.world.params().platform_llmq);
+    let platform =
+        quorums.iter().filter(|quorum| quorum.entry.llmq_type == synced.world.params().platform_llmq);
     let members: BTreeSet<_> = platform.flat_map(|quorum| quorum.members.clone()).collect();
     assert!(!members.is_disjoint(&hidden), "some of them are members");
 }

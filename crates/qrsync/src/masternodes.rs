@@ -73,9 +73,16 @@ impl Platform {
             ServiceAddress::Socket(_) => None,
         };
         Some(Self {
-            node_id: platform_node_id.to_byte_array().iter().rev().map(|byte| format!("{byte:02x}")).collect(),
+            node_id: platform_node_id
+                .to_byte_array()
+                .iter()
+                .rev()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
             // Of a banned node it is 0 until it announces itself anew.
-            http_port: platform_http_port.or_else(|| port(NetInfoPurpose::PlatformHttps)).filter(|&port| port > 0),
+            http_port: platform_http_port
+                .or_else(|| port(NetInfoPurpose::PlatformHttps))
+                .filter(|&port| port > 0),
             p2p_port: port(NetInfoPurpose::PlatformP2p),
         })
     }

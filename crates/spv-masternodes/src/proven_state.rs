@@ -64,7 +64,8 @@ impl ProvenState {
             // Whoever sent the base may have left some out, which is no fault of this diff.
             self.quorums.apply_unproven(&checked.deleted_quorums, &checked.new_quorums)
         };
-        check_roots(&masternodes, &quorums, &coinbase).map_err(|wrong| checked.blamed_on_newer_rules(wrong))?;
+        check_roots(&masternodes, &quorums, &coinbase)
+            .map_err(|wrong| checked.blamed_on_newer_rules(wrong))?;
         Ok(Self {
             block_hash: checked.block_hash(),
             height: checked.height(),

@@ -102,7 +102,8 @@ impl QuorumSet {
     /// last counts.
     pub(crate) fn apply_unproven(&self, deleted: &[DeletedQuorum], new: &[Arc<ActiveQuorum>]) -> Self {
         let stays = |old: &&Arc<ActiveQuorum>| {
-            deleted.binary_search(&old.name()).is_err() && new.binary_search_by_key(&old.name(), |new| new.name()).is_err()
+            deleted.binary_search(&old.name()).is_err()
+                && new.binary_search_by_key(&old.name(), |new| new.name()).is_err()
         };
         let mut quorums: Vec<_> = self.quorums.iter().filter(stays).chain(new).cloned().collect();
         quorums.sort_by_key(|quorum| quorum.name());

@@ -376,9 +376,8 @@ fn an_evo_node_stays_one_whatever_its_entry_says() {
     assert_ne!(expected(&all), expected(&shown_as_regular), "those whose entries do not say it are members");
     let mut evidence = Evidence::new();
     evidence.add_state(state(304, &params, shown_as_regular.clone()));
-    let members = |evidence: &Evidence| {
-        names(&evidence.members(platform, quorum_hash(312), 312, &params).unwrap())
-    };
+    let members =
+        |evidence: &Evidence| names(&evidence.members(platform, quorum_hash(312), 312, &params).unwrap());
     assert_eq!(members(&evidence), expected(&shown_as_regular));
     // Another list shows them, or whoever keeps lists knows.
     let mut with_list = evidence.clone();

@@ -184,7 +184,8 @@ fn quorums_without_a_root_are_taken_and_said_to_be_unproven() {
     }
     // From DIP8 on a root tells.
     let proven = Block::new(125, World { quorums: vec![3], ..World::default() }, 0, false);
-    let after = advance(&advance(&state, next.diff_since(&block), &next).unwrap(), proven.diff_since(&next), &proven);
+    let after =
+        advance(&advance(&state, next.diff_since(&block), &next).unwrap(), proven.diff_since(&next), &proven);
     assert!(after.unwrap().are_quorums_proven());
     let error = advance(&without, proven.diff_since(&next), &proven).unwrap_err();
     assert!(matches!(error, ProofError::WrongQuorumRoot { .. }), "{error}");
@@ -210,7 +211,10 @@ fn what_newer_rules_made_is_proven_by_what_is_known_of_it_or_said_to_be_newer() 
     let error = advance(&genesis, block.full_diff(), &block).unwrap_err();
     assert!(error.is_of_newer_rules(), "{error}");
     let text = error.to_string();
-    assert!(text.contains("made by newer rules than this version knows; update") && text.contains("version 9"), "{text}");
+    assert!(
+        text.contains("made by newer rules than this version knows; update") && text.contains("version 9"),
+        "{text}"
+    );
 
     // What is needed is not there.
     let (block, diff) = with_payload(serialize(&payload)[..60].to_vec(), world.clone());

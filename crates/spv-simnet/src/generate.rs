@@ -195,7 +195,10 @@ impl<W: Write> Generator<W> {
         self.push(mined)?;
         self.chain_locks.note(self.quorums.active_of_type(self.params.chain_locks_llmq));
         for llmq in self.params.llmqs.clone() {
-            if llmq.llmq_type == self.params.rotated_llmq && llmq.rotated && height.is_multiple_of(llmq.dkg_interval) {
+            if llmq.llmq_type == self.params.rotated_llmq
+                && llmq.rotated
+                && height.is_multiple_of(llmq.dkg_interval)
+            {
                 self.start_cycle(&llmq, height);
             } else if self.profile.begins(&llmq, height - self.quiet) {
                 self.start_session(&llmq, height);

@@ -165,7 +165,8 @@ mod tests {
         let llmq = params.rotated();
         assert_eq!((llmq.llmq_type, llmq.rotated), (LLMQType::LLMQ_TEST_INSTANTSEND, false));
         assert_eq!((llmq.size, llmq.min_size), (1, 1));
-        let devnet = Config { network: "devnet:name".into(), llmq_roles: "instant-send=101".into(), ..unrotated };
+        let devnet =
+            Config { network: "devnet:name".into(), llmq_roles: "instant-send=101".into(), ..unrotated };
         assert!(matches!(devnet.chain_params(), Err(ConfigError::LlmqRoles { .. })));
     }
 

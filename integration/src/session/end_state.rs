@@ -83,7 +83,8 @@ impl From<Result<(), GaveUp>> for EndState {
             Ok(()) => Self::Synced,
             Err(GaveUp { failure: DownloadFailure::NoPeer, .. }) => Self::NoCapablePeer,
             Err(GaveUp {
-                failure: evidence @ (DownloadFailure::Unverifiable { .. } | DownloadFailure::NewerRules { .. }),
+                failure:
+                    evidence @ (DownloadFailure::Unverifiable { .. } | DownloadFailure::NewerRules { .. }),
                 ..
             }) => Self::Unverifiable { evidence: evidence.into() },
             Err(GaveUp { failure, next_retry }) => Self::Degraded { reason: failure.into(), next_retry },

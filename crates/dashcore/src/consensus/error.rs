@@ -68,7 +68,11 @@ pub enum DecodeErrorKind {
 impl DecodeErrorKind {
     /// That a version between 1 and `newest` is due where `version` is.
     pub(crate) fn of_version(version: u16, newest: u16) -> Self {
-        if version > newest { Self::NewerVersion { version, newest } } else { Self::UnknownValue { value: version.into() } }
+        if version > newest {
+            Self::NewerVersion { version, newest }
+        } else {
+            Self::UnknownValue { value: version.into() }
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use dashcore::blockdata::transaction::special_transaction::quorum_commitment::Qu
 use dashcore::blockdata::transaction::{OutPoint, Transaction, TxIn, TxOut};
 use dashcore::bls_sig_utils::{BLSPublicKey, BLSSignature};
 use dashcore::hash_types::{
-    ConfirmedHash, MerkleRootAssetUnlocks, MerkleRootMasternodeList, MerkleRootQuorums, PubkeyHash, QuorumVVecHash, TxMerkleNode,
+    ConfirmedHash, MerkleRootAssetUnlocks, MerkleRootMasternodeList, MerkleRootQuorums, PubkeyHash,
+    QuorumVVecHash, TxMerkleNode,
 };
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_addrv2::{AddrV2, AddrV2Message};

@@ -29,7 +29,9 @@ impl Evidence {
     /// Whoever is an EvoNode in it counts as one in every list: the type belongs to the masternode for ever, and an entry of
     /// version 1 does not say it.
     pub fn add_state(&mut self, state: ProvenState) {
-        self.add_evo_nodes(state.masternodes().iter().filter(|entry| entry.is_evo()).map(|entry| entry.pro_reg_tx_hash));
+        self.add_evo_nodes(
+            state.masternodes().iter().filter(|entry| entry.is_evo()).map(|entry| entry.pro_reg_tx_hash),
+        );
         self.states.insert(state.height(), state);
     }
 

@@ -35,7 +35,10 @@ impl Forks {
     }
 
     /// The place of the fork with this name in text, and its limits.
-    pub(super) fn by_name(&mut self, name: &str) -> Option<(&mut Option<u32>, &'static str, RangeInclusive<u64>)> {
+    pub(super) fn by_name(
+        &mut self,
+        name: &str,
+    ) -> Option<(&mut Option<u32>, &'static str, RangeInclusive<u64>)> {
         let (name, _, limits) = self.named().into_iter().find(|(known, ..)| *known == name)?;
         let height = match name {
             "dip8" => &mut self.dip8,

@@ -61,7 +61,9 @@ impl QuorumProfile {
             Self::Mainnet => {
                 let ChainParams { llmqs, rotated_llmq, chain_locks_llmq, platform_llmq, .. } =
                     ChainParams::new(Network::Dash);
-                params.llmqs.extend(llmqs);
+                // As nodes do with parameters that are given: regtest has no such types of its own.
+                let given = llmqs.into_iter().map(|llmq| LLMQParams { min_size: llmq.threshold, ..llmq });
+                params.llmqs.extend(given);
                 params.rotated_llmq = rotated_llmq;
                 params.chain_locks_llmq = chain_locks_llmq;
                 params.platform_llmq = platform_llmq;

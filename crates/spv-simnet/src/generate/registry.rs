@@ -1,20 +1,26 @@
+mod entries;
+mod forking;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use dashcore::bls_sig_utils::BLSPublicKey;
 use dashcore::hash_types::{ConfirmedHash, MerkleRootMasternodeList, PubkeyHash};
 use dashcore::merkle_tree::merkle_root;
-use dashcore::sml::address::{ExtendedNetInfo, NetInfoEntry, NetInfoPurpose, ServiceAddress};
+use dashcore::sml::address::ServiceAddress;
 use dashcore::sml::masternode_list_entry::{EntryMasternodeType, MasternodeListEntry};
 use dashcore::{BlockHash, ProTxHash};
 
-use super::forks::{Forks, is_active};
+use super::forks::Forks;
 use super::keys::{self, KeyRing};
 use super::profile::{FIRST_SESSION, QuorumProfile};
 use super::random;
 use super::spec::GeneratedSpec;
 use crate::history::MasternodeHistory;
+use entries::{
+    BASIC_BLS, CORE_PORT, EXTENDED, LEGACY_BLS, clear_service, evo_node, extended_address, replace_operator,
+    revoke,
+};
 
 /// The masternodes of a made-up chain: they register early, then some come, go and change.
 #[derive(Debug)]
@@ -107,12 +113,7 @@ impl Registry {
         if settling {
             self.ban_as_many_as_on_mainnet(height, sources.rng);
         }
-        if self.forks.v24 == Some(height) {
-            self.extend_addresses(height);
-        }
-        if self.forks.legacy_evo == Some(height) {
-            self.hide_evo_nodes(height);
-        }
+        self.fork(height);
         for _ in 0..changes {
             match self.profile {
                 QuorumProfile::Mainnet => self.change_little(height, sources),
@@ -269,40 +270,6 @@ impl Registry {
         });
     }
 
-    fn is_extended(&self, height: u32) -> bool {
-        is_active(self.forks.v24, height)
-    }
-
-    /// One in three of those that are enabled says anew where it is.
-    fn extend_addresses(&mut self, height: u32) {
-        let enabled = self.entries.iter().filter(|(_, leaf)| leaf.entry.is_valid);
-        let names: Vec<ProTxHash> = enabled.map(|(name, _)| *name).step_by(3).collect();
-        for name in names {
-            let address = self.next_address(true);
-            self.update(height, name, |entry| {
-                (entry.version, entry.service_address) = (EXTENDED, address);
-                if let EntryMasternodeType::HighPerformance { platform_http_port, .. } = &mut entry.mn_type {
-                    *platform_http_port = None;
-                }
-            });
-        }
-    }
-
-    /// Every second EvoNode goes back to a key of the legacy scheme, and with it to an entry that shows no type (Dash Core's
-    /// `protx update_registrar_legacy`, and an update of its service).
-    fn hide_evo_nodes(&mut self, height: u32) {
-        let evo_nodes = self.entries.iter().filter(|(_, leaf)| leaf.entry.is_valid && leaf.is_evo);
-        let names: Vec<ProTxHash> = evo_nodes.map(|(name, _)| *name).step_by(2).collect();
-        for name in names {
-            let address = self.next_address(false);
-            self.update(height, name, |entry| {
-                (entry.version, entry.service_address) = (LEGACY_BLS, address);
-                entry.operator_public_key = keys::to_legacy(&entry.operator_public_key);
-                entry.mn_type = EntryMasternodeType::Regular;
-            });
-        }
-    }
-
     /// Whether this is an EvoNode, whatever its entry says.
     pub(super) fn is_evo(&self, name: &ProTxHash) -> bool {
         self.evo_nodes.contains(name)
@@ -359,55 +326,6 @@ impl Registry {
     }
 }
 
-fn evo_node(rng: &mut fastrand::Rng, is_extended: bool) -> EntryMasternodeType {
-    EntryMasternodeType::HighPerformance {
-        platform_http_port: (!is_extended).then_some(PLATFORM_HTTP_PORT),
-        platform_node_id: PubkeyHash::from_byte_array(random::hash(rng)),
-    }
-}
-
-/// More addresses than one for the P2P protocol, of several networks, and a name for Platform.
-fn extended_address(socket: SocketAddr, number: u32) -> ServiceAddress {
-    let hidden = |network: u8| {
-        let address = [&[network; 28][..], &number.to_be_bytes()].concat();
-        NetInfoEntry::Service { network, address, port: CORE_PORT }
-    };
-    let name = format!("evo-{number}.example");
-    let addresses = BTreeMap::from([
-        (NetInfoPurpose::CoreP2p, vec![socket.into(), hidden(TOR_V3), hidden(I2P)]),
-        (NetInfoPurpose::PlatformHttps, vec![NetInfoEntry::Domain { name, port: PLATFORM_HTTP_PORT }]),
-    ]);
-    ServiceAddress::Extended(ExtendedNetInfo::new(&addresses))
-}
-
-/// A new operator key resets what the operator had set, and disables until the new operator announces itself.
-fn replace_operator(entry: &mut MasternodeListEntry, Sources { keys: ring, rng }: &mut Sources<'_>) {
-    clear_service(entry);
-    let key = ring.make(rng);
-    entry.operator_public_key = if entry.version == LEGACY_BLS { keys::to_legacy(&key) } else { key };
-}
-
-fn clear_service(entry: &mut MasternodeListEntry) {
-    entry.is_valid = false;
-    entry.service_address = match entry.version {
-        EXTENDED => ServiceAddress::Extended(ExtendedNetInfo::new(&BTreeMap::new())),
-        _ => ServiceAddress::Socket(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
-    };
-    if let EntryMasternodeType::HighPerformance { platform_http_port, platform_node_id } = &mut entry.mn_type
-    {
-        *platform_http_port = platform_http_port.map(|_| 0);
-        *platform_node_id = PubkeyHash::all_zeros();
-    }
-}
-
-/// A revocation takes the entry back to its first version, which has neither key nor kind.
-fn revoke(entry: &mut MasternodeListEntry) {
-    entry.version = LEGACY_BLS;
-    clear_service(entry);
-    entry.operator_public_key = BLSPublicKey::default();
-    entry.mn_type = EntryMasternodeType::Regular;
-}
-
 const FIRST_REGISTRATION: u32 = 10;
 /// Leaves every masternode time to be confirmed before the first list that quorums are chosen from.
 const LAST_REGISTRATION: u32 = 90;
@@ -418,11 +336,3 @@ const CHANGING_BLOCKS: usize = 3;
 const SMALL_CYCLE: u32 = 24;
 const BLOCKS_PER_CHANGE: u32 = 35;
 const RESTLESS: usize = 65;
-const LEGACY_BLS: u16 = 1;
-const BASIC_BLS: u16 = 2;
-const EXTENDED: u16 = 3;
-/// Networks of BIP155.
-const TOR_V3: u8 = 4;
-const I2P: u8 = 5;
-const CORE_PORT: u16 = 19_899;
-const PLATFORM_HTTP_PORT: u16 = 22_200;

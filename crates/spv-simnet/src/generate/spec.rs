@@ -287,7 +287,13 @@ mod tests {
             quiet: 300_000,
             tip_time: Some(1_800_000_000),
             retargets: true,
-            forks: Forks { dip8: Some(200), v24: Some(500), legacy_evo: Some(300), later: None, opaque: Some(600) },
+            forks: Forks {
+                dip8: Some(200),
+                v24: Some(500),
+                legacy_evo: Some(300),
+                later: None,
+                opaque: Some(600),
+            },
             ..spec
         };
         let text = "generated:masternodes=3200,cycles=120,seed=7,quorums=mainnet,signatures=none,quiet=300000,\

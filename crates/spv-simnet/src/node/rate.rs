@@ -38,7 +38,10 @@ mod tests {
             let now = start + Duration::from_millis(millis);
             (0..10).filter(|_| rate.takes(now)).count()
         };
-        assert_eq!([answered(0), answered(0), answered(250), answered(260), answered(1_000)], [4, 0, 1, 0, 3]);
+        assert_eq!(
+            [answered(0), answered(0), answered(250), answered(260), answered(1_000)],
+            [4, 0, 1, 0, 3]
+        );
         assert_eq!(answered(60_000), 4);
     }
 }

@@ -128,11 +128,13 @@ fn block_1_of_a_devnet_has_to_name_it() {
     chain.extend(&headers, &hashes(&headers), NOW).unwrap();
     assert_eq!(chain.tip_height(), 2);
 
-    let error = HeaderChain::starting_at_or_below(&other, 0).extend(&headers, &hashes(&headers), NOW).unwrap_err();
+    let error =
+        HeaderChain::starting_at_or_below(&other, 0).extend(&headers, &hashes(&headers), NOW).unwrap_err();
     assert!(matches!(&error, HeaderError::OtherDevnet { got, .. } if *got == first.block_hash()), "{error}");
     assert!(error.to_string().contains("devnet:other"), "{error}");
     // Valid in every other way.
     let unnamed = mine(&ours, 1);
-    let error = HeaderChain::starting_at_or_below(&ours, 0).extend(&unnamed, &hashes(&unnamed), NOW).unwrap_err();
+    let error =
+        HeaderChain::starting_at_or_below(&ours, 0).extend(&unnamed, &hashes(&unnamed), NOW).unwrap_err();
     assert!(matches!(error, HeaderError::OtherDevnet { .. }), "{error}");
 }

@@ -87,8 +87,11 @@ impl Decodable for CoinbasePayload {
         } else {
             None
         };
-        let merkle_root_asset_unlocks =
-            if version == Self::NEWEST_VERSION { Some(reader.read("cbTx.merkleRootAssetUnlocks")?) } else { None };
+        let merkle_root_asset_unlocks = if version == Self::NEWEST_VERSION {
+            Some(reader.read("cbTx.merkleRootAssetUnlocks")?)
+        } else {
+            None
+        };
         let unknown = if version > Self::NEWEST_VERSION {
             let length = reader.remaining();
             reader.field("cbTx.unknown").bytes(length)?.to_vec()
