@@ -14,6 +14,7 @@ mod registry;
 mod rotation;
 mod scalar;
 mod spec;
+mod spec_error;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
@@ -38,7 +39,8 @@ use rotation::Rotation;
 
 pub use forks::Forks;
 pub use profile::QuorumProfile;
-pub use spec::{GeneratedSpec, SpecError};
+pub use spec::GeneratedSpec;
+pub use spec_error::SpecError;
 
 /// Where a chain leaves the one that its specification describes.
 #[derive(Debug, Clone, Copy)]

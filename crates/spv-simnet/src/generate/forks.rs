@@ -1,7 +1,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use super::spec::{SpecError, check};
+use super::spec_error::{SpecError, check};
 
 /// Heights at which the rules of a generated chain change; `None`, the default, is never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
