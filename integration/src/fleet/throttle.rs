@@ -136,7 +136,7 @@ mod tests {
     /// Asks for `requests` lists, each as soon as it may and 20 ms after the one before at least; `answers` says which are
     /// answered. The time that took, and how many were not.
     fn ask(requests: u32, mut answers: impl FnMut(u32, Duration) -> bool) -> (Duration, u32) {
-        let start = Instant::now();
+        let start = crate::clock::now();
         let (mut throttle, mut now, mut unanswered, mut left, mut sent) =
             (Throttle::default(), start, 0, requests, 0);
         while left > 0 {
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_node_that_answers_nothing_is_not_paced() {
         let mut throttle = Throttle::default();
-        let now = Instant::now();
+        let now = crate::clock::now();
         (0..100).for_each(|_| throttle.on_silence(now));
         assert_eq!(throttle.take_turn(now), Ok(()));
         assert!(!throttle.has_answered());
