@@ -67,6 +67,8 @@ hashes! {
     MerkleRootMasternodeList(sha256d::Hash);
     /// Merkle root over the active final commitments, as the coinbase commits to it.
     MerkleRootQuorums(sha256d::Hash);
+    /// Merkle root over a block's asset unlocks, as the coinbase commits to it from v24 on.
+    MerkleRootAssetUnlocks(sha256d::Hash);
     /// RIPEMD-160 of SHA-256 of a public key.
     PubkeyHash(hash160::Hash);
 }

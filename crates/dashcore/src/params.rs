@@ -1,5 +1,7 @@
 //! Networks and what differs between them (Dash Core `chainparams.cpp`).
 
+mod devnet;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -13,6 +15,9 @@ use crate::fixed_seeds;
 use crate::hash_types::{BlockHash, TxMerkleNode};
 use crate::sml::llmq_type::{LLMQParams, LLMQType};
 
+pub use devnet::devnet_coinbase;
+use devnet::{devnet_block, is_devnet_name};
+
 /// Blocks between a cycle's base block and its work block below it, from whose list members are chosen (Dash Core
 /// `WORK_DIFF_DEPTH`, llmq/utils.h).
 pub const WORK_BLOCK_DEPTH: u32 = 8;
@@ -24,7 +29,7 @@ pub enum Network {
     Dash,
     /// Public test network.
     Testnet,
-    /// Private network with public rules, named.
+    /// Private network with public rules, by the name that its nodes' `-devnet` has.
     Devnet(String),
     /// Local network without difficulty.
     Regtest,
@@ -35,15 +40,19 @@ impl fmt::Display for Network {
         match self {
             Self::Dash => f.write_str("main"),
             Self::Testnet => f.write_str("test"),
-            Self::Devnet(name) => write!(f, "devnet:{name}"),
+            // Names that were read have nothing to escape; others may have been made up.
+            Self::Devnet(name) => write!(f, "devnet:{}", name.escape_debug()),
             Self::Regtest => f.write_str("regtest"),
         }
     }
 }
 
-/// A network name that is none of `main`, `test`, `regtest` and `devnet:NAME`.
+/// A network name that is none of `main`, `test`, `regtest` and `devnet:NAME`, or a devnet's that is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown network {0:?}; use main, test, regtest or devnet:NAME")]
+#[error(
+    "unknown network {0:?}; use main, test, regtest, local or devnet:NAME, where NAME has up to 64 letters, digits and any of \
+     . _ - and begins with a letter or a digit"
+)]
 pub struct UnknownNetwork(pub String);
 
 impl FromStr for Network {
@@ -55,7 +64,7 @@ impl FromStr for Network {
             "test" => Ok(Self::Testnet),
             "regtest" => Ok(Self::Regtest),
             _ => match name.strip_prefix("devnet:") {
-                Some(devnet) if !devnet.is_empty() => Ok(Self::Devnet(devnet.to_owned())),
+                Some(devnet) if is_devnet_name(devnet) => Ok(Self::Devnet(devnet.to_owned())),
                 _ => Err(UnknownNetwork(name.to_owned())),
             },
         }
@@ -122,6 +131,8 @@ pub struct ChainParams {
     pub genesis: Header,
     /// Hash of block 0.
     pub genesis_hash: BlockHash,
+    /// Block 1 of a devnet, which its name alone decides; `None` elsewhere.
+    pub devnet_block: Option<Header>,
     /// Easiest target, in compact form.
     pub pow_limit: u32,
     /// Difficulty rules.
@@ -136,7 +147,8 @@ pub struct ChainParams {
     pub activation: Activation,
     /// The kinds of quorums that exist, with their parameters.
     pub llmqs: Vec<LLMQParams>,
-    /// The rotated kind, which signs InstantSend locks and which `qrinfo` is about.
+    /// The kind that signs InstantSend locks, and which `qrinfo` is about. It is rotated, but on a regtest whose nodes were
+    /// told otherwise (Dash Core `-llmqtestinstantsenddip0024`): then there is no `qrinfo`.
     pub rotated_llmq: LLMQType,
     /// The kind that signs ChainLocks.
     pub chain_locks_llmq: LLMQType,
@@ -161,8 +173,14 @@ impl ChainParams {
             Network::Dash => Self::mainnet(),
             Network::Testnet => Self::testnet(),
             Network::Regtest => Self::regtest(),
-            Network::Devnet(_) => Self { network, ..Self::devnet() },
+            Network::Devnet(name) => Self::devnet(name),
         }
+    }
+
+    /// Parameters of the network that Dash's `dashmate` sets up on one machine: a regtest of three masternodes, too few for
+    /// rotated quorums, whose InstantSend locks are signed by quorums of type 104.
+    pub fn local() -> Self {
+        Self { rotated_llmq: LLMQType::LLMQ_TEST_INSTANTSEND, ..Self::regtest() }
     }
 
     /// Parameters of one kind of quorum on this network.
@@ -170,12 +188,12 @@ impl ChainParams {
         self.llmqs.iter().find(|params| params.llmq_type == llmq_type)
     }
 
-    /// Parameters of the rotated kind.
+    /// Parameters of the kind that signs InstantSend locks, [`rotated_llmq`](Self::rotated_llmq).
     ///
     /// # Panics
-    /// Never for parameters made by [`ChainParams::new`]: each network has its rotated kind.
+    /// Never for parameters made by [`ChainParams::new`]: each network has this kind.
     pub fn rotated(&self) -> &LLMQParams {
-        self.llmq(self.rotated_llmq).expect("every network lists its rotated quorum type")
+        self.llmq(self.rotated_llmq).expect("every network lists the quorum type of its InstantSend locks")
     }
 
     /// The known block at a height.
@@ -205,6 +223,7 @@ impl ChainParams {
             fixed_seeds: fixed_seeds::MAINNET,
             genesis,
             genesis_hash: genesis.block_hash(),
+            devnet_block: None,
             pow_limit: 0x1e0f_ffff,
             retargeting: Retargeting::DarkGravityWave {
                 from: 34_140,
@@ -244,6 +263,7 @@ impl ChainParams {
             fixed_seeds: &[],
             genesis,
             genesis_hash: genesis.block_hash(),
+            devnet_block: None,
             pow_limit: 0x1e0f_ffff,
             retargeting: Retargeting::DarkGravityWave {
                 from: 4_002,
@@ -283,6 +303,7 @@ impl ChainParams {
             fixed_seeds: &[],
             genesis,
             genesis_hash: genesis.block_hash(),
+            devnet_block: None,
             pow_limit: 0x207f_ffff,
             retargeting: Retargeting::None,
             target_spacing: 150,
@@ -308,8 +329,11 @@ impl ChainParams {
         }
     }
 
-    fn devnet() -> Self {
+    fn devnet(name: String) -> Self {
+        let regtest = Self::regtest();
         Self {
+            devnet_block: Some(devnet_block(&name, &regtest.genesis)),
+            network: Network::Devnet(name),
             magic: [0xe2, 0xca, 0xff, 0xce],
             default_port: 19_799,
             retargeting: Retargeting::DarkGravityWave {
@@ -333,7 +357,7 @@ impl ChainParams {
             rotated_llmq: LLMQType::LLMQ_DEVNET_DIP0024,
             chain_locks_llmq: LLMQType::LLMQ_DEVNET,
             platform_llmq: LLMQType::LLMQ_DEVNET_PLATFORM,
-            ..Self::regtest()
+            ..regtest
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Networks as Dash Core defines them.
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
-use dashcore::params::UnknownNetwork;
+use dashcore::params::{UnknownNetwork, devnet_coinbase};
 use dashcore::{ChainParams, Network};
 
 fn networks() -> [Network; 4] {
@@ -100,4 +100,44 @@ fn names_of_networks_are_read_as_they_are_written() {
     for name in ["", "mainnet", "devnet", "devnet:"] {
         assert_eq!(name.parse::<Network>(), Err(UnknownNetwork(name.to_owned())));
     }
+}
+
+#[test]
+fn block_1_of_a_devnet_names_it() {
+    let params = |name: &str| ChainParams::new(Network::Devnet(name.into()));
+    let schnapps = params("schnapps").devnet_block.unwrap();
+    assert_eq!(schnapps.prev_blockhash, params("schnapps").genesis_hash);
+    assert_eq!((schnapps.version, schnapps.time, schnapps.bits), (4, 1_417_713_338, 0x207f_ffff));
+    assert!(schnapps.meets_target(schnapps.block_hash()));
+    // The height, and the name as nodes call themselves: `-devnet=schnapps` is `devnet-schnapps`.
+    let coinbase = devnet_coinbase("schnapps");
+    assert_eq!(coinbase.input[0].script_sig, [&[0x51, 15][..], b"devnet-schnapps"].concat());
+    assert_eq!(schnapps.merkle_root.to_byte_array(), coinbase.txid().to_byte_array());
+    assert_ne!(params("palinka").devnet_block.unwrap().block_hash(), schnapps.block_hash());
+    // Longer scripts name their length in another way.
+    let long = devnet_coinbase(&"n".repeat(70));
+    assert_eq!(long.input[0].script_sig[..3], [0x51, 0x4c, 77]);
+    for network in [Network::Dash, Network::Testnet, Network::Regtest] {
+        assert_eq!(ChainParams::new(network).devnet_block, None);
+    }
+}
+
+#[test]
+fn a_devnet_s_name_is_a_name_and_prints_safely() {
+    for name in ["foo", "a.b_c-1", "0", &"n".repeat(64)] {
+        assert_eq!(format!("devnet:{name}").parse(), Ok(Network::Devnet(name.to_owned())));
+    }
+    let too_long = "n".repeat(65);
+    for name in ["../../x", ".", "..", "a/b", "a\\b", "a b", "a\nb", "\u{1b}[31m", "é", &too_long] {
+        let error = format!("devnet:{name}").parse::<Network>().unwrap_err().to_string();
+        assert!(error.contains("devnet:NAME") && !error.contains(char::is_control), "{error}");
+    }
+    assert!(!Network::Devnet("\u{1b}[31m\n".into()).to_string().contains(char::is_control));
+}
+
+#[test]
+fn a_local_network_has_instant_send_without_rotation() {
+    let params = ChainParams::local();
+    assert_eq!((params.network.clone(), params.magic), (Network::Regtest, [0xfc, 0xc1, 0xb7, 0xdc]));
+    assert!(!params.rotated().rotated);
 }

@@ -5,6 +5,7 @@ mod arbitrary;
 
 use arbitrary::{commitment, masternode, message, mn_list_diff, qrinfo};
 use dashcore::Header;
+use dashcore::blockdata::transaction::special_transaction::coinbase::CoinbasePayload;
 use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
 use dashcore::blockdata::transaction::{TxIn, TxOut};
 use dashcore::consensus::{Decodable, DecodeError, DecodeErrorKind, deserialize, serialize};
@@ -13,6 +14,7 @@ use dashcore::network::message::{NetworkMessage, command};
 use dashcore::network::message_network::TimedAddress;
 use dashcore::network::message_qrinfo::{QRInfo, QuorumSnapshot};
 use dashcore::network::message_sml::{DeletedQuorum, MnListDiff, QuorumCLSigObject};
+use dashcore::sml::address::{NetInfoEntry, NetInfoPurpose, ServiceAddress};
 use dashcore::sml::masternode_list_entry::MasternodeListEntry;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -181,15 +183,6 @@ fn lists_whose_elements_are_small_on_the_wire_are_bounded() {
     assert_eq!(error.field, "qrinfo.quorumSnapshotList");
     assert_eq!(error.kind, DecodeErrorKind::LengthTooLarge { length: 1025, limit: 1024 });
 
-    // Five addresses without content for one purpose.
-    let mut entry = serialize(&sample(masternode()))[..66].to_vec();
-    entry[0] = 3;
-    entry.extend([1, 1, 0, 5, 255, 255, 255, 255, 255]);
-    entry.extend([0; 100]);
-    let error = deserialize::<MasternodeListEntry>(&entry).unwrap_err();
-    assert_eq!((error.field, error.offset), ("netInfo.addresses", 69));
-    assert_eq!(error.kind, DecodeErrorKind::LengthTooLarge { length: 5, limit: 4 });
-
     let locator = [&[0; 4][..], &[102], &[7; 103 * 32]].concat();
     let error = NetworkMessage::decode(command::GETHEADERS, &locator).unwrap_err();
     assert_eq!(error.kind, DecodeErrorKind::LengthTooLarge { length: 102, limit: 101 });
@@ -202,6 +195,10 @@ fn lists_whose_elements_are_small_on_the_wire_are_bounded() {
 #[test]
 fn unknown_versions_modes_and_flags_are_refused() {
     let unknown = |value: i64| DecodeErrorKind::UnknownValue { value };
+    let of_version = |version: u8, newest: u16| match u16::from(version) {
+        version if version > newest => DecodeErrorKind::NewerVersion { version, newest },
+        version => unknown(version.into()),
+    };
     let refused = |bytes: &[u8], at: usize, value: u8| {
         let mut bytes = bytes.to_vec();
         bytes[at] = value;
@@ -210,17 +207,17 @@ fn unknown_versions_modes_and_flags_are_refused() {
     let diff = serialize(&sample(mn_list_diff()));
     for version in [0, 2] {
         let error = deserialize::<MnListDiff>(&refused(&diff, 0, version)).unwrap_err();
-        assert_eq!((error.field, error.kind), ("mnlistdiff.nVersion", unknown(version.into())));
+        assert_eq!((error.field, error.kind), ("mnlistdiff.nVersion", of_version(version, 1)));
     }
     for version in [0, 4] {
         let entry = refused(&serialize(&sample(masternode())), 0, version);
         let error = deserialize::<MasternodeListEntry>(&entry).unwrap_err();
-        assert_eq!((error.field, error.kind), ("entry.nVersion", unknown(version.into())));
+        assert_eq!((error.field, error.kind), ("entry.nVersion", of_version(version, 3)));
     }
     for version in [0, 5] {
         let entry = refused(&serialize(&sample(commitment())), 0, version);
         let error = deserialize::<QuorumEntry>(&entry).unwrap_err();
-        assert_eq!((error.field, error.kind), ("commitment.nVersion", unknown(version.into())));
+        assert_eq!((error.field, error.kind), ("commitment.nVersion", of_version(version, 4)));
     }
     for (mode, value) in [([4, 0, 0, 0], 4), ([0xff; 4], -1)] {
         let bytes = [&mode[..], &[0, 0]].concat();
@@ -239,4 +236,66 @@ fn chain_lock_indexes_have_to_ascend() {
         let expected = (!ascending).then_some((96, "quorumsCLSigs.indexes", DecodeErrorKind::OutOfOrder));
         assert_eq!(error.map(|error| (error.offset, error.field, error.kind)), expected);
     }
+}
+
+/// A payload of a later version is read as far as it can be expected to be as before; the rest is carried.
+#[test]
+fn coinbases_of_later_versions_are_read_by_their_beginning() {
+    let known = [&[4, 0][..], &7_i32.to_le_bytes(), &[1; 32], &[2; 32], &[3], &[4; 96], &[5; 8]].concat();
+    let with = |version: u8, appended: &[u8]| {
+        let mut bytes = [&known[..], appended].concat();
+        bytes[0] = version;
+        bytes
+    };
+    let decoded = deserialize::<CoinbasePayload>(&with(4, &[6; 32])).unwrap();
+    assert_eq!(decoded.merkle_root_asset_unlocks.unwrap().to_byte_array(), [6; 32]);
+    assert!(!decoded.is_of_later_version() && decoded.unknown.is_empty());
+    for wrong in [with(4, &[]), with(4, &[6; 31]), with(4, &[6; 33]), with(3, &[6; 32]), with(0, &[])] {
+        deserialize::<CoinbasePayload>(&wrong).unwrap_err();
+    }
+    for appended in [&[][..], &[6; 32], &[7; 100]] {
+        let bytes = with(5, appended);
+        let decoded = deserialize::<CoinbasePayload>(&bytes).unwrap();
+        assert!(decoded.is_of_later_version());
+        assert_eq!((decoded.height, decoded.merkle_root_masternode_list.to_byte_array()), (7, [1; 32]));
+        assert_eq!(decoded.merkle_root_quorums.unwrap().to_byte_array(), [2; 32]);
+        assert_eq!(decoded.chain_lock.as_ref().unwrap().best_cl_signature.as_bytes(), &[4; 96]);
+        assert_eq!((&decoded.unknown[..], serialize(&decoded)), (appended, bytes));
+    }
+    deserialize::<CoinbasePayload>(&with(5, &[])[..100]).unwrap_err();
+}
+
+fn extended_entry(addresses: &[u8]) -> Vec<u8> {
+    let mut entry = serialize(&sample(masternode()))[..66].to_vec();
+    entry[0] = 3;
+    entry.push(1);
+    entry.extend_from_slice(addresses);
+    entry
+}
+
+/// Nodes set no limit, so neither do we; a kind that is not known here carries nothing that nodes would read.
+#[test]
+fn addresses_are_as_many_and_of_what_kinds_nodes_accept() {
+    // Two purposes, of which one is unknown; 300 addresses without content, one of an unknown kind, one of an unknown network.
+    let addresses =
+        [&[2, 0, 0xfd, 0x2c, 0x01][..], &[255; 300], &[9, 2, 77, 1, 99, 3, 8, 8, 8, 0x1f, 0x90]].concat();
+    let bytes = [extended_entry(&addresses), vec![1; 48], vec![2; 20], vec![1, 0, 0]].concat();
+    let entry = deserialize::<MasternodeListEntry>(&bytes).unwrap();
+    assert_eq!(serialize(&entry), bytes);
+    let ServiceAddress::Extended(info) = &entry.service_address else { panic!("{entry:?}") };
+    let found: Vec<_> = info.iter().collect();
+    assert_eq!(found.len(), 302);
+    assert_eq!(found[300], (NetInfoPurpose::Unknown(9), NetInfoEntry::Unknown { code: 77 }));
+    let unknown_network = NetInfoEntry::Service { network: 99, address: vec![8; 3], port: 8080 };
+    assert_eq!(found[301].1, unknown_network);
+    assert_eq!(entry.service_address.addresses(), [unknown_network]);
+    assert_eq!(info.unknown_kind(), Some(77));
+    // If that kind carries something after all, newer rules made it, which is what is said.
+    let longer = [extended_entry(&[1, 0, 1, 77, 200, 200]), vec![9; 80], vec![0; 200]].concat();
+    let error = deserialize::<MasternodeListEntry>(&longer).unwrap_err();
+    assert!(error.is_of_newer_rules(), "{error}");
+    // Without one, the same is malformed.
+    let malformed = [extended_entry(&[1, 0, 1, 255]), vec![9; 80], vec![0; 200]].concat();
+    let error = deserialize::<MasternodeListEntry>(&malformed).unwrap_err();
+    assert!(!error.is_of_newer_rules(), "{error}");
 }

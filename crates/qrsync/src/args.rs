@@ -211,6 +211,7 @@ What a node is like all the time:
   no-pong              requests are answered, pings are not
   mute-after=N         silent after N messages on a connection, version and all
   never-read           after the handshake it reads nothing and says nothing
+  rate-limit=N         N getmnlistd a second are answered on a connection, no others
   trickle=N            after the handshake at most N bytes a second on a connection
   behind=N             its chain ends N blocks lower than the others'
   claim=H              it claims height H in version, whatever its chain is
@@ -225,9 +226,10 @@ What a node is like all the time:
 
 #[derive(Debug, Args)]
 pub(crate) struct SimnetArgs {
-    /// A recorded chain's directory, or generated:masternodes=N,cycles=N,seed=N, which ,quorums=small|mainnet and
-    /// ,signatures=valid|none may follow, ,quiet=N for N blocks at the beginning in which nothing happens, and
-    /// ,tip-time=SECONDS for the time of the last block; mainnet's quorums are the default from 1,000 masternodes on
+    /// A recorded chain's directory, or generated:masternodes=N,cycles=N,seed=N, which
+    /// ,quorums=small|mainnet|single|local|devnet and ,signatures=valid|none may follow, ,quiet=N for N blocks at the beginning
+    /// in which nothing happens, ,tip-time=SECONDS for the time of the last block, and ,v24=HEIGHT or ,dip8=HEIGHT for where
+    /// rules change; mainnet's quorums are the default from 1,000 masternodes on
     #[arg(long, value_name = "DIR|SPEC")]
     pub(crate) world: String,
     /// Where a generated world with mainnet's quorums is kept, as making it takes a while [default: $SPV_SIMNET_CACHE, or

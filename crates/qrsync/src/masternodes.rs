@@ -1,5 +1,6 @@
 use dashcore::hash_types::{ConfirmedHash, PubkeyHash};
-use dashcore::sml::masternode_list_entry::MasternodeListEntry;
+use dashcore::sml::address::{NetInfoEntry, NetInfoPurpose, ServiceAddress};
+use dashcore::sml::masternode_list_entry::{EntryMasternodeType, MasternodeListEntry};
 use dashcore::{BlockHash, ProTxHash};
 use serde::Serialize;
 
@@ -36,6 +37,70 @@ struct Masternode {
     valid: bool,
     #[serde(rename = "type")]
     kind: &'static str,
+    /// What an EvoNode's entry says of Platform; `null` of others, and where the entry, of version 1, does not say it.
+    platform: Option<Platform>,
+    /// All addresses of an extended entry.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    addresses: Vec<Address>,
+}
+
+#[derive(Serialize)]
+struct Platform {
+    /// As RPC prints it, and Platform's nodes call themselves: the bytes of the entry in reverse.
+    node_id: String,
+    /// Port of the HTTPS API; `null` where no address is announced for it.
+    http_port: Option<u16>,
+    /// Port of Platform's P2P protocol, which only extended entries announce.
+    p2p_port: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct Address {
+    purpose: String,
+    address: String,
+}
+
+impl Platform {
+    fn of(entry: &MasternodeListEntry) -> Option<Self> {
+        let EntryMasternodeType::HighPerformance { platform_http_port, platform_node_id } = &entry.mn_type
+        else {
+            return None;
+        };
+        let port = |purpose| match &entry.service_address {
+            ServiceAddress::Extended(info) => {
+                info.iter().filter(|(of, _)| *of == purpose).find_map(|(_, address)| address.port())
+            }
+            ServiceAddress::Socket(_) => None,
+        };
+        Some(Self {
+            node_id: platform_node_id
+                .to_byte_array()
+                .iter()
+                .rev()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+            // Of a banned node it is 0 until it announces itself anew.
+            http_port: platform_http_port
+                .or_else(|| port(NetInfoPurpose::PlatformHttps))
+                .filter(|&port| port > 0),
+            p2p_port: port(NetInfoPurpose::PlatformP2p),
+        })
+    }
+
+    /// For a person.
+    fn text(&self) -> String {
+        let port = |port: Option<u16>| port.map_or_else(|| "-".to_owned(), |port| port.to_string());
+        format!("node {}, HTTP port {}, P2P port {}", self.node_id, port(self.http_port), port(self.p2p_port))
+    }
+}
+
+fn addresses(entry: &MasternodeListEntry) -> Vec<Address> {
+    let ServiceAddress::Extended(info) = &entry.service_address else { return Vec::new() };
+    let address = |(purpose, address): (NetInfoPurpose, NetInfoEntry)| Address {
+        purpose: purpose.to_string(),
+        address: address.to_string(),
+    };
+    info.iter().map(address).collect()
 }
 
 impl Masternode {
@@ -48,6 +113,8 @@ impl Masternode {
             key_id_voting: entry.key_id_voting,
             valid: entry.is_valid,
             kind: if is_evo { EVO } else { REGULAR },
+            platform: Platform::of(entry),
+            addresses: addresses(entry),
         }
     }
 
@@ -91,6 +158,9 @@ pub(crate) async fn masternodes(args: QueryArgs) -> anyhow::Result<Exit> {
             masternode.kind,
             masternode.service
         ));
+        if let Some(platform) = &masternode.platform {
+            text.push_str(&format!("  Platform: {}", platform.text()));
+        }
     }
     output::text(&text)?;
     Ok(Exit::Ok)
@@ -106,9 +176,12 @@ pub(crate) async fn masternode(args: MasternodeArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     let confirmed = masternode.confirmed_hash.map_or_else(|| "not yet".to_owned(), |hash| hash.to_string());
+    let platform = masternode.platform.as_ref().map_or_else(|| "-".to_owned(), Platform::text);
+    let addresses = masternode.addresses.iter().map(|one| format!("\n  {:14}{}", one.purpose, one.address));
+    let addresses: String = addresses.collect();
     output::text(&format!(
-        "masternode    {}\nproven at     height {} ({})\nstate         {}\ntype          {}\nservice       {}\n\
-         operator key  {}\nvoting key    {}\nconfirmed at  {confirmed}",
+        "masternode    {}\nproven at     height {} ({})\nstate         {}\ntype          {}\nservice       {}{addresses}\n\
+         Platform      {platform}\noperator key  {}\nvoting key    {}\nconfirmed at  {confirmed}",
         masternode.pro_tx_hash,
         found.height,
         found.block_hash,

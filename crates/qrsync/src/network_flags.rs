@@ -54,7 +54,11 @@ mod tests {
         let small =
             GeneratedSpec { masternodes: 8, cycles: 1, signatures: false, ..GeneratedSpec::default() };
         let mainnet = GeneratedSpec { masternodes: 1_000, quorums: Some(QuorumProfile::Mainnet), ..small };
-        let worlds = [small, mainnet].map(|spec| World::generate(&spec).params().clone());
+        let others = [QuorumProfile::Single, QuorumProfile::Local, QuorumProfile::Devnet];
+        let [single, local, of_devnet] =
+            others.map(|quorums| GeneratedSpec { quorums: Some(quorums), ..small });
+        let worlds =
+            [small, mainnet, single, local, of_devnet].map(|spec| World::generate(&spec).params().clone());
         let usual = ChainParams::new(Network::Devnet("name".into()));
         let activation = Activation { bip34: 7, withdrawals: 9, ..usual.activation };
         let devnet =

@@ -138,6 +138,8 @@ mod tests {
                 best_cl_signature: BLSSignature::from_bytes([signature; 96]),
                 asset_locked_amount: 0,
             }),
+            merkle_root_asset_unlocks: None,
+            unknown: Vec::new(),
         };
         Ok(BestLock::of_coinbase(&coinbase)?.map(|lock| lock.block_height))
     }

@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use dashcore::blockdata::transaction::special_transaction::coinbase::CoinbasePayload;
 use dashcore::bls_sig_utils::BLSSignature;
+use dashcore::consensus::DecodeError;
 use dashcore::network::message_sml::{DeletedQuorum, MnListDiff};
+use dashcore::sml::address::ServiceAddress;
 use dashcore::sml::masternode_list_entry::MasternodeListEntry;
 use dashcore::{BlockHash, Header, ProTxHash};
 
@@ -107,6 +109,24 @@ impl CheckedDiff {
         &self.coinbase
     }
 
+    /// What a root that does not fit comes from: where something of the diff is of a kind that is not known here, from rules
+    /// that are not either.
+    pub(crate) fn blamed_on_newer_rules(&self, wrong: ProofError) -> ProofError {
+        let version = self.coinbase.version;
+        let unknown_kind = |address: &ServiceAddress| match address {
+            ServiceAddress::Extended(info) => info.unknown_kind(),
+            ServiceAddress::Socket(_) => None,
+        };
+        let mut changed = self.changed_masternodes.iter();
+        if self.coinbase.is_of_later_version() {
+            ProofError::NewerRules { reason: format!("coinbase of version {version}; {wrong}") }
+        } else if let Some(kind) = changed.find_map(|one| unknown_kind(&one.entry.service_address)) {
+            ProofError::NewerRules { reason: format!("address of kind {kind}; {wrong}") }
+        } else {
+            wrong
+        }
+    }
+
     /// The diff as it came, but for the order of the masternodes that joined or changed, which now is that of the list.
     pub fn to_diff(&self) -> MnListDiff {
         let changed = self.changed_masternodes.iter().map(|masternode| masternode.entry.clone());
@@ -126,12 +146,23 @@ fn prove_coinbase(diff: &MnListDiff, block: BlockRef<'_>) -> Result<CoinbasePayl
     let payload = diff
         .coinbase_tx
         .coinbase_payload()
-        .map_err(ProofError::MalformedCoinbasePayload)?
+        .map_err(|error| malformed_payload(&diff.coinbase_tx.extra_payload, error))?
         .ok_or(ProofError::PlainCoinbase { tx_type: diff.coinbase_tx.tx_type })?;
     if i64::from(payload.height) != i64::from(block.height) {
         return Err(ProofError::WrongCoinbaseHeight { expected: block.height, got: payload.height });
     }
     Ok(payload)
+}
+
+/// A header proves the payload, so that it is as the network's rules have it, whatever is known of these here.
+fn malformed_payload(payload: &[u8], error: DecodeError) -> ProofError {
+    match payload {
+        [low, high, ..] if u16::from_le_bytes([*low, *high]) > CoinbasePayload::NEWEST_VERSION => {
+            let version = u16::from_le_bytes([*low, *high]);
+            ProofError::NewerRules { reason: format!("coinbase of version {version}; {error}") }
+        }
+        _ => ProofError::MalformedCoinbasePayload(error),
+    }
 }
 
 /// The signature of each new quorum, in the diff's order; the null signature counts as none.

@@ -98,12 +98,6 @@ pub enum ProofError {
     /// A quorum is said to be new that is already active at the base.
     #[error("new quorum {} of type {} is already active", .0.quorum_hash, .0.llmq_type)]
     KnownNewQuorum(DeletedQuorum),
-    /// There are quorums where the coinbase, older than version 2, has no root for them.
-    #[error("{count} quorums but no quorum root in the coinbase")]
-    UnprovenQuorums {
-        /// Number of active quorums.
-        count: usize,
-    },
     /// The list after the diff is not the one that the coinbase commits to.
     #[error("masternode list has root {got}, the coinbase has {expected}")]
     WrongMasternodeRoot {
@@ -120,4 +114,18 @@ pub enum ProofError {
         /// Root of the quorums.
         got: MerkleRootQuorums,
     },
+    /// The block follows rules newer than those known here, and by what is known of them its list cannot be proven. Nobody
+    /// is to blame for it, unless somebody else proves it.
+    #[error("made by newer rules than this version knows; update: {reason}")]
+    NewerRules {
+        /// What of it is newer, and what fails.
+        reason: String,
+    },
+}
+
+impl ProofError {
+    /// Whether rules newer than those known here explain it.
+    pub const fn is_of_newer_rules(&self) -> bool {
+        matches!(self, Self::NewerRules { .. })
+    }
 }

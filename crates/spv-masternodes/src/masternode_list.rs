@@ -54,7 +54,8 @@ impl MasternodeList {
         self.valid_count
     }
 
-    /// Number of EvoNodes, banned ones included. Not those that are revoked: their entries no longer say what they are.
+    /// Number of EvoNodes, banned ones included. Not those whose entries have version 1, as revoked ones' have: these no
+    /// longer say what they are.
     pub fn evo_count(&self) -> usize {
         self.evo_count
     }

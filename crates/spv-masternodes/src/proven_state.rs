@@ -14,8 +14,9 @@ use crate::quorum_set::{QuorumConflict, QuorumSet};
 /// The masternode list and the active quorums at a block, as that block's coinbase commits to them.
 ///
 /// There are two ways to get one, [`genesis`](Self::genesis) and [`advance`](Self::advance), so whoever holds one
-/// knows that both merkle roots were checked against a coinbase that the block's header proves. That the header is
-/// part of the best chain is for the caller to know.
+/// knows that both merkle roots were checked against a coinbase that the block's header proves; between DIP3 and DIP8, whose
+/// coinbases have no root of quorums, the list's alone: see [`are_quorums_proven`](Self::are_quorums_proven). That the header
+/// is part of the best chain is for the caller to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProvenState {
     block_hash: BlockHash,
@@ -51,15 +52,20 @@ impl ProvenState {
             .masternodes
             .apply(&checked.deleted_masternodes, &checked.changed_masternodes)
             .map_err(ProofError::UnknownDeletedMasternode)?;
-        let quorums =
+        let coinbase = checked.coinbase().clone();
+        let quorums = if self.are_quorums_proven() {
             self.quorums.apply(&checked.deleted_quorums, &checked.new_quorums).map_err(|conflict| {
                 match conflict {
                     QuorumConflict::UnknownDeleted(name) => ProofError::UnknownDeletedQuorum(name),
                     QuorumConflict::KnownNew(name) => ProofError::KnownNewQuorum(name),
                 }
-            })?;
-        let coinbase = checked.coinbase().clone();
-        check_roots(&masternodes, &quorums, &coinbase)?;
+            })?
+        } else {
+            // Whoever sent the base may have left some out, which is no fault of this diff.
+            self.quorums.apply_unproven(&checked.deleted_quorums, &checked.new_quorums)
+        };
+        check_roots(&masternodes, &quorums, &coinbase)
+            .map_err(|wrong| checked.blamed_on_newer_rules(wrong))?;
         Ok(Self {
             block_hash: checked.block_hash(),
             height: checked.height(),
@@ -114,6 +120,12 @@ impl ProvenState {
         &self.quorums
     }
 
+    /// Whether the quorums are those that the coinbase commits to. Not between DIP3 and DIP8, whose coinbases commit to the
+    /// masternode list alone: there the quorums are the word of whoever sent them.
+    pub fn are_quorums_proven(&self) -> bool {
+        self.coinbase.as_ref().is_none_or(|coinbase| coinbase.merkle_root_quorums.is_some())
+    }
+
     fn is_genesis(&self) -> bool {
         self.coinbase.is_none()
     }
@@ -151,7 +163,6 @@ fn check_roots(
         Some(expected) if expected != quorums.merkle_root() => {
             Err(ProofError::WrongQuorumRoot { expected, got: quorums.merkle_root() })
         }
-        None if !quorums.is_empty() => Err(ProofError::UnprovenQuorums { count: quorums.len() }),
         _ => Ok(()),
     }
 }

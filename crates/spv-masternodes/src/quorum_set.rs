@@ -98,6 +98,18 @@ impl QuorumSet {
         Ok(Self::from_sorted(quorums))
     }
 
+    /// The set after some quorums left and some, given in order, joined, where no root tells which there were: what is said
+    /// last counts.
+    pub(crate) fn apply_unproven(&self, deleted: &[DeletedQuorum], new: &[Arc<ActiveQuorum>]) -> Self {
+        let stays = |old: &&Arc<ActiveQuorum>| {
+            deleted.binary_search(&old.name()).is_err()
+                && new.binary_search_by_key(&old.name(), |new| new.name()).is_err()
+        };
+        let mut quorums: Vec<_> = self.quorums.iter().filter(stays).chain(new).cloned().collect();
+        quorums.sort_by_key(|quorum| quorum.name());
+        Self::from_sorted(quorums)
+    }
+
     fn from_sorted(quorums: Vec<Arc<ActiveQuorum>>) -> Self {
         let mut leaves: Vec<_> = quorums.iter().map(|quorum| quorum.entry_hash).collect();
         leaves.sort_unstable();

@@ -18,6 +18,7 @@ use dashcore::sml::masternode_list_entry::MasternodeListEntry;
 use dashcore::{BlockHash, ChainParams, Network, ProTxHash};
 use dkg::{
     ListBlock, commitment, commitment_hash, llmq, masternode, name, params, quorum_hash, quorum_signature,
+    unshared,
 };
 use spv_masternodes::chain_lock::{ChainLockError, verify_chain_lock};
 use spv_masternodes::members::{Evidence, Members, MembersError, Needs};
@@ -347,8 +348,43 @@ fn a_quorum_of_one_signs_plainly() {
     evidence.add_state(state(304, &params, list(true)));
     let members = evidence.members(LLMQType::LLMQ_TEST, quorum_hash(312), 312, &params).unwrap();
     let entry = commitment(llmq(&params, LLMQType::LLMQ_TEST), 312, &members, true);
-    let candidate = QuorumCandidate { entry, base_height: 312, members };
-    assert!(verifier(&params).verify(vec![candidate])[0].is_ok());
+    let mut candidate = QuorumCandidate { entry, base_height: 312, members };
+    assert!(verifier(&params).verify(vec![candidate.clone()])[0].is_ok());
+    // It shares nothing, and needs no vector to verify shares with.
+    candidate.entry = unshared(&candidate.entry, &candidate.members);
+    assert!(candidate.entry.quorum_vvec_hash.is_null());
+    assert!(verifier(&params).verify(vec![candidate.clone()])[0].is_ok());
+    let other = evidence.members(LLMQType::LLMQ_TEST_PLATFORM, quorum_hash(312), 312, &params).unwrap();
+    candidate.members = Members::clone(&other);
+    assert!(verifier(&params).verify(vec![candidate])[0].is_err());
+}
+
+#[test]
+fn an_evo_node_stays_one_whatever_its_entry_says() {
+    let params = params(true);
+    let platform = LLMQType::LLMQ_TEST_PLATFORM;
+    let all = list(true);
+    let mut shown_as_regular = all.clone();
+    for id in [0, 3, 6, 9] {
+        let legacy = masternode(id, false);
+        let entry = &mut shown_as_regular[usize::from(id)];
+        (entry.version, entry.operator_public_key, entry.mn_type) =
+            (1, legacy.operator_public_key, legacy.mn_type);
+    }
+    let signed = [&304_u32.to_le_bytes()[..], CHAIN_LOCK.as_bytes()].concat();
+    let expected = |list: &[_]| slow_members(list, &[vec![platform.0], signed.clone()].concat(), true, 3);
+    assert_ne!(expected(&all), expected(&shown_as_regular), "those whose entries do not say it are members");
+    let mut evidence = Evidence::new();
+    evidence.add_state(state(304, &params, shown_as_regular.clone()));
+    let members =
+        |evidence: &Evidence| names(&evidence.members(platform, quorum_hash(312), 312, &params).unwrap());
+    assert_eq!(members(&evidence), expected(&shown_as_regular));
+    // Another list shows them, or whoever keeps lists knows.
+    let mut with_list = evidence.clone();
+    with_list.add_state(state(301, &params, all.clone()));
+    assert_eq!(members(&with_list), expected(&all));
+    evidence.add_evo_nodes([0, 3, 6, 9].map(name));
+    assert_eq!(members(&evidence), expected(&all));
 }
 
 #[test]

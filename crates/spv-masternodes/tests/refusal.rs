@@ -153,16 +153,80 @@ fn a_plain_coinbase_is_refused() {
     assert_eq!(error, ProofError::PlainCoinbase { tx_type: 0 });
 }
 
-#[test]
-fn quorums_without_a_root_are_refused() {
-    let world = World { quorums: vec![1, 2], ..World::default() };
+/// A block whose coinbase, of version 1, has no root of quorums.
+fn before_dip8(world: World) -> Block {
     let mut payload = payload(124, &world, false);
     (payload.version, payload.merkle_root_quorums) = (1, None);
-    let (block, mut diff) = with_payload(serialize(&payload), world);
+    with_payload(serialize(&payload), world).0
+}
+
+#[test]
+fn quorums_without_a_root_are_taken_and_said_to_be_unproven() {
     let genesis = ProvenState::genesis(genesis_hash());
-    assert_eq!(advance(&genesis, diff.clone(), &block), Err(ProofError::UnprovenQuorums { count: 2 }));
+    let block = before_dip8(World { quorums: vec![1, 2], ..World::default() });
+    let state = advance(&genesis, block.full_diff(), &block).unwrap();
+    assert_eq!((state.quorums().len(), state.are_quorums_proven()), (2, false));
+    let mut diff = block.full_diff();
     diff.new_quorums.clear();
-    assert!(advance(&genesis, diff, &block).is_ok());
+    let without = advance(&genesis, diff, &block).unwrap();
+    assert!(without.quorums().is_empty() && !without.are_quorums_proven());
+    // The masternodes are proven all the same.
+    let mut diff = block.full_diff();
+    diff.new_masternodes.push(masternode(3, 1));
+    let error = advance(&genesis, diff, &block).unwrap_err();
+    assert!(matches!(error, ProofError::WrongMasternodeRoot { .. }), "{error}");
+
+    // Whoever tells more or less of them does not make the next one's word wrong.
+    let next = before_dip8(World { quorums: vec![2, 3], ..World::default() });
+    for base in [&state, &without] {
+        let state = advance(base, next.diff_since(&block), &next).unwrap();
+        assert!(state.quorums().iter().any(|known| *known.entry == quorum(3)), "{state:?}");
+    }
+    // From DIP8 on a root tells.
+    let proven = Block::new(125, World { quorums: vec![3], ..World::default() }, 0, false);
+    let after =
+        advance(&advance(&state, next.diff_since(&block), &next).unwrap(), proven.diff_since(&next), &proven);
+    assert!(after.unwrap().are_quorums_proven());
+    let error = advance(&without, proven.diff_since(&next), &proven).unwrap_err();
+    assert!(matches!(error, ProofError::WrongQuorumRoot { .. }), "{error}");
+}
+
+#[test]
+fn what_newer_rules_made_is_proven_by_what_is_known_of_it_or_said_to_be_newer() {
+    let world = World { masternodes: [(1, 1), (2, 1)].into(), quorums: vec![1] };
+    let mut payload = payload(124, &world, true);
+    (payload.version, payload.unknown) = (9, vec![7; 40]);
+    let (mut block, _) = with_payload(serialize(&payload), world.clone());
+    block.after_v20 = true;
+    let genesis = ProvenState::genesis(genesis_hash());
+    let state = advance(&genesis, block.full_diff(), &block).unwrap();
+    assert_eq!((state.masternodes().len(), state.quorums().len()), (2, 1));
+    assert_eq!(state.coinbase(), Some(&payload));
+
+    // Its root is made of something else than entries as they are known.
+    let mut other = payload.clone();
+    other.merkle_root_masternode_list = Default::default();
+    let (mut block, _) = with_payload(serialize(&other), world.clone());
+    block.after_v20 = true;
+    let error = advance(&genesis, block.full_diff(), &block).unwrap_err();
+    assert!(error.is_of_newer_rules(), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("made by newer rules than this version knows; update") && text.contains("version 9"),
+        "{text}"
+    );
+
+    // What is needed is not there.
+    let (block, diff) = with_payload(serialize(&payload)[..60].to_vec(), world.clone());
+    let error = CheckedDiff::check(diff, block.block_ref()).unwrap_err();
+    assert!(error.is_of_newer_rules(), "{error}");
+
+    // Of a version that is known, the same is somebody's fault.
+    (other.version, other.unknown) = (3, Vec::new());
+    let (mut block, _) = with_payload(serialize(&other), world);
+    block.after_v20 = true;
+    let error = advance(&genesis, block.full_diff(), &block).unwrap_err();
+    assert!(matches!(error, ProofError::WrongMasternodeRoot { .. }), "{error}");
 }
 
 #[test]

@@ -111,6 +111,9 @@ pub struct Faults {
     /// `flood=KIND:RATE`: from the end of the handshake on, so many messages a second are sent that nobody asked for.
     /// What a connection cannot take is left out.
     pub flood: Option<Flood>,
+    /// `rate-limit=N`: of the `getmnlistd` that come on a connection, so many a second are answered, and as many at once; there
+    /// is silence about the others, but for their pongs, and no misbehaviour is counted.
+    pub rate_limit: Option<NonZeroU32>,
     /// `clock=OFFSET`: how wrong the time in `version` is.
     pub clock: ClockOffset,
     /// `locks=KIND`: how the ChainLocks of new blocks are announced: `honest`, `none`, `early`, `twice` or `forged`.

@@ -2,6 +2,7 @@
 
 mod block;
 mod chain_locks;
+mod forks;
 mod keys;
 mod members;
 mod merkle;
@@ -13,6 +14,7 @@ mod registry;
 mod rotation;
 mod scalar;
 mod spec;
+mod spec_error;
 mod unlocked;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,11 +23,13 @@ use std::io::{self, Write};
 use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::consensus::Encodable;
 use dashcore::network::message_qrinfo::QuorumSnapshot;
+use dashcore::params::devnet_coinbase;
 use dashcore::sml::llmq_type::LLMQParams;
-use dashcore::{BlockHash, ChainParams, Header};
+use dashcore::sml::masternode_list_entry::MasternodeListEntry;
+use dashcore::{BlockHash, ChainParams, Header, Network};
 
 use crate::history::{CoinbaseProof, History, genesis_coinbase};
-use block::{MinedBlock, Slot, mine};
+use block::{Commitments, MinedBlock, Rules, Slot, mine};
 use chain_locks::ChainLocks;
 use keys::KeyRing;
 use members::{WorkBlock, rank};
@@ -34,8 +38,10 @@ use quorums::{QuorumBook, Session};
 use registry::{Registry, Sources};
 use rotation::Rotation;
 
+pub use forks::Forks;
 pub use profile::QuorumProfile;
-pub use spec::{GeneratedSpec, SpecError};
+pub use spec::GeneratedSpec;
+pub use spec_error::SpecError;
 pub use unlocked::Unlocked;
 
 /// Where a chain leaves the one that its specification describes.
@@ -99,6 +105,7 @@ struct Generator<W> {
     quiet: u32,
     /// The first cycle with a snapshot.
     first_cycle: u32,
+    forks: Forks,
     rng: fastrand::Rng,
     keys: KeyRing,
     headers: Vec<Header>,
@@ -126,6 +133,7 @@ impl<W: Write> Generator<W> {
             unlocked: spec.unlocked,
             quiet,
             first_cycle: quiet + profile.first_cycle(&params),
+            forks: spec.forks,
             keys: if spec.signatures { KeyRing::signing(spec.seed) } else { KeyRing::pretending() },
             headers: vec![params.genesis],
             hashes: vec![params.genesis_hash],
@@ -153,7 +161,7 @@ impl<W: Write> Generator<W> {
 
     /// Adds a block in which nothing happens.
     fn extend_quietly(&mut self, height: u32) -> io::Result<()> {
-        let mined = mine(self.slot(height), None, None, self.profile, &mut self.rng);
+        let mined = mine(self.slot(height), None, self.profile, &mut self.rng);
         self.push(mined)
     }
 
@@ -179,13 +187,25 @@ impl<W: Write> Generator<W> {
         let chain_lock = (height >= self.params.activation.v20)
             .then(|| self.chain_locks.best(height, parent, self.unlocked, &self.keys, &mut self.rng));
         self.remember(chain_lock.as_ref().map(|lock| lock.best_cl_signature).unwrap_or_default());
-        let roots =
-            (height >= self.params.activation.dip3).then(|| (self.registry.root(), self.quorums.root()));
-        let mined = mine(self.slot(height), roots, chain_lock, self.profile, &mut self.rng);
+        let commitments = (height >= self.params.activation.dip3).then(|| Commitments {
+            merkle_root_masternode_list: self.registry.root(),
+            merkle_root_quorums: (height >= self.params.activation.dip8).then(|| self.quorums.root()),
+            chain_lock,
+            rules: Rules::at(&self.forks, height),
+        });
+        let mined = match (&self.params.network, self.params.devnet_block) {
+            (Network::Devnet(name), Some(header)) if height == 1 => {
+                MinedBlock::only_coinbase(header, devnet_coinbase(name))
+            }
+            _ => mine(self.slot(height), commitments, self.profile, &mut self.rng),
+        };
         self.push(mined)?;
         self.chain_locks.note(self.quorums.active_of_type(self.params.chain_locks_llmq));
         for llmq in self.params.llmqs.clone() {
-            if llmq.llmq_type == self.params.rotated_llmq && height.is_multiple_of(llmq.dkg_interval) {
+            if llmq.llmq_type == self.params.rotated_llmq
+                && llmq.rotated
+                && height.is_multiple_of(llmq.dkg_interval)
+            {
                 self.start_cycle(&llmq, height);
             } else if self.profile.begins(&llmq, height - self.quiet) {
                 self.start_session(&llmq, height);
@@ -212,15 +232,29 @@ impl<W: Write> Generator<W> {
 
     /// The base block has been connected: the members are settled and the DKG begins.
     fn start_session(&mut self, llmq: &LLMQParams, height: u32) {
-        let work_block = self.work_block(height);
-        let list = self.registry.list(work_block.height);
+        let work_block = self.chosen_by(height);
+        let list = self.registry.list(if self.is_before_v20(height) { height } else { work_block.height });
         let evo_only = llmq.llmq_type == self.params.platform_llmq;
-        let candidates = list.iter().filter(|entry| !evo_only || entry.is_evo());
+        let is_evo = |entry: &MasternodeListEntry| self.registry.is_evo(&entry.pro_reg_tx_hash);
+        let candidates = list.iter().filter(|entry| !evo_only || is_evo(entry));
         let mut members = rank(candidates, &work_block.modifier(llmq.llmq_type));
         members.truncate(llmq.size as usize);
         if members.len() >= llmq.min_size as usize {
             self.run_session(height, Session { llmq: *llmq, base: height, members });
         }
+    }
+
+    fn is_before_v20(&self, height: u32) -> bool {
+        height.saturating_add(1) < self.params.activation.v20
+    }
+
+    /// What decides the members of a quorum that is not rotated: before v20 the base block itself.
+    fn chosen_by(&self, base: u32) -> WorkBlock {
+        let work_block = self.work_block(base);
+        if !self.is_before_v20(work_block.height) {
+            return work_block;
+        }
+        WorkBlock { hash: self.hashes[base as usize], chain_lock: BLSSignature::default(), ..work_block }
     }
 
     fn work_block(&self, base: u32) -> WorkBlock {

@@ -19,7 +19,7 @@ pub use error::NetworkError;
 pub use faults::{
     ClockOffset, Faults, FaultsError, Flood, FloodKind, JunkChain, LockAnnouncements, Schedule,
 };
-pub use generate::{GeneratedSpec, QuorumProfile, SpecError, Unlocked};
+pub use generate::{Forks, GeneratedSpec, QuorumProfile, SpecError, Unlocked};
 pub use in_memory::{Arrival, InMemoryNetwork};
 pub use luck::{Fate, Luck};
 pub use network::Network;

@@ -9,6 +9,7 @@ mod handler;
 mod inboxes;
 mod load;
 mod outbox;
+mod rate;
 mod reply;
 mod service;
 mod session;

@@ -1,4 +1,4 @@
-use dashcore::BlockHash;
+use dashcore::{BlockHash, Network};
 
 /// Why a header was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +60,16 @@ pub enum HeaderError {
         /// Height of the checkpoint.
         height: u32,
         /// The known block.
+        expected: BlockHash,
+        /// The block that was sent.
+        got: BlockHash,
+    },
+    /// Block 1 of a devnet names it, and this one names another.
+    #[error("block 1 is {got}, but that of {network} is {expected}; check the devnet's name")]
+    OtherDevnet {
+        /// The devnet that is followed.
+        network: Network,
+        /// Its block 1.
         expected: BlockHash,
         /// The block that was sent.
         got: BlockHash,

@@ -58,6 +58,10 @@ pub(super) fn check_alone(
     if header.time > now.saturating_add(MAX_FUTURE_BLOCK_TIME) {
         return Err(HeaderError::TimeTooNew { height, now, got: header.time });
     }
+    if let Some(first) = params.devnet_block.filter(|first| height == 1 && first != header) {
+        let (network, expected) = (params.network.clone(), first.block_hash());
+        return Err(HeaderError::OtherDevnet { network, expected, got: hash });
+    }
     if let Some(checkpoint) = params.checkpoint_at(height).filter(|checkpoint| checkpoint.hash != hash) {
         return Err(HeaderError::CheckpointMismatch { height, expected: checkpoint.hash, got: hash });
     }

@@ -206,6 +206,7 @@ fn next_step(finding: Option<Finding>) -> &'static str {
         Some(Finding::SignedByQuorum) => {
             "its members are from below the stored headers: sync further back (--from)"
         }
+        Some(Finding::NoRoot) => "before DIP8 no coinbase tells which quorums there are",
         Some(finding) if finding.is_failure() => "sync again, with other peers",
         Some(_) => "sync again, so that what is missing is asked for anew",
     }

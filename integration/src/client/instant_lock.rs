@@ -9,7 +9,7 @@ use super::quorum::Signer;
 impl Client {
     /// The quorums that may have signed an InstantSend lock that names the cycle beginning with the block `cycle_hash`:
     /// that of the cycle itself first, then that of the cycle before, which signs until the new ones are mined. One or
-    /// two, the ones that are known and verified.
+    /// two, the ones that are known and verified. Where nothing rotates, the one quorum with this hash.
     ///
     /// # Errors
     /// When the block begins no cycle of the stored chain, or neither quorum is known and verified: then why not the
@@ -56,6 +56,9 @@ impl Client {
         request_id: [u8; 32],
         cycle_hash: BlockHash,
     ) -> Result<(Vec<Signer>, Option<LookupError>), LookupError> {
+        if !self.params().rotated().rotated {
+            return self.named_candidate(cycle_hash).await;
+        }
         let interval = self.params().rotated().dkg_interval;
         let cycle_base = self.read(move |store| store.height_of(&cycle_hash)).await?;
         let tip = self.tip().await?.map_or(0, |(tip, _)| tip);
@@ -84,5 +87,19 @@ impl Client {
         }
         let error = first_error.or_else(|| nobody.filter(|_| signers.is_empty()));
         Ok((signers, error))
+    }
+
+    /// Where nothing rotates, a lock has the hash of its quorum in the place of its cycle's (Dash Core
+    /// `ProcessPendingInstantSendLocks`, instantsend/).
+    async fn named_candidate(
+        &self,
+        quorum_hash: BlockHash,
+    ) -> Result<(Vec<Signer>, Option<LookupError>), LookupError> {
+        let quorum = self.find_quorum(self.params().rotated_llmq, quorum_hash.into()).await?;
+        let scheme = BlsScheme::after(quorum.height, self.params());
+        Ok(match Signer::new(quorum, scheme) {
+            Ok(signer) => (vec![signer], None),
+            Err(error) => (Vec::new(), Some(error)),
+        })
     }
 }

@@ -10,7 +10,7 @@ use spv_masternodes::{ActiveQuorum, ProvenState};
 use super::error::LookupError;
 use crate::store::{Finding, QuorumRow, Store, StoreError};
 
-/// A quorum that is proven to be active at a block.
+/// A quorum that is active at a block; see [`proof`](Self::proof) for how far that is proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quorum {
@@ -32,6 +32,8 @@ pub struct Quorum {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum QuorumProof {
+    /// No coinbase commits to it, as between DIP3 and DIP8. It is the word of whoever sent it.
+    Unproven,
     /// Its commitment is in the set whose root a coinbase commits to.
     Active,
     /// Its own key signed its commitment. Who its members are was not computed.
@@ -46,6 +48,7 @@ impl Quorum {
         match self.finding {
             Some(finding) if finding.is_verified() => QuorumProof::Verified,
             Some(Finding::SignedByQuorum) => QuorumProof::SignedByQuorum,
+            Some(Finding::NoRoot) => QuorumProof::Unproven,
             _ => QuorumProof::Active,
         }
     }
@@ -56,10 +59,15 @@ impl Quorum {
         state: &ProvenState,
     ) -> Result<Self, StoreError> {
         let entry = quorum.entry.clone();
-        let row = store.quorum(entry.llmq_type, entry.quorum_hash, quorum.entry_hash)?;
+        let mut row = store.quorum(entry.llmq_type, entry.quorum_hash, quorum.entry_hash)?;
+        let mut finding = row.as_ref().map(QuorumRow::finding);
+        if !state.are_quorums_proven() {
+            // Whatever is known of the commitment, that it is active here is not.
+            (row, finding) = (None, Some(Finding::NoRoot));
+        }
         Ok(Self {
             base_height: store.height_of(&entry.quorum_hash.into())?,
-            finding: row.as_ref().map(QuorumRow::finding),
+            finding,
             members: row.map(|row| row.members().to_vec()).unwrap_or_default(),
             height: state.height(),
             block_hash: state.block_hash(),

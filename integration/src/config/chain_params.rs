@@ -10,14 +10,19 @@ use dashcore::{ChainParams, Network};
 
 use super::{Config, ConfigError};
 
+/// Name of the network that `dashmate` sets up.
+pub(super) const LOCAL: &str = "local";
+
 impl Config {
-    /// Parameters of the configured network.
+    /// Parameters of the configured network. `local` is a regtest as `dashmate` sets it up.
     ///
     /// # Errors
     /// When the network is unknown or its parameters are malformed.
     pub fn chain_params(&self) -> Result<ChainParams, ConfigError> {
-        let network = Network::from_str(&self.network)?;
-        let mut params = ChainParams::new(network);
+        let mut params = match self.network.as_str() {
+            LOCAL => ChainParams::local(),
+            name => ChainParams::new(Network::from_str(name)?),
+        };
         let fixed = |option| ConfigError::FixedNetwork { option, network: params.network.clone() };
         let is_public = matches!(params.network, Network::Dash | Network::Testnet);
         if is_public && !self.llmq_params.is_empty() {
@@ -45,8 +50,7 @@ impl Config {
     }
 }
 
-/// As Dash Core's `-llmqtestparams` and the like: the minimum size becomes the threshold. But a type that keeps its usual
-/// size and threshold, and is only named to be there, keeps its usual minimum too.
+/// As Dash Core's `-llmqtestparams` and the like: the minimum size becomes the threshold, whatever it was.
 fn apply_llmq_params(params: &mut ChainParams, text: &str) -> Result<(), ConfigError> {
     for entry in entries(text) {
         let parsed = || {
@@ -59,9 +63,7 @@ fn apply_llmq_params(params: &mut ChainParams, text: &str) -> Result<(), ConfigE
         };
         let (mut llmq, size, threshold): (LLMQParams, u32, u32) =
             parsed().ok_or_else(|| ConfigError::LlmqParams { entry: entry.to_owned() })?;
-        if (llmq.size, llmq.threshold) != (size, threshold) {
-            (llmq.size, llmq.threshold, llmq.min_size) = (size, threshold, threshold);
-        }
+        (llmq.size, llmq.threshold, llmq.min_size) = (size, threshold, threshold);
         match params.llmqs.iter_mut().find(|known| known.llmq_type == llmq.llmq_type) {
             Some(known) => *known = llmq,
             None => params.llmqs.push(llmq),
@@ -70,16 +72,18 @@ fn apply_llmq_params(params: &mut ChainParams, text: &str) -> Result<(), ConfigE
     Ok(())
 }
 
-/// As Dash Core's `-llmqchainlocks`, `-llmqinstantsenddip0024` and `-llmqplatform`.
+/// As Dash Core's `-llmqchainlocks`, `-llmqinstantsenddip0024` (`-llmqtestinstantsenddip0024` of a regtest) and
+/// `-llmqplatform`. Only InstantSend's may be rotated, and only a regtest's need not be.
 fn apply_llmq_roles(params: &mut ChainParams, text: &str) -> Result<(), ConfigError> {
     for entry in entries(text) {
         let wrong = || ConfigError::LlmqRoles { entry: entry.to_owned() };
         let (role, llmq_type) = entry.split_once('=').ok_or_else(wrong)?;
         let llmq_type = LLMQType(llmq_type.parse().map_err(|_| wrong())?);
         let rotated = params.llmq(llmq_type).ok_or_else(wrong)?.rotated;
+        let is_regtest = params.network == Network::Regtest;
         *match (role, rotated) {
             ("chain-locks", false) => &mut params.chain_locks_llmq,
-            ("instant-send", true) => &mut params.rotated_llmq,
+            ("instant-send", rotated) if rotated || is_regtest => &mut params.rotated_llmq,
             ("platform", false) => &mut params.platform_llmq,
             _ => return Err(wrong()),
         } = llmq_type;
@@ -141,15 +145,37 @@ mod tests {
             ..regtest("2=400:240,4=100:67,5=60:45", "")
         };
         let params = config.chain_params().unwrap();
-        assert_eq!(params.rotated(), &LLMQType::LLMQ_60_75.params().unwrap());
+        let usual = LLMQType::LLMQ_60_75.params().unwrap();
+        // As nodes do with parameters that are given.
+        assert_eq!(params.rotated(), &LLMQParams { min_size: usual.threshold, ..usual });
         assert_eq!((params.chain_locks_llmq, params.platform_llmq), (LLMQType(2), LLMQType(4)));
-        for roles in ["chain-locks=5", "instant-send=2", "platform=1", "platform", "votes=2", "platform=x"] {
+        for roles in ["chain-locks=5", "instant-send=9", "platform=1", "platform", "votes=2", "platform=x"] {
             let config = Config { llmq_roles: roles.into(), ..regtest("2=400:240,5=60:45", "") };
             let error = config.chain_params().unwrap_err();
             assert!(matches!(&error, ConfigError::LlmqRoles { entry } if entry == roles), "{error}");
         }
         let main = Config { network: "main".into(), llmq_roles: "platform=6".into(), ..Config::default() };
         assert!(matches!(main.chain_params(), Err(ConfigError::FixedNetwork { option: "llmq-roles", .. })));
+    }
+
+    #[test]
+    fn instant_send_of_a_regtest_need_not_rotate() {
+        let unrotated = Config { llmq_roles: "instant-send=104".into(), ..regtest("104=1:1", "") };
+        let params = unrotated.chain_params().unwrap();
+        let llmq = params.rotated();
+        assert_eq!((llmq.llmq_type, llmq.rotated), (LLMQType::LLMQ_TEST_INSTANTSEND, false));
+        assert_eq!((llmq.size, llmq.min_size), (1, 1));
+        let devnet =
+            Config { network: "devnet:name".into(), llmq_roles: "instant-send=101".into(), ..unrotated };
+        assert!(matches!(devnet.chain_params(), Err(ConfigError::LlmqRoles { .. })));
+    }
+
+    #[test]
+    fn a_local_network_is_a_regtest_without_rotation() {
+        let local = Config { network: "local".into(), llmq_params: "100=1:1".into(), ..Config::default() };
+        let params = local.chain_params().unwrap();
+        assert_eq!((params.network.clone(), params.rotated().rotated), (Network::Regtest, false));
+        assert_eq!(params.llmq(LLMQType::LLMQ_TEST).unwrap().size, 1);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub enum ConfigError {
     },
     /// A role of a quorum type cannot be understood.
     #[error(
-        "llmq-roles: {entry:?} is not ROLE=TYPE with ROLE one of chain-locks, instant-send, platform and TYPE a quorum type of this network, rotated for instant-send alone"
+        "llmq-roles: {entry:?} is not ROLE=TYPE with ROLE one of chain-locks, instant-send, platform and TYPE a quorum type of this network; only instant-send's may be rotated, and has to be but on a regtest"
     )]
     LlmqRoles {
         /// The part that is wrong.

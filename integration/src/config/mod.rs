@@ -37,7 +37,7 @@ const MAX_TIP_AGE: Duration = Duration::from_secs(3_600);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Network: `main` (default), `test`, `regtest` or `devnet:NAME`.
+    /// Network: `main` (default), `test`, `regtest`, `devnet:NAME`, or `local`: a regtest as `dashmate` sets it up.
     pub network: String,
     /// Nodes to ask, as `HOST:PORT`; `HOST` alone means the network's default port. A name that cannot be looked up is
     /// looked up again for as long as the sync lasts. Empty (default): the network's DNS seeds.
@@ -136,10 +136,13 @@ impl Config {
     /// Where data of this network is kept.
     ///
     /// # Errors
-    /// When none is configured and no home directory is set.
+    /// When none is configured and no home directory is set, or the network is none: its name becomes a directory's.
     pub fn data_dir(&self) -> Result<PathBuf, ConfigError> {
         if let Some(directory) = &self.data_dir {
             return Ok(directory.clone());
+        }
+        if self.network != chain_params::LOCAL {
+            self.network.parse::<Network>()?;
         }
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let base = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
@@ -156,6 +159,20 @@ mod tests {
         let text = toml::to_string(&Config::default()).unwrap();
         assert_eq!(toml::from_str::<Config>(&text).unwrap(), Config::default());
         Config::default().sync.validate().unwrap();
+    }
+
+    #[test]
+    fn a_name_that_is_a_path_leads_nowhere() {
+        for name in ["../../x", "..", ".x", "a/b", "a\\b", "a\u{1b}[31m", "a b", "", "-x"] {
+            let config = Config { network: format!("devnet:{name}"), ..Config::default() };
+            for error in [config.data_dir().unwrap_err(), config.chain_params().unwrap_err()] {
+                assert!(matches!(error, ConfigError::Network(_)), "{error}");
+                assert!(!error.to_string().contains(char::is_control), "{error}");
+            }
+        }
+        let config = Config { network: "devnet:a.b_c-1".into(), ..Config::default() };
+        let directory = config.data_dir().unwrap();
+        assert!(directory.ends_with("qrsync/devnet-a.b_c-1"), "{}", directory.display());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 mod hearing;
 mod log;
+mod throttling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use spv_recovery::{Answered, Blocked, Decision, History};
 use super::heard_chain::{HeaderPace, HeardChain};
 use super::peer_report::PeerReport;
 use super::recovering::Recovering;
+use super::throttle::Throttle;
 use crate::chain::BlockId;
 use crate::config::PeerName;
 use crate::discovery::Standing;
@@ -46,6 +48,7 @@ struct Record {
     /// Seconds that its clock was ahead of ours then, as it said.
     clock_ahead: i64,
     header_pace: HeaderPace,
+    throttle: Throttle,
     /// Whether its latest headers are ahead of our clock.
     is_ahead: bool,
     /// Name of the standing that was logged last.

@@ -10,6 +10,7 @@ mod peers;
 mod recovering;
 mod request_trace;
 mod selecting;
+mod throttle;
 mod transport;
 
 pub use live_peer::LivePeer;

@@ -71,9 +71,12 @@ impl Transport for PoolTransport {
         self.pool.monitor().health(peer)?.srtt
     }
 
-    /// Our own rate limit is none of the peer's time.
+    /// Our own rate limit is none of the peer's time, nor is what we wait for its.
     async fn admit(&self, peer: &SocketAddr) {
         self.pool.turn(peer).await;
+        while let Err(next) = self.book.take_turn(peer, now()) {
+            tokio::time::sleep_until(next.into()).await;
+        }
     }
 
     fn blames_peer(&self, error: &RequestError) -> bool {
@@ -96,8 +99,12 @@ impl Transport for PoolTransport {
         }
         let now = now();
         match &result {
+            Ok(_) if kind == RequestKind::MnListDiff => self.book.on_list(*peer, now),
             Ok(_) => {}
             Err(RequestError::Correlation(CorrelationError::Refused { .. })) => {
+                if kind == RequestKind::MnListDiff {
+                    self.book.on_list_silence(*peer, now);
+                }
                 self.pool.monitor().on_refusal(peer, &kind, now);
             }
             Err(error) if !error.blames_peer() => {}

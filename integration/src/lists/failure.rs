@@ -51,6 +51,19 @@ pub enum DownloadFailure {
         /// What is wrong with it.
         reason: String,
     },
+    /// Independent peers gave the same answer, and rules made it that are not known here.
+    #[error(
+        "the list at height {height} was made by newer rules than this version knows; update; {witnesses} independent \
+         peers gave the same answer: {reason}"
+    )]
+    NewerRules {
+        /// Height of the list.
+        height: u32,
+        /// Peers that gave this answer.
+        witnesses: u32,
+        /// What is not known.
+        reason: String,
+    },
     /// Something failed on this side.
     #[error("an internal failure stopped the download of the list at height {height}")]
     Internal {
@@ -77,7 +90,8 @@ impl DownloadFailure {
         match self {
             Self::Exhausted { height, .. }
             | Self::Unserved { height, .. }
-            | Self::Unverifiable { height, .. } => Some(*height),
+            | Self::Unverifiable { height, .. }
+            | Self::NewerRules { height, .. } => Some(*height),
             Self::NoPeer | Self::CreditSpent | Self::Internal { .. } => None,
         }
     }

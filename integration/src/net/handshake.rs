@@ -177,7 +177,6 @@ async fn read_frame(
 
 fn version_message(receiver: SocketAddr, greeting: &Greeting<'_>) -> VersionMessage {
     let unset = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    let name = concat!("/qrsync:", env!("CARGO_PKG_VERSION"), "/");
     VersionMessage {
         version: PROTOCOL_VERSION,
         services: 0,
@@ -185,14 +184,33 @@ fn version_message(receiver: SocketAddr, greeting: &Greeting<'_>) -> VersionMess
         receiver: Address { services: 0, address: receiver },
         sender: Address { services: 0, address: unset },
         nonce: greeting.nonce,
-        user_agent: match &greeting.params.network {
-            // A devnet refuses whoever does not name it.
-            Network::Devnet(devnet) => format!("{name}(devnet.{devnet})/"),
-            _ => name.to_owned(),
-        },
+        user_agent: user_agent(&greeting.params.network),
         start_height: i32::try_from(greeting.start_height).unwrap_or(i32::MAX),
         relay: false,
         mn_auth_challenge: [0; 32],
         masternode_connection: false,
+    }
+}
+
+/// The software's name and version and, as a comment, the devnet: its nodes disconnect whoever does not name it as they call
+/// themselves, which is after `-devnet=NAME` `devnet-NAME` (Dash Core `FormatSubVersion`, clientversion.cpp).
+fn user_agent(network: &Network) -> String {
+    let software = concat!("qrsync:", env!("CARGO_PKG_VERSION"));
+    match network {
+        Network::Devnet(name) => format!("/{software}(devnet.devnet-{name})/"),
+        _ => format!("/{software}/"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_devnet_is_named_as_its_nodes_call_themselves() {
+        let version = env!("CARGO_PKG_VERSION");
+        let devnet = user_agent(&Network::Devnet("foo".into()));
+        assert_eq!(devnet, format!("/qrsync:{version}(devnet.devnet-foo)/"));
+        assert_eq!(user_agent(&Network::Regtest), format!("/qrsync:{version}/"));
     }
 }

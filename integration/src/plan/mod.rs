@@ -16,7 +16,6 @@ pub use work::Work;
 
 use crate::chain::HeaderChain;
 use planner::Planner;
-use work::list_diff;
 
 /// Platform goes on signing with a quorum after others have taken its place. So many DKG intervals later its proofs are
 /// still accepted here; four and a half were seen on the main network.
@@ -99,9 +98,10 @@ impl Plan {
         let further = Self::further(params, chain, &missing, &BTreeSet::new(), &held);
         // If the lowest of these is to come whole, it is below all others, and one whole list is enough.
         let lowest = further.works.first().filter(|work| work.is_whole());
+        let planner = Planner::new(params, chain);
         if let Some(&whole) = lowest.and_then(|work| work.wanted.first()) {
             for work in self.works.iter_mut().filter(|work| work.is_whole()) {
-                *work = list_diff(whole, work.wanted[0]);
+                *work = planner.list_diff(whole, work.wanted[0]);
             }
         }
         self.works.extend(further.works);

@@ -26,7 +26,7 @@ impl Work {
     pub fn list(params: &ChainParams, chain: &HeaderChain, base: u32, height: u32) -> Option<Self> {
         let planner = Planner::new(params, chain);
         let base = if base == 0 { planner.genesis() } else { planner.block(base)? };
-        Some(list_diff(base, planner.block(height)?))
+        Some(planner.list_diff(base, planner.block(height)?))
     }
 
     /// The lists of up to four consecutive cycles, whose work blocks are at these ascending heights, by one `qrinfo`.
@@ -96,7 +96,7 @@ impl<'a> Planner<'a> {
                     Some(work) => works.push(work),
                     None => {
                         let bases = std::iter::once(&from).chain(&blocks);
-                        works.extend(bases.zip(&blocks).map(|(&base, &block)| list_diff(base, block)));
+                        works.extend(bases.zip(&blocks).map(|(&base, &block)| self.list_diff(base, block)));
                     }
                 },
                 None => works.extend(blocks.iter().map(|&block| list_diff(self.genesis(), block))),
@@ -120,7 +120,7 @@ impl<'a> Planner<'a> {
                 // Only the lowest is worth a whole list.
                 let base = held.or(lowest).unwrap_or_else(|| self.genesis());
                 lowest.get_or_insert(block);
-                list_diff(base, block)
+                self.list_diff(base, block)
             })
             .collect();
         let mut left = snapshots.clone();
@@ -139,6 +139,9 @@ impl<'a> Planner<'a> {
     /// One `qrinfo` for up to four consecutive cycles, of which the newest has this work block; `None` where no node
     /// could serve it.
     fn qrinfo(&self, base: Block, wanted: &[Block], work_block: Block) -> Option<Work> {
+        if !self.rotated.rotated {
+            return None;
+        }
         let cycle = self.rotated.dkg_interval;
         let cycle_base = work_block.height + WORK_BLOCK_DEPTH;
         // Snapshots exist from the first rotated cycle on, and H-4C has to be one of them.
@@ -180,6 +183,13 @@ impl<'a> Planner<'a> {
     fn nearest_below(&self, height: u32, held: &BTreeSet<u32>) -> Option<u32> {
         let below = || held.range(..height).rev().copied();
         below().find(|&height| self.params.is_work_block(height)).or_else(|| below().next())
+    }
+
+    /// The list of `block` from that of `base`, if that may be built on. The quorums of a list from before DIP8 are a peer's
+    /// word, which no list with proven ones is to rest on: then it comes whole.
+    pub(super) fn list_diff(&self, base: Block, block: Block) -> Work {
+        let dip8 = self.params.activation.dip8;
+        list_diff(if base.height < dip8 && block.height >= dip8 { self.genesis() } else { base }, block)
     }
 
     fn genesis(&self) -> Block {

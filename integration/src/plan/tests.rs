@@ -1,6 +1,7 @@
 use dashcore::hash_types::TxMerkleNode;
 use dashcore::params::Activation;
 use dashcore::params::WORK_BLOCK_DEPTH;
+use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{BlockHash, Header, Network};
 
 use super::*;
@@ -213,5 +214,45 @@ fn any_range_and_any_holes_give_a_sound_plan() {
         assert_sound(&all, &BTreeSet::new());
         let proven: BTreeSet<u32> = all.heights.iter().copied().filter(|_| rng.bool()).collect();
         assert_sound(&Plan::new(&params, &chain, from, &proven), &proven);
+    }
+}
+
+/// The quorums of lists from before DIP8 are a peer's word, on which nothing that is proven may rest.
+#[test]
+fn no_list_from_dip8_on_is_based_on_one_from_before() {
+    let usual = params();
+    let activation = Activation { dip8: 300, ..usual.activation };
+    let params = ChainParams { activation, ..usual };
+    let chain = chain(&params, 500);
+    let proven: BTreeSet<u32> = [64, 256].into();
+    let plans = [
+        Plan::new(&params, &chain, 1, &BTreeSet::new()),
+        Plan::new(&params, &chain, 1, &proven).with_lists_for_tip(&params, &chain, &proven),
+        Plan::further(&params, &chain, &[100, 310, 400].into(), &BTreeSet::new(), &proven),
+    ];
+    for plan in plans {
+        let mut blocks = 0;
+        for work in plan.works.iter().filter(|work| work.request.kind() == RequestKind::MnListDiff) {
+            let Request::ListDiff(names) = &work.request else { unreachable!() };
+            assert_eq!(names.base_block_hash, work.base.hash);
+            let (base, block) = (work.base.height, work.wanted[0].height);
+            assert!(base == 0 || (base < 300) == (block < 300), "{base} to {block}");
+            blocks += u32::from(block >= 300);
+        }
+        assert!(blocks > 0);
+    }
+}
+
+#[test]
+fn without_rotation_there_is_no_qrinfo() {
+    let params = ChainParams { rotated_llmq: LLMQType::LLMQ_TEST_INSTANTSEND, ..params() };
+    let chain = chain(&params, 500);
+    let none = BTreeSet::new();
+    for plan in [
+        Plan::new(&params, &chain, 1, &none).with_lists_for_tip(&params, &chain, &none),
+        Plan::further(&params, &chain, &[310].into(), &[240, 264].into(), &none),
+    ] {
+        assert!(plan.works.iter().all(|work| work.request.kind() == RequestKind::MnListDiff));
+        assert!(!plan.works.is_empty());
     }
 }

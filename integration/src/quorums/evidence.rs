@@ -26,6 +26,7 @@ pub(super) struct MembersSource<'a> {
     /// peer, that rests on.
     rests_on: BTreeMap<u32, BTreeSet<u32>>,
     computed: Vec<SnapshotRow>,
+    knows_evo_nodes: bool,
 }
 
 /// Members of a quorum.
@@ -46,6 +47,7 @@ impl<'a> MembersSource<'a> {
             cycle: None,
             rests_on: BTreeMap::new(),
             computed: Vec::new(),
+            knows_evo_nodes: false,
         }
     }
 
@@ -56,8 +58,12 @@ impl<'a> MembersSource<'a> {
     ) -> Result<Result<Membership, MembersError>, StoreError> {
         let (llmq_type, base_height) = (candidate.entry.llmq_type, candidate.base_height);
         self.forget(base_height);
-        if llmq_type == self.params.rotated_llmq {
+        if llmq_type == self.params.rotated_llmq && self.params.rotated().rotated {
             return self.rotated(candidate);
+        }
+        if llmq_type == self.params.platform_llmq && !std::mem::replace(&mut self.knows_evo_nodes, true) {
+            // What a masternode is it stays: a list of whatever height tells.
+            self.evidence.add_evo_nodes(self.store.evo_nodes(u32::MAX)?);
         }
         for &height in &candidate.needs.lists {
             self.load(height)?;

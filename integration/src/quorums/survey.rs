@@ -65,11 +65,13 @@ impl Survey {
         let mut survey = Self::default();
         let mut rows = Vec::new();
         let mut states = States::new(store, params, chain);
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut rootless) = (BTreeSet::new(), BTreeSet::new());
         for &height in heights {
             let Some(state) = states.get(height)? else { continue };
             for quorum in state.quorums().iter() {
-                if seen.insert((quorum.entry.llmq_type, quorum.entry.quorum_hash)) {
+                if !state.are_quorums_proven() {
+                    rootless.insert((quorum.entry.llmq_type, quorum.entry.quorum_hash));
+                } else if seen.insert((quorum.entry.llmq_type, quorum.entry.quorum_hash)) {
                     rows.extend(survey.look_at(quorum, store, params, chain)?);
                 }
             }
@@ -102,6 +104,8 @@ impl Survey {
             }
         }
         store.save_quorums(&rows)?;
+        let of_rootless = rootless.difference(&seen).map(|&name| (name, Finding::NoRoot));
+        survey.findings.extend(of_rootless);
         survey.candidates.sort_by_key(|candidate| candidate.base_height);
         for candidate in &survey.candidates {
             survey.lists.extend(&candidate.needs.lists);

@@ -82,9 +82,11 @@ impl From<Result<(), GaveUp>> for EndState {
         match outcome {
             Ok(()) => Self::Synced,
             Err(GaveUp { failure: DownloadFailure::NoPeer, .. }) => Self::NoCapablePeer,
-            Err(GaveUp { failure: evidence @ DownloadFailure::Unverifiable { .. }, .. }) => {
-                Self::Unverifiable { evidence: evidence.into() }
-            }
+            Err(GaveUp {
+                failure:
+                    evidence @ (DownloadFailure::Unverifiable { .. } | DownloadFailure::NewerRules { .. }),
+                ..
+            }) => Self::Unverifiable { evidence: evidence.into() },
             Err(GaveUp { failure, next_retry }) => Self::Degraded { reason: failure.into(), next_retry },
         }
     }

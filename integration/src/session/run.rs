@@ -133,9 +133,9 @@ impl Run<'_> {
         let tip_state = self.connected.blocking(move |store, params| store.state(params, tip)).await?;
         let tip_time = chain.header(tip).map_or(0, |header| header.time);
         let total = self.started.elapsed();
-        let tip_quorums = tip_state.iter().flat_map(|state| state.quorums().iter());
         let chain_lock = self.best_lock(&results);
-        let quorums = Quorums::new(&results.quorums.findings, results.quorums.checked, tip_quorums);
+        let tip_state = tip_state.as_deref();
+        let quorums = Quorums::new(&results.quorums.findings, results.quorums.checked, tip_state);
         let wrong = quorums.failed_at_tip();
         let state = match results.state {
             // A quorum that may sign now and is wrong is no success, whatever is proven besides.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use dashcore::BlockHash;
 use serde::Serialize;
-use spv_masternodes::ActiveQuorum;
+use spv_masternodes::{ActiveQuorum, ProvenState};
 
 use super::end_state::EndState;
 use crate::fleet::Peer;
@@ -104,7 +104,7 @@ pub struct Quorums {
 /// Quorums of one kind that are active at the tip.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct QuorumsOfType {
-    /// Proven by the coinbase's merkle root: all of them.
+    /// Proven by the coinbase's merkle root: all of them, but between DIP3 and DIP8 none.
     pub proven: u64,
     /// Quorums whose signatures verify.
     pub verified: u64,
@@ -115,12 +115,8 @@ pub struct QuorumsOfType {
 }
 
 impl Quorums {
-    /// Counts what was found in the range, and `tip`, the active quorums of the tip.
-    pub(crate) fn new<'a>(
-        findings: &Findings,
-        checked: u64,
-        tip: impl Iterator<Item = &'a ActiveQuorum>,
-    ) -> Self {
+    /// Counts what was found in the range, and the active quorums of `tip`.
+    pub(crate) fn new(findings: &Findings, checked: u64, tip: Option<&ProvenState>) -> Self {
         let mut quorums = Self { checked, ..Self::default() };
         for finding in findings.values() {
             quorums.verified += u64::from(finding.is_verified());
@@ -129,10 +125,11 @@ impl Quorums {
                 *quorums.not_verified.entry(finding.as_str()).or_default() += 1;
             }
         }
-        for ActiveQuorum { entry, .. } in tip {
+        let are_proven = tip.is_some_and(ProvenState::are_quorums_proven);
+        for ActiveQuorum { entry, .. } in tip.iter().flat_map(|tip| tip.quorums().iter()) {
             let of_type = quorums.by_type.entry(entry.llmq_type.0).or_default();
             let finding = findings.get(&(entry.llmq_type, entry.quorum_hash));
-            of_type.proven += 1;
+            of_type.proven += u64::from(are_proven);
             of_type.verified += u64::from(finding.is_some_and(|finding| finding.is_verified()));
             of_type.signed_by_quorum += u64::from(finding == Some(&Finding::SignedByQuorum));
             of_type.failed += u64::from(finding.is_some_and(|finding| finding.is_failure()));

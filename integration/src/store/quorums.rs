@@ -145,6 +145,9 @@ pub enum Finding {
     WrongCommitment,
     /// A signature is wrong.
     WrongSignature,
+    /// No coinbase commits to the quorum, as between DIP3 and DIP8: that it is one is the word of whoever sent it, and nothing
+    /// was checked.
+    NoRoot,
 }
 
 impl Finding {
@@ -169,10 +172,11 @@ impl Finding {
             Self::WrongMembers => "wrong_members",
             Self::WrongCommitment => "wrong_commitment",
             Self::WrongSignature => "wrong_signature",
+            Self::NoRoot => "no_root",
         }
     }
 
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Verified,
         Self::VerifiedBySigners,
         Self::SignedByQuorum,
@@ -181,6 +185,7 @@ impl Finding {
         Self::WrongMembers,
         Self::WrongCommitment,
         Self::WrongSignature,
+        Self::NoRoot,
     ];
 }
 

@@ -50,8 +50,17 @@ impl Classify for AnswerError {
 
 impl AnswerError {
     /// Whether the answer could be read, so that it may be the data that is at fault and not the sender.
-    pub(crate) const fn is_about_the_data(&self) -> bool {
-        matches!(self, Self::Proof { .. })
+    pub(crate) fn is_about_the_data(&self) -> bool {
+        matches!(self, Self::Proof { .. }) || self.is_of_newer_rules()
+    }
+
+    /// Whether rules newer than those known here explain it, as far as the answer tells.
+    pub(crate) fn is_of_newer_rules(&self) -> bool {
+        match self {
+            Self::Decode(error) => error.is_of_newer_rules(),
+            Self::Proof { source, .. } => source.is_of_newer_rules(),
+            Self::Resolve(_) | Self::MissingList { .. } => false,
+        }
     }
 
     /// Name as a metric label.

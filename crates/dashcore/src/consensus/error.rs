@@ -46,6 +46,14 @@ pub enum DecodeErrorKind {
         /// The value, sign-extended where the field is signed.
         value: i64,
     },
+    /// A version or kind above all that are known here: whoever made it follows newer rules.
+    #[error("version {version} is newer than {newest}, the newest that is known")]
+    NewerVersion {
+        /// The version.
+        version: u16,
+        /// The newest one that is known.
+        newest: u16,
+    },
     /// Padding bits that have to be zero are set.
     #[error("padding bits set")]
     PaddingBitsSet,
@@ -55,4 +63,22 @@ pub enum DecodeErrorKind {
     /// Text that is not in the allowed alphabet.
     #[error("malformed text")]
     MalformedText,
+}
+
+impl DecodeErrorKind {
+    /// That a version between 1 and `newest` is due where `version` is.
+    pub(crate) fn of_version(version: u16, newest: u16) -> Self {
+        if version > newest {
+            Self::NewerVersion { version, newest }
+        } else {
+            Self::UnknownValue { value: version.into() }
+        }
+    }
+}
+
+impl DecodeError {
+    /// Whether it is rules newer than those known here that made what cannot be decoded, as far as the bytes tell.
+    pub fn is_of_newer_rules(&self) -> bool {
+        matches!(self.kind, DecodeErrorKind::NewerVersion { .. })
+    }
 }

@@ -96,8 +96,7 @@ impl MnListDiff {
         let start = reader.position();
         let version: u16 = reader.read("mnlistdiff.nVersion")?;
         if version != Self::VERSION {
-            let kind = DecodeErrorKind::UnknownValue { value: i64::from(version) };
-            return Err(reader.error_at(start, kind));
+            return Err(reader.error_at(start, DecodeErrorKind::of_version(version, Self::VERSION)));
         }
         Ok(version)
     }

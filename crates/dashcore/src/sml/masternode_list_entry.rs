@@ -2,7 +2,7 @@
 
 use bitcoin_hashes::sha256d;
 
-use super::address::{ExtendedNetInfo, ServiceAddress};
+use super::address::{ExtendedNetInfo, NetInfoEntry, ServiceAddress};
 use crate::bls_sig_utils::BLSPublicKey;
 use crate::consensus::{Decodable, DecodeError, DecodeErrorKind, Encodable, Reader};
 use crate::hash_types::{ConfirmedHash, ProTxHash, PubkeyHash};
@@ -44,6 +44,7 @@ pub enum EntryMasternodeType {
 
 impl MasternodeListEntry {
     const EXTENDED: u16 = 3;
+    const EVO: u16 = 1;
 
     /// SHA-256d of the encoding without its version: the leaf of the list's merkle tree.
     pub fn entry_hash(&self) -> [u8; 32] {
@@ -98,7 +99,7 @@ impl Decodable for MasternodeListEntry {
         let start = reader.position();
         let version: u16 = reader.read("entry.nVersion")?;
         if !(1..=Self::EXTENDED).contains(&version) {
-            return Err(reader.error_at(start, DecodeErrorKind::UnknownValue { value: i64::from(version) }));
+            return Err(reader.error_at(start, DecodeErrorKind::of_version(version, Self::EXTENDED)));
         }
         let pro_reg_tx_hash = reader.read("entry.proRegTxHash")?;
         let confirmed_hash: ConfirmedHash = reader.read("entry.confirmedHash")?;
@@ -109,7 +110,17 @@ impl Decodable for MasternodeListEntry {
         };
         let operator_public_key = reader.read("entry.pubKeyOperator")?;
         let key_id_voting = reader.read("entry.keyIDVoting")?;
-        let is_valid = reader.read("entry.isValid")?;
+        let valid_start = reader.position();
+        let is_valid = reader.read("entry.isValid").map_err(|error: DecodeError| {
+            match (error.kind, unknown_address_kind(&service_address)) {
+                // Something of that address has been left unread.
+                (DecodeErrorKind::UnknownValue { .. }, Some(code)) => {
+                    let kind = DecodeErrorKind::of_version(code.into(), NetInfoEntry::NEWEST_KIND.into());
+                    reader.error_at(valid_start, kind)
+                }
+                _ => error,
+            }
+        })?;
         let type_start = reader.position();
         let node_type: u16 = if version >= 2 { reader.read("entry.nType")? } else { 0 };
         let mn_type = match node_type {
@@ -122,10 +133,7 @@ impl Decodable for MasternodeListEntry {
                 },
                 platform_node_id: reader.read("entry.platformNodeID")?,
             },
-            value => {
-                let kind = DecodeErrorKind::UnknownValue { value: i64::from(value) };
-                return Err(reader.error_at(type_start, kind));
-            }
+            newer => return Err(reader.error_at(type_start, DecodeErrorKind::of_version(newer, Self::EVO))),
         };
         Ok(Self {
             version,
@@ -137,5 +145,12 @@ impl Decodable for MasternodeListEntry {
             is_valid,
             mn_type,
         })
+    }
+}
+
+fn unknown_address_kind(address: &ServiceAddress) -> Option<u8> {
+    match address {
+        ServiceAddress::Extended(info) => info.unknown_kind(),
+        ServiceAddress::Socket(_) => None,
     }
 }

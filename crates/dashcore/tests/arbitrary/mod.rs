@@ -10,7 +10,8 @@ use dashcore::bls_sig_utils::{BLSPublicKey, BLSSignature};
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::ephemerealdata::instant_lock::InstantLock;
 use dashcore::hash_types::{
-    ConfirmedHash, MerkleRootMasternodeList, MerkleRootQuorums, PubkeyHash, QuorumVVecHash, TxMerkleNode,
+    ConfirmedHash, MerkleRootAssetUnlocks, MerkleRootMasternodeList, MerkleRootQuorums, PubkeyHash,
+    QuorumVVecHash, TxMerkleNode,
 };
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_addrv2::{AddrV2, AddrV2Message};
@@ -102,13 +103,19 @@ pub fn coinbase_payload() -> impl Strategy<Value = CoinbasePayload> {
         (any::<u64>(), signature(), any::<i64>()).prop_map(|(diff, best_cl_signature, amount)| {
             BestChainLock { best_cl_height_diff: diff, best_cl_signature, asset_locked_amount: amount }
         });
-    (1..=3_u16, any::<i32>(), list_root(), quorum_root(), chain_lock).prop_map(
-        |(version, height, merkle_root_masternode_list, quorum_root, chain_lock)| CoinbasePayload {
-            version,
-            height,
-            merkle_root_masternode_list,
-            merkle_root_quorums: (version >= 2).then_some(quorum_root),
-            chain_lock: (version >= 3).then_some(chain_lock),
+    let appended = (any::<[u8; 32]>(), vec(any::<u8>(), 0..80));
+    (1..=6_u16, any::<i32>(), list_root(), quorum_root(), chain_lock, appended).prop_map(
+        |(version, height, merkle_root_masternode_list, quorum_root, chain_lock, (unlocks, unknown))| {
+            CoinbasePayload {
+                version,
+                height,
+                merkle_root_masternode_list,
+                merkle_root_quorums: (version >= 2).then_some(quorum_root),
+                chain_lock: (version >= 3).then_some(chain_lock),
+                merkle_root_asset_unlocks: (version == 4)
+                    .then(|| MerkleRootAssetUnlocks::from_byte_array(unlocks)),
+                unknown: if version > 4 { unknown } else { Vec::new() },
+            }
         },
     )
 }
@@ -121,13 +128,22 @@ fn net_info_entry() -> impl Strategy<Value = NetInfoEntry> {
         });
     let domain =
         ("[a-z0-9.-]{0,20}", any::<u16>()).prop_map(|(name, port)| NetInfoEntry::Domain { name, port });
-    prop_oneof![service, domain, Just(NetInfoEntry::Invalid)]
+    // A BIP155 network that is none yet, with an address as long as it likes, and a kind that is none yet.
+    let unknown_network = (7..=255_u8, vec(any::<u8>(), 0..40), any::<u16>())
+        .prop_map(|(network, address, port)| NetInfoEntry::Service { network, address, port });
+    let unknown_kind = (3..255_u8).prop_map(|code| NetInfoEntry::Unknown { code });
+    prop_oneof![service, domain, Just(NetInfoEntry::Invalid), unknown_network, unknown_kind]
 }
 
 fn net_info() -> impl Strategy<Value = ExtendedNetInfo> {
-    let purposes = vec![NetInfoPurpose::CoreP2p, NetInfoPurpose::PlatformP2p, NetInfoPurpose::PlatformHttps];
-    (subsequence(purposes, 0..=3), vec(vec(net_info_entry(), 0..=4), 3)).prop_map(|(purposes, addresses)| {
-        ExtendedNetInfo { entries: purposes.into_iter().zip(addresses).collect() }
+    let purposes = vec![
+        NetInfoPurpose::CoreP2p,
+        NetInfoPurpose::PlatformP2p,
+        NetInfoPurpose::PlatformHttps,
+        NetInfoPurpose::Unknown(9),
+    ];
+    (subsequence(purposes, 0..=4), vec(vec(net_info_entry(), 0..=9), 4)).prop_map(|(purposes, addresses)| {
+        ExtendedNetInfo::new(&purposes.into_iter().zip(addresses).collect())
     })
 }
 

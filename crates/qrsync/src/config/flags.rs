@@ -35,7 +35,7 @@ impl LogArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArgs {
-    /// main, test, regtest or devnet:NAME [default: main]
+    /// main, test, regtest, devnet:NAME or local (a regtest as dashmate sets it up) [default: main]
     #[arg(long)]
     network: Option<String>,
     /// Quorum parameters of a regtest or devnet, for example 100=4:4,106=4:4 (type=size:threshold)

@@ -14,6 +14,7 @@ mod faults;
 mod follow;
 mod interruption;
 mod locks;
+mod networks;
 mod quorums;
 mod recorded;
 mod schemas;

@@ -75,7 +75,7 @@ impl Evidence {
         let modifier = unrotated_modifier(llmq.llmq_type, base_height, quorum_hash, work_state, params)?;
         let evo_only =
             llmq.llmq_type == params.platform_llmq && base_height.saturating_add(1) >= params.activation.v19;
-        let candidates = list.masternodes().shared().filter(|one| !evo_only || one.entry.is_evo());
+        let candidates = list.masternodes().shared().filter(|one| !evo_only || self.is_evo(&one.entry));
         let mut members = ranked(candidates, &modifier);
         members.truncate(usize::try_from(llmq.size).unwrap_or(usize::MAX));
         Ok(Members::new(members))

@@ -37,7 +37,8 @@ pub(super) fn check_form(
     for bits in [CommitmentBits::ValidMembers, CommitmentBits::Signers] {
         check_bits(entry, bits, members.len(), llmq)?;
     }
-    if entry.quorum_vvec_hash.is_null() {
+    // A quorum of one has nothing to share.
+    if entry.quorum_vvec_hash.is_null() && llmq.size > 1 {
         return Err(QuorumError::NoVerificationVector);
     }
     Ok(())

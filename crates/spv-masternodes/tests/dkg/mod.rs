@@ -101,6 +101,8 @@ impl ListBlock {
                 best_cl_signature,
                 asset_locked_amount: 0,
             }),
+            merkle_root_asset_unlocks: None,
+            unknown: Vec::new(),
         };
         let coinbase_tx = coinbase_with(serialize(&payload));
         let merkle_root = TxMerkleNode::from(coinbase_tx.txid());
@@ -171,6 +173,13 @@ pub fn commitment(llmq: &LLMQParams, base_height: u32, members: &Members, basic:
     } else {
         sign::<BlsScChia>(&mut entry, members)
     }
+    Arc::new(entry)
+}
+
+/// The commitment of a quorum whose member has shared nothing with anybody.
+pub fn unshared(entry: &QuorumEntry, members: &Members) -> Arc<QuorumEntry> {
+    let mut entry = QuorumEntry { quorum_vvec_hash: QuorumVVecHash::all_zeros(), ..entry.clone() };
+    sign::<BlsScIetf>(&mut entry, members);
     Arc::new(entry)
 }
 

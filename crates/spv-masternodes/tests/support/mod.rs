@@ -41,9 +41,7 @@ pub fn masternode(id: u16, revision: u8) -> MasternodeListEntry {
         } else {
             let address = noise[3..7].to_vec();
             let entry = NetInfoEntry::Service { network: 1, address, port };
-            ServiceAddress::Extended(ExtendedNetInfo {
-                entries: vec![(NetInfoPurpose::CoreP2p, vec![entry])],
-            })
+            ServiceAddress::Extended(ExtendedNetInfo::new(&[(NetInfoPurpose::CoreP2p, vec![entry])].into()))
         },
         operator_public_key: BLSPublicKey::from_bytes([noise[7]; 48]),
         key_id_voting: PubkeyHash::from_byte_array([noise[8]; 20]),
@@ -201,6 +199,8 @@ pub fn payload(height: u32, world: &World, after_v20: bool) -> CoinbasePayload {
             best_cl_signature: BLSSignature::from_bytes([7; 96]),
             asset_locked_amount: 1,
         }),
+        merkle_root_asset_unlocks: None,
+        unknown: Vec::new(),
     }
 }
 

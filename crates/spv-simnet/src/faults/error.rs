@@ -6,7 +6,7 @@ pub enum FaultsError {
     #[error(
         "unknown fault {0:?}; use silent, refuse-all, headers, no-pong, never-read, one of disconnect, refuse, drop, stall, \
          wrong, corrupt, bad-checksum, reorder, forge, truncate, pad, delay, late and duplicate with =WHEN, or one of mute-after, \
-         trickle, behind, claim, withhold, junk-chain, flood, clock and locks with =VALUE"
+         trickle, behind, claim, withhold, junk-chain, flood, rate-limit, clock and locks with =VALUE"
     )]
     Unknown(String),
     /// What follows the name does not say when.

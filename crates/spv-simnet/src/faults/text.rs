@@ -37,6 +37,7 @@ impl Faults {
             self.withhold.map(|height| format!("withhold={height}")),
             self.junk_chain.map(|junk| format!("junk-chain={junk}")),
             self.flood.map(|flood| format!("flood={flood}")),
+            self.rate_limit.map(|rate| format!("rate-limit={rate}")),
             (self.clock != ClockOffset::default()).then(|| format!("clock={}", self.clock)),
             (self.locks != LockAnnouncements::default()).then(|| format!("locks={}", self.locks)),
         ]
@@ -87,6 +88,7 @@ impl Faults {
             "half-headers" => self.half_headers = schedule(value)?,
             "bad-headers2" => self.bad_headers2 = schedule(value)?,
             "trickle" => self.trickle = Some(number(fault, value)?),
+            "rate-limit" => self.rate_limit = Some(number(fault, value)?),
             "mute-after" => self.mute_after = Some(number(fault, value)?),
             "behind" => self.behind = number(fault, value)?,
             "claim" => self.claim = Some(number(fault, value)?),
@@ -185,7 +187,7 @@ mod tests {
                        half-headers=first:1,bad-headers2=0.75,\
                        delay=0.1:500ms,late=every:2:1m1s,\
                        duplicate=every:3:200ms,mute-after=20,trickle=1,behind=7,claim=0,withhold=600,\
-                       junk-chain=500:120,flood=ping:100,clock=-6h";
+                       junk-chain=500:120,flood=ping:100,rate-limit=5,clock=-6h";
 
     #[test]
     fn text_form_round_trips() {

@@ -1,9 +1,10 @@
 use dashcore::blockdata::transaction::special_transaction::coinbase::{BestChainLock, CoinbasePayload};
 use dashcore::blockdata::transaction::{COINBASE_TX_TYPE, OutPoint, TxIn, TxOut};
 use dashcore::consensus::serialize;
-use dashcore::hash_types::{MerkleRootMasternodeList, MerkleRootQuorums};
+use dashcore::hash_types::{MerkleRootAssetUnlocks, MerkleRootMasternodeList, MerkleRootQuorums};
 use dashcore::{BlockHash, Header, Transaction, Txid};
 
+use super::forks::{Forks, is_active};
 use super::merkle::coinbase_branch;
 use super::profile::QuorumProfile;
 use super::random;
@@ -13,6 +14,16 @@ pub(super) struct MinedBlock {
     pub(super) header: Header,
     pub(super) hash: BlockHash,
     pub(super) coinbase: CoinbaseProof,
+}
+
+impl MinedBlock {
+    /// A block that holds nothing but this coinbase.
+    pub(super) fn only_coinbase(header: Header, transaction: Transaction) -> Self {
+        let merkle_hashes = vec![transaction.txid().into()];
+        let coinbase =
+            CoinbaseProof { transaction, total_transactions: 1, merkle_hashes, merkle_flags: vec![1] };
+        Self { header, hash: header.block_hash(), coinbase }
+    }
 }
 
 /// Where a block has its place in the chain.
@@ -25,26 +36,78 @@ pub(super) struct Slot {
     pub(super) parent: BlockHash,
 }
 
+/// What a coinbase says of the state after its block.
+pub(super) struct Commitments {
+    pub(super) merkle_root_masternode_list: MerkleRootMasternodeList,
+    /// From DIP8 on.
+    pub(super) merkle_root_quorums: Option<MerkleRootQuorums>,
+    /// From v20 on.
+    pub(super) chain_lock: Option<BestChainLock>,
+    pub(super) rules: Rules,
+}
+
+/// Which rules a coinbase follows from v20 on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rules {
+    /// Version 3.
+    V20,
+    /// Version 4, with a root of asset unlocks.
+    V24,
+    /// A version that is none yet: it appends to what is known.
+    Later,
+    /// The same, and what is known means something else.
+    Opaque,
+}
+
+impl Rules {
+    pub(super) fn at(forks: &Forks, height: u32) -> Self {
+        let newest_first = [(forks.opaque, Self::Opaque), (forks.later, Self::Later), (forks.v24, Self::V24)];
+        let active = newest_first.into_iter().find(|(fork, _)| is_active(*fork, height));
+        active.map_or(Self::V20, |(_, rules)| rules)
+    }
+}
+
+impl Commitments {
+    fn payload(self, height: u32, rng: &mut fastrand::Rng) -> CoinbasePayload {
+        let Self { mut merkle_root_masternode_list, merkle_root_quorums, chain_lock, rules } = self;
+        if rules == Rules::Opaque {
+            merkle_root_masternode_list = MerkleRootMasternodeList::from_byte_array(random::hash(rng));
+        }
+        CoinbasePayload {
+            version: match (&merkle_root_quorums, &chain_lock, rules) {
+                (_, Some(_), Rules::Later | Rules::Opaque) => CoinbasePayload::NEWEST_VERSION + 1,
+                (_, Some(_), Rules::V24) => 4,
+                (_, Some(_), Rules::V20) => 3,
+                (Some(_), None, _) => 2,
+                (None, None, _) => 1,
+            },
+            height: i32::try_from(height).expect("heights are far below 2^31"),
+            merkle_root_masternode_list,
+            merkle_root_quorums,
+            chain_lock,
+            merkle_root_asset_unlocks: (rules == Rules::V24)
+                .then(|| MerkleRootAssetUnlocks::from_byte_array(random::hash(rng))),
+            unknown: match rules {
+                Rules::V20 | Rules::V24 => Vec::new(),
+                Rules::Later | Rules::Opaque => random::hash::<APPENDED>(rng).to_vec(),
+            },
+        }
+    }
+}
+
 /// Makes a block whose coinbase commits to what is given, among random other transactions.
 pub(super) fn mine(
     Slot { height, time, bits, parent }: Slot,
-    roots: Option<(MerkleRootMasternodeList, MerkleRootQuorums)>,
-    chain_lock: Option<BestChainLock>,
+    commitments: Option<Commitments>,
     profile: QuorumProfile,
     rng: &mut fastrand::Rng,
 ) -> MinedBlock {
-    let payload = roots.map(|(merkle_root_masternode_list, merkle_root_quorums)| CoinbasePayload {
-        version: if chain_lock.is_some() { 3 } else { 2 },
-        height: i32::try_from(height).expect("heights are far below 2^31"),
-        merkle_root_masternode_list,
-        merkle_root_quorums: Some(merkle_root_quorums),
-        chain_lock,
-    });
+    let payload = commitments.map(|commitments| commitments.payload(height, rng));
     let (outputs, others) = match profile {
-        // Most blocks of a quiet chain hold little else than their coinbase; a few are busy.
-        QuorumProfile::Small => (1, if rng.u8(..10) == 0 { rng.u32(1..60) } else { rng.u32(0..4) }),
         // Miner, masternode and Platform share the subsidy.
         QuorumProfile::Mainnet => (3, if rng.u8(..10) == 0 { rng.u32(30..100) } else { rng.u32(1..30) }),
+        // Most blocks of a quiet chain hold little else than their coinbase; a few are busy.
+        _ => (1, if rng.u8(..10) == 0 { rng.u32(1..60) } else { rng.u32(0..4) }),
     };
     let transaction = coinbase_transaction(height, outputs, payload.as_ref(), rng);
     let transactions: Vec<[u8; 32]> = [transaction.txid().to_byte_array()]
@@ -76,6 +139,8 @@ pub(super) fn mine(
     MinedBlock { header, hash, coinbase }
 }
 
+/// Bytes that a later version appends: the root of asset unlocks, and a number.
+const APPENDED: usize = 40;
 /// Version bits without any signal.
 const BLOCK_VERSION: i32 = 0x2000_0000;
 const SUBSIDY: i64 = 5_000_000_000;

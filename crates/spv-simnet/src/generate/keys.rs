@@ -79,6 +79,20 @@ impl KeyRing {
     }
 }
 
+/// A key in the encoding of the legacy scheme: without flags, but for the sign in the first bit.
+pub(super) fn to_legacy(key: &BLSPublicKey) -> BLSPublicKey {
+    let mut bytes = *key.as_bytes();
+    bytes[0] = (bytes[0] & 0x1f) | ((bytes[0] & 0x20) << 2);
+    BLSPublicKey::from_bytes(bytes)
+}
+
+/// The other way round.
+pub(super) fn to_basic(key: &BLSPublicKey) -> BLSPublicKey {
+    let mut bytes = *key.as_bytes();
+    bytes[0] = (bytes[0] & 0x1f) | 0x80 | ((bytes[0] & 0x80) >> 2);
+    BLSPublicKey::from_bytes(bytes)
+}
+
 impl Secrets {
     fn get(&self, key: &BLSPublicKey) -> &BlsSecretKey<BlsScIetf> {
         self.by_public_key.get(key).expect("only keys that were made here sign")
@@ -114,6 +128,16 @@ mod tests {
                 [only] => only.verify_digest(&[7; 32], &signed).unwrap(),
                 _ => signed.secure_verify_aggregates_digest(&[7; 32], &keys).unwrap(),
             }
+        }
+    }
+
+    #[test]
+    fn encodings_lead_back_to_each_other() {
+        let (_, keys, _) = ring(1, 20);
+        for key in keys {
+            let legacy = BlsPublicKey::<dash_pkc::bls::BlsScChia>::from_bytes(to_legacy(&key).as_bytes());
+            assert!(legacy.is_ok());
+            assert_eq!(to_basic(&to_legacy(&key)), key);
         }
     }
 

@@ -12,6 +12,13 @@ pub enum QuorumProfile {
     /// Mainnet's: sizes, thresholds and intervals of types 1 to 5, where type 1 ends after its first 24 sessions; a tenth
     /// of the masternodes are EvoNodes, a quarter are banned, and little changes from block to block.
     Mainnet,
+    /// Quorums of one member each, of regtest's ChainLock, InstantSend and Platform types, where InstantSend is not rotated:
+    /// a network of nodes started with `-llmqtestparams=1:1` and so on, and `-llmqtestinstantsenddip0024`.
+    Single,
+    /// Those of a network that `dashmate` sets up on one machine: three members each, and none rotated.
+    Local,
+    /// A devnet's, with rotation every 48 blocks, on the devnet named `simnet`.
+    Devnet,
 }
 
 impl fmt::Display for QuorumProfile {
@@ -19,13 +26,23 @@ impl fmt::Display for QuorumProfile {
         f.write_str(match self {
             Self::Small => "small",
             Self::Mainnet => "mainnet",
+            Self::Single => "single",
+            Self::Local => "local",
+            Self::Devnet => "devnet",
         })
     }
 }
 
 impl QuorumProfile {
+    pub(super) const ALL: [Self; 5] = [Self::Small, Self::Mainnet, Self::Single, Self::Local, Self::Devnet];
+
     pub(super) fn params(self) -> ChainParams {
-        let mut params = ChainParams::new(Network::Regtest);
+        let mut params = match self {
+            // All rules hold from the second block on.
+            Self::Devnet => return ChainParams::new(Network::Devnet(DEVNET.into())),
+            Self::Single | Self::Local => ChainParams::local(),
+            Self::Small | Self::Mainnet => ChainParams::new(Network::Regtest),
+        };
         params.activation.dip3 = 2;
         params.activation.v20 = V20;
         params.activation.mn_rr = V20;
@@ -35,10 +52,18 @@ impl QuorumProfile {
                     (llmq.size, llmq.min_size, llmq.threshold) = (SMALL_SIZE, SMALL_SIZE, SMALL_SIZE);
                 }
             }
+            Self::Single => {
+                for llmq in params.llmqs.iter_mut().filter(|llmq| !llmq.rotated) {
+                    (llmq.size, llmq.min_size, llmq.threshold) = (1, 1, 1);
+                }
+            }
+            Self::Local | Self::Devnet => {}
             Self::Mainnet => {
                 let ChainParams { llmqs, rotated_llmq, chain_locks_llmq, platform_llmq, .. } =
                     ChainParams::new(Network::Dash);
-                params.llmqs.extend(llmqs);
+                // As nodes do with parameters that are given: regtest has no such types of its own.
+                let given = llmqs.into_iter().map(|llmq| LLMQParams { min_size: llmq.threshold, ..llmq });
+                params.llmqs.extend(given);
                 params.rotated_llmq = rotated_llmq;
                 params.chain_locks_llmq = chain_locks_llmq;
                 params.platform_llmq = platform_llmq;
@@ -60,6 +85,10 @@ impl QuorumProfile {
             Self::Mainnet => {
                 &[LLMQType::LLMQ_50_60, LLMQType::LLMQ_400_60, LLMQType::LLMQ_400_85, LLMQType::LLMQ_100_67]
             }
+            Self::Single | Self::Local => {
+                &[LLMQType::LLMQ_TEST, LLMQType::LLMQ_TEST_INSTANTSEND, LLMQType::LLMQ_TEST_PLATFORM]
+            }
+            Self::Devnet => &[LLMQType::LLMQ_DEVNET, LLMQType::LLMQ_DEVNET_PLATFORM],
         };
         // Rotated quorums took over from type 1, whose last ones stay active for ever.
         let ended = llmq.llmq_type == LLMQType::LLMQ_50_60
@@ -73,8 +102,8 @@ impl QuorumProfile {
     /// One session in this many fails.
     pub(super) fn sessions_per_failure(self) -> u32 {
         match self {
-            Self::Small => 10,
             Self::Mainnet => 200,
+            _ => 10,
         }
     }
 }
@@ -83,4 +112,6 @@ impl QuorumProfile {
 const V20: u32 = 100;
 /// The first session whose work block follows the rules of v20.
 pub(super) const FIRST_SESSION: u32 = 120;
+/// Name of the devnet.
+const DEVNET: &str = "simnet";
 const SMALL_SIZE: u32 = 4;

@@ -11,7 +11,7 @@ use dashcore::sml::llmq_type::{LLMQParams, LLMQType};
 use dashcore::sml::masternode_list_entry::MasternodeListEntry;
 use dashcore::{BitSet, BlockHash};
 
-use super::keys::KeyRing;
+use super::keys::{KeyRing, to_basic};
 use super::random;
 use crate::history::QuorumHistory;
 
@@ -109,13 +109,21 @@ impl Session {
             signers,
             valid_members,
             quorum_public_key: keys.make(rng),
-            quorum_vvec_hash: QuorumVVecHash::from_byte_array(random::hash(rng)),
+            quorum_vvec_hash: match llmq.size {
+                // Who is alone has nothing to share.
+                1 => QuorumVVecHash::all_zeros(),
+                _ => QuorumVVecHash::from_byte_array(random::hash(rng)),
+            },
             threshold_sig: BLSSignature::default(),
             all_commitment_aggregated_signature: BLSSignature::default(),
         };
         let hash = commitment_hash(&commitment);
         let signing = self.members.iter().zip(commitment.signers.iter()).filter(|(_, signs)| *signs);
-        let signing: Vec<BLSPublicKey> = signing.map(|(member, _)| member.operator_public_key).collect();
+        let key = |member: &MasternodeListEntry| match member.version {
+            LEGACY_ENTRY => to_basic(&member.operator_public_key),
+            _ => member.operator_public_key,
+        };
+        let signing: Vec<BLSPublicKey> = signing.map(|(member, _)| key(member)).collect();
         commitment.threshold_sig = keys.sign(&commitment.quorum_public_key, &hash, rng);
         commitment.all_commitment_aggregated_signature = keys.sign_together(&signing, &hash, rng);
         commitment
@@ -153,6 +161,8 @@ fn commitment_hash(commitment: &QuorumEntry) -> [u8; 32] {
     sha256d::hash(&signed).to_byte_array()
 }
 
+/// Version of an entry whose key is in the legacy encoding.
+const LEGACY_ENTRY: u16 = 1;
 const BASIC: u16 = 3;
 const BASIC_INDEXED: u16 = 4;
 /// About what mainnet's commitments show: members that did not take part validly, and valid ones that did not sign,

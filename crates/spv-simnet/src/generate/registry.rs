@@ -1,19 +1,26 @@
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+mod entries;
+mod forking;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use dashcore::bls_sig_utils::BLSPublicKey;
 use dashcore::hash_types::{ConfirmedHash, MerkleRootMasternodeList, PubkeyHash};
 use dashcore::merkle_tree::merkle_root;
 use dashcore::sml::address::ServiceAddress;
 use dashcore::sml::masternode_list_entry::{EntryMasternodeType, MasternodeListEntry};
 use dashcore::{BlockHash, ProTxHash};
 
-use super::keys::KeyRing;
+use super::forks::Forks;
+use super::keys::{self, KeyRing};
 use super::profile::{FIRST_SESSION, QuorumProfile};
 use super::random;
 use super::spec::GeneratedSpec;
 use crate::history::MasternodeHistory;
+use entries::{
+    BASIC_BLS, CORE_PORT, EXTENDED, LEGACY_BLS, clear_service, evo_node, extended_address, replace_operator,
+    revoke,
+};
 
 /// The masternodes of a made-up chain: they register early, then some come, go and change.
 #[derive(Debug)]
@@ -33,6 +40,9 @@ pub(super) struct Registry {
     registered: u32,
     /// Fewest masternodes that stay enabled.
     min_enabled: usize,
+    forks: Forks,
+    /// Every EvoNode that ever was.
+    evo_nodes: BTreeSet<ProTxHash>,
     history: MasternodeHistory,
     root: MerkleRootMasternodeList,
 }
@@ -60,8 +70,8 @@ impl Registry {
             *first_registrations.entry(height).or_default() += 1;
         }
         let min_enabled = match profile {
-            QuorumProfile::Small => FEWEST_ENABLED.max(masternodes as usize * 4 / 5),
             QuorumProfile::Mainnet => masternodes as usize * 2 / 3,
+            _ => FEWEST_ENABLED.max(masternodes as usize * 4 / 5),
         };
         Self {
             profile,
@@ -73,6 +83,8 @@ impl Registry {
             restless: Vec::new(),
             registered: 0,
             min_enabled,
+            forks: spec.forks,
+            evo_nodes: BTreeSet::new(),
             history: MasternodeHistory::default(),
             root: MerkleRootMasternodeList::all_zeros(),
         }
@@ -87,7 +99,8 @@ impl Registry {
         }
         let changes = self.changes.remove(&height).unwrap_or(0);
         let settling = self.profile == QuorumProfile::Mainnet && height == self.quiet + LAST_REGISTRATION;
-        if confirmed.is_empty() && joining == 0 && changes == 0 && !settling {
+        let forking = [self.forks.v24, self.forks.legacy_evo].contains(&Some(height));
+        if confirmed.is_empty() && joining == 0 && changes == 0 && !settling && !forking {
             return;
         }
         let confirming = ConfirmedHash::from_byte_array(hashes[hashes.len() - 1].to_byte_array());
@@ -100,10 +113,11 @@ impl Registry {
         if settling {
             self.ban_as_many_as_on_mainnet(height, sources.rng);
         }
+        self.fork(height);
         for _ in 0..changes {
             match self.profile {
-                QuorumProfile::Small => self.change(height, sources),
                 QuorumProfile::Mainnet => self.change_little(height, sources),
+                _ => self.change(height, sources),
             }
         }
         let leaves = self.entries.values().map(|leaf| leaf.hash).collect();
@@ -126,16 +140,16 @@ impl Registry {
 
     fn plan_changes(&mut self, height: u32, rng: &mut fastrand::Rng) {
         match self.profile {
+            QuorumProfile::Mainnet => {
+                self.changes.insert(height + rng.u32(..2 * BLOCKS_PER_CHANGE), 1);
+            }
             // A few blocks of the coming cycle share its changes, so that most blocks have the list of their parent.
-            QuorumProfile::Small => {
+            _ => {
                 let masternodes = u32::try_from(self.entries.len()).expect("at most thousands");
                 for _ in 0..CHANGING_BLOCKS {
                     let changes = rng.u32(1..=1 + masternodes / 100);
                     *self.changes.entry(height + rng.u32(..SMALL_CYCLE)).or_default() += changes;
                 }
-            }
-            QuorumProfile::Mainnet => {
-                self.changes.insert(height + rng.u32(..2 * BLOCKS_PER_CHANGE), 1);
             }
         }
     }
@@ -214,51 +228,66 @@ impl Registry {
     }
 
     fn register(&mut self, height: u32, Sources { keys, rng }: &mut Sources<'_>) {
-        let service_address = self.next_address();
+        let is_extended = self.is_extended(height);
+        let version = if is_extended { EXTENDED } else { BASIC_BLS };
+        let service_address = self.next_address(is_extended);
         let one_in = match self.profile {
-            QuorumProfile::Small => 3,
             QuorumProfile::Mainnet => 10,
+            _ => 3,
         };
         let is_evo = self.registered % one_in == 2;
         let entry = MasternodeListEntry {
-            version: BASIC_BLS,
+            version,
             pro_reg_tx_hash: ProTxHash::from_byte_array(random::hash(rng)),
             confirmed_hash: None,
             service_address,
             operator_public_key: keys.make(rng),
             key_id_voting: PubkeyHash::from_byte_array(random::hash(rng)),
             is_valid: true,
-            mn_type: if is_evo { evo_node(rng) } else { EntryMasternodeType::Regular },
+            mn_type: if is_evo { evo_node(rng, is_extended) } else { EntryMasternodeType::Regular },
         };
         self.unconfirmed.entry(height + CONFIRMED_AFTER).or_default().push(entry.pro_reg_tx_hash);
         self.put(height, entry, is_evo);
     }
 
-    fn revive(&mut self, height: u32, name: ProTxHash, Sources { keys, rng }: &mut Sources<'_>) {
-        let address = self.next_address();
+    fn revive(&mut self, height: u32, name: ProTxHash, Sources { keys: ring, rng }: &mut Sources<'_>) {
+        let is_extended = self.is_extended(height);
+        let address = self.next_address(is_extended);
         let is_evo = self.entries.get(&name).is_some_and(|leaf| leaf.is_evo);
         self.update(height, name, |entry| {
-            entry.version = BASIC_BLS;
+            if entry.version == LEGACY_BLS && !entry.operator_public_key.is_zeroed() {
+                entry.operator_public_key = keys::to_basic(&entry.operator_public_key);
+            }
+            entry.version = if is_extended { EXTENDED } else { BASIC_BLS };
             entry.is_valid = true;
             entry.service_address = address;
             if entry.operator_public_key.is_zeroed() {
-                entry.operator_public_key = keys.make(rng);
+                entry.operator_public_key = ring.make(rng);
             }
             if is_evo {
-                entry.mn_type = evo_node(rng);
+                entry.mn_type = evo_node(rng, is_extended);
             }
         });
     }
 
-    fn next_address(&mut self) -> ServiceAddress {
+    /// Whether this is an EvoNode, whatever its entry says.
+    pub(super) fn is_evo(&self, name: &ProTxHash) -> bool {
+        self.evo_nodes.contains(name)
+    }
+
+    fn next_address(&mut self, extended: bool) -> ServiceAddress {
         self.registered += 1;
         let [_, high, middle, low] = self.registered.to_be_bytes();
-        ServiceAddress::Socket(SocketAddr::from((Ipv4Addr::new(10, high, middle, low), CORE_PORT)))
+        let socket = SocketAddr::from((Ipv4Addr::new(10, high, middle, low), CORE_PORT));
+        if extended { extended_address(socket, self.registered) } else { ServiceAddress::Socket(socket) }
     }
 
     fn put(&mut self, height: u32, entry: MasternodeListEntry, is_evo: bool) {
         let (name, hash, entry) = (entry.pro_reg_tx_hash, entry.entry_hash(), Arc::new(entry));
         self.history.set(height, name, Some(Arc::clone(&entry)));
+        if is_evo {
+            self.evo_nodes.insert(name);
+        }
         self.entries.insert(name, Leaf { entry, hash, is_evo });
     }
 
@@ -297,37 +326,6 @@ impl Registry {
     }
 }
 
-fn evo_node(rng: &mut fastrand::Rng) -> EntryMasternodeType {
-    EntryMasternodeType::HighPerformance {
-        platform_http_port: Some(PLATFORM_HTTP_PORT),
-        platform_node_id: PubkeyHash::from_byte_array(random::hash(rng)),
-    }
-}
-
-/// A new operator key resets what the operator had set, and disables until the new operator announces itself.
-fn replace_operator(entry: &mut MasternodeListEntry, Sources { keys, rng }: &mut Sources<'_>) {
-    clear_service(entry);
-    entry.operator_public_key = keys.make(rng);
-}
-
-fn clear_service(entry: &mut MasternodeListEntry) {
-    entry.is_valid = false;
-    entry.service_address = ServiceAddress::Socket(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
-    if let EntryMasternodeType::HighPerformance { platform_http_port, platform_node_id } = &mut entry.mn_type
-    {
-        *platform_http_port = Some(0);
-        *platform_node_id = PubkeyHash::all_zeros();
-    }
-}
-
-/// A revocation takes the entry back to its first version, which has neither key nor kind.
-fn revoke(entry: &mut MasternodeListEntry) {
-    clear_service(entry);
-    entry.version = LEGACY_BLS;
-    entry.operator_public_key = BLSPublicKey::default();
-    entry.mn_type = EntryMasternodeType::Regular;
-}
-
 const FIRST_REGISTRATION: u32 = 10;
 /// Leaves every masternode time to be confirmed before the first list that quorums are chosen from.
 const LAST_REGISTRATION: u32 = 90;
@@ -338,7 +336,3 @@ const CHANGING_BLOCKS: usize = 3;
 const SMALL_CYCLE: u32 = 24;
 const BLOCKS_PER_CHANGE: u32 = 35;
 const RESTLESS: usize = 65;
-const LEGACY_BLS: u16 = 1;
-const BASIC_BLS: u16 = 2;
-const CORE_PORT: u16 = 19_899;
-const PLATFORM_HTTP_PORT: u16 = 22_200;

@@ -1,17 +1,18 @@
 use std::fmt;
-use std::num::ParseIntError;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use dashcore::ChainParams;
 use dashcore::params::Retargeting;
 
+use super::forks::Forks;
 use super::pace::RETARGETING_SPACING;
 use super::profile::QuorumProfile;
+use super::spec_error::{SpecError, check};
 use super::unlocked::Unlocked;
 
 /// What kind of chain to generate. As text: `generated:masternodes=N,cycles=N,seed=N,quorums=small|mainnet,
-/// signatures=valid|none`; what is left out has its default.
+/// signatures=valid|none` and so on; what is left out has its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GeneratedSpec {
     /// Masternodes, about constant over the chain. Default 50, 4 to 5,000; at least 1,000 for mainnet's quorums.
@@ -20,7 +21,8 @@ pub struct GeneratedSpec {
     pub cycles: u32,
     /// Equal seeds give equal chains. Default 1.
     pub seed: u64,
-    /// Which quorums form. `None` (default): mainnet's from 1,000 masternodes on, else the small ones.
+    /// Which quorums form, and on which kind of network. `None` (default): mainnet's from 1,000 masternodes on, else the small
+    /// ones.
     pub quorums: Option<QuorumProfile>,
     /// Whether keys are real and commitments and ChainLocks signed with them (default). Without, they are random bytes
     /// of the right form, made in a fraction of the time.
@@ -37,6 +39,8 @@ pub struct GeneratedSpec {
     /// Blocks that no quorum locks; by default there are none but those before the first quorum. Coinbases
     /// there carry the newest lock before.
     pub unlocked: Unlocked,
+    /// Heights at which rules change.
+    pub forks: Forks,
 }
 
 impl GeneratedSpec {
@@ -54,6 +58,7 @@ impl GeneratedSpec {
         tip_time: None,
         retargets: false,
         unlocked: Unlocked::NONE,
+        forks: Forks::NONE,
     };
 
     /// Whether the numbers are in range.
@@ -67,6 +72,7 @@ impl GeneratedSpec {
         }
         check("cycles", u64::from(self.cycles), CYCLES)?;
         check("quiet", u64::from(self.quiet), QUIET)?;
+        self.forks.validate()?;
         self.tip_time.map_or(Ok(()), |time| check("tip-time", u64::from(time), TIP_TIME))
     }
 
@@ -86,6 +92,10 @@ impl GeneratedSpec {
     pub(crate) fn params(&self) -> ChainParams {
         let mut params = self.profile().params();
         let activation = &mut params.activation;
+        // Coinbases have no ChainLocks without a root of quorums before.
+        if let Some(dip8) = self.forks.dip8 {
+            (activation.dip8, activation.v20) = (dip8, activation.v20.max(dip8));
+        }
         for height in
             [&mut activation.dip3, &mut activation.v20, &mut activation.mn_rr, &mut activation.withdrawals]
         {
@@ -111,8 +121,18 @@ impl Default for GeneratedSpec {
 
 impl fmt::Display for GeneratedSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { masternodes, cycles, seed, quorums, signatures, quiet, tip_time, retargets, unlocked } =
-            self;
+        let Self {
+            masternodes,
+            cycles,
+            seed,
+            quorums,
+            signatures,
+            quiet,
+            tip_time,
+            retargets,
+            unlocked,
+            forks,
+        } = self;
         write!(f, "{}:masternodes={masternodes},cycles={cycles},seed={seed}", Self::SCHEME)?;
         if let Some(profile) = quorums {
             write!(f, ",quorums={profile}")?;
@@ -129,7 +149,10 @@ impl fmt::Display for GeneratedSpec {
         if *retargets {
             f.write_str(",retargeting=dgw")?;
         }
-        if *unlocked == Unlocked::NONE { Ok(()) } else { write!(f, ",unlocked={unlocked}") }
+        if *unlocked != Unlocked::NONE {
+            write!(f, ",unlocked={unlocked}")?;
+        }
+        write!(f, "{forks}")
     }
 }
 
@@ -160,11 +183,8 @@ impl FromStr for GeneratedSpec {
                 "quiet" => spec.quiet = saturate(number(QUIET, "quiet")?),
                 "tip-time" => spec.tip_time = Some(saturate(number(TIP_TIME, "tip-time")?)),
                 "quorums" => {
-                    spec.quorums = Some(match value {
-                        "small" => QuorumProfile::Small,
-                        "mainnet" => QuorumProfile::Mainnet,
-                        _ => return Err(unknown_value("quorums", value)),
-                    });
+                    let named = QuorumProfile::ALL.into_iter().find(|profile| profile.to_string() == value);
+                    spec.quorums = Some(named.ok_or_else(|| unknown_value("quorums", value))?);
                 }
                 "retargeting" => {
                     spec.retargets = match value {
@@ -183,7 +203,11 @@ impl FromStr for GeneratedSpec {
                         _ => return Err(unknown_value("signatures", value)),
                     };
                 }
-                _ => return Err(SpecError::Key(key.to_owned())),
+                _ => {
+                    let (height, key, limits) =
+                        spec.forks.by_name(key).ok_or_else(|| SpecError::Key(key.to_owned()))?;
+                    *height = Some(saturate(number(limits, key)?));
+                }
             }
         }
         spec.validate()?;
@@ -193,60 +217,6 @@ impl FromStr for GeneratedSpec {
 
 fn unknown_value(key: &'static str, value: &str) -> SpecError {
     SpecError::Value { key, value: value.to_owned() }
-}
-
-/// Why a text describes no chain that can be generated.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SpecError {
-    /// It does not start with the scheme.
-    #[error("{0:?} is no generated chain; use generated:masternodes=N,cycles=N,seed=N")]
-    Scheme(String),
-    /// A part is not one of the known settings.
-    #[error(
-        "unknown setting {0:?}; use masternodes=N, cycles=N, seed=N, quiet=N, tip-time=SECONDS, quorums=small|mainnet, \
-         signatures=valid|none, retargeting=none|dgw or unlocked=FIRST-LAST"
-    )]
-    Key(String),
-    /// A value is none of those that the setting can have.
-    #[error(
-        "{key}={value:?} is not possible; use quorums=small|mainnet, signatures=valid|none, retargeting=none|dgw, \
-         unlocked=FIRST-LAST with up to eight ranges and + between them"
-    )]
-    Value {
-        /// The setting.
-        key: &'static str,
-        /// Its value.
-        value: String,
-    },
-    /// A value is no number.
-    #[error("{key}={value:?} is no number")]
-    Number {
-        /// The setting.
-        key: &'static str,
-        /// Its value.
-        value: String,
-        /// Why it is none.
-        #[source]
-        source: ParseIntError,
-    },
-    /// A number is too small or too large.
-    #[error("{key}={value} is not within {smallest} to {largest}")]
-    OutOfRange {
-        /// The setting.
-        key: &'static str,
-        /// Its value.
-        value: u64,
-        /// Smallest value possible.
-        smallest: u64,
-        /// Largest value possible.
-        largest: u64,
-    },
-}
-
-fn check(key: &'static str, value: u64, limit: RangeInclusive<u64>) -> Result<(), SpecError> {
-    let (smallest, largest) = (*limit.start(), *limit.end());
-    if limit.contains(&value) { Ok(()) } else { Err(SpecError::OutOfRange { key, value, smallest, largest }) }
 }
 
 /// For numbers that have passed a check against a 32-bit range.
@@ -286,10 +256,17 @@ mod tests {
             tip_time: Some(1_800_000_000),
             retargets: true,
             unlocked: Unlocked::new(&[(404, 440), (500, 510)]),
+            forks: Forks {
+                dip8: Some(200),
+                v24: Some(500),
+                legacy_evo: Some(300),
+                later: None,
+                opaque: Some(600),
+            },
             ..spec
         };
         let text = "generated:masternodes=3200,cycles=120,seed=7,quorums=mainnet,signatures=none,quiet=300000,\
-                    tip-time=1800000000,retargeting=dgw,unlocked=404-440+500-510";
+                    tip-time=1800000000,retargeting=dgw,unlocked=404-440+500-510,dip8=200,v24=500,legacy-evo=300,opaque=600";
         assert_eq!((spec.to_string().as_str(), text.parse()), (text, Ok(spec)));
         assert_eq!("generated".parse(), Ok(GeneratedSpec::default()));
         assert_eq!("generated:seed=9".parse(), Ok(GeneratedSpec { seed: 9, ..GeneratedSpec::default() }));
@@ -307,6 +284,7 @@ mod tests {
         assert_eq!(parse("generated:masternodes=3"), "masternodes=3 is not within 4 to 5000");
         assert_eq!(parse("generated:cycles=1001"), "cycles=1001 is not within 1 to 1000");
         assert_eq!(parse("generated:quiet=1000001"), "quiet=1000001 is not within 0 to 1000000");
+        assert_eq!(parse("generated:v24=143"), "v24=143 is not within 144 to 2000000");
         assert_eq!(parse("generated:tip-time=5"), "tip-time=5 is not within 1700000000 to 4200000000");
         assert_eq!(
             parse("generated:masternodes=999,quorums=mainnet"),

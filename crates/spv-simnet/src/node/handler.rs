@@ -104,7 +104,7 @@ impl Handler {
         match event {
             Event::Opened { id, address, sender } => {
                 self.inboxes.open(id);
-                self.lanes.insert(id, Lane::new(address, sender));
+                self.lanes.insert(id, Lane::new(address, sender, &self.node));
             }
             Event::Received { id, due, message } => self.inboxes.push(id, due, message),
             Event::Closed { id } => {
@@ -192,8 +192,8 @@ impl Handler {
 }
 
 impl Lane {
-    fn new(address: SocketAddr, sender: Sender) -> Self {
-        Self { session: Session::new(address), sender, last_due: None, held: None, next_flood: None }
+    fn new(address: SocketAddr, sender: Sender, node: &Node) -> Self {
+        Self { session: Session::new(address, node), sender, last_due: None, held: None, next_flood: None }
     }
 
     /// Tells the writer, behind the node's part of the handshake, that this is done.

@@ -1,5 +1,6 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use dashcore::Network;
 use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::consensus::{Decodable, Reader, serialize};
 use dashcore::network::framing::{Command, Frame};
@@ -12,8 +13,9 @@ use dashcore::network::message_network::{
 };
 
 use super::Node;
-use super::clock::{clock, tip_time};
+use super::clock::{clock, now, tip_time};
 use super::delivery::{deliver, framed};
+use super::rate::Rate;
 use super::reply::Reply;
 use super::service::{BadRequest, Request, RequestKind};
 use crate::chain::ActiveChain;
@@ -38,13 +40,15 @@ pub(super) struct Session {
     offers_headers2: bool,
     /// Pings that will not be answered.
     stalled_pings: u32,
+    /// How many `getmnlistd` are answered.
+    rate: Option<Rate>,
     /// Messages received.
     received: u64,
     closed: bool,
 }
 
 impl Session {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    pub(super) fn new(address: SocketAddr, node: &Node) -> Self {
         Self {
             address,
             common_version: None,
@@ -56,6 +60,7 @@ impl Session {
             prefers_headers2: false,
             offers_headers2: false,
             stalled_pings: 0,
+            rate: node.config.faults.rate_limit.map(Rate::new),
             received: 0,
             closed: false,
         }
@@ -171,9 +176,17 @@ impl Session {
         // What follows the version may be missing in part; little of it matters.
         let version = VersionMessage::consensus_decode(&mut Reader::new(&frame.payload)).ok();
         let as_masternode = version.as_ref().is_some_and(|version| version.masternode_connection);
+        // As Dash Core: on a devnet it talks to nobody who does not name it.
+        let names_us = match &node.chain().world().params().network {
+            Network::Devnet(name) => {
+                let devnet = format!("devnet.devnet-{name}");
+                version.as_ref().is_some_and(|version| version.user_agent.contains(&devnet))
+            }
+            _ => true,
+        };
         self.offers_headers2 =
             version.is_some_and(|version| version.services & service_flags::HEADERS_COMPRESSED != 0);
-        if theirs < MIN_PROTOCOL_VERSION || as_masternode {
+        if theirs < MIN_PROTOCOL_VERSION || as_masternode || !names_us {
             return vec![Reply::Close];
         }
         self.common_version = Some(theirs.min(node.config.protocol_version));
@@ -194,7 +207,10 @@ impl Session {
             receiver: Address { services: 0, address: self.address },
             sender: Address { services: services(node), address: unknown },
             nonce,
-            user_agent: concat!("/spv-simnet:", env!("CARGO_PKG_VERSION"), "/").to_owned(),
+            user_agent: match &node.chain().world().params().network {
+                Network::Devnet(name) => format!("/{SOFTWARE}(devnet.devnet-{name})/"),
+                _ => format!("/{SOFTWARE}/"),
+            },
             start_height: i32::try_from(height).unwrap_or(i32::MAX),
             relay: true,
             mn_auth_challenge: [0; 32],
@@ -248,6 +264,9 @@ impl Session {
             }
             Err(BadRequest::LocatorTooLong) => return vec![Reply::NoAnswer, Reply::Close],
         };
+        if kind == RequestKind::MnListDiff && self.rate.as_mut().is_some_and(|rate| !rate.takes(now())) {
+            return vec![Reply::NoAnswer];
+        }
         let fault = faults.next(kind.asked());
         if fault.is_some() {
             node.stats.lock().faults += 1;
@@ -303,6 +322,7 @@ impl Session {
 /// More new blocks than these are announced by the tip's hash alone (Dash Core `MAX_BLOCKS_TO_ANNOUNCE`,
 /// net_processing.cpp).
 const MAX_BLOCKS_TO_ANNOUNCE: usize = 8;
+const SOFTWARE: &str = concat!("spv-simnet:", env!("CARGO_PKG_VERSION"));
 const MNAUTH: Command = Command::new("mnauth");
 /// Misbehaviour at which a node disconnects (Dash Core `DISCOURAGEMENT_THRESHOLD`, net_processing.cpp).
 const DISCONNECT_SCORE: u32 = 100;

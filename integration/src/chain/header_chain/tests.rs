@@ -116,3 +116,25 @@ fn a_chain_may_start_at_a_checkpoint() {
     assert!(chain.work() > Arith256::ZERO);
     assert_eq!(chain.locator(), [chain.tip_hash()]);
 }
+
+#[test]
+fn block_1_of_a_devnet_has_to_name_it() {
+    let params = |name: &str| ChainParams::new(Network::Devnet(name.into()));
+    let (ours, other) = (params("ours"), params("other"));
+    let first = ours.devnet_block.unwrap();
+    let second = mine_one(first.block_hash(), first.time + 1, 7);
+    let headers = [first, second];
+    let mut chain = HeaderChain::starting_at_or_below(&ours, 0);
+    chain.extend(&headers, &hashes(&headers), NOW).unwrap();
+    assert_eq!(chain.tip_height(), 2);
+
+    let error =
+        HeaderChain::starting_at_or_below(&other, 0).extend(&headers, &hashes(&headers), NOW).unwrap_err();
+    assert!(matches!(&error, HeaderError::OtherDevnet { got, .. } if *got == first.block_hash()), "{error}");
+    assert!(error.to_string().contains("devnet:other"), "{error}");
+    // Valid in every other way.
+    let unnamed = mine(&ours, 1);
+    let error =
+        HeaderChain::starting_at_or_below(&ours, 0).extend(&unnamed, &hashes(&unnamed), NOW).unwrap_err();
+    assert!(matches!(error, HeaderError::OtherDevnet { .. }), "{error}");
+}

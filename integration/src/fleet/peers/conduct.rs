@@ -75,7 +75,9 @@ impl Peers {
             Outcome::Failed(_) => return,
         };
         discovery.record(&peer, conduct);
+        // Who has answered some may only not answer so many.
         let refuses_all = conduct == Conduct::Refused
+            && !self.book.answers_lists(&peer)
             && self
                 .book
                 .with_report(peer, |report| report.accepted == 0 && report.refused >= REFUSES_ALL_AFTER);

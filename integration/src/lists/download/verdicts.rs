@@ -1,5 +1,6 @@
 //! What follows from the verdict on an answer, and from every failure.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -52,9 +53,15 @@ impl ListDownload<'_> {
                 Ok(())
             }
             Err(error) => {
-                tracing::info!(peer = %answer.peer, %error, "wrong answer");
-                answer.permit.reject();
-                self.peers.record(answer.peer, Outcome::Invalid(answer.kind));
+                if error.is_of_newer_rules() {
+                    // Nobody's fault, unless another copy verifies.
+                    tracing::warn!(peer = %answer.peer, %error, "an answer is of newer rules");
+                    drop(answer.permit);
+                } else {
+                    tracing::info!(peer = %answer.peer, %error, "wrong answer");
+                    answer.permit.reject();
+                    self.peers.record(answer.peer, Outcome::Invalid(answer.kind));
+                }
                 self.tally.wasted_bytes += answer.bytes;
                 let attempt = Attempt::new(answer.peer, &error, now())
                     .with_digest(answer.digest)
@@ -120,6 +127,11 @@ impl ListDownload<'_> {
         is_given_up.then(|| task.history.attempts())
     }
 
+    /// Whether every peer that may have the work's block has been asked.
+    fn was_asked_of_all(&self, task: &Task) -> bool {
+        self.peers.holders(&task.work.newest).ready.iter().all(|peer| task.history.tried(peer))
+    }
+
     /// Lets the recovery policy decide what becomes of work that failed, perhaps by an answer that proved wrong.
     pub(super) fn failed(
         &mut self,
@@ -147,6 +159,13 @@ impl ListDownload<'_> {
         let height = task.work.newest.height;
         let (answered, error) = wrong.unzip();
         let mut decision = self.peers.on_failure(&task.history, &task.work.newest, &task.no_room, answered);
+        let is_newer = error.as_ref().is_some_and(AnswerError::is_of_newer_rules);
+        if is_newer && self.was_asked_of_all(&task) {
+            // Where there are few peers, asking them again and again would not make the rules any older.
+            let witnesses = wrong_answers(&task.history, None).collect::<BTreeSet<_>>().len();
+            let (digest, witnesses) = ([0; 32], u32::try_from(witnesses).unwrap_or(u32::MAX));
+            decision.action = Action::GiveUp { reason: GiveUpReason::Unverifiable { digest, witnesses } };
+        }
         if matches!(decision.action, Action::GiveUp { reason: GiveUpReason::Unverifiable { .. } })
             && self.peers.may_meet_others()
             && now().duration_since(*task.unverifiable_since.get_or_insert_with(now)) < UNMET_PATIENCE
@@ -200,6 +219,11 @@ impl ListDownload<'_> {
                     let wrong = u32::try_from(wrong).unwrap_or(u32::MAX);
                     DownloadFailure::Exhausted { height, attempts, wrong }
                 }
+                GiveUpReason::Unverifiable { witnesses, .. } if is_newer => DownloadFailure::NewerRules {
+                    height,
+                    witnesses,
+                    reason: error.map_or_else(String::new, |error| error.to_string()),
+                },
                 GiveUpReason::Unverifiable { witnesses, .. } => DownloadFailure::Unverifiable {
                     height,
                     witnesses,

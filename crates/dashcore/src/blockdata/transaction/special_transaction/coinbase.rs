@@ -2,12 +2,13 @@
 
 use crate::bls_sig_utils::BLSSignature;
 use crate::consensus::{Decodable, DecodeError, DecodeErrorKind, Encodable, Reader, encode_compact_u64};
-use crate::hash_types::{MerkleRootMasternodeList, MerkleRootQuorums};
+use crate::hash_types::{MerkleRootAssetUnlocks, MerkleRootMasternodeList, MerkleRootQuorums};
 
-/// Coinbase payload, versions 1 to 3.
+/// Coinbase payload, versions 1 to 4, and of later ones what they can be expected to begin with: each version so far has
+/// appended to the one before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CoinbasePayload {
-    /// 1 from DIP3, 2 from DIP8, 3 from v20.
+    /// 1 from DIP3, 2 from DIP8, 3 from v20, 4 from v24.
     pub version: u16,
     /// Height of the block.
     pub height: i32,
@@ -17,6 +18,20 @@ pub struct CoinbasePayload {
     pub merkle_root_quorums: Option<MerkleRootQuorums>,
     /// Best ChainLock known to the miner and the credit pool; from version 3.
     pub chain_lock: Option<BestChainLock>,
+    /// Root of the block's withdrawals from the credit pool; of version 4.
+    pub merkle_root_asset_unlocks: Option<MerkleRootAssetUnlocks>,
+    /// What a version above 4 carries behind its credit pool, as it came; empty up to version 4.
+    pub unknown: Vec<u8>,
+}
+
+impl CoinbasePayload {
+    /// The newest version of which every field is known.
+    pub const NEWEST_VERSION: u16 = 4;
+
+    /// Whether rules made it that are newer than what is known here.
+    pub const fn is_of_later_version(&self) -> bool {
+        self.version > Self::NEWEST_VERSION
+    }
 }
 
 /// The part of the coinbase payload that version 3 adds.
@@ -43,6 +58,10 @@ impl Encodable for CoinbasePayload {
             chain_lock.best_cl_signature.consensus_encode(out);
             chain_lock.asset_locked_amount.consensus_encode(out);
         }
+        if let Some(root) = &self.merkle_root_asset_unlocks {
+            root.consensus_encode(out);
+        }
+        out.extend_from_slice(&self.unknown);
     }
 }
 
@@ -52,7 +71,7 @@ impl Decodable for CoinbasePayload {
     fn consensus_decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let start = reader.position();
         let version: u16 = reader.read("cbTx.version")?;
-        if !(1..=3).contains(&version) {
+        if version == 0 {
             return Err(reader.error_at(start, DecodeErrorKind::UnknownValue { value: i64::from(version) }));
         }
         let height = reader.read("cbTx.height")?;
@@ -68,6 +87,25 @@ impl Decodable for CoinbasePayload {
         } else {
             None
         };
-        Ok(Self { version, height, merkle_root_masternode_list, merkle_root_quorums, chain_lock })
+        let merkle_root_asset_unlocks = if version == Self::NEWEST_VERSION {
+            Some(reader.read("cbTx.merkleRootAssetUnlocks")?)
+        } else {
+            None
+        };
+        let unknown = if version > Self::NEWEST_VERSION {
+            let length = reader.remaining();
+            reader.field("cbTx.unknown").bytes(length)?.to_vec()
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            version,
+            height,
+            merkle_root_masternode_list,
+            merkle_root_quorums,
+            chain_lock,
+            merkle_root_asset_unlocks,
+            unknown,
+        })
     }
 }

@@ -34,6 +34,8 @@ pub struct QuorumEntry {
 }
 
 impl QuorumEntry {
+    const NEWEST_VERSION: u16 = 4;
+
     /// SHA-256d of the whole encoding: the leaf of the quorum merkle tree.
     pub fn entry_hash(&self) -> [u8; 32] {
         // Of mainnet's kinds none is longer.
@@ -71,8 +73,8 @@ impl Decodable for QuorumEntry {
     fn consensus_decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let start = reader.position();
         let version: u16 = reader.read("commitment.nVersion")?;
-        if !(1..=4).contains(&version) {
-            return Err(reader.error_at(start, DecodeErrorKind::UnknownValue { value: i64::from(version) }));
+        if !(1..=Self::NEWEST_VERSION).contains(&version) {
+            return Err(reader.error_at(start, DecodeErrorKind::of_version(version, Self::NEWEST_VERSION)));
         }
         let llmq_type = reader.read("commitment.llmqType")?;
         let quorum_hash = reader.read("commitment.quorumHash")?;
