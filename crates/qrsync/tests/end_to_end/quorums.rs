@@ -225,8 +225,8 @@ async fn a_sync_of_the_tip_verifies_every_active_quorum() {
     let quorums = &summary.quorums;
     assert!(quorums.by_type.values().all(|of_type| of_type.verified == of_type.proven), "{summary:?}");
     let active: u64 = quorums.by_type.values().map(|of_type| of_type.proven).sum();
-    // One more signed the tip's ChainLock and has retired since.
-    assert_eq!((quorums.verified, quorums.checked, quorums.failed), (active + 1, active + 1, 0));
+    // One more signed the tip's ChainLock and has retired since, and five of Platform's that retired may still sign.
+    assert_eq!((quorums.verified, quorums.checked, quorums.failed), (active + 6, active + 6, 0));
     assert!(active > 0 && quorums.not_verified.is_empty());
     assert_eq!(summary.lists.for_members, 0, "{summary:?}");
     assert!(summary.chain_lock.unwrap().verified);
