@@ -3,6 +3,7 @@
 // The order in which these modules may use each other is that of xtask/layers.toml; `cargo xtask tidy` checks it.
 mod address;
 mod clock;
+mod log;
 mod resolver;
 mod timer;
 mod trace;

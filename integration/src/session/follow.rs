@@ -11,9 +11,11 @@ use super::end_state::EndState;
 use super::environment::Environment;
 use super::error::SyncError;
 use super::summary::Summary;
+use super::telling::{self, Ends};
 use crate::chain::HeaderChain;
 use crate::config::Config;
 use crate::headers::{HeaderDownload, Tips};
+use crate::log::Span;
 use crate::net;
 use crate::progress::{Phase, Progress};
 use crate::store::Store;
@@ -62,6 +64,7 @@ pub async fn follow_with(
 ) -> Result<(), SyncError> {
     let _done = progress.done_on_drop();
     let (announcer, news) = net::announcements();
+    telling::starting(params, &store)?;
     let start =
         || Connected::start(environment, params, config, store.clone(), progress, Some(announcer.clone()));
     let (connected, keep_up) = tokio::select! {
@@ -79,6 +82,7 @@ pub async fn follow_with(
         pruned_to: 0,
         retry_after: Duration::ZERO,
         reported: None,
+        ends: Ends::default(),
     };
     let followed = tokio::select! {
         biased;
@@ -103,7 +107,7 @@ async fn once_online<T>(start: impl AsyncFn() -> Result<T, SyncError>) -> Result
         };
         let wait = Backoff::new(RETRY_BASE, RETRY_CAP).ceiling(failures);
         failures += 1;
-        tracing::warn!(%error, ?wait, "waiting for the network");
+        tracing::warn!(wait = %Span(wait), %error, "waiting for the network");
         tokio::time::sleep(wait).await;
     }
 }
@@ -121,6 +125,7 @@ struct Follower<'a, F> {
     retry_after: Duration,
     /// The chain that was reported last.
     reported: Option<Arc<HeaderChain>>,
+    ends: Ends,
 }
 
 impl<F: FnMut(&Step)> Follower<'_, F> {
@@ -189,12 +194,14 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         self.failures = if synced { 0 } else { self.failures + 1 };
         self.retry_after = summary.next_retry_seconds.map_or(Duration::ZERO, Duration::from_secs_f64);
         let reported = std::mem::replace(&mut self.reported, chain.clone());
+        let before = reported.as_ref().map(|reported| reported.tip_height());
         let rolled_back_to = reported.zip(chain).and_then(|(before, chain)| {
             chain.last_common(&before).filter(|&common| common < before.tip_height())
         });
         if synced {
             self.prune(summary.tip.height).await?;
         }
+        self.ends.tell(&summary, before, rolled_back_to);
         (self.on_step)(&Step { summary, rolled_back_to });
         Ok(())
     }

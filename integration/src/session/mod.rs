@@ -12,6 +12,7 @@ mod run;
 mod shortfall;
 mod summary;
 mod sync;
+mod telling;
 
 pub use end_state::EndState;
 pub use engine::{Download, Session};

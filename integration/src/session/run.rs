@@ -46,6 +46,8 @@ pub(super) struct RunResults {
     pub(super) connect: Duration,
     pub(super) headers: Duration,
     pub(super) list_time: Duration,
+    /// Whether the end of each phase is worth a line in the log.
+    pub(super) tells_phases: bool,
 }
 
 impl RunResults {
@@ -61,6 +63,7 @@ impl RunResults {
             connect: Duration::ZERO,
             headers: Duration::ZERO,
             list_time: Duration::ZERO,
+            tells_phases: false,
         }
     }
 }
@@ -100,6 +103,7 @@ impl Connected<'_> {
             result = work(&run) => result,
             Ok(error) = store_failed => Err(error.into()),
             () = cancel.cancelled() => Err(SyncError::Interrupted),
+            never = self.tell_progress() => match never {},
         };
         drop(run);
         if let Some(verifier) = Arc::into_inner(verifier) {

@@ -11,6 +11,7 @@ use super::error::SyncError;
 use super::run::{Run, RunResults};
 use super::shortfall::Shortfall;
 use super::summary::Summary;
+use super::telling::{self, Ends};
 use crate::chain::HeaderChain;
 use crate::clock;
 use crate::config::Config;
@@ -56,6 +57,7 @@ pub async fn sync_with(
 ) -> Result<Summary, SyncError> {
     // Also when the sync cannot begin or is dropped: whoever watches the progress waits for its end.
     let _done = progress.done_on_drop();
+    telling::starting(params, &store)?;
     let (connected, keep_up) = Connected::start(environment, params, config, store, progress, None).await?;
     let summary = tokio::select! {
         biased;
@@ -63,6 +65,9 @@ pub async fn sync_with(
         () = keep_up => unreachable!("the pool outlives the sync"),
     };
     connected.peers.stop().await;
+    if let Ok(summary) = &summary {
+        Ends::default().tell(summary, None, None);
+    }
     summary
 }
 
@@ -79,6 +84,7 @@ impl Run<'_> {
         self.connected.progress.claimed_height(self.connected.peers.claimed_height());
         let mut results = RunResults::nothing(self.connected.config, Arc::new(start.clone()));
         results.connect = connect;
+        results.tells_phases = true;
         if !ready {
             return self.summary(results).await;
         }
@@ -122,6 +128,7 @@ impl Run<'_> {
         if self.connected.config.sync.verify_quorums && results.state == EndState::Synced {
             self.connected.progress.enter(Phase::Quorums);
             self.prove_quorums(&mut results).await?;
+            results.tell_quorums();
         }
         self.check_tip(&mut results, max_tip_age);
         if results.state == EndState::Synced && self.connected.peers.wants_masternodes() {

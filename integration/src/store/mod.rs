@@ -14,7 +14,7 @@ mod quorums;
 mod schema;
 mod snapshots;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dashcore::consensus::deserialize;
 use dashcore::params::WORK_BLOCK_DEPTH;
@@ -44,6 +44,11 @@ impl Store {
     /// The network that the data is of.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// The file; `(memory)` where there is none.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The stored header chain; `None` before the first header is stored.

@@ -52,7 +52,7 @@ impl ListDownload<'_> {
                 Ok(())
             }
             Err(error) => {
-                tracing::info!(peer = %answer.peer, %error, "wrong answer");
+                self.peers.tell_of_wrong_answer(answer.peer, answer.kind.as_str(), &error);
                 answer.permit.reject();
                 self.peers.record(answer.peer, Outcome::Invalid(answer.kind));
                 self.tally.wasted_bytes += answer.bytes;
