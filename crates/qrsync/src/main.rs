@@ -64,7 +64,7 @@ fn start(command: Command, log: &LogArgs) -> anyhow::Result<Exit> {
 
 fn run(command: Command, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result<Exit> {
     match command {
-        Command::Demo(args) => in_runtime(demo::run(args)),
+        Command::Demo(args) => in_runtime(demo::run(args, telemetry.drawn())),
         Command::Sync(args) => in_runtime(sync::run(args, log, telemetry)),
         Command::Simnet(args) => in_runtime(simnet::run(args)),
         Command::Decode(args) => decode::run(&args),

@@ -30,7 +30,7 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     let live = Arc::new(Live::new(config, &params, state.clone(), cancel.clone()));
     let serving = endpoint.map(|endpoint| AbortOnDropHandle::new(tokio::spawn(endpoint.serve(live.clone()))));
     let details = if args.verbose { Details::EachPeer } else { Details::Summary };
-    let display = Display::new(details);
+    let display = Display::new(telemetry.drawn(), details);
     let work = async {
         if args.follow {
             return follow(&params, config, store, &state, &live, &display, &cancel, args.json).await;
