@@ -37,6 +37,7 @@ pub fn describe_metrics() {
     spv_recovery::describe_metrics();
     spv_scheduler::describe_metrics();
     net::metrics::describe();
+    store::metrics::describe();
     discovery::metrics::describe();
     lists::metrics::describe();
     verify::metrics::describe();

@@ -24,6 +24,7 @@ mod systemd;
 mod telemetry;
 mod trace_file;
 
+use std::panic;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -31,9 +32,11 @@ use clap::{CommandFactory, Parser};
 use args::{Cli, Command};
 use config::LogArgs;
 use exit::Exit;
+use spv_integration::store::panic_is_contained;
 use telemetry::Telemetry;
 
 fn main() -> ExitCode {
+    leave_out_contained_panics();
     let Cli { log, command } = Cli::parse();
     match start(command, &log) {
         Ok(exit) => exit.into(),
@@ -84,6 +87,16 @@ fn run(command: Command, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result
         }
         Command::Man { directory } => manual::write(Cli::command(), &directory),
     }
+}
+
+/// The database panics over some damaged files, which becomes an error with a message of its own.
+fn leave_out_contained_panics() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !panic_is_contained() {
+            usual(info);
+        }
+    }));
 }
 
 fn in_runtime(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {

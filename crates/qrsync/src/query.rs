@@ -56,7 +56,7 @@ pub(crate) async fn status(args: DataArgs) -> anyhow::Result<Exit> {
 /// Opens data that is there, of whatever network it is. Parameters of a private network still come from the arguments.
 pub(crate) fn open(args: &DataArgs) -> anyhow::Result<Client> {
     let mut config = args.network.config()?;
-    let store = Store::open(&config.data_dir()?)?;
+    let store = Store::open_to_read(&config.data_dir()?)?;
     config.network = store.network().to_string();
     Ok(Client::new(config.chain_params()?, config, Arc::new(store))?)
 }

@@ -66,7 +66,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_in_no_bounds() {
-        for (share, allowed) in [(0.0, true), (1.0, true), (1.1, false), (f64::NAN, false), (f64::INFINITY, false)] {
+        for (share, allowed) in
+            [(0.0, true), (1.0, true), (1.1, false), (f64::NAN, false), (f64::INFINITY, false)]
+        {
             assert_eq!(SHARE.allow(&share), allowed, "{share}");
         }
         assert!(TIME.allow(&Duration::from_secs(365 * DAY)) && !TIME.allow(&Duration::MAX));

@@ -122,7 +122,8 @@ impl Config {
             ConfigError::Parse { path: path.to_owned(), message }
         };
         let read = toml::from_str(&text);
-        let config = read.map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message()))?;
+        let config =
+            read.map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message()))?;
         // TOML knows numbers that are none, which no setting can be.
         match infinite(&text) {
             Some(at) => Err(wrong(at, "a finite number is expected")),
@@ -224,7 +225,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_by_its_key() {
-        let refused = |text: &str| toml::from_str::<Config>(text).unwrap().validate().unwrap_err().key().unwrap();
+        let refused =
+            |text: &str| toml::from_str::<Config>(text).unwrap().validate().unwrap_err().key().unwrap();
         for (text, key) in [
             ("network = 'mainnet'", "network"),
             ("peers = ['host:0']", "peers"),

@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn levels_and_targets_have_to_exist() {
-        let check = |level: &str| LogSettings { level: level.to_owned(), ..LogSettings::default() }.validate();
+        let check =
+            |level: &str| LogSettings { level: level.to_owned(), ..LogSettings::default() }.validate();
         for level in ["info", "OFF", "warn, spv_integration=debug", "spv_integration::net=trace,error"] {
             check(level).unwrap();
         }

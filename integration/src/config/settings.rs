@@ -227,7 +227,9 @@ mod tests {
                         walk(below, &format!("{prefix}{name}"), tried);
                     }
                 }
-                toml::Value::String(text) if humantime::parse_duration(text).is_ok() => tried(path.to_owned()),
+                toml::Value::String(text) if humantime::parse_duration(text).is_ok() => {
+                    tried(path.to_owned())
+                }
                 _ => {}
             }
         }

@@ -30,8 +30,8 @@ use crate::config::{ConfigError, Settings};
 use crate::discovery::Standing;
 use crate::log::{Seldom, Span};
 use crate::net::{
-    Announcer, ConnectError, ConnectionConfig, ConnectionSetup, Connector, DisconnectReason, OnRefusal, Pool, PoolConfig,
-    PoolEvent, Room,
+    Announcer, ConnectError, ConnectionConfig, ConnectionSetup, Connector, DisconnectReason, OnRefusal, Pool,
+    PoolConfig, PoolEvent, Room,
 };
 use crate::wire::RequestKind;
 use presence::{Change, Presence};

@@ -7,6 +7,7 @@ use spv_recovery::Backoff;
 use tokio_util::sync::CancellationToken;
 
 use super::connected::Connected;
+use super::damage::Damage;
 use super::end_state::EndState;
 use super::environment::Environment;
 use super::error::SyncError;
@@ -45,6 +46,8 @@ pub struct Step {
 /// losses of all peers, until it is cancelled. `on_step` gets what was reached for each tip; a tip whose lists could not
 /// be had is tried again.
 ///
+/// A store that turns out to be damaged is set aside and filled anew, unless that happens again within an hour.
+///
 /// Of the blocks that it passes, the lists of work blocks stay; others are forgotten after a few dozen blocks.
 ///
 /// # Errors
@@ -63,8 +66,29 @@ pub async fn follow_with(
     cancel: &CancellationToken,
 ) -> Result<(), SyncError> {
     let _done = progress.done_on_drop();
+    let (mut on_step, mut damage) = (on_step, Damage::default());
+    loop {
+        let followed =
+            follow_store(environment, params, config, &store, progress, &mut on_step, cancel).await;
+        match followed {
+            Err(SyncError::Interrupted) | Ok(()) => return Ok(()),
+            Err(failed) => damage.mend(failed, environment, params, &store).await?,
+        }
+    }
+}
+
+/// Follows for as long as the store holds out.
+async fn follow_store(
+    environment: &Environment,
+    params: &ChainParams,
+    config: &Config,
+    store: &Arc<Store>,
+    progress: &Progress,
+    on_step: impl FnMut(&Step),
+    cancel: &CancellationToken,
+) -> Result<(), SyncError> {
     let (announcer, news) = net::announcements();
-    telling::starting(params, &store)?;
+    telling::starting(environment, params, store).await?;
     let start =
         || Connected::start(environment, params, config, store.clone(), progress, Some(announcer.clone()));
     let (connected, keep_up) = tokio::select! {
@@ -90,10 +114,7 @@ pub async fn follow_with(
         () = keep_up => unreachable!("the pool outlives the sync"),
     };
     peers.stop().await;
-    match followed {
-        Err(SyncError::Interrupted) => Ok(()),
-        followed => followed,
-    }
+    followed
 }
 
 /// Tries until some name can be looked up; a service that is started before the network is there waits for it. The waits

@@ -89,7 +89,7 @@ impl Run<'_> {
         if !superseded.is_empty() {
             self.connected.blocking(move |store, _| store.drop_lists(&superseded)).await?;
         }
-        let proven = self.proven_lists(&results.chain)?;
+        let proven = self.proven_lists(&results.chain).await?;
         results.lists = wanted_lists.wanted.intersection(&proven).count() as u64;
         results.tell_lists();
         Ok(())
@@ -133,7 +133,7 @@ impl Run<'_> {
             };
             (plan, looked_at)
         };
-        let mut proven = self.proven_lists(&chain)?;
+        let mut proven = self.proven_lists(&chain).await?;
         wanted_lists.wanted = plan_with(&proven).0.heights.into_iter().collect();
         // These will go, so nothing is to be based on them.
         let superseded = wanted_lists.superseded();

@@ -1,6 +1,7 @@
 //! A sync from start to end, and staying at the tip.
 
 mod connected;
+mod damage;
 mod end_state;
 mod engine;
 mod environment;

@@ -61,7 +61,7 @@ impl Run<'_> {
             }
         }
         results.quorums.checked = checked.len() as u64;
-        let proven = self.proven_lists(&chain)?;
+        let proven = self.proven_lists(&chain).await?;
         let stages = self.verifier.stages().clone();
         results.quorums.tip_lock = self
             .connected
@@ -77,7 +77,7 @@ impl Run<'_> {
     }
 
     async fn survey(&self, chain: &Arc<HeaderChain>, heights: &Arc<[u32]>) -> Result<Survey, StoreError> {
-        let proven = self.proven_lists(chain)?;
+        let proven = self.proven_lists(chain).await?;
         let (chain, heights) = (chain.clone(), heights.clone());
         let stages = self.verifier.stages().clone();
         self.connected
@@ -112,7 +112,7 @@ impl Run<'_> {
         if lists.is_empty() && snapshots.is_empty() {
             return Ok(());
         }
-        let proven = self.proven_lists(chain)?;
+        let proven = self.proven_lists(chain).await?;
         let plan = Plan::further(&self.connected.params, chain, &lists, &snapshots, &proven);
         let (requests, cycles) = (plan.works.len(), Listed(&snapshots));
         tracing::debug!(requests, lists = lists.len(), %cycles, "planned for members");

@@ -121,8 +121,8 @@ impl Run<'_> {
     }
 
     /// Heights of the stored lists that are of this chain.
-    pub(super) fn proven_lists(&self, chain: &HeaderChain) -> Result<BTreeSet<u32>, StoreError> {
-        let lists = self.connected.store.lists()?.into_iter();
+    pub(super) async fn proven_lists(&self, chain: &HeaderChain) -> Result<BTreeSet<u32>, StoreError> {
+        let lists = self.connected.blocking(|store, _| store.lists()).await?.into_iter();
         let of_chain = lists.filter(|(height, hash)| chain.hash(*height) == Some(*hash));
         Ok(of_chain.map(|(height, _)| height).collect())
     }

@@ -1,6 +1,7 @@
 //! What a sync says of itself in the log, at the levels that are on by default.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::ChainParams;
@@ -8,12 +9,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::connected::Connected;
 use super::end_state::EndState;
+use super::environment::Environment;
 use super::run::RunResults;
 use super::summary::{QuorumsOfType, Summary};
 use crate::clock;
 use crate::discovery::Standing;
 use crate::log::Span;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, blocking};
 
 /// Time between two lines on how far a phase is that takes long.
 const EVERY: Duration = Duration::from_secs(60);
@@ -22,8 +24,13 @@ const EVERY: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_secs(3_600);
 
 /// The first line: which program works where, on what.
-pub(super) fn starting(params: &ChainParams, store: &Store) -> Result<(), StoreError> {
-    let tip = store.tip()?.map_or_else(|| "none".to_owned(), |(height, _)| height.to_string());
+pub(super) async fn starting(
+    environment: &Environment,
+    params: &ChainParams,
+    store: &Arc<Store>,
+) -> Result<(), StoreError> {
+    let tip = blocking(environment.verification, store, params, |store, _| store.tip()).await?;
+    let tip = tip.map_or_else(|| "none".to_owned(), |(height, _)| height.to_string());
     let (version, network, data) = (env!("CARGO_PKG_VERSION"), &params.network, store.path().display());
     tracing::info!(version = %version, %network, %tip, %data, "starting");
     Ok(())
@@ -73,7 +80,10 @@ impl Connected<'_> {
             let failed = failures.saturating_sub(std::mem::replace(&mut before, failures));
             let (phase, height, lists) = (state.phase.as_str(), state.header_height, state.proven_lists);
             let (of_lists, quorums) = (state.planned_lists, state.judged_quorums);
-            let left = state.lists_eta.filter(|left| !left.is_zero()).map(|left| tracing::field::display(Span(left)));
+            let left = state
+                .lists_eta
+                .filter(|left| !left.is_zero())
+                .map(|left| tracing::field::display(Span(left)));
             tracing::info!(
                 phase = %phase, height, lists, of_lists, quorums, usable_peers = usable, failed_requests = failed, left,
                 "working"
@@ -105,8 +115,10 @@ impl Ends {
         let (tip, time) = (tip.height, Span(Duration::from_secs_f64(seconds.total)));
         if *state != EndState::Synced {
             let now = Instant::now();
-            let is_known =
-                self.bad.as_ref().is_some_and(|(known, at)| known == reason && now.duration_since(*at) < AGAIN);
+            let is_known = self
+                .bad
+                .as_ref()
+                .is_some_and(|(known, at)| known == reason && now.duration_since(*at) < AGAIN);
             if !is_known {
                 self.bad = Some((reason.clone(), now));
                 let reason = reason.as_deref().unwrap_or_default();

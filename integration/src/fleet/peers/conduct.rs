@@ -157,15 +157,23 @@ impl Peers {
     /// Logs that the connection to a peer was ended for what it did, and for how long it is avoided.
     pub(super) fn tell_of_ban(&self, peer: SocketAddr, reason: &dyn fmt::Display) {
         let Some(allowed) = self.said.allows("banned") else { return };
-        let (left_out, ban) = (allowed.left_out, self.pool.discovery().and_then(|discovery| discovery.ban(&peer)));
+        let (left_out, ban) =
+            (allowed.left_out, self.pool.discovery().and_then(|discovery| discovery.ban(&peer)));
         match ban {
             Some((wait, _)) => tracing::warn!(%peer, %reason, wait = %Span(wait), left_out, "banned"),
-            None => tracing::warn!(%peer, %reason, left_out, "disconnected; it is configured, so it is tried again"),
+            None => {
+                tracing::warn!(%peer, %reason, left_out, "disconnected; it is configured, so it is tried again")
+            }
         }
     }
 
     /// Logs that a peer's answer is wrong.
-    pub(crate) fn tell_of_wrong_answer(&self, peer: SocketAddr, what: &'static str, error: &dyn fmt::Display) {
+    pub(crate) fn tell_of_wrong_answer(
+        &self,
+        peer: SocketAddr,
+        what: &'static str,
+        error: &dyn fmt::Display,
+    ) {
         if let Some(allowed) = self.said.allows(what) {
             tracing::warn!(%peer, what, %error, left_out = allowed.left_out, "wrong answer");
         }

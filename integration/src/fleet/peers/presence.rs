@@ -51,7 +51,9 @@ impl Presence {
         if proven > 0 {
             let since = self.deserted_since.take().filter(|_| !self.from_the_start);
             self.from_the_start = false;
-            return since.map(|since| Change::Back(now - since)).or(is_first.then(|| Change::First(now - self.started)));
+            return since
+                .map(|since| Change::Back(now - since))
+                .or(is_first.then(|| Change::First(now - self.started)));
         }
         let is_new = self.deserted_since.is_none();
         self.deserted_since.get_or_insert(now);
