@@ -8,14 +8,14 @@ use dashcore::ChainParams;
 use indicatif::MultiProgress;
 use serde_json::json;
 use spv_integration::progress::Progress;
-use spv_integration::session::{EndState, Summary, sync};
+use spv_integration::session::{EndState, Summary, SyncError, sync};
 use spv_integration::store::Store;
 use spv_integration::{Config, Settings};
 use spv_simnet::{Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, PeerStats, World};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::DemoArgs;
-use crate::exit::{Exit, Usage};
+use crate::exit::{Exit, Interrupted, Usage};
 use crate::progress::{Details, Display};
 use crate::sync::describe;
 use crate::{output, signals};
@@ -118,7 +118,11 @@ impl Contest<'_> {
         let display = Display::new(self.drawn.clone(), Details::Summary);
         let (summary, ()) =
             tokio::join!(sync(params, config, store, &state, self.cancel), display.draw(&state));
-        Ok(summary?)
+        match summary {
+            // The directory goes with this run, so there is nothing to go on from.
+            Err(SyncError::Interrupted) => Err(Interrupted.into()),
+            synced => Ok(synced?),
+        }
     }
 }
 

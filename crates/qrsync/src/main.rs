@@ -54,7 +54,7 @@ fn start(command: Command, log: &LogArgs) -> anyhow::Result<Exit> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     for name in config::unknown_variables(names) {
         tracing::warn!(
-            name,
+            %name,
             "no key of the configuration has this variable; `qrsync config show` says how they are named"
         );
     }

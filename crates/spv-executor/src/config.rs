@@ -194,7 +194,10 @@ mod tests {
         let cases = [
             (Config::default(), None),
             (Config { hard_timeout: Duration::MAX, ..Config::default() }, Some("hard_timeout")),
-            (Config { soft_timeout_ceiling: Duration::MAX, ..Config::default() }, Some("soft_timeout_ceiling")),
+            (
+                Config { soft_timeout_ceiling: Duration::MAX, ..Config::default() },
+                Some("soft_timeout_ceiling"),
+            ),
             (Config { hard_timeout_floor: Duration::MAX, ..Config::default() }, Some("hard_timeout_floor")),
             (Config { rest_after_failure: Duration::MAX, ..Config::default() }, Some("rest_after_failure")),
             (Config { max_waiting: usize::MAX, ..Config::default() }, Some("max_waiting")),

@@ -140,7 +140,7 @@ async fn find_sources(
 /// Where a sync goes on without some peers; where it ends, its error names them.
 fn warn_of(failed: &[LookupFailed]) {
     for LookupFailed { name, source } in failed {
-        tracing::warn!(name, reason = %source, "a peer's name cannot be looked up");
+        tracing::warn!(%name, reason = %source, "a peer's name cannot be looked up");
     }
 }
 
