@@ -282,7 +282,8 @@ impl Peers {
             Change::Deserted if self.pool.is_stopping() => {}
             Change::Deserted => {
                 let why = self.book.with_report(peer, |report| report.trouble.clone());
-                tracing::warn!(%peer, why, "no usable peer: the last one is gone");
+                let why = why.as_deref().unwrap_or("closed by this side");
+                tracing::warn!(%peer, %why, "no usable peer: the last one is gone");
             }
             Change::Back(after) => {
                 tracing::info!(%peer, after = %Span(after), "a peer can be asked again");

@@ -23,6 +23,9 @@ const EVERY: Duration = Duration::from_secs(60);
 /// A bad end is told again after this long, if attempts go on ending so.
 const AGAIN: Duration = Duration::from_secs(3_600);
 
+/// Reorganisations that replace more blocks are rare on a network that works.
+const USUAL_DEPTH: u32 = 6;
+
 /// The first line: which program works where, on what.
 pub(super) async fn starting(
     environment: &Environment,
@@ -109,8 +112,12 @@ impl Ends {
     pub(super) fn tell(&mut self, summary: &Summary, before: Option<u32>, rolled_back_to: Option<u32>) {
         let Summary { state, reason, tip, lists, quorums, seconds, .. } = summary;
         if let Some(common) = rolled_back_to {
-            let replaced = before.map(|before| before.saturating_sub(common));
-            tracing::warn!(replaced, common, tip = tip.height, hash = %tip.hash, "reorganisation");
+            let (replaced, height) = (before.unwrap_or(common).saturating_sub(common), tip.height);
+            if replaced > USUAL_DEPTH {
+                tracing::warn!(replaced, common, tip = height, hash = %tip.hash, "deep reorganisation");
+            } else {
+                tracing::info!(replaced, common, tip = height, hash = %tip.hash, "reorganisation");
+            }
         }
         let (tip, time) = (tip.height, Span(Duration::from_secs_f64(seconds.total)));
         if *state != EndState::Synced {

@@ -54,7 +54,7 @@ impl Peers {
         self.executor.recheck();
         let Some(connection) = self.pool.connection(&peer) else { return };
         if self.book.with_report(peer, |report| report.accepted > 0) {
-            if let Some(allowed) = self.said.allows("renewed") {
+            if let Some(allowed) = self.said.allows("renewed", peer) {
                 let left_out = allowed.left_out;
                 tracing::info!(%peer, left_out, "connecting anew: it has refused as often as it may on one connection");
             }
@@ -93,10 +93,10 @@ impl Peers {
         let is_behind = best.is_some_and(|best| self.is_far_behind(&peer, &best));
         let is_given_up = if is_behind { discovery.is_behind(&peer) } else { discovery.refuses(&peer) };
         if is_given_up {
-            if let Some(allowed) = self.said.allows("given up") {
+            if let Some(allowed) = self.said.allows("given up", peer) {
                 let reason = if is_behind { "it is far behind" } else { "it refuses everything" };
                 let left_out = allowed.left_out;
-                tracing::info!(%peer, reason, left_out, "disconnecting");
+                tracing::info!(%peer, %reason, left_out, "disconnecting");
             }
             self.disconnect(peer);
         }
@@ -108,8 +108,8 @@ impl Peers {
         let Some(discovery) = self.pool.discovery() else { return };
         for peer in self.greeted() {
             if self.is_far_behind(&peer, chain) && discovery.is_behind(&peer) {
-                if let Some(allowed) = self.said.allows("given up") {
-                    tracing::info!(%peer, reason = "it is far behind", left_out = allowed.left_out, "disconnecting");
+                if let Some(allowed) = self.said.allows("given up", peer) {
+                    tracing::info!(%peer, reason = %"it is far behind", left_out = allowed.left_out, "disconnecting");
                 }
                 self.disconnect(peer);
             }
@@ -156,7 +156,7 @@ impl Peers {
 
     /// Logs that the connection to a peer was ended for what it did, and for how long it is avoided.
     pub(super) fn tell_of_ban(&self, peer: SocketAddr, reason: &dyn fmt::Display) {
-        let Some(allowed) = self.said.allows("banned") else { return };
+        let Some(allowed) = self.said.allows("banned", peer) else { return };
         let (left_out, ban) =
             (allowed.left_out, self.pool.discovery().and_then(|discovery| discovery.ban(&peer)));
         match ban {
@@ -174,8 +174,8 @@ impl Peers {
         what: &'static str,
         error: &dyn fmt::Display,
     ) {
-        if let Some(allowed) = self.said.allows(what) {
-            tracing::warn!(%peer, what, %error, left_out = allowed.left_out, "wrong answer");
+        if let Some(allowed) = self.said.allows(what, peer) {
+            tracing::warn!(%peer, %what, left_out = allowed.left_out, %error, "wrong answer");
         }
     }
 
