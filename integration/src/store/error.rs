@@ -141,11 +141,20 @@ impl StoreError {
         }
     }
 
+    /// The database found that its pages do not fit each other.
+    fn corrupted(path: &Path, text: &str) -> Self {
+        let path = path.to_owned();
+        match text.starts_with(CUT_OFF) {
+            true => Self::Truncated { path },
+            false => Self::Damaged { path, what: "a page contradicts another" },
+        }
+    }
+
     /// An open database failed.
     pub(super) fn database(path: &Path, source: redb::Error) -> Self {
         match source {
-            redb::Error::Corrupted(_)
-            | redb::Error::TableTypeMismatch { .. }
+            redb::Error::Corrupted(text) => Self::corrupted(path, &text),
+            redb::Error::TableTypeMismatch { .. }
             | redb::Error::TypeDefinitionChanged { .. }
             | redb::Error::TableIsMultimap(_)
             | redb::Error::TableDoesNotExist(_) => {
@@ -184,13 +193,17 @@ impl StoreError {
                 Self::Foreign { path }
             }
             redb::DatabaseError::Storage(redb::StorageError::Io(source)) => Self::Access { path, source },
-            redb::DatabaseError::Storage(redb::StorageError::Corrupted(_)) => {
-                Self::Damaged { path, what: "a page contradicts another" }
+            redb::DatabaseError::Storage(redb::StorageError::Corrupted(text)) => {
+                Self::corrupted(&path, &text)
             }
             other => Self::database(&path, other.into()),
         }
     }
 }
+
+/// How the database begins to say that a file is shorter than it should be. If it came to say so otherwise, the file would
+/// be called damaged, which is as true.
+const CUT_OFF: &str = "File truncated";
 
 /// Size of a page of the file, in bytes.
 const PAGE: u64 = 4_096;
