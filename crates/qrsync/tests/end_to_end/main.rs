@@ -13,6 +13,7 @@ mod end_states;
 mod faults;
 mod follow;
 mod interruption;
+mod operator;
 mod quorums;
 mod recorded;
 mod schemas;
