@@ -119,6 +119,11 @@ fn blocks(text: &str) -> anyhow::Result<Range<u32>> {
     Ok(from.parse()?..to.parse()?)
 }
 
+#[expect(clippy::disallowed_methods, reason = "a chain that is followed now ends now")]
+fn unix_now() -> anyhow::Result<u32> {
+    Ok(u32::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?)
+}
+
 fn log(filter: EnvFilter) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -136,7 +141,7 @@ fn follow_for(days: u32, args: &Args, out: &mut impl Write) -> anyhow::Result<Ex
     }
     if args.log {
         log(EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env()?);
-        run.start_time = Some(u32::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?);
+        run.start_time = Some(unix_now()?);
     }
     match follow(&run, allocated) {
         Ok(followed) => {

@@ -60,6 +60,21 @@ pub(super) const CACHED_LISTS: Bounds<usize> = Bounds::new(0, 1_024, "must be at
 /// Lookups at one time.
 pub(super) const LOOKUPS: Bounds<usize> = Bounds::new(1, 65_536, "must be from 1 to 65536");
 
+/// Targets that there are: the crates that log.
+pub(super) const LOG_TARGETS: [&str; 8] = [
+    "qrsync",
+    "spv_integration",
+    "spv_executor",
+    "spv_scheduler",
+    "spv_recovery",
+    "spv_correlation",
+    "spv_netmon",
+    "spv_simnet",
+];
+
+/// Levels that there are.
+pub(super) const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use dashcore::Network;
 use dashcore::params::UnknownNetwork;
 
-use super::bounds::Bounds;
-use super::service::LOG_TARGETS;
+use super::bounds::{Bounds, LOG_TARGETS};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::bounds::{LOG_LEVELS, LOG_TARGETS};
 use super::error::ConfigError;
 
 /// What is logged, and in which form. Logs go to stderr.
@@ -22,20 +23,6 @@ impl Default for LogSettings {
         Self { level: "info".to_owned(), format: LogFormat::Human }
     }
 }
-
-/// Targets that there are: the crates that log.
-pub(super) const LOG_TARGETS: [&str; 8] = [
-    "qrsync",
-    "spv_integration",
-    "spv_executor",
-    "spv_scheduler",
-    "spv_recovery",
-    "spv_correlation",
-    "spv_netmon",
-    "spv_simnet",
-];
-
-const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 impl LogSettings {
     /// Refuses what would log nothing because there is no such level or target.

@@ -31,7 +31,7 @@ mod tests {
     #[test]
     fn a_panic_is_contained_and_known_to_be_so_while_it_lasts() {
         assert!(!panic_is_contained());
-        assert_eq!(contained(|| panic_is_contained()), Some(true));
+        assert_eq!(contained(panic_is_contained), Some(true));
         let panicked = contained(|| {
             assert_eq!(contained(|| 7), Some(7));
             assert!(panic_is_contained(), "still, after work within work");

@@ -3,15 +3,11 @@ use redb::{Key, Value};
 
 /// What is stored beside a row whose contents nothing else proves, so that a change to it is noticed: 64 bits of the
 /// SHA-256 of the table, the key and the value. It is no signature. Who may write the file can write this too.
-pub(super) fn digest<'k, 'v, K: Key, V: Value>(
+pub(super) fn digest<'k, 'v, K: Key + 'k, V: Value + 'v>(
     table: &str,
     key: K::SelfType<'k>,
     value: V::SelfType<'v>,
-) -> u64
-where
-    K: 'k,
-    V: 'v,
-{
+) -> u64 {
     let (key, value) = (K::as_bytes(&key), V::as_bytes(&value));
     let mut row = Vec::new();
     for part in [table.as_bytes(), key.as_ref(), value.as_ref()] {

@@ -121,7 +121,7 @@ const FILE_FORMAT: &str = "redb ";
 
 fn is_newer(found: &str) -> bool {
     let ours = FORMAT.parse::<u64>().unwrap_or(0);
-    found.parse::<u64>().map_or(!found.starts_with(FILE_FORMAT), |found| found > ours)
+    found.parse::<u64>().map_or_else(|_| !found.starts_with(FILE_FORMAT), |found| found > ours)
 }
 
 impl StoreError {

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod ancestry;
+mod aside;
 mod backing;
 mod blocking;
 mod contained;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use dashcore::Network;
 use redb::{Builder, Database, DatabaseError};
 
+use super::aside::set_aside;
 use super::backing::Backing;
 use super::contained::contained;
-use super::replacing::set_aside;
 use super::schema::{
     EVO_NODES, FORMAT, HEADERS, HEIGHTS, LIST_BLOCKS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS,
     SNAPSHOTS,

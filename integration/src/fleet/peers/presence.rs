@@ -53,7 +53,7 @@ impl Presence {
             self.from_the_start = false;
             return since
                 .map(|since| Change::Back(now - since))
-                .or(is_first.then(|| Change::First(now - self.started)));
+                .or_else(|| is_first.then(|| Change::First(now - self.started)));
         }
         let is_new = self.deserted_since.is_none();
         self.deserted_since.get_or_insert(now);
