@@ -19,10 +19,12 @@ pub(crate) fn unix_now() -> UnixTime {
 }
 
 /// Wall-clock time as the protocol writes it, in seconds since 1970; 0 on a clock before that, the largest value on one after 2106.
+/// Where tokio's clock is paused, what it was advanced by has passed here too.
 #[expect(clippy::disallowed_methods, reason = "the one place where wall-clock time enters")]
 pub(crate) fn unix_seconds() -> u32 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u32::try_from(elapsed.as_secs()).unwrap_or(u32::MAX)
+    let advanced = now().saturating_duration_since(std::time::Instant::now());
+    u32::try_from(elapsed.saturating_add(advanced).as_secs()).unwrap_or(u32::MAX)
 }
 
 /// A wall clock that is read once and goes on with tokio's, so that paused time drives it and nobody sets it back.

@@ -3,6 +3,7 @@
 // The order in which these modules may use each other is that of xtask/layers.toml; `cargo xtask tidy` checks it.
 mod address;
 mod clock;
+mod log;
 mod resolver;
 mod timer;
 mod trace;
@@ -36,6 +37,7 @@ pub fn describe_metrics() {
     spv_recovery::describe_metrics();
     spv_scheduler::describe_metrics();
     net::metrics::describe();
+    store::metrics::describe();
     discovery::metrics::describe();
     lists::metrics::describe();
     verify::metrics::describe();

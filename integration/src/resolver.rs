@@ -3,9 +3,11 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::config::PeerName;
@@ -63,9 +65,15 @@ impl Resolver {
         if let Some(address) = name.address() {
             return Ok(vec![address]);
         }
-        let lookup = (self.0)(name.host().to_owned(), name.port());
-        let found = tokio::time::timeout(limit, lookup).await;
-        match found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        // Whoever waits for a name goes on without it.
+        let lookup =
+            AssertUnwindSafe(async { (self.0)(name.host().to_owned(), name.port()).await }).catch_unwind();
+        let found = match tokio::time::timeout(limit, lookup).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(_)) => Err(io::Error::other("looking it up panicked")),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        match found {
             Ok(addresses) if addresses.is_empty() => Err(io::ErrorKind::NotFound.into()),
             found => found,
         }
@@ -94,6 +102,18 @@ mod tests {
         let failed =
             tokio::time::timeout(2 * LIMIT, silent.look_up(&name, LIMIT)).await.unwrap().unwrap_err();
         assert_eq!((failed.name.as_str(), failed.source.kind()), ("silent", io::ErrorKind::TimedOut));
+    }
+
+    #[tokio::test]
+    async fn a_lookup_that_panics_is_one_that_fails() {
+        let at_once =
+            Resolver::new(|_, _| -> std::future::Ready<io::Result<Vec<SocketAddr>>> { panic!("at once") });
+        let later = Resolver::new(|_, _| async { panic!("later") });
+        let name = PeerName::parse("somebody", 9999).unwrap();
+        for resolver in [at_once, later] {
+            let failed = resolver.look_up(&name, LIMIT).await.unwrap_err();
+            assert!(failed.to_string().contains("panicked"), "{failed}");
+        }
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ mod miner;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use spv_integration::store::Store;
 use spv_simnet::{Faults, InMemoryNetwork, NetworkConfig, PeerConfig};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 pub use chain::BLOCKS_PER_DAY;
 use chain::{Chains, START};
@@ -121,37 +124,49 @@ pub enum FollowFailure {
     },
 }
 
-/// Follows a chain while so many blocks are mined, one every two and a half minutes of virtual time on average, with
-/// reorganisations, peers that come and go, and, from three days on, one day without any network. Beside the five honest
-/// nodes there is a quicker one for each of the `hostile` faults. `allocated` tells how many bytes are allocated now.
+/// What is followed.
+#[derive(Debug, Clone)]
+pub struct Days<'a> {
+    /// Blocks that are mined, one every two and a half minutes of virtual time on average.
+    pub blocks: u32,
+    /// Equal seeds give equal runs.
+    pub seed: u64,
+    /// Beside the five honest nodes there is a quicker one for each of these faults.
+    pub hostile: &'a [Faults],
+    /// Blocks since the start during which there is no network. By default those of the fourth day.
+    pub outage: Range<u32>,
+    /// When the first block that is followed was made, in seconds since 1970. By default long ago.
+    pub start_time: Option<u32>,
+}
+
+impl Days<'_> {
+    /// So many blocks without anybody hostile.
+    pub const fn new(blocks: u32, seed: u64) -> Self {
+        let outage = 3 * BLOCKS_PER_DAY..4 * BLOCKS_PER_DAY;
+        Self { blocks, seed, hostile: &[], outage, start_time: None }
+    }
+}
+
+/// Follows a chain while blocks are mined, with reorganisations, and peers that come and go. `allocated` tells how many
+/// bytes are allocated now.
 ///
 /// # Errors
 /// The first thing that must not happen.
 ///
 /// # Panics
 /// When no runtime can be made.
-pub fn follow(
-    blocks: u32,
-    seed: u64,
-    hostile: &[Faults],
-    allocated: fn() -> u64,
-) -> Result<Followed, FollowFailure> {
+pub fn follow(days: &Days<'_>, allocated: fn() -> u64) -> Result<Followed, FollowFailure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without I/O needs nothing from the system");
-    runtime.block_on(simulate(blocks, seed, hostile, allocated))
+    runtime.block_on(simulate(days, allocated))
 }
 
-async fn simulate(
-    blocks: u32,
-    seed: u64,
-    hostile: &[Faults],
-    allocated: fn() -> u64,
-) -> Result<Followed, FollowFailure> {
-    let mut rng = Rng::with_seed(seed);
-    let chains = Chains::new(blocks, seed);
+async fn simulate(days: &Days<'_>, allocated: fn() -> u64) -> Result<Followed, FollowFailure> {
+    let mut rng = Rng::with_seed(days.seed);
+    let chains = Chains::new(days);
     let honest = (0..HONEST_NODES).map(|_| PeerConfig {
         rtt: Duration::from_millis(rng.u64(20..300)),
         service_time: Duration::from_millis(rng.u64(1..20)),
@@ -159,7 +174,7 @@ async fn simulate(
         tip: Some(START),
         ..PeerConfig::default()
     });
-    let hostile = hostile.iter().map(|faults| PeerConfig {
+    let hostile = days.hostile.iter().map(|faults| PeerConfig {
         rtt: Duration::from_millis(1),
         tip: Some(START),
         faults: faults.clone(),
@@ -173,7 +188,7 @@ async fn simulate(
     let cancel = CancellationToken::new();
     let following = subject.follow(&log, &cancel);
     let mining = async {
-        let mined = miner::mine(blocks, &chains, &subject, &log, &mut rng, allocated).await;
+        let mined = miner::mine(days, &chains, &subject, &log, &mut rng, allocated).await;
         cancel.cancel();
         mined
     };
@@ -260,7 +275,8 @@ impl Subject {
         let (environment, progress, cancel) =
             (self.environment(), Progress::default(), CancellationToken::new());
         let synced = sync_with(&environment, &self.params, &self.config, store.clone(), &progress, &cancel);
-        Ok((store, synced.await?))
+        // What is logged is what the client that follows has to say.
+        Ok((store, synced.with_subscriber(NoSubscriber::default()).await?))
     }
 
     /// Compares the client's state with a fresh sync's once it has reached this tip, mined at `mined`.

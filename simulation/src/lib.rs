@@ -14,7 +14,7 @@ mod surroundings;
 
 pub use accuracy::Accuracy;
 pub use failure::Failure;
-pub use follow::{BLOCKS_PER_DAY, Check, FollowFailure, Followed, follow};
+pub use follow::{BLOCKS_PER_DAY, Check, Days, FollowFailure, Followed, follow};
 pub use observer::Peaks;
 pub use report::{Figures, Report, Spread};
 pub use run::{Run, run, run_with_threads};

@@ -2,20 +2,23 @@
 
 use std::alloc::System;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 use std::{fmt, fs};
 
 use anyhow::Context;
 use clap::Parser;
-use simulation::{BLOCKS_PER_DAY, Figures, Report, SCENARIOS, Scenario, follow, run, scenario};
+use simulation::{BLOCKS_PER_DAY, Days, Figures, Report, SCENARIOS, Scenario, follow, run, scenario};
 use spv_simnet::Faults;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
@@ -37,6 +40,12 @@ struct Args {
     /// While following, a quick node with these faults is there too, as for `qrsync simnet --faults`; may be repeated
     #[arg(long, value_name = "FAULTS", requires = "follow_days")]
     beside: Vec<Faults>,
+    /// While following, log what the client says at the level of RUST_LOG, or info; the chain is dated so that its tip is new
+    #[arg(long, requires = "follow_days")]
+    log: bool,
+    /// While following, there is no network for so many blocks from this one on, as in 300..324, instead of on the fourth day
+    #[arg(long, value_name = "FROM..TO", value_parser = blocks, requires = "follow_days")]
+    outage: Option<Range<u32>>,
     /// Write the figures of all scenarios to this file as JSON too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -67,15 +76,10 @@ fn simulate(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let mut out = io::stdout().lock();
     if let Some(days) = args.follow_days {
-        return follow_for(days, args.seed.unwrap_or(1), &args.beside, &mut out);
+        return follow_for(days, args, &mut out);
     }
     if let Some(seed) = args.seed {
-        tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::from_default_env())
-            .with_writer(io::stderr)
-            .with_timer(VirtualTime(OnceLock::new()))
-            .with_ansi(false)
-            .init();
+        log(EnvFilter::from_default_env());
         let mut failed = false;
         for scenario in chosen {
             for (index, node) in scenario.nodes(seed).iter().enumerate() {
@@ -108,8 +112,38 @@ fn simulate(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
 
-fn follow_for(days: u32, seed: u64, beside: &[Faults], out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    match follow(days * BLOCKS_PER_DAY, seed, beside, allocated) {
+/// A range of blocks, as in `300..324`.
+fn blocks(text: &str) -> anyhow::Result<Range<u32>> {
+    let (from, to) =
+        text.split_once("..").context("give the first block and the one after the last, as in 300..324")?;
+    Ok(from.parse()?..to.parse()?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a chain that is followed now ends now")]
+fn unix_now() -> anyhow::Result<u32> {
+    Ok(u32::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?)
+}
+
+fn log(filter: EnvFilter) {
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_timer(VirtualTime(OnceLock::new()))
+        .with_ansi(false)
+        .init();
+}
+
+fn follow_for(days: u32, args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let (seed, beside) = (args.seed.unwrap_or(1), &args.beside);
+    let mut run = Days { hostile: beside, ..Days::new(days * BLOCKS_PER_DAY, seed) };
+    if let Some(outage) = &args.outage {
+        run.outage = outage.clone();
+    }
+    if args.log {
+        log(EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env()?);
+        run.start_time = Some(unix_now()?);
+    }
+    match follow(&run, allocated) {
         Ok(followed) => {
             writeln!(out, "{followed}")?;
             Ok(ExitCode::SUCCESS)
@@ -129,7 +163,9 @@ impl FormatTime for VirtualTime {
     fn format_time(&self, out: &mut Writer<'_>) -> fmt::Result {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(*self.0.get_or_init(|| now));
-        write!(out, "{:.3} s", elapsed.as_secs_f64())
+        let (seconds, millis) = (elapsed.as_secs(), elapsed.subsec_millis());
+        let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+        write!(out, "{hours:02}:{minutes:02}:{:02}.{millis:03}", seconds % 60)
     }
 }
 

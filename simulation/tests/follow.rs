@@ -4,7 +4,7 @@
 use std::alloc::System;
 use std::time::Duration;
 
-use simulation::{BLOCKS_PER_DAY, follow};
+use simulation::{BLOCKS_PER_DAY, Days, follow};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 /// Counts what this process allocates, so nothing else is tested here.
@@ -18,7 +18,7 @@ fn allocated() -> u64 {
 
 #[test]
 fn a_day_at_the_tip_leaves_what_a_fresh_sync_finds_and_nothing_else() {
-    let followed = follow(BLOCKS_PER_DAY, 1, &[], allocated).unwrap();
+    let followed = follow(&Days::new(BLOCKS_PER_DAY, 1), allocated).unwrap();
     assert_eq!((followed.checks.len(), followed.failed_steps), (4, 0));
     assert_eq!(followed.rolled_back, [1, 5, 2, 6, 3, 7]);
     for check in &followed.checks {

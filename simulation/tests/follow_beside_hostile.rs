@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::Duration;
 
-use simulation::follow;
+use simulation::{Days, follow};
 
 /// Each of these once kept a client from following, or from proving anything.
 #[test]
@@ -14,7 +14,8 @@ fn an_hour_at_the_tip_beside_quick_nodes_that_are_hostile() {
     thread::scope(|scope| {
         for nodes in hostile {
             scope.spawn(move || {
-                let followed = follow(12, 1, &nodes.map(|text| text.parse().unwrap()), || 0).unwrap();
+                let hostile = nodes.map(|text| text.parse().unwrap());
+                let followed = follow(&Days { hostile: &hostile, ..Days::new(12, 1) }, || 0).unwrap();
                 assert_eq!(followed.checks.len(), 1, "{nodes:?}");
                 let check = followed.checks[0];
                 assert!(check.delay < Duration::from_secs(10), "{nodes:?}: {check:?}");

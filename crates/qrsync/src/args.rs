@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use spv_integration::LogSettings;
 
-use crate::config::{LogArgs, NetworkArgs, SyncArgs};
+use crate::config::{LogArgs, NetworkArgs, Origin, SyncArgs};
 pub(crate) use peers::{PeersArgs, PeersCommand};
 
 const HELP: &str = "Examples:
@@ -149,7 +149,11 @@ pub(crate) struct DemoArgs {
 impl Command {
     /// What is logged, and how.
     pub(crate) fn log_settings(&self, log: &LogArgs) -> anyhow::Result<LogSettings> {
-        Ok(log.layers(self.network())?.config.log)
+        let layers = log.layers(self.network())?;
+        // What it shows is the result, and it syncs twice for that.
+        let is_quiet = matches!(self, Self::Demo(_)) && layers.origin("log.level") == Origin::Default;
+        let LogSettings { level, format } = layers.config.log;
+        Ok(LogSettings { level: if is_quiet { "warn".to_owned() } else { level }, format })
     }
 
     /// Where a trace is wanted.

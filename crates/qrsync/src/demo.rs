@@ -5,21 +5,22 @@ use std::time::Duration;
 
 use anyhow::Context;
 use dashcore::ChainParams;
+use indicatif::MultiProgress;
 use serde_json::json;
 use spv_integration::progress::Progress;
-use spv_integration::session::{EndState, Summary, sync};
+use spv_integration::session::{EndState, Summary, SyncError, sync};
 use spv_integration::store::Store;
 use spv_integration::{Config, Settings};
 use spv_simnet::{Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, PeerStats, World};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::DemoArgs;
-use crate::exit::{Exit, Usage};
+use crate::exit::{Exit, Interrupted, Usage};
 use crate::progress::{Details, Display};
 use crate::sync::describe;
 use crate::{output, signals};
 
-pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
+pub(crate) async fn run(args: DemoArgs, drawn: MultiProgress) -> anyhow::Result<Exit> {
     let spec =
         format!("generated:masternodes={},cycles={},seed={}", args.masternodes, args.cycles, args.seed);
     let spec: GeneratedSpec = spec.parse()?;
@@ -37,7 +38,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
         ))?;
     }
 
-    let contest = Contest { world: &world, args: &args, faults: &faults, cancel: &cancel };
+    let contest = Contest { world: &world, args: &args, faults: &faults, cancel: &cancel, drawn };
     let settings = Settings::default();
     let (summary, stats) = contest.run(settings.clone()).await?;
     let mut one_at_a_time = Settings { window: 1, ..settings };
@@ -84,6 +85,7 @@ struct Contest<'a> {
     args: &'a DemoArgs,
     faults: &'a Faults,
     cancel: &'a CancellationToken,
+    drawn: MultiProgress,
 }
 
 impl Contest<'_> {
@@ -113,10 +115,14 @@ impl Contest<'_> {
     async fn sync(&self, params: &ChainParams, config: &Config, directory: &Path) -> anyhow::Result<Summary> {
         let store = Arc::new(Store::create_or_open(directory, &params.network)?);
         let state = Progress::default();
-        let display = Display::new(Details::Summary);
+        let display = Display::new(self.drawn.clone(), Details::Summary);
         let (summary, ()) =
             tokio::join!(sync(params, config, store, &state, self.cancel), display.draw(&state));
-        Ok(summary?)
+        match summary {
+            // The directory goes with this run, so there is nothing to go on from.
+            Err(SyncError::Interrupted) => Err(Interrupted.into()),
+            synced => Ok(synced?),
+        }
     }
 }
 

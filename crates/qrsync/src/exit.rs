@@ -28,6 +28,9 @@ impl Exit {
                 _ => Self::Failed,
             };
         }
+        if error.is::<Interrupted>() {
+            return Self::Interrupted;
+        }
         match error.downcast_ref() {
             Some(LookupError::QuorumUnverified { .. }) => return Self::NotVerified,
             Some(LookupError::UnknownType(_)) => return Self::Usage,
@@ -80,6 +83,11 @@ fn is_usage(error: &NetworkError) -> bool {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
+
+/// Somebody stopped what leaves nothing behind.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted; nothing of it is kept")]
+pub(crate) struct Interrupted;
 
 /// Data that is well-formed but does not prove what it claims.
 #[derive(Debug, thiserror::Error)]

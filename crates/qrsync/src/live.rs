@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use spv_integration::Config;
 use spv_integration::fleet::LivePeer;
-use spv_integration::progress::{Phase, Progress};
+use spv_integration::progress::{Phase, Progress, Snapshot};
 use spv_integration::session::{EndState, Step, Tip};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,10 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Without a beat for this long the loop of the sync hangs.
 const HUNG_AFTER: Duration = Duration::from_secs(10);
 
+/// Where work is outstanding and nothing of it moves for this long, nothing will: every request has ended by then, every wait
+/// between two attempts is over, and no batch of quorums takes as long. Longer where requests may take longer.
+const STALLED_AFTER: Duration = Duration::from_secs(300);
+
 /// Beats that rates are computed over.
 const RATE_BEATS: usize = 10;
 
@@ -32,6 +36,7 @@ const RATE_BEATS: usize = 10;
 pub(crate) struct Live {
     network: String,
     max_tip_age: Option<Duration>,
+    stalled_after: Duration,
     progress: Progress,
     cancel: CancellationToken,
     started: Instant,
@@ -108,6 +113,32 @@ struct Heartbeat {
     deserted: Option<Instant>,
     /// Since when there are headers without their lists.
     behind: Option<Instant>,
+    /// The work that was outstanding at the latest beat, and since when it is the same.
+    activity: Option<Activity>,
+    stirred: Instant,
+}
+
+/// What changes for as long as outstanding work goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Activity {
+    state: Snapshot,
+    /// Requests sent, refused and failed, over all peers.
+    requests: [u64; 3],
+    peers: usize,
+}
+
+impl Activity {
+    /// `None` where there is no work, but peers or blocks are waited for.
+    fn of(state: Snapshot, peers: &[LivePeer]) -> Option<Self> {
+        let works = match state.phase {
+            Phase::Headers | Phase::Lists | Phase::Quorums => true,
+            Phase::Connecting | Phase::Following | Phase::Done => false,
+        };
+        let sum = |of: fn(&LivePeer) -> u64| peers.iter().map(of).sum();
+        let requests =
+            [sum(|peer| peer.peer.requests), sum(|peer| peer.peer.refused), sum(|peer| peer.peer.failed)];
+        works.then_some(Self { state, requests, peers: peers.len() })
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -128,6 +159,7 @@ impl Live {
         Self {
             network: config.network.clone(),
             max_tip_age: config.max_tip_age(params),
+            stalled_after: STALLED_AFTER.max(config.sync.executor.hard_timeout * 2),
             progress,
             cancel,
             started: now,
@@ -136,6 +168,8 @@ impl Live {
                 samples: VecDeque::new(),
                 deserted: None,
                 behind: None,
+                activity: None,
+                stirred: now,
             }),
             reached: Mutex::new(None),
         }
@@ -146,10 +180,21 @@ impl Live {
     pub(crate) async fn beat(&self) -> std::convert::Infallible {
         let mut beats = tokio::time::interval(BEAT);
         beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut was_stalled = false;
         loop {
             let now = beats.tick().await;
             self.sample(now);
-            systemd::alive(&self.describe());
+            let is_stalled = self.is_stalled();
+            if is_stalled && !was_stalled {
+                let phase = self.progress.watch().borrow().phase.as_str();
+                let minutes = self.stalled_after.as_secs() / 60;
+                tracing::error!(%phase, minutes, "nothing moves although work is outstanding; please report this");
+            }
+            was_stalled = is_stalled;
+            // Who is not told for long starts it again.
+            if !is_stalled {
+                systemd::alive(&self.describe());
+            }
         }
     }
 
@@ -163,9 +208,13 @@ impl Live {
         });
     }
 
-    /// Whether the sync's loop runs.
+    /// Whether the sync's loop runs, and what is outstanding moves.
     pub(crate) fn is_healthy(&self) -> bool {
-        self.heartbeat.lock().last.elapsed() < HUNG_AFTER
+        self.heartbeat.lock().last.elapsed() < HUNG_AFTER && !self.is_stalled()
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.heartbeat.lock().is_stalled(self.stalled_after)
     }
 
     /// Whether a tip was reached that can be relied on.
@@ -243,11 +292,14 @@ impl Live {
 
     fn sample(&self, now: Instant) {
         let state = *self.progress.watch().borrow();
-        let deserted = !self.progress.peers().iter().any(|peer| peer.slots > 0);
+        let peers = self.progress.peers();
+        let deserted = !peers.iter().any(|peer| peer.slots > 0);
         let reached = self.reached.lock().as_ref().map(|reached| reached.tip.height);
         let behind = reached.is_some_and(|height| state.header_height > height);
         let sample = Sample { at: now, bytes: self.progress.bytes_received(), lists: state.proven_lists };
-        self.heartbeat.lock().record(sample, deserted, behind);
+        let mut heartbeat = self.heartbeat.lock();
+        heartbeat.record(sample, deserted, behind);
+        heartbeat.work(Activity::of(state, &peers), now);
     }
 
     /// A line for the service manager.
@@ -268,6 +320,17 @@ impl Heartbeat {
             self.samples.pop_front();
         }
         self.samples.push_back(sample);
+    }
+
+    /// Notes how outstanding work stands.
+    fn work(&mut self, activity: Option<Activity>, now: Instant) {
+        if activity.is_none() || self.activity != activity {
+            (self.activity, self.stirred) = (activity, now);
+        }
+    }
+
+    fn is_stalled(&self, limit: Duration) -> bool {
+        self.activity.is_some() && self.last.duration_since(self.stirred) >= limit
     }
 
     /// Bytes and lists per second over the latest beats.
@@ -361,6 +424,36 @@ mod tests {
         assert!(live.is_healthy());
         tokio::time::advance(HUNG_AFTER).await;
         assert!(!live.is_healthy());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sync_whose_work_does_not_move_is_not_healthy() {
+        let live = live(&regtest());
+        let beat = |snapshot: Snapshot| {
+            let now = Instant::now();
+            let mut heartbeat = live.heartbeat.lock();
+            heartbeat.record(Sample { at: now, bytes: 0, lists: 0 }, false, false);
+            heartbeat.work(Activity::of(snapshot, &[]), now);
+        };
+        for phase in [Phase::Headers, Phase::Lists, Phase::Quorums] {
+            let mut snapshot = Snapshot { phase, ..Snapshot::default() };
+            beat(snapshot);
+            tokio::time::advance(STALLED_AFTER - BEAT).await;
+            beat(snapshot);
+            assert!(live.is_healthy());
+            tokio::time::advance(BEAT).await;
+            beat(snapshot);
+            assert!(!live.is_healthy(), "{phase:?}");
+            snapshot.judged_quorums += 1;
+            beat(snapshot);
+            assert!(live.is_healthy(), "it goes on");
+        }
+        for phase in [Phase::Connecting, Phase::Following] {
+            beat(Snapshot { phase, ..Snapshot::default() });
+            tokio::time::advance(STALLED_AFTER * 10).await;
+            beat(Snapshot { phase, ..Snapshot::default() });
+            assert!(live.is_healthy(), "it waits for others: {phase:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,6 +25,7 @@ mod telemetry;
 mod trace_file;
 mod verify;
 
+use std::panic;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -32,9 +33,11 @@ use clap::{CommandFactory, Parser};
 use args::{Cli, Command};
 use config::LogArgs;
 use exit::Exit;
+use spv_integration::store::panic_is_contained;
 use telemetry::Telemetry;
 
 fn main() -> ExitCode {
+    leave_out_contained_panics();
     let Cli { log, command } = Cli::parse();
     match start(command, &log) {
         Ok(exit) => exit.into(),
@@ -52,7 +55,7 @@ fn start(command: Command, log: &LogArgs) -> anyhow::Result<Exit> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     for name in config::unknown_variables(names) {
         tracing::warn!(
-            name,
+            %name,
             "no key of the configuration has this variable; `qrsync config show` says how they are named"
         );
     }
@@ -65,7 +68,7 @@ fn start(command: Command, log: &LogArgs) -> anyhow::Result<Exit> {
 
 fn run(command: Command, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result<Exit> {
     match command {
-        Command::Demo(args) => in_runtime(demo::run(args)),
+        Command::Demo(args) => in_runtime(demo::run(args, telemetry.drawn())),
         Command::Sync(args) => in_runtime(sync::run(args, log, telemetry)),
         Command::Simnet(args) => in_runtime(simnet::run(args)),
         Command::Decode(args) => decode::run(&args),
@@ -86,6 +89,16 @@ fn run(command: Command, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result
         }
         Command::Man { directory } => manual::write(Cli::command(), &directory),
     }
+}
+
+/// The database panics over some damaged files, which becomes an error with a message of its own.
+fn leave_out_contained_panics() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !panic_is_contained() {
+            usual(info);
+        }
+    }));
 }
 
 fn in_runtime(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {

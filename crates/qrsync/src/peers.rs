@@ -9,7 +9,10 @@ use crate::exit::Exit;
 use crate::{output, query};
 
 pub(crate) fn run(args: &PeersArgs) -> anyhow::Result<Exit> {
-    let client = query::open(args.data())?;
+    let client = match &args.command {
+        None => query::open(args.data())?,
+        Some(_) => query::open_to_change(args.data())?,
+    };
     let (store, as_json) = (client.store(), args.data().json);
     match &args.command {
         None => {

@@ -29,8 +29,8 @@ pub(crate) enum Details {
 }
 
 impl Display {
-    pub(crate) fn new(details: Details) -> Self {
-        Self { lines: MultiProgress::new(), details }
+    pub(crate) fn new(lines: MultiProgress, details: Details) -> Self {
+        Self { lines, details }
     }
 
     /// Draws until the sync is done. While it waits for a new block, nothing is drawn.

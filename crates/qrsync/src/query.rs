@@ -1,10 +1,11 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use dashcore::BlockHash;
 use serde::Serialize;
 use spv_integration::Client;
 use spv_integration::client::At;
-use spv_integration::store::Store;
+use spv_integration::store::{Store, StoreError};
 
 use crate::args::{DataArgs, QueryArgs};
 use crate::exit::Exit;
@@ -55,8 +56,17 @@ pub(crate) async fn status(args: DataArgs) -> anyhow::Result<Exit> {
 
 /// Opens data that is there, of whatever network it is. Parameters of a private network still come from the arguments.
 pub(crate) fn open(args: &DataArgs) -> anyhow::Result<Client> {
+    open_with(args, Store::open_to_read)
+}
+
+/// The same, to change something.
+pub(crate) fn open_to_change(args: &DataArgs) -> anyhow::Result<Client> {
+    open_with(args, Store::open)
+}
+
+fn open_with(args: &DataArgs, open: fn(&Path) -> Result<Store, StoreError>) -> anyhow::Result<Client> {
     let mut config = args.network.config()?;
-    let store = Store::open(&config.data_dir()?)?;
+    let store = open(&config.data_dir()?)?;
     config.network = store.network().to_string();
     Ok(Client::new(config.chain_params()?, config, Arc::new(store))?)
 }

@@ -6,7 +6,6 @@ use crate::output;
 pub(crate) fn run(args: ConfigArgs, log: &LogArgs) -> anyhow::Result<Exit> {
     let ConfigCommand::Show(args) = args.command;
     let layers = args.layers(log)?;
-    layers.config.chain_params()?;
     if args.json {
         output::json(&show::json(&layers))?;
     } else {

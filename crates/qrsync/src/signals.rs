@@ -1,3 +1,4 @@
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,17 +10,21 @@ use crate::exit::Exit;
 /// run; the database is whole at any moment.
 const DRAIN_LIMIT: Duration = Duration::from_millis(4500);
 
-/// A token that SIGINT and SIGTERM cancel. Another one of them ends the process at once, and so does the time limit.
+/// A token that SIGINT and SIGTERM cancel, and SIGHUP where there is a terminal, which is gone then. Another one of them
+/// ends the process at once, and so does the time limit.
 pub(crate) fn cancelled_by_signals() -> anyhow::Result<CancellationToken> {
     let token = CancellationToken::new();
     let cancel = token.clone();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut endings = Endings {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+        hangup: on_terminal().then(|| signal(SignalKind::hangup())).transpose()?,
+    };
     tokio::spawn(async move {
-        either(&mut terminate, &mut interrupt).await;
+        endings.next().await;
         cancel.cancel();
         tokio::select! {
-            () = either(&mut terminate, &mut interrupt) => {}
+            () = endings.next() => {}
             () = tokio::time::sleep(DRAIN_LIMIT) => tracing::warn!("ending in order took too long"),
         }
         std::process::exit(Exit::Interrupted as i32);
@@ -27,14 +32,36 @@ pub(crate) fn cancelled_by_signals() -> anyhow::Result<CancellationToken> {
     Ok(token)
 }
 
-/// Every SIGHUP, which asks for the configuration to be read again.
-pub(crate) fn reloads() -> anyhow::Result<Signal> {
-    Ok(signal(SignalKind::hangup())?)
+/// Every SIGHUP that asks for the configuration to be read again: those of a process without a terminal. `None` where
+/// there is one.
+pub(crate) fn reloads() -> anyhow::Result<Option<Signal>> {
+    Ok((!on_terminal()).then(|| signal(SignalKind::hangup())).transpose()?)
 }
 
-async fn either(one: &mut Signal, other: &mut Signal) {
-    tokio::select! {
-        _ = one.recv() => {}
-        _ = other.recv() => {}
+/// Whether somebody sits before it: a service has no terminal, and neither has what `nohup` starts.
+fn on_terminal() -> bool {
+    io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal()
+}
+
+/// The signals that end the process.
+struct Endings {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Option<Signal>,
+}
+
+impl Endings {
+    async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = hangup => {}
+        }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     let live = Arc::new(Live::new(config, &params, state.clone(), cancel.clone()));
     let serving = endpoint.map(|endpoint| AbortOnDropHandle::new(tokio::spawn(endpoint.serve(live.clone()))));
     let details = if args.verbose { Details::EachPeer } else { Details::Summary };
-    let display = Display::new(details);
+    let display = Display::new(telemetry.drawn(), details);
     let work = async {
         if args.follow {
             return follow(&params, config, store, &state, &live, &display, &cancel, args.json).await;
@@ -54,8 +54,8 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     exit
 }
 
-/// Takes up what can be changed while it runs, on every SIGHUP. That is for a service; a single sync ends with its
-/// terminal.
+/// Takes up what can be changed while it runs, on every SIGHUP. That is for a service; what has a terminal ends with it,
+/// and so does a single sync.
 async fn reload(
     args: &SyncArgs,
     log: &LogArgs,
@@ -65,7 +65,7 @@ async fn reload(
     if !args.follow {
         std::future::pending::<()>().await;
     }
-    let mut reloads = signals::reloads()?;
+    let Some(mut reloads) = signals::reloads()? else { return std::future::pending().await };
     loop {
         if reloads.recv().await.is_none() {
             std::future::pending::<()>().await;
@@ -76,14 +76,14 @@ async fn reload(
         });
         match taken {
             Ok(layers) => {
-                tracing::info!(level = layers.config.log.level, "configuration reloaded");
+                tracing::info!(level = %layers.config.log.level, "configuration reloaded");
                 let for_restart = running.differences(&layers).into_iter().filter(|key| key != "log.level");
                 for key in for_restart {
-                    tracing::warn!(key, "changed in the configuration; takes effect after a restart");
+                    tracing::warn!(%key, "changed in the configuration; takes effect after a restart");
                 }
             }
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the configuration stays as it was");
+                tracing::error!(error = %format!("{error:#}"), "the configuration stays as it was");
             }
         }
     }

@@ -1,8 +1,9 @@
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use indicatif::MultiProgress;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use spv_integration::{LogFormat, LogSettings, TRACE_TARGET};
 use tracing_subscriber::filter::filter_fn;
@@ -17,8 +18,9 @@ use crate::trace_file::{TraceFile, Waterfall};
 const SECONDS_BUCKETS: [f64; 14] =
     [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 20.0, 60.0];
 
-/// Logs and traces of this process.
+/// Logs and traces of this process, and the lines that it draws on a terminal.
 pub(crate) struct Telemetry {
+    drawn: MultiProgress,
     filter: reload::Handle<EnvFilter, Registry>,
     trace: Option<Arc<TraceFile>>,
 }
@@ -32,16 +34,24 @@ impl Telemetry {
         let (filter, handle) = reload::Layer::new(level(log)?);
         let colours =
             io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        let drawn = MultiProgress::new();
+        let above = drawn.clone();
+        let writer = move || Above(above.clone());
         let lines = match log.format {
-            LogFormat::Human => fmt::layer().with_writer(io::stderr).with_ansi(colours).boxed(),
-            LogFormat::Json => fmt::layer().json().with_writer(io::stderr).boxed(),
+            LogFormat::Human => fmt::layer().with_writer(writer).with_ansi(colours).boxed(),
+            LogFormat::Json => fmt::layer().json().with_writer(writer).boxed(),
         };
         let trace = trace.map(TraceFile::create).transpose()?.map(Arc::new);
         let waterfall = trace.clone().map(|file| {
             Waterfall::new(file).with_filter(filter_fn(|metadata| metadata.target() == TRACE_TARGET))
         });
         tracing_subscriber::registry().with(lines.with_filter(filter)).with(waterfall).init();
-        Ok(Self { filter: handle, trace })
+        Ok(Self { drawn, filter: handle, trace })
+    }
+
+    /// Where progress is drawn, so that log lines do not go through it.
+    pub(crate) fn drawn(&self) -> MultiProgress {
+        self.drawn.clone()
     }
 
     /// Takes up another level; the form of lines stays.
@@ -52,6 +62,19 @@ impl Telemetry {
     /// Ends the trace.
     pub(crate) fn finish(&self) -> anyhow::Result<()> {
         self.trace.as_ref().map_or(Ok(()), |trace| trace.finish())
+    }
+}
+
+/// Writes to stderr, above what is drawn there.
+struct Above(MultiProgress);
+
+impl Write for Above {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write(line))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 

@@ -105,6 +105,21 @@ impl Config {
         if self.soft_timeout_floor.is_zero() {
             return Err(ConfigError { field: "soft_timeout_floor", reason: "must be above zero" });
         }
+        for (field, time) in [
+            ("soft_timeout_ceiling", self.soft_timeout_ceiling),
+            ("hard_timeout_floor", self.hard_timeout_floor),
+            ("rest_after_failure", self.rest_after_failure),
+        ] {
+            if time > MAX_HARD_TIMEOUT {
+                return Err(ConfigError { field, reason: "must not be above a day" });
+            }
+        }
+        if self.max_in_flight.get() > MAX_IN_FLIGHT {
+            return Err(ConfigError { field: "max_in_flight", reason: "must not be above 65536" });
+        }
+        if self.max_waiting > MAX_WAITING {
+            return Err(ConfigError { field: "max_waiting", reason: "must not be above 1000000" });
+        }
         if self.soft_timeout_ceiling < self.soft_timeout_floor {
             let reason = "must not be below soft_timeout_floor";
             return Err(ConfigError { field: "soft_timeout_ceiling", reason });
@@ -154,6 +169,8 @@ const DEFAULT_HARD_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Longer is a mistake, and would overflow clocks in the end.
 const MAX_HARD_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+const MAX_IN_FLIGHT: usize = 65_536;
+const MAX_WAITING: usize = 1_000_000;
 /// Well above what keeps every slot busy, well below what a small device has.
 const DEFAULT_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// A few lost packets on an otherwise quick way cost about this much.
@@ -177,6 +194,14 @@ mod tests {
         let cases = [
             (Config::default(), None),
             (Config { hard_timeout: Duration::MAX, ..Config::default() }, Some("hard_timeout")),
+            (
+                Config { soft_timeout_ceiling: Duration::MAX, ..Config::default() },
+                Some("soft_timeout_ceiling"),
+            ),
+            (Config { hard_timeout_floor: Duration::MAX, ..Config::default() }, Some("hard_timeout_floor")),
+            (Config { rest_after_failure: Duration::MAX, ..Config::default() }, Some("rest_after_failure")),
+            (Config { max_waiting: usize::MAX, ..Config::default() }, Some("max_waiting")),
+            (Config { max_in_flight: NonZeroUsize::MAX, ..Config::default() }, Some("max_in_flight")),
             (Config { soft_timeout: second, hard_timeout: second, ..Config::default() }, None),
             (Config { soft_timeout_floor: Duration::ZERO, ..Config::default() }, Some("soft_timeout_floor")),
             (Config { soft_timeout_ceiling: second, ..Config::default() }, Some("soft_timeout_ceiling")),

@@ -99,6 +99,15 @@ impl Config {
         ensure((1..=65_536).contains(&self.max_peers), "max_peers", "must be 1 to 65536")?;
         ensure((1..=4096).contains(&self.reliability_window), "reliability_window", "must be 1 to 4096")?;
         ensure(!self.reliability_horizon.is_zero(), "reliability_horizon", "must be above 0")?;
+        for (field, time) in [
+            ("reliability_horizon", self.reliability_horizon),
+            ("rto_max", self.rto_max),
+            ("min_rtt_window", self.min_rtt_window),
+            ("stale_after", self.stale_after),
+            ("high_latency_enter", self.high_latency_enter),
+        ] {
+            ensure(time <= LONGEST, field, "must not be above a day")?;
+        }
         ensure(self.throughput_min_bytes > 0, "throughput_min_bytes", "must be above 0")?;
         ensure(!self.rto_min.is_zero(), "rto_min", "must be above 0")?;
         ensure(self.rto_min <= self.rto_max, "rto_max", "must not be below rto_min")?;
@@ -130,6 +139,9 @@ impl Config {
     }
 }
 
+/// Nothing that is measured here lasts longer.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +163,11 @@ mod tests {
             (Config { max_peers: 0, ..base() }, "max_peers"),
             (Config { reliability_window: 0, ..base() }, "reliability_window"),
             (Config { reliability_horizon: Duration::ZERO, ..base() }, "reliability_horizon"),
+            (Config { reliability_horizon: Duration::MAX, ..base() }, "reliability_horizon"),
+            (Config { rto_max: Duration::MAX, ..base() }, "rto_max"),
+            (Config { min_rtt_window: Duration::MAX, ..base() }, "min_rtt_window"),
+            (Config { stale_after: Duration::MAX, ..base() }, "stale_after"),
+            (Config { high_latency_enter: Duration::MAX, ..base() }, "high_latency_enter"),
             (Config { throughput_min_bytes: 0, ..base() }, "throughput_min_bytes"),
             (Config { rto_min: Duration::ZERO, ..base() }, "rto_min"),
             (Config { rto_max: second / 2, ..base() }, "rto_max"),

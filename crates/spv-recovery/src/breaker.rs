@@ -17,7 +17,7 @@ pub struct BreakerConfig {
     /// Failures in a row that open the breaker. Default 5, range 1 and up.
     pub failures: u32,
     /// Failures this soon after the last one counted belong to it, as when a disconnect ends several requests.
-    /// Default 100 ms, range 0 and up.
+    /// Default 100 ms, range 0 to 1 day.
     #[serde(with = "humantime_serde")]
     pub same_event: Duration,
     /// How long it stays open the first time; doubles each time a probe fails. Half of it is random. Default 5 s,
@@ -36,6 +36,7 @@ impl BreakerConfig {
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let from_ms = |time: Duration| (Duration::from_millis(1)..=MAX_TIME).contains(&time);
         ensure(self.failures > 0, "breaker.failures", "must be at least 1")?;
+        ensure(self.same_event <= MAX_TIME, "breaker.same_event", "must be at most 1 day")?;
         ensure(from_ms(self.open_min), "breaker.open_min", "must be from 1 ms to 1 day")?;
         ensure(from_ms(self.open_max), "breaker.open_max", "must be from 1 ms to 1 day")?;
         ensure(self.open_min <= self.open_max, "breaker.open_max", "must not be below open_min")?;

@@ -92,7 +92,7 @@ impl Config {
             "must be from 1 s to 1 day",
         )?;
         ensure(ratio(self.max_open_share), "max_open_share", "must be from 0 to 1")?;
-        ensure(self.max_peers > 0, "max_peers", "must be at least 1")?;
+        ensure((1..=65_536).contains(&self.max_peers), "max_peers", "must be from 1 to 65536")?;
         ensure((1..=1_000_000).contains(&self.budget.burst), "budget.burst", "must be from 1 to 1000000")?;
         ensure(
             (0.0..=100.0).contains(&self.budget.per_success),

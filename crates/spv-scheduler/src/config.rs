@@ -13,7 +13,7 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Most items held at once: ready, waiting and running together, and the tickets that joined them. Default 16384,
-    /// range 1 and up. Beyond it a push is refused. A retry always fits, because its place was kept while it ran.
+    /// range 1 to 1000000. Beyond it a push is refused. A retry always fits, because its place was kept while it ran.
     pub capacity: usize,
     /// Most jobs that start at one instant after a quiet time. Jobs, default 64, range 1 to 1000000.
     pub burst: u32,
@@ -35,7 +35,7 @@ impl Config {
     /// Names the field.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let ageing = MIN_AGEING..=MAX_AGEING;
-        ensure(self.capacity > 0, "capacity", "must be at least 1")?;
+        ensure((1..=MAX_CAPACITY).contains(&self.capacity), "capacity", "must be from 1 to 1000000")?;
         ensure(ageing.contains(&self.ageing), "ageing", "must be from 1 ms to 1 day")?;
         self.batch.validate()?;
         validate_rate(self.burst, self.per_second)
@@ -54,6 +54,7 @@ impl Default for Config {
     }
 }
 
+const MAX_CAPACITY: usize = 1_000_000;
 const MIN_AGEING: Duration = Duration::from_millis(1);
 const MAX_AGEING: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -67,6 +68,7 @@ mod tests {
         let with_batch = |batch| Config { batch, ..Config::default() };
         let bad = [
             ("capacity", Config { capacity: 0, ..Config::default() }),
+            ("capacity", Config { capacity: usize::MAX, ..Config::default() }),
             ("burst", Config { burst: 0, ..Config::default() }),
             ("per_second", Config { per_second: 0.0, ..Config::default() }),
             ("per_second", Config { per_second: f64::NAN, ..Config::default() }),

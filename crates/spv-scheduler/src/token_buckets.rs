@@ -26,7 +26,7 @@ impl TokenBucketsConfig {
     /// # Errors
     /// Names the field.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        ensure(self.max_keys > 0, "max_keys", "must be at least 1")?;
+        ensure((1..=1_000_000).contains(&self.max_keys), "max_keys", "must be from 1 to 1000000")?;
         validate_rate(self.burst, self.per_second)
     }
 }

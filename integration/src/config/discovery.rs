@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{ConfigError, ensure};
+use super::bounds::{ADDRESSES, BAN, CONNECTIONS, OF_NETWORK, SHARE, TIME};
+use super::error::{Check, ConfigError};
 
 /// How nodes are found and chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,9 +14,9 @@ pub struct DiscoveryConfig {
     pub target_peers: usize,
     /// Addresses that are remembered. Default 2,000; 64 to 20,000.
     pub capacity: usize,
-    /// Addresses of one network (a /16 of IPv4, a /32 of IPv6) that are remembered. Default 32; at least 1.
+    /// Addresses of one network (a /16 of IPv4, a /32 of IPv6) that are remembered. Default 32; 1 to 20,000.
     pub per_group: usize,
-    /// Most connections into one network. Default 2; at least 1. There is a second one only where no other network is left
+    /// Most connections into one network. Default 2; 1 to 20,000. There is a second one only where no other network is left
     /// to be tried.
     pub connected_per_group: usize,
     /// Share of connections that go to addresses nobody has answered at yet, while there are others. Default 0.25; 0 to 1.
@@ -65,28 +66,18 @@ impl Default for DiscoveryConfig {
 impl DiscoveryConfig {
     /// Refuses the first field out of range.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        let check = |valid, field, reason| {
-            ensure(valid, || ConfigError::Setting { section: "discovery.", field, reason })
-        };
-        check((3..=64).contains(&self.target_peers), "target_peers", "must be from 3 to 64")?;
-        check((64..=20_000).contains(&self.capacity), "capacity", "must be from 64 to 20000")?;
-        check(self.per_group > 0, "per_group", "must be at least 1")?;
-        check(self.connected_per_group > 0, "connected_per_group", "must be at least 1")?;
-        check((0.0..=1.0).contains(&self.exploration), "exploration", "must be from 0 to 1")?;
-        check(self.ban <= LONGEST_BAN, "ban", "must be at most 30 days")?;
-        check(self.set_aside <= LONGEST_BAN, "set_aside", "must be at most 30 days")?;
-        for (field, value) in [
-            ("retry_base", self.retry_base),
-            ("retry_cap", self.retry_cap),
-            ("lonely_retry_cap", self.lonely_retry_cap),
-            ("seed_timeout", self.seed_timeout),
-            ("save_interval", self.save_interval),
-        ] {
-            check(!value.is_zero(), field, "must be above zero")?;
-        }
-        Ok(())
+        let check = Check { section: "discovery." };
+        check.value("target_peers", &self.target_peers, &CONNECTIONS)?;
+        check.value("capacity", &self.capacity, &ADDRESSES)?;
+        check.value("per_group", &self.per_group, &OF_NETWORK)?;
+        check.value("connected_per_group", &self.connected_per_group, &OF_NETWORK)?;
+        check.value("exploration", &self.exploration, &SHARE)?;
+        check.value("ban", &self.ban, &BAN)?;
+        check.value("set_aside", &self.set_aside, &BAN)?;
+        check.value("retry_base", &self.retry_base, &TIME)?;
+        check.value("retry_cap", &self.retry_cap, &TIME)?;
+        check.value("lonely_retry_cap", &self.lonely_retry_cap, &TIME)?;
+        check.value("seed_timeout", &self.seed_timeout, &TIME)?;
+        check.value("save_interval", &self.save_interval, &TIME)
     }
 }
-
-/// No ban is longer. One that says so was written with a clock that was ahead.
-pub(crate) const LONGEST_BAN: Duration = Duration::from_secs(30 * 24 * 3_600);

@@ -1,8 +1,11 @@
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use dashcore::Network;
 use dashcore::params::UnknownNetwork;
+
+use super::bounds::{Bounds, LOG_TARGETS};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -85,9 +88,77 @@ pub enum ConfigError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// A value that stands in no section is out of range.
+    #[error("{key}: {reason}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// What is to be logged cannot be understood.
+    #[error(
+        "log level {level:?}: there is no level or target {part:?}; give error, warn, info, debug, trace or off, or levels by \
+         target as in info,spv_integration=debug, with a target of {}", LOG_TARGETS.join(", ")
+    )]
+    LogLevel {
+        /// As it was given.
+        level: String,
+        /// The part that is wrong.
+        part: String,
+    },
+    /// The address for HTTP may be reached by others, and that is not allowed.
+    #[error(
+        "metrics_listen: {address} can be reached from other machines, and whoever reaches it sees peers and state; listen \
+         at 127.0.0.1:{}, or allow it with --metrics-allow-remote", address.port()
+    )]
+    Remote {
+        /// The address.
+        address: SocketAddr,
+    },
     /// There is no default data directory.
     #[error("no home directory is set; choose a directory with --data-dir")]
     NoHome,
+}
+
+impl ConfigError {
+    /// The key that the value stands at, as in `sync.window`; `None` where the error is about no single value.
+    pub fn key(&self) -> Option<String> {
+        Some(match self {
+            Self::Read { .. } | Self::Parse { .. } | Self::NoHome => return None,
+            Self::Network(_) => "network".to_owned(),
+            Self::LlmqParams { .. } => "llmq_params".to_owned(),
+            Self::LlmqRoles { .. } => "llmq_roles".to_owned(),
+            Self::Activation { .. } => "activation".to_owned(),
+            Self::FixedNetwork { option, .. } => option.replace('-', "_"),
+            Self::Peer { .. } => "peers".to_owned(),
+            Self::Setting { section, field, .. } => format!("sync.{section}{field}"),
+            Self::Client { field, .. } => format!("client.{field}"),
+            Self::Value { key, .. } => (*key).to_owned(),
+            Self::LogLevel { .. } => "log.level".to_owned(),
+            Self::Remote { .. } => "metrics_listen".to_owned(),
+        })
+    }
+}
+
+/// Checks the values of one section of the settings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Check {
+    /// With a trailing dot, or nothing.
+    pub(super) section: &'static str,
+}
+
+impl Check {
+    /// Refuses a value out of bounds.
+    pub(super) fn value<T: PartialOrd>(
+        self,
+        field: &'static str,
+        value: &T,
+        bounds: &Bounds<T>,
+    ) -> Result<(), ConfigError> {
+        let Self { section } = self;
+        ensure(bounds.allow(value), || ConfigError::Setting { section, field, reason: bounds.said })
+    }
 }
 
 /// Gives the error unless a value is valid.

@@ -1,5 +1,6 @@
 //! Configuration: defaults, then the file, then the environment and flags. Plain data, which every other module may read.
 
+mod bounds;
 mod chain_params;
 mod client;
 mod discovery;
@@ -17,17 +18,20 @@ use std::time::Duration;
 
 use dashcore::{ChainParams, Network};
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
+pub(crate) use bounds::LONGEST_BAN;
 pub use client::ClientSettings;
 pub use discovery::DiscoveryConfig;
-pub(crate) use discovery::LONGEST_BAN;
 pub use error::ConfigError;
 pub(crate) use peer_name::PeerName;
 pub use selector::Selector;
-pub use service::{LogFormat, LogSettings};
+pub use service::{LogFormat, LogSettings, own_levels};
 pub(crate) use settings::REPLACEMENTS;
 pub use settings::Settings;
 
+use bounds::TIME;
 use service::listen_address;
 
 /// Age from which a tip of a public network is stale, where nothing else is configured: 24 blocks.
@@ -112,11 +116,41 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
-            let message = format!("line {line}: {}", error.message().replace('\n', " "));
+        let wrong = |at: usize, message: &str| {
+            let line = text[..at].matches('\n').count() + 1;
+            let message = format!("line {line}: {}", message.replace('\n', " "));
             ConfigError::Parse { path: path.to_owned(), message }
-        })
+        };
+        let read = toml::from_str(&text);
+        let config =
+            read.map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message()))?;
+        // TOML knows numbers that are none, which no setting can be.
+        match infinite(&text) {
+            Some(at) => Err(wrong(at, "a finite number is expected")),
+            None => Ok(config),
+        }
+    }
+
+    /// Refuses the first value that a sync could not work with; [`ConfigError::key`] tells which that is.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.log.validate()?;
+        let params = self.chain_params()?;
+        self.peer_names(&params)?;
+        if let Some(age) = self.max_tip_age
+            && !TIME.allow(&age)
+        {
+            return Err(ConfigError::Value { key: "max_tip_age", reason: TIME.said });
+        }
+        if let Some(address) = self.metrics_listen.filter(|address| !address.ip().is_loopback())
+            && !self.metrics_allow_remote
+        {
+            return Err(ConfigError::Remote { address });
+        }
+        self.sync.validate()?;
+        self.client.validate()
     }
 
     /// Age from which a tip is stale on this network; `None` where no age is.
@@ -150,6 +184,22 @@ impl Config {
     }
 }
 
+/// Where in a TOML text the first number stands that is infinite or none.
+fn infinite(text: &str) -> Option<usize> {
+    fn in_value(value: &Spanned<DeValue<'_>>) -> Option<usize> {
+        match value.get_ref() {
+            DeValue::Float(number) => {
+                let is_finite = number.as_str().parse::<f64>().is_ok_and(f64::is_finite);
+                (!is_finite).then(|| value.span().start)
+            }
+            DeValue::Array(values) => values.iter().find_map(in_value),
+            DeValue::Table(table) => table.values().find_map(in_value),
+            _ => None,
+        }
+    }
+    DeTable::parse(text).ok()?.get_ref().values().filter_map(in_value).min()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +226,43 @@ mod tests {
     }
 
     #[test]
+    fn only_loopback_is_served_unless_told_otherwise() {
+        for (address, is_loopback) in [
+            ("127.0.0.1:1", true),
+            ("127.9.9.9:1", true),
+            ("[::1]:1", true),
+            ("0.0.0.0:1", false),
+            ("[::]:1", false),
+        ] {
+            let config = Config { metrics_listen: Some(address.parse().unwrap()), ..Config::default() };
+            assert_eq!(config.validate().is_ok(), is_loopback, "{address}");
+            Config { metrics_allow_remote: true, ..config }.validate().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_its_key() {
+        let refused =
+            |text: &str| toml::from_str::<Config>(text).unwrap().validate().unwrap_err().key().unwrap();
+        for (text, key) in [
+            ("network = 'mainnet'", "network"),
+            ("peers = ['host:0']", "peers"),
+            ("max_tip_age = '500000000000y'", "max_tip_age"),
+            ("max_tip_age = '0s'", "max_tip_age"),
+            ("metrics_listen = '0.0.0.0:1'", "metrics_listen"),
+            ("llmq_params = '100=4:4'", "llmq_params"),
+            ("pow_target_spacing = 60", "pow_target_spacing"),
+            ("log.level = 'banana'", "log.level"),
+            ("sync.window = 1000000", "sync.window"),
+            ("sync.max_payload = 4294967296", "sync.max_payload"),
+            ("sync.netmon.rto_max = '2d'", "sync.netmon.rto_max"),
+            ("client.cached_lists = 100000", "client.cached_lists"),
+        ] {
+            assert_eq!(refused(text), key, "{text}");
+        }
+    }
+
+    #[test]
     fn a_broken_file_says_where() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("qrsync.toml");
@@ -184,5 +271,12 @@ mod tests {
         assert!(error.contains("line 3") && error.contains("windw"), "{error}");
         assert!(!error.contains('\n'));
         assert!(matches!(Config::read(directory.path()), Err(ConfigError::Read { .. })));
+        for number in ["nan", "-inf", "1e999"] {
+            fs::write(&path, format!("from = 7\n[sync.scheduler]\nper_second = {number}\n")).unwrap();
+            let error = Config::read(&path).unwrap_err().to_string();
+            assert!(error.contains("line 3: ") && error.contains("number"), "{number}: {error}");
+        }
+        fs::write(&path, "[sync.scheduler]\nper_second = 1_000.5e-1\n").unwrap();
+        Config::read(&path).unwrap();
     }
 }

@@ -4,11 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::bounds::{LOG_LEVELS, LOG_TARGETS};
+use super::error::ConfigError;
+
 /// What is logged, and in which form. Logs go to stderr.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSettings {
-    /// A level, `error`, `warn` (default), `info`, `debug` or `trace`, or levels by target as in
+    /// A level, `error`, `warn`, `info` (default), `debug`, `trace` or `off`, or levels by target as in
     /// `info,spv_integration=debug`. Reloaded on SIGHUP.
     pub level: String,
     /// `human` (default) or `json`, one object per line.
@@ -17,8 +20,41 @@ pub struct LogSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { level: "warn".to_owned(), format: LogFormat::Human }
+        Self { level: "info".to_owned(), format: LogFormat::Human }
     }
+}
+
+impl LogSettings {
+    /// Refuses what would log nothing because there is no such level or target.
+    ///
+    /// # Errors
+    /// Which part of it that is.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let refused = |part: &str| ConfigError::LogLevel { level: self.level.clone(), part: part.to_owned() };
+        let mut parts = self.level.split(',').map(str::trim);
+        parts.try_for_each(|part| match part.split_once('=') {
+            Some((target, _)) if !is_target(target) => Err(refused(target)),
+            Some((_, level)) if is_level(level) => Ok(()),
+            None if is_level(part) => Ok(()),
+            _ => Err(refused(part)),
+        })
+    }
+}
+
+/// What of a text that other programs read too, as `RUST_LOG` is, is not about targets of theirs.
+pub fn own_levels(text: &str) -> String {
+    let is_own = |part: &&str| part.split_once('=').is_none_or(|(target, _)| is_target(target.trim()));
+    text.split(',').map(str::trim).filter(is_own).collect::<Vec<_>>().join(",")
+}
+
+fn is_level(text: &str) -> bool {
+    LOG_LEVELS.iter().any(|level| level.eq_ignore_ascii_case(text))
+}
+
+/// Whether this is one of the crates that log, or a module of one.
+fn is_target(text: &str) -> bool {
+    let (root, path) = text.split_once("::").unwrap_or((text, "any"));
+    LOG_TARGETS.contains(&root) && !path.is_empty()
 }
 
 /// Form of log lines.
@@ -57,7 +93,32 @@ pub(crate) fn listen_address<'de, D: Deserializer<'de>>(
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::config::Config;
+
+    #[test]
+    fn levels_and_targets_have_to_exist() {
+        let check =
+            |level: &str| LogSettings { level: level.to_owned(), ..LogSettings::default() }.validate();
+        for level in ["info", "OFF", "warn, spv_integration=debug", "spv_integration::net=trace,error"] {
+            check(level).unwrap();
+        }
+        assert_eq!(own_levels("hyper=debug, warn,spv_netmon=trace"), "warn,spv_netmon=trace");
+        assert_eq!(own_levels("hyper=debug"), "");
+        for (level, wrong) in [
+            ("banana", "banana"),
+            ("", ""),
+            ("info,", ""),
+            ("info,banana=debug", "banana"),
+            ("spv_integraton=debug", "spv_integraton"),
+            ("spv_integration=banana", "spv_integration=banana"),
+            ("spv_integration", "spv_integration"),
+            ("a=b=c", "a"),
+        ] {
+            let error = check(level).unwrap_err();
+            assert!(matches!(&error, ConfigError::LogLevel { part, .. } if part == wrong), "{error}");
+        }
+    }
 
     #[test]
     fn a_port_alone_is_of_the_loopback_interface() {

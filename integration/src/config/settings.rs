@@ -5,7 +5,8 @@ use dashcore::network::framing::DEFAULT_MAX_PAYLOAD;
 use serde::{Deserialize, Serialize};
 use spv_executor::Depth;
 
-use super::error::{ConfigError, ensure};
+use super::bounds::{PAYLOAD, TIME, WINDOW};
+use super::error::{Check, ConfigError, ensure};
 use super::{DiscoveryConfig, Selector};
 
 /// Work that may be open beyond the window because it takes the place of work that was: a request for several lists
@@ -13,7 +14,7 @@ use super::{DiscoveryConfig, Selector};
 /// the lowest list could keep that list out.
 pub(crate) const REPLACEMENTS: usize = 16;
 
-/// How a sync works: bounds, times and policies.
+/// How a sync works: bounds, times and policies. Times are from a millisecond to a year unless they say otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -24,7 +25,7 @@ pub struct Settings {
     /// [`Selector`]. The others know less of the peers; they are there to measure what knowing it is worth, which is
     /// much where peers are uneven and nothing where they are alike.
     pub selector: Selector,
-    /// Requests between the lowest list that is not proven yet and the highest that is asked for. At least 1, default
+    /// Requests between the lowest list that is not proven yet and the highest that is asked for. 1 to 16,384, default
     /// 256. Bounds memory to as many answers, and to `executor.max_bytes` of them, and 16 more while refused requests are
     /// replaced by smaller ones. Lower, and quick peers wait for the slowest, which may hold the lowest list.
     pub window: usize,
@@ -63,7 +64,7 @@ pub struct Settings {
     /// Whether quorums are proven by their signatures. Default true. Without it they are only known to be in a proven
     /// set; that is for simulated networks that were generated without signatures.
     pub verify_quorums: bool,
-    /// Largest answer with masternode lists accepted, in bytes. Default 32 MiB; legacy answers exceed the 3 MiB that nodes
+    /// Largest answer with masternode lists accepted, in bytes. Default 32 MiB, 4 to 256 MiB; legacy answers exceed the 3 MiB that nodes
     /// accept. Other messages are held to what their entries amount to.
     pub max_payload: usize,
     /// Caps and timeouts of requests.
@@ -133,31 +134,26 @@ impl Default for Settings {
 impl Settings {
     /// Refuses the first field out of range, those of the mechanism crates included.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        let check =
-            |valid, field, reason| ensure(valid, || ConfigError::Setting { section: "", field, reason });
-        check(self.window > 0, "window", "must be at least 1")?;
-        check(
-            self.window.saturating_add(REPLACEMENTS) <= self.scheduler.capacity,
-            "window",
-            "must be at least 16 below scheduler.capacity",
-        )?;
-        let times = [
-            self.handshake_timeout,
-            self.ping_interval,
-            self.ping_timeout,
-            self.tip_patience,
-            self.poll_interval,
-        ];
-        check(
-            times.iter().all(|time| !time.is_zero()),
-            "handshake_timeout, ping_interval, ping_timeout, tip_patience, poll_interval",
-            "must be above zero",
-        )?;
-        check(
-            self.max_payload >= DEFAULT_MAX_PAYLOAD / 8,
-            "max_payload",
-            "must be at least 4 MiB, the size of real answers",
-        )?;
+        let check = Check { section: "" };
+        check.value("window", &self.window, &WINDOW)?;
+        ensure(self.window + REPLACEMENTS <= self.scheduler.capacity, || ConfigError::Setting {
+            section: "",
+            field: "window",
+            reason: "must be at least 16 below scheduler.capacity",
+        })?;
+        for (field, time) in [
+            ("handshake_timeout", self.handshake_timeout),
+            ("ping_interval", self.ping_interval),
+            ("ping_timeout", self.ping_timeout),
+            ("reconnect_base", self.reconnect_base),
+            ("reconnect_cap", self.reconnect_cap),
+            ("peer_patience", self.peer_patience),
+            ("tip_patience", self.tip_patience),
+            ("poll_interval", self.poll_interval),
+        ] {
+            check.value(field, &time, &TIME)?;
+        }
+        check.value("max_payload", &self.max_payload, &PAYLOAD)?;
         self.executor.validate()?;
         self.scheduler.validate()?;
         // The same crate as the scheduler's, and another section.
@@ -198,11 +194,46 @@ mod tests {
     #[test]
     fn settings_out_of_range_are_refused() {
         let capacity = Settings::default().scheduler.capacity;
-        for window in [0, capacity - 15, usize::MAX] {
+        for window in [0, capacity - 15, 1_000_000, usize::MAX] {
             let settings = Settings { window, ..Settings::default() };
             assert!(matches!(settings.validate(), Err(ConfigError::Setting { field: "window", .. })));
         }
         Settings { window: capacity - 16, ..Settings::default() }.validate().unwrap();
+    }
+
+    #[test]
+    fn times_that_no_clock_can_count_are_refused_by_name() {
+        let tree = toml::Value::try_from(Settings::default()).unwrap();
+        let mut tried = 0;
+        try_each_time(&tree, &mut |path| {
+            let text = format!("{path} = '500000000000y'");
+            let error = toml::from_str::<Settings>(&text).unwrap().validate().unwrap_err();
+            // Some times bound others: then it is the other that does not fit.
+            assert!(error.key().unwrap().starts_with("sync."), "{path}: {error}");
+            tried += 1;
+        });
+        assert!(tried > 30, "{tried}");
+        let settings: Settings = toml::from_str("handshake_timeout = '500000000000y'").unwrap();
+        assert_eq!(settings.validate().unwrap_err().key().as_deref(), Some("sync.handshake_timeout"));
+    }
+
+    /// Calls with the path of every value that is a time.
+    fn try_each_time(tree: &toml::Value, tried: &mut impl FnMut(String)) {
+        fn walk(tree: &toml::Value, path: &str, tried: &mut impl FnMut(String)) {
+            match tree {
+                toml::Value::Table(table) => {
+                    for (name, below) in table {
+                        let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
+                        walk(below, &format!("{prefix}{name}"), tried);
+                    }
+                }
+                toml::Value::String(text) if humantime::parse_duration(text).is_ok() => {
+                    tried(path.to_owned())
+                }
+                _ => {}
+            }
+        }
+        walk(tree, "", tried);
     }
 
     #[test]

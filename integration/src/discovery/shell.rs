@@ -17,7 +17,7 @@ use super::table::PeerTable;
 use crate::clock::{UnixClock, UnixTime};
 use crate::config::DiscoveryConfig;
 use crate::resolver::Resolver;
-use crate::store::{BanReason, PeerRecord, Source, Store, StoreError};
+use crate::store::{BanReason, PeerRecord, Source, Store};
 
 pub(crate) use learning::{Candidate, Heard};
 
@@ -64,21 +64,20 @@ pub(crate) enum Next {
 }
 
 impl Discovery {
-    /// Takes up what `store` remembers. `fixed` addresses are connected to by others. The configuration must be valid.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
+    /// Takes up what is `known`, which is what `store` remembers. `fixed` addresses are connected to by others. The configuration
+    /// must be valid.
     pub(crate) fn open(
         params: &ChainParams,
         config: &DiscoveryConfig,
         fixed: &[SocketAddr],
+        known: Vec<(SocketAddr, PeerRecord)>,
         store: Arc<Store>,
         resolver: Resolver,
         mut rng: fastrand::Rng,
-    ) -> Result<Arc<Self>, StoreError> {
+    ) -> Arc<Self> {
         let clock = UnixClock::start();
         let mut table = PeerTable::new(config.clone());
-        table.restore(store.peers()?, clock.now());
+        table.restore(known, clock.now());
         for &address in fixed {
             table.learn(address, Source::Configured, clock.now(), clock.now(), &mut rng);
         }
@@ -95,7 +94,7 @@ impl Discovery {
             urgent: false,
         };
         let (config, params) = (config.clone(), params.clone());
-        Ok(Arc::new(Self { config, params, clock, store, resolver, state: Mutex::new(state) }))
+        Arc::new(Self { config, params, clock, store, resolver, state: Mutex::new(state) })
     }
 
     /// Whether nobody is known who might be connected to.

@@ -28,12 +28,13 @@ use super::transport::PoolTransport;
 use crate::clock::now;
 use crate::config::{ConfigError, Settings};
 use crate::discovery::Standing;
+use crate::log::{Seldom, Span};
 use crate::net::{
-    Announcer, ConnectionConfig, ConnectionSetup, Connector, DisconnectReason, OnRefusal, Pool, PoolConfig,
-    PoolEvent, Room,
+    Announcer, ConnectError, ConnectionConfig, ConnectionSetup, Connector, DisconnectReason, OnRefusal, Pool,
+    PoolConfig, PoolEvent, Room,
 };
 use crate::wire::RequestKind;
-use presence::Presence;
+use presence::{Change, Presence};
 
 /// Messages with addresses that may wait to be read.
 const GOSSIP_CAPACITY: usize = 16;
@@ -51,6 +52,7 @@ pub(crate) struct Peers {
     presence: Mutex<Presence>,
     depth: Depth,
     changed: watch::Sender<usize>,
+    said: Seldom,
 }
 
 impl Peers {
@@ -118,6 +120,7 @@ impl Peers {
             presence: Mutex::new(Presence::new(settings.peer_patience)),
             depth: settings.depth,
             changed: watch::Sender::new(0),
+            said: Seldom::default(),
         });
         Ok((peers.clone(), peers.follow(events, refused)))
     }
@@ -218,6 +221,7 @@ impl Peers {
     }
 
     fn take_up(&self, event: PoolEvent) {
+        let about = event.address();
         match event {
             PoolEvent::LookupFailed { name } => self.book.on_lookup_failed(&name),
             PoolEvent::Resolved { name, addresses } => self.book.on_resolved(&name, &addresses),
@@ -237,6 +241,9 @@ impl Peers {
             }
             PoolEvent::Down { address, reason, retry_at } => {
                 let is_trouble = !matches!(reason, DisconnectReason::Local | DisconnectReason::Renewed);
+                if reason.is_abuse() {
+                    self.tell_of_ban(address, &reason);
+                }
                 self.note_loads();
                 self.book.on_left(
                     address,
@@ -247,6 +254,9 @@ impl Peers {
                 self.executor.remove_peer(&address);
             }
             PoolEvent::Failed { address, error, retry_at } => {
+                if let ConnectError::Abuse(reason) = &error {
+                    self.tell_of_ban(address, reason);
+                }
                 self.note_loads();
                 self.book.on_unreachable(address, error.to_string(), retry_at.map(Into::into), now());
                 self.executor.remove_peer(&address);
@@ -254,8 +264,31 @@ impl Peers {
             }
         }
         let (greeted, proven) = (self.book.greeted().len(), self.book.proven().len());
-        self.presence.lock().update(greeted, proven, Instant::now());
+        let change = self.presence.lock().update(greeted, proven, Instant::now());
+        if let Some((change, peer)) = change.zip(about) {
+            self.tell(change, peer);
+        }
         self.changed.send_replace(greeted);
+    }
+
+    /// Logs what became of there being peers, by what happened to this one.
+    fn tell(&self, change: Change, peer: SocketAddr) {
+        match change {
+            Change::First(after) => {
+                let height = self.claimed_by([&peer]);
+                tracing::info!(%peer, claims_height = height, after = %Span(after), "first peer");
+            }
+            // Connections that this side ends one after the other are no news.
+            Change::Deserted if self.pool.is_stopping() => {}
+            Change::Deserted => {
+                let why = self.book.with_report(peer, |report| report.trouble.clone());
+                let why = why.as_deref().unwrap_or("closed by this side");
+                tracing::warn!(%peer, %why, "no usable peer: the last one is gone");
+            }
+            Change::Back(after) => {
+                tracing::info!(%peer, after = %Span(after), "a peer can be asked again");
+            }
+        }
     }
 
     /// The executor forgets a peer's peak when it goes, so it is noted before.

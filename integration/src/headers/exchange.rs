@@ -197,7 +197,7 @@ impl HeaderExchange {
                 Judged::New(Arc::new(extended))
             }
             Ok(Err(error @ HeaderError::TimeTooNew { .. })) => {
-                tracing::warn!(%peer, %error, "headers from the future");
+                self.peers.tell_of_wrong_answer(peer, "headers from the future", &error);
                 self.peers.heard_future(peer);
                 Judged::Future
             }
@@ -212,7 +212,7 @@ impl HeaderExchange {
     }
 
     pub(super) fn reject(&self, peer: SocketAddr, error: &BatchError) {
-        tracing::info!(%peer, %error, "invalid headers");
+        self.peers.tell_of_wrong_answer(peer, RequestKind::GetHeaders.as_str(), error);
         self.peers.record(peer, Outcome::Invalid(RequestKind::GetHeaders));
     }
 }

@@ -32,6 +32,9 @@ use crate::timer::sleep_until;
 /// Peers that come back after all were away are waited for anew, this often.
 const MAX_OUTAGES: u32 = 3;
 
+/// Peers that are remembered for having told their tip before they went; any number may come and go in months.
+const MAX_GONE: usize = 1_024;
+
 /// Headers are stored when at least so many are not.
 const SAVED_AT_A_TIME: u32 = 500;
 
@@ -212,7 +215,8 @@ impl<'a> Hearing<'a> {
         let greeted = self.exchange.peers.greeted();
         let told = self.told();
         let is_gone = |peer: &SocketAddr| !greeted.contains(peer);
-        self.gone.extend(told.into_iter().filter(is_gone));
+        let room = MAX_GONE.saturating_sub(self.gone.len());
+        self.gone.extend(told.into_iter().filter(is_gone).take(room));
         self.peers.retain(|peer, hearsay| hearsay.is_busy() || !is_gone(peer));
         for peer in greeted {
             if !self.peers.contains_key(&peer) {

@@ -1,11 +1,15 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+
+use crate::verification::message;
 
 /// A byte stream to a node.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -41,12 +45,39 @@ impl Connector {
     }
 
     pub(crate) async fn connect(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
-        (self.0)(address).await
+        // Whoever keeps the connections goes on with the others.
+        let connecting = AssertUnwindSafe(async { (self.0)(address).await }).catch_unwind();
+        connecting.await.unwrap_or_else(|panic| {
+            tracing::error!(peer = %address, panic = %message(panic.as_ref()), "connecting panicked");
+            Err(io::Error::other("connecting panicked"))
+        })
     }
 }
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connector").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::DuplexStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connector_that_panics_is_a_node_that_cannot_be_reached() {
+        let at_once =
+            Connector::new(|_| -> std::future::Ready<io::Result<DuplexStream>> { panic!("at once") });
+        let later = Connector::new(|address: SocketAddr| async move {
+            tokio::task::yield_now().await;
+            assert!(address.ip().is_loopback(), "later");
+            io::Result::<DuplexStream>::Err(io::ErrorKind::Other.into())
+        });
+        for connector in [at_once, later] {
+            let error = connector.connect("1.2.3.4:5".parse().unwrap()).await.err().unwrap();
+            assert_eq!(error.to_string(), "connecting panicked");
+        }
     }
 }

@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::connector::Stream;
 use super::disconnect_reason::DisconnectReason;
 use crate::clock;
+use crate::log::Span;
 
 /// What a node said of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +72,7 @@ pub(crate) enum ConnectError {
     #[error("{0}")]
     Abuse(DisconnectReason),
     /// The handshake, or the first ping, was not answered in time.
-    #[error("silent during {during} for {after:?}")]
+    #[error("silent during {during} for {}", Span(*after))]
     Silent {
         /// What was waited for.
         during: &'static str,

@@ -101,6 +101,20 @@ pub(crate) enum PoolEvent {
     },
 }
 
+impl PoolEvent {
+    /// Whom it is about; nobody where a name has no address yet, or several.
+    pub(crate) const fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::LookupFailed { .. } | Self::Resolved { .. } => None,
+            Self::Trying { address }
+            | Self::Up { address, .. }
+            | Self::Proven { address }
+            | Self::Down { address, .. }
+            | Self::Failed { address, .. } => Some(*address),
+        }
+    }
+}
+
 /// Keeps a connection to each of the fixed addresses and names, reconnecting and looking up with backoff, and to as many others as
 /// [`Discovery`] wants.
 #[derive(Debug)]
@@ -181,6 +195,11 @@ impl Pool {
     pub(crate) fn bytes_received(&self) -> u64 {
         let live: u64 = self.connections.iter().map(|entry| entry.value().bytes_received()).sum();
         live + self.bytes_of_closed.load(Ordering::Relaxed)
+    }
+
+    /// Whether all connections are being ended.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
     }
 
     /// Closes all connections when the guard is dropped.

@@ -190,7 +190,7 @@ impl Prover<'_> {
                 Ok(verified) if membership.rests_on.is_empty() => QuorumRow::verified(verified),
                 Ok(verified) => QuorumRow::verified_by_signers(verified),
                 Err(error) => {
-                    tracing::info!(
+                    tracing::debug!(
                         llmq_type = %candidate.entry.llmq_type, quorum_hash = %candidate.entry.quorum_hash,
                         base_height = candidate.base_height, %error, "quorum does not verify"
                     );
@@ -208,6 +208,11 @@ impl Prover<'_> {
             return Ok(());
         }
         self.store.save_quorums(rows)?;
+        let wrong: Vec<_> = rows.iter().filter(|row| row.finding().is_failure()).collect();
+        if let Some(row) = wrong.first() {
+            let (reason, first) = (row.finding().as_str(), row.quorum_hash());
+            tracing::warn!(quorums = wrong.len(), %first, llmq_type = %row.llmq_type(), reason, "quorums do not verify");
+        }
         for row in rows {
             metrics::quorum_judged(row.finding());
             proving.findings.insert((row.llmq_type(), row.quorum_hash()), row.finding());

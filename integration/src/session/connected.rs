@@ -51,7 +51,8 @@ impl<'a> Connected<'a> {
         // Before anybody is asked for addresses.
         config.sync.validate()?;
         let sources = find_sources(config, params, &store, environment).await?;
-        let start_height = store.tip()?.map_or(0, |(height, _)| height);
+        let tip = blocking(environment.verification, &store, params, |store, _| store.tip()).await?;
+        let start_height = tip.map_or(0, |(height, _)| height);
         let (peers, keep_up) = connect(environment, params, sources, start_height, &config.sync, announcer)?;
         progress.show(&peers);
         let (params, verification) = (params.clone(), environment.verification);
@@ -122,7 +123,8 @@ async fn find_sources(
         return Ok(PeerSources { fixed, unresolved, resolver, discovery: None });
     }
     let (settings, rng) = (&config.sync.discovery, environment.rng().fork());
-    let discovery = Discovery::open(params, settings, &fixed, store.clone(), resolver.clone(), rng)?;
+    let known = blocking(environment.verification, store, params, |store, _| store.peers()).await?;
+    let discovery = Discovery::open(params, settings, &fixed, known, store.clone(), resolver.clone(), rng);
     if fixed.is_empty() && discovery.knows_nobody() {
         if discovery.takes_turn_of_seeds() {
             failed.extend(discovery.ask_seeds().await.err());
@@ -142,7 +144,7 @@ async fn find_sources(
 /// Where a sync goes on without some peers; where it ends, its error names them.
 fn warn_of(failed: &[LookupFailed]) {
     for LookupFailed { name, source } in failed {
-        tracing::warn!(name, reason = %source, "a peer's name cannot be looked up");
+        tracing::warn!(%name, reason = %source, "a peer's name cannot be looked up");
     }
 }
 

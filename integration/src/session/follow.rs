@@ -7,13 +7,16 @@ use spv_recovery::Backoff;
 use tokio_util::sync::CancellationToken;
 
 use super::connected::Connected;
+use super::damage::Damage;
 use super::end_state::EndState;
 use super::environment::Environment;
 use super::error::SyncError;
 use super::summary::Summary;
+use super::telling::{self, Ends};
 use crate::chain::HeaderChain;
 use crate::config::Config;
 use crate::headers::{HeaderDownload, Tips};
+use crate::log::Span;
 use crate::net;
 use crate::progress::{Phase, Progress};
 use crate::store::Store;
@@ -43,6 +46,8 @@ pub struct Step {
 /// losses of all peers, until it is cancelled. `on_step` gets what was reached for each tip; a tip whose lists could not
 /// be had is tried again.
 ///
+/// A store that turns out to be damaged is set aside and filled anew, unless that happens again within an hour.
+///
 /// Of the blocks that it passes, the lists of work blocks stay; others are forgotten after a few dozen blocks.
 ///
 /// # Errors
@@ -61,7 +66,29 @@ pub async fn follow_with(
     cancel: &CancellationToken,
 ) -> Result<(), SyncError> {
     let _done = progress.done_on_drop();
+    let (mut on_step, mut damage) = (on_step, Damage::default());
+    loop {
+        let followed =
+            follow_store(environment, params, config, &store, progress, &mut on_step, cancel).await;
+        match followed {
+            Err(SyncError::Interrupted) | Ok(()) => return Ok(()),
+            Err(failed) => damage.mend(failed, environment, params, &store).await?,
+        }
+    }
+}
+
+/// Follows for as long as the store holds out.
+async fn follow_store(
+    environment: &Environment,
+    params: &ChainParams,
+    config: &Config,
+    store: &Arc<Store>,
+    progress: &Progress,
+    on_step: impl FnMut(&Step),
+    cancel: &CancellationToken,
+) -> Result<(), SyncError> {
     let (announcer, news) = net::announcements();
+    telling::starting(environment, params, store).await?;
     let start =
         || Connected::start(environment, params, config, store.clone(), progress, Some(announcer.clone()));
     let (connected, keep_up) = tokio::select! {
@@ -79,6 +106,7 @@ pub async fn follow_with(
         pruned_to: 0,
         retry_after: Duration::ZERO,
         reported: None,
+        ends: Ends::default(),
     };
     let followed = tokio::select! {
         biased;
@@ -86,10 +114,7 @@ pub async fn follow_with(
         () = keep_up => unreachable!("the pool outlives the sync"),
     };
     peers.stop().await;
-    match followed {
-        Err(SyncError::Interrupted) => Ok(()),
-        followed => followed,
-    }
+    followed
 }
 
 /// Tries until some name can be looked up; a service that is started before the network is there waits for it. The waits
@@ -103,7 +128,7 @@ async fn once_online<T>(start: impl AsyncFn() -> Result<T, SyncError>) -> Result
         };
         let wait = Backoff::new(RETRY_BASE, RETRY_CAP).ceiling(failures);
         failures += 1;
-        tracing::warn!(%error, ?wait, "waiting for the network");
+        tracing::warn!(wait = %Span(wait), %error, "waiting for the network");
         tokio::time::sleep(wait).await;
     }
 }
@@ -121,6 +146,7 @@ struct Follower<'a, F> {
     retry_after: Duration,
     /// The chain that was reported last.
     reported: Option<Arc<HeaderChain>>,
+    ends: Ends,
 }
 
 impl<F: FnMut(&Step)> Follower<'_, F> {
@@ -190,12 +216,14 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
         self.failures = if synced { 0 } else { self.failures + 1 };
         self.retry_after = summary.next_retry_seconds.map_or(Duration::ZERO, Duration::from_secs_f64);
         let reported = std::mem::replace(&mut self.reported, chain.clone());
+        let before = reported.as_ref().map(|reported| reported.tip_height());
         let rolled_back_to = reported.zip(chain).and_then(|(before, chain)| {
             chain.last_common(&before).filter(|&common| common < before.tip_height())
         });
         if synced {
             self.prune(summary.tip.height).await?;
         }
+        self.ends.tell(&summary, before, rolled_back_to);
         (self.on_step)(&Step { summary, rolled_back_to });
         Ok(())
     }

@@ -39,6 +39,9 @@ impl Run<'_> {
     pub(super) async fn bring_lists(&self, tips: &Tips, results: &mut RunResults) -> Result<(), SyncError> {
         let mut known = tips.first().await;
         results.headers = self.started.elapsed() - results.connect;
+        if let Some(chain) = &known.chain {
+            results.tell_headers(chain.tip_height());
+        }
         let mut wanted_lists = WantedLists::default();
         if known.chain.is_some() {
             self.connected.progress.enter(Phase::Lists);
@@ -86,8 +89,9 @@ impl Run<'_> {
         if !superseded.is_empty() {
             self.connected.blocking(move |store, _| store.drop_lists(&superseded)).await?;
         }
-        let proven = self.proven_lists(&results.chain)?;
+        let proven = self.proven_lists(&results.chain).await?;
         results.lists = wanted_lists.wanted.intersection(&proven).count() as u64;
+        results.tell_lists();
         Ok(())
     }
 
@@ -136,7 +140,7 @@ impl Run<'_> {
             };
             (plan, looked_at)
         };
-        let mut proven = self.proven_lists(&chain)?;
+        let mut proven = self.proven_lists(&chain).await?;
         wanted_lists.wanted = plan_with(&proven).0.heights.into_iter().collect();
         // These will go, so nothing is to be based on them.
         let superseded = wanted_lists.superseded();
@@ -146,7 +150,7 @@ impl Run<'_> {
         let missing: BTreeSet<u32> = wanted_lists.wanted.difference(&proven).copied().collect();
         let (lists, held) =
             (wanted_lists.wanted.len() as u64, (wanted_lists.wanted.len() - missing.len()) as u64);
-        tracing::info!(requests = plan.works.len(), lists, held, "planned");
+        tracing::debug!(requests = plan.works.len(), lists, held, "planned");
         if wanted_lists.missing.is_empty() {
             self.connected.progress.planned(lists, held);
         } else {
@@ -168,7 +172,7 @@ impl Run<'_> {
         results.tally.add(tally);
         results.state = outcome.into();
         if let Some(reason) = results.state.explanation() {
-            tracing::warn!(tip = chain.tip_height(), reason, "lists could not be had");
+            tracing::debug!(tip = chain.tip_height(), reason, "lists could not be had");
         }
         Ok(())
     }

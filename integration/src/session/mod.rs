@@ -1,6 +1,7 @@
 //! A sync from start to end, and staying at the tip.
 
 mod connected;
+mod damage;
 mod end_state;
 mod engine;
 mod environment;
@@ -13,6 +14,7 @@ mod run;
 mod shortfall;
 mod summary;
 mod sync;
+mod telling;
 
 pub use end_state::EndState;
 pub use engine::{Download, Session};

@@ -13,6 +13,7 @@ use super::run::{ProvenQuorums, Run, RunResults};
 use crate::chain::HeaderChain;
 use crate::fleet::Outcome;
 use crate::lists::{Downloaded, ListDownload};
+use crate::log::Listed;
 use crate::plan::Plan;
 use crate::quorums::{Candidate, Prover, Proving, Survey, verify_tip_lock};
 use crate::store::StoreError;
@@ -52,7 +53,8 @@ impl Run<'_> {
                 self.blame(&doubted, &results.quorums);
                 break;
             }
-            tracing::info!(cycles = ?proving.suspects, "quorums fail with the snapshots of these cycles");
+            let cycles = Listed(&proving.suspects);
+            tracing::warn!(%cycles, "quorums fail with the snapshots of these cycles, which are asked for anew");
             let served = &results.quorums.snapshots_from;
             doubted.extend(proving.suspects.iter().filter_map(|cycle_base| served.get(cycle_base)));
             // Also after the last round, so that the next run asks for others.
@@ -90,7 +92,7 @@ impl Run<'_> {
         height: u32,
         results: &mut RunResults,
     ) -> Result<(), SyncError> {
-        if !self.proven_lists(&results.chain)?.contains(&height) {
+        if !self.proven_lists(&results.chain).await?.contains(&height) {
             let lists = BTreeSet::from([height]);
             self.download_evidence(lists, BTreeSet::new(), &BTreeSet::new(), results).await?;
         }
@@ -99,7 +101,7 @@ impl Run<'_> {
     }
 
     async fn survey(&self, chain: &Arc<HeaderChain>, heights: &Arc<[u32]>) -> Result<Survey, StoreError> {
-        let proven = self.proven_lists(chain)?;
+        let proven = self.proven_lists(chain).await?;
         let (chain, heights) = (chain.clone(), heights.clone());
         let stages = self.verifier.stages().clone();
         self.connected
@@ -117,9 +119,8 @@ impl Run<'_> {
     fn blame(&self, doubted: &BTreeSet<SocketAddr>, quorums: &ProvenQuorums) {
         for &peer in doubted {
             if quorums.snapshots_from.values().all(|&served| served != peer) {
-                tracing::info!(%peer, "disconnecting: other snapshots than its own verify");
                 self.connected.peers.record(peer, Outcome::Disproved(RequestKind::QrInfo));
-                self.connected.peers.ban(peer);
+                self.connected.peers.ban(peer, "other snapshots than its own verify");
             }
         }
     }
@@ -135,9 +136,10 @@ impl Run<'_> {
         if lists.is_empty() && snapshots.is_empty() {
             return Ok(());
         }
-        let proven = self.proven_lists(chain)?;
+        let proven = self.proven_lists(chain).await?;
         let plan = Plan::further(&self.connected.params, chain, &lists, &snapshots, &proven);
-        tracing::info!(requests = plan.works.len(), lists = lists.len(), ?snapshots, "planned for members");
+        let (requests, cycles) = (plan.works.len(), Listed(&snapshots));
+        tracing::debug!(requests, lists = lists.len(), %cycles, "planned for members");
         self.connected.progress.lists_missing(lists.len() as u64);
         let (peers, settings) = (self.connected.peers.clone(), &self.connected.config.sync);
         let download = ListDownload::new(peers, &self.verifier, plan, settings, self.connected.progress)?;

@@ -47,6 +47,8 @@ pub(super) struct RunResults {
     pub(super) connect: Duration,
     pub(super) headers: Duration,
     pub(super) list_time: Duration,
+    /// Whether the end of each phase is worth a line in the log.
+    pub(super) tells_phases: bool,
 }
 
 impl RunResults {
@@ -62,6 +64,7 @@ impl RunResults {
             connect: Duration::ZERO,
             headers: Duration::ZERO,
             list_time: Duration::ZERO,
+            tells_phases: false,
         }
     }
 }
@@ -101,6 +104,7 @@ impl Connected<'_> {
             result = work(&run) => result,
             Ok(error) = store_failed => Err(error.into()),
             () = cancel.cancelled() => Err(SyncError::Interrupted),
+            never = self.tell_progress() => match never {},
         };
         drop(run);
         if let Some(verifier) = Arc::into_inner(verifier) {
@@ -118,8 +122,8 @@ impl Run<'_> {
     }
 
     /// Heights of the stored lists that are of this chain.
-    pub(super) fn proven_lists(&self, chain: &HeaderChain) -> Result<BTreeSet<u32>, StoreError> {
-        let lists = self.connected.store.lists()?.into_iter();
+    pub(super) async fn proven_lists(&self, chain: &HeaderChain) -> Result<BTreeSet<u32>, StoreError> {
+        let lists = self.connected.blocking(|store, _| store.lists()).await?.into_iter();
         let of_chain = lists.filter(|(height, hash)| chain.hash(*height) == Some(*hash));
         Ok(of_chain.map(|(height, _)| height).collect())
     }

@@ -5,12 +5,14 @@ use dashcore::ChainParams;
 use tokio_util::sync::CancellationToken;
 
 use super::connected::Connected;
+use super::damage::Damage;
 use super::end_state::EndState;
 use super::environment::Environment;
 use super::error::SyncError;
 use super::run::{ProvenQuorums, Run, RunResults};
 use super::shortfall::Shortfall;
 use super::summary::Summary;
+use super::telling::{self, Ends};
 use crate::chain::HeaderChain;
 use crate::clock;
 use crate::config::Config;
@@ -22,7 +24,7 @@ use crate::store::Store;
 const HEADER_MARGIN_CYCLES: u32 = 8;
 
 /// Brings `store` to the state that `config` asks for, and says what it took. `params` are those of the configured
-/// network, see [`Config::chain_params`].
+/// network, see [`Config::chain_params`]. A store that turns out to be damaged is set aside, once, and filled anew.
 ///
 /// # Errors
 /// See [`SyncError`]. Failures of peers are no errors of this kind: they end in the summary's state.
@@ -56,6 +58,24 @@ pub async fn sync_with(
 ) -> Result<Summary, SyncError> {
     // Also when the sync cannot begin or is dropped: whoever watches the progress waits for its end.
     let _done = progress.done_on_drop();
+    let mut damage = Damage::default();
+    loop {
+        match sync_once(environment, params, config, store.clone(), progress, cancel).await {
+            Err(failed) => damage.mend(failed, environment, params, &store).await?,
+            synced => return synced,
+        }
+    }
+}
+
+async fn sync_once(
+    environment: &Environment,
+    params: &ChainParams,
+    config: &Config,
+    store: Arc<Store>,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Summary, SyncError> {
+    telling::starting(environment, params, &store).await?;
     let (connected, keep_up) = Connected::start(environment, params, config, store, progress, None).await?;
     let summary = tokio::select! {
         biased;
@@ -63,6 +83,9 @@ pub async fn sync_with(
         () = keep_up => unreachable!("the pool outlives the sync"),
     };
     connected.peers.stop().await;
+    if let Ok(summary) = &summary {
+        Ends::default().tell(summary, None, None);
+    }
     summary
 }
 
@@ -79,6 +102,7 @@ impl Run<'_> {
         self.connected.progress.claimed_height(self.connected.peers.claimed_height());
         let mut results = RunResults::nothing(self.connected.config, Arc::new(start.clone()));
         results.connect = connect;
+        results.tells_phases = true;
         if !ready {
             return self.summary(results).await;
         }
@@ -132,6 +156,7 @@ impl Run<'_> {
         }
         self.connected.progress.enter(Phase::Quorums);
         self.prove_quorums(results).await?;
+        results.tell_quorums();
         let is_other = self.weigh_rivals(tips, results).await?;
         if is_other {
             results.quorums = ProvenQuorums::default();

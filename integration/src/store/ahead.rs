@@ -1,8 +1,7 @@
 use dashcore::BlockHash;
-use dashcore::consensus::deserialize;
 use redb::ReadableTable;
 
-use super::schema::{HEADERS, LISTS};
+use super::schema::{HEADERS, HeaderValue, LIST_BLOCKS};
 use super::{Store, StoreError};
 use crate::chain::HeaderChain;
 
@@ -14,18 +13,20 @@ impl Store {
     /// # Errors
     /// When writing fails; nothing has then changed.
     pub(crate) fn save_ahead(&self, chain: &HeaderChain) -> Result<(), StoreError> {
-        let transaction = self.write()?;
-        let highest = {
-            let lists = transaction.open_table(LISTS).map_err(|source| self.failed(source))?;
-            lists.last().map_err(|source| self.failed(source))?.map(|(height, _)| height.value())
-        };
-        if let Some(highest) = highest
-            && self.stored_hash(&transaction, highest)? != chain.hash(highest)
-        {
-            return Ok(());
-        }
-        self.extend_headers(&transaction, chain, chain.tip_height())?;
-        transaction.commit().map_err(|source| self.failed(source))
+        self.contained(|| {
+            let transaction = self.write()?;
+            let highest = {
+                let lists = transaction.open_table(LIST_BLOCKS).map_err(|source| self.failed(source))?;
+                lists.last().map_err(|source| self.failed(source))?.map(|(height, _)| height.value())
+            };
+            if let Some(highest) = highest
+                && self.stored_hash(&transaction, highest)? != chain.hash(highest)
+            {
+                return Ok(());
+            }
+            self.extend_headers(&transaction, chain, chain.tip_height())?;
+            transaction.commit().map_err(|source| self.failed(source))
+        })
     }
 
     /// `chain` continued by what is stored above it; as it is where nothing continues it.
@@ -33,26 +34,27 @@ impl Store {
     /// # Errors
     /// When reading fails.
     pub(crate) fn with_ahead(&self, chain: HeaderChain) -> Result<HeaderChain, StoreError> {
-        let transaction = self.read()?;
-        let headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
-        match self.last_common(&headers, &chain)? {
-            // Another branch, or less than there is.
-            Some(common) if common < chain.tip_height() => Ok(chain),
-            _ => self.continued(chain, &headers),
-        }
+        self.contained(|| {
+            let transaction = self.read()?;
+            let headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+            match self.last_common(&headers, &chain)? {
+                // Another branch, or less than there is.
+                Some(common) if common < chain.tip_height() => Ok(chain),
+                _ => self.continued(chain, &headers),
+            }
+        })
     }
 
     fn continued(
         &self,
         mut chain: HeaderChain,
-        rows: &impl ReadableTable<u32, (&'static [u8; 80], &'static [u8; 32])>,
+        rows: &impl ReadableTable<u32, HeaderValue<'static>>,
     ) -> Result<HeaderChain, StoreError> {
         for row in rows.range(chain.tip_height().saturating_add(1)..).map_err(|source| self.failed(source))? {
-            let (_, value) = row.map_err(|source| self.failed(source))?;
-            let (header, hash) = value.value();
-            let header = deserialize(header).map_err(|_| self.damaged("header"))?;
+            let (height, value) = row.map_err(|source| self.failed(source))?;
+            let (header, hash) = self.header_of(height.value(), value.value())?;
             #[expect(clippy::disallowed_methods, reason = "only headers of validated chains are stored")]
-            let linked = chain.restore(header, BlockHash::from_byte_array(*hash));
+            let linked = chain.restore(header, hash);
             // What is stored may be of another start.
             if linked.is_err() {
                 break;
@@ -64,7 +66,7 @@ impl Store {
     /// The highest block of `chain` that is in `rows`, which are of one chain.
     pub(super) fn last_common(
         &self,
-        rows: &impl ReadableTable<u32, (&'static [u8; 80], &'static [u8; 32])>,
+        rows: &impl ReadableTable<u32, HeaderValue<'static>>,
         chain: &HeaderChain,
     ) -> Result<Option<u32>, StoreError> {
         let first = rows.first().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());

@@ -2,6 +2,7 @@ use dashcore::consensus::deserialize;
 use dashcore::{BlockHash, ChainParams, Header};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
+use super::digest::digest;
 use super::schema::ANCESTORS;
 use super::{Store, StoreError};
 use crate::chain::HeaderChain;
@@ -13,9 +14,11 @@ impl Store {
     /// # Errors
     /// When writing fails; nothing has then changed.
     pub(crate) fn save_ancestry(&self, chain: &HeaderChain) -> Result<(), StoreError> {
-        let transaction = self.write()?;
-        self.write_ancestry(&transaction, chain)?;
-        transaction.commit().map_err(|source| self.failed(source))
+        self.contained(|| {
+            let transaction = self.write()?;
+            self.write_ancestry(&transaction, chain)?;
+            transaction.commit().map_err(|source| self.failed(source))
+        })
     }
 
     pub(super) fn write_ancestry(
@@ -30,7 +33,8 @@ impl Store {
         }
         table.retain(|_, _| false).map_err(|source| self.failed(source))?;
         for (header, hash) in chain.below() {
-            table.insert(hash.as_byte_array(), &header.to_bytes()).map_err(|source| self.failed(source))?;
+            let (hash, header) = (hash.as_byte_array(), &header.to_bytes());
+            table.insert(hash, (header, sealed(hash, header))).map_err(|source| self.failed(source))?;
         }
         Ok(())
     }
@@ -62,13 +66,20 @@ impl Store {
         while let Some(missing) = chain.missing_below() {
             let row = table.get(missing.as_byte_array()).map_err(|source| self.failed(source))?;
             let Some(row) = row else { break };
-            let header =
-                deserialize(row.value()).map_err(|_| self.damaged("ancestor of the header chain"))?;
+            let ((header, seal), damaged) = (row.value(), || self.damaged("ancestor of the header chain"));
+            if seal != sealed(missing.as_byte_array(), header) {
+                return Err(damaged());
+            }
+            let header = deserialize(header).map_err(|_| damaged())?;
             // There is nothing above the start yet that could turn out to be wrong.
             if chain.supply_below(header, missing) != Ok(true) {
-                return Err(self.damaged("ancestor of the header chain"));
+                return Err(damaged());
             }
         }
         Ok(chain)
     }
+}
+
+fn sealed(hash: &[u8; 32], header: &[u8; 80]) -> u64 {
+    digest::<&[u8; 32], &[u8; 80]>("ancestors", hash, header)
 }

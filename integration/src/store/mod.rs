@@ -3,28 +3,37 @@
 
 mod ahead;
 mod ancestry;
+mod aside;
+mod backing;
 mod blocking;
 mod chain_lock;
+mod contained;
+mod digest;
 mod error;
+mod header_row;
 mod list_row;
 mod lists;
+pub(crate) mod metrics;
 mod opening;
 mod peer_record;
 mod peers;
 mod quorums;
+mod replacing;
 mod schema;
 mod snapshots;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use dashcore::consensus::deserialize;
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::params::WORK_BLOCK_DEPTH;
-use dashcore::{BlockHash, ChainParams, Header, Network};
-use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
+use dashcore::{BlockHash, ChainParams, Network};
+use parking_lot::RwLock;
+use redb::{ReadableTable, WriteTransaction};
 use tokio::sync::watch;
 
 pub(crate) use blocking::blocking;
+pub use contained::panic_is_contained;
 pub use error::StoreError;
 pub(crate) use list_row::{ListRow, ProvenList};
 pub use peer_record::{Ban, BanReason, PeerRecord, Source};
@@ -33,12 +42,16 @@ pub use quorums::{Finding, QuorumRow};
 pub use snapshots::SnapshotRow;
 
 use crate::chain::HeaderChain;
-use schema::{HEADERS, HEIGHTS, LISTS, QUORUMS, SNAPSHOTS};
+use backing::Backing;
+use contained::contained;
+use header_row::header_value;
+use schema::{HEADERS, HEIGHTS, LIST_BLOCKS, LISTS, QUORUMS, SNAPSHOTS};
 
-/// An open database. Only one process can have it open.
+/// An open database. Only one process can have it open to write.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
+    /// Another one takes its place when it is damaged.
+    backing: RwLock<Arc<Backing>>,
     path: PathBuf,
     network: Network,
     /// The highest ChainLock, for those who watch it.
@@ -51,33 +64,39 @@ impl Store {
         &self.network
     }
 
+    /// The file; `(memory)` where there is none.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The stored header chain; `None` before the first header is stored.
     ///
     /// # Errors
     /// When reading fails or the headers do not link up.
     pub fn chain(&self, params: &ChainParams) -> Result<Option<HeaderChain>, StoreError> {
-        let transaction = self.read()?;
-        let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
-        let mut chain: Option<HeaderChain> = None;
-        for row in table.iter().map_err(|source| self.failed(source))? {
-            let (height, value) = row.map_err(|source| self.failed(source))?;
-            let (header, hash) = value.value();
-            let header: Header = deserialize(header).map_err(|_| self.damaged("header"))?;
-            let hash = BlockHash::from_byte_array(*hash);
-            match &mut chain {
-                Some(chain) => {
-                    #[expect(
-                        clippy::disallowed_methods,
-                        reason = "only headers of validated chains are stored"
-                    )]
-                    chain.restore(header, hash).map_err(|_| self.damaged("header chain"))?;
-                }
-                None => {
-                    chain = Some(self.stored_start(&transaction, params, height.value(), header, hash)?);
+        self.contained(|| {
+            let transaction = self.read()?;
+            let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+            let mut chain: Option<HeaderChain> = None;
+            for row in table.iter().map_err(|source| self.failed(source))? {
+                let (height, value) = row.map_err(|source| self.failed(source))?;
+                let (header, hash) = self.header_of(height.value(), value.value())?;
+                match &mut chain {
+                    Some(chain) => {
+                        #[expect(
+                            clippy::disallowed_methods,
+                            reason = "only headers of validated chains are stored"
+                        )]
+                        chain.restore(header, hash).map_err(|_| self.damaged("header chain"))?;
+                    }
+                    None => {
+                        chain =
+                            Some(self.stored_start(&transaction, params, height.value(), header, hash)?);
+                    }
                 }
             }
-        }
-        Ok(chain)
+            Ok(chain)
+        })
     }
 
     /// The stored header chain up to the highest block whose list is stored; `None` where no list is. What lies above was
@@ -86,8 +105,10 @@ impl Store {
     /// # Errors
     /// When reading fails or the headers do not link up.
     pub(crate) fn proven_chain(&self, params: &ChainParams) -> Result<Option<HeaderChain>, StoreError> {
-        let Some(highest) = self.highest_list()? else { return Ok(None) };
-        Ok(self.chain(params)?.and_then(|chain| chain.truncated(highest.min(chain.tip_height()))))
+        self.contained(|| {
+            let Some(highest) = self.highest_list()? else { return Ok(None) };
+            Ok(self.chain(params)?.and_then(|chain| chain.truncated(highest.min(chain.tip_height()))))
+        })
     }
 
     /// Makes the stored chain equal to `chain`: headers above `unchanged` are replaced, and lists, snapshots and
@@ -97,14 +118,17 @@ impl Store {
     /// # Errors
     /// When writing fails; nothing has then changed.
     pub fn save_chain(&self, chain: &HeaderChain, unchanged: Option<u32>) -> Result<(), StoreError> {
-        let transaction = self.write()?;
-        let is_stored = |height: &u32| Ok(self.stored_hash(&transaction, *height)? == chain.hash(*height));
-        let unchanged = match unchanged {
-            Some(height) if is_stored(&height)? => Some(height),
-            _ => None,
-        };
-        self.write_headers(&transaction, chain, unchanged, chain.tip_height())?;
-        transaction.commit().map_err(|source| self.failed(source))
+        self.contained(|| {
+            let transaction = self.write()?;
+            let is_stored =
+                |height: &u32| Ok(self.stored_hash(&transaction, *height)? == chain.hash(*height));
+            let unchanged = match unchanged {
+                Some(height) if is_stored(&height)? => Some(height),
+                _ => None,
+            };
+            self.write_headers(&transaction, chain, unchanged, chain.tip_height())?;
+            transaction.commit().map_err(|source| self.failed(source))
+        })
     }
 
     /// Makes sure that the stored chain has the block of `chain` at `height`. What else is stored stays as far as it is of
@@ -148,13 +172,14 @@ impl Store {
                 headers.extract_from_if(first_changed.., |_, _| true).map_err(|source| self.failed(source))?
             {
                 let (_, value) = row.map_err(|source| self.failed(source))?;
-                let (_, hash) = value.value();
+                let (_, hash, _) = value.value();
                 heights.remove(hash).map_err(|source| self.failed(source))?;
                 replaced = true;
             }
             for height in first_changed.max(chain.start_height())..=last {
                 if let (Some(header), Some(hash)) = (chain.header(height), chain.hash(height)) {
-                    let row = (&header.to_bytes(), hash.as_byte_array());
+                    let header = header.to_bytes();
+                    let row = header_value(height, &header, hash.as_byte_array());
                     headers.insert(height, row).map_err(|source| self.failed(source))?;
                     heights.insert(hash.as_byte_array(), height).map_err(|source| self.failed(source))?;
                 }
@@ -189,16 +214,20 @@ impl Store {
         let kept =
             |height, hash: &[u8; 32]| chain.hash(height).is_some_and(|kept| kept.as_byte_array() == hash);
         snapshots
-            .retain_in(first_changed.., |cycle_base, (hash, _, _)| {
+            .retain_in(first_changed.., |cycle_base, ((hash, _, _), _)| {
                 cycle_base.checked_sub(WORK_BLOCK_DEPTH).is_some_and(|height| kept(height, hash))
             })
             .map_err(|source| self.failed(source))?;
         // A type and the hash of the base block.
         quorums
-            .retain(|name, (height, _, _, _)| name.last_chunk().is_some_and(|hash| kept(height, hash)))
+            .retain(|name, ((height, _, _, _), _)| name.last_chunk().is_some_and(|hash| kept(height, hash)))
             .map_err(|source| self.failed(source))?;
         lists
             .retain_in(first_changed.., |height, (hash, _, _, _)| kept(height, hash))
+            .map_err(|source| self.failed(source))?;
+        let mut blocks = transaction.open_table(LIST_BLOCKS).map_err(|source| self.failed(source))?;
+        blocks
+            .retain_in(first_changed.., |height, hash| kept(height, hash))
             .map_err(|source| self.failed(source))
     }
 
@@ -207,10 +236,18 @@ impl Store {
     /// # Errors
     /// When reading fails.
     pub fn height_of(&self, hash: &BlockHash) -> Result<Option<u32>, StoreError> {
-        let transaction = self.read()?;
-        let table = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
-        let height = table.get(hash.as_byte_array()).map_err(|source| self.failed(source))?;
-        Ok(height.map(|height| height.value()))
+        self.contained(|| {
+            let transaction = self.read()?;
+            let table = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
+            let height = table.get(hash.as_byte_array()).map_err(|source| self.failed(source))?;
+            let Some(height) = height.map(|height| height.value()) else { return Ok(None) };
+            let headers = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+            let row = headers.get(height).map_err(|source| self.failed(source))?;
+            match row.is_some_and(|row| row.value().1 == hash.as_byte_array()) {
+                true => Ok(Some(height)),
+                false => Err(self.damaged("height of a block")),
+            }
+        })
     }
 
     /// Hash of the stored block at a height.
@@ -218,10 +255,19 @@ impl Store {
     /// # Errors
     /// When reading fails.
     pub fn block_hash(&self, height: u32) -> Result<Option<BlockHash>, StoreError> {
-        let transaction = self.read()?;
-        let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
-        let row = table.get(height).map_err(|source| self.failed(source))?;
-        Ok(row.map(|row| BlockHash::from_byte_array(*row.value().1)))
+        self.contained(|| {
+            let transaction = self.read()?;
+            let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+            let row = table.get(height).map_err(|source| self.failed(source))?;
+            let Some(row) = row else { return Ok(None) };
+            let hash = row.value().1;
+            let heights = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
+            let known = heights.get(hash).map_err(|source| self.failed(source))?.map(|known| known.value());
+            match known == Some(height) {
+                true => Ok(Some(BlockHash::from_byte_array(*hash))),
+                false => Err(self.damaged("hash of a block")),
+            }
+        })
     }
 
     /// Height and hash of the highest block whose list is stored.
@@ -229,8 +275,10 @@ impl Store {
     /// # Errors
     /// When reading fails.
     pub fn tip(&self) -> Result<Option<(u32, BlockHash)>, StoreError> {
-        let Some(height) = self.highest_list()? else { return Ok(None) };
-        Ok(self.block_hash(height)?.map(|hash| (height, hash)))
+        self.contained(|| {
+            let Some(height) = self.highest_list()? else { return Ok(None) };
+            Ok(self.block_hash(height)?.map(|hash| (height, hash)))
+        })
     }
 
     /// Number of stored headers, up to the tip where there is one.
@@ -238,25 +286,46 @@ impl Store {
     /// # Errors
     /// When reading fails.
     pub fn header_count(&self) -> Result<u64, StoreError> {
-        let tip = self.highest_list()?;
-        let transaction = self.read()?;
-        let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
-        let first = table.first().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());
-        let last = table.last().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());
-        let count = first.zip(tip.or(last)).map_or(0, |(first, last)| u64::from(last.abs_diff(first)) + 1);
-        Ok(count)
+        self.contained(|| {
+            let tip = self.highest_list()?;
+            let transaction = self.read()?;
+            let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
+            let first =
+                table.first().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());
+            let last = table.last().map_err(|source| self.failed(source))?.map(|(height, _)| height.value());
+            let count =
+                first.zip(tip.or(last)).map_or(0, |(first, last)| u64::from(last.abs_diff(first)) + 1);
+            Ok(count)
+        })
     }
 
     fn read(&self) -> Result<redb::ReadTransaction, StoreError> {
-        self.database.begin_read().map_err(|source| self.failed(source))
+        let backing = self.backing.read().clone();
+        backing.begin_read().map_err(|source| self.failed(source))
     }
 
     fn write(&self) -> Result<WriteTransaction, StoreError> {
-        self.database.begin_write().map_err(|source| self.failed(source))
+        let backing = self.backing.read().clone();
+        let begun = backing.begin_write().ok_or_else(|| StoreError::ReadOnly { path: self.path.clone() })?;
+        begun.map_err(|source| self.failed(source))
+    }
+
+    fn of(backing: Backing, path: &Path, network: Network) -> Self {
+        Self {
+            backing: RwLock::new(Arc::new(backing)),
+            path: path.to_owned(),
+            network,
+            best_lock: watch::Sender::new(None),
+        }
+    }
+
+    /// Works on the database, which panics on some damaged files.
+    fn contained<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        contained(work).unwrap_or_else(|| Err(StoreError::unreadable(&self.path)))
     }
 
     fn failed(&self, source: impl Into<redb::Error>) -> StoreError {
-        StoreError::Database { path: self.path.clone(), source: Box::new(source.into()) }
+        StoreError::database(&self.path, source.into())
     }
 
     pub(crate) fn panicked(&self, what: String) -> StoreError {

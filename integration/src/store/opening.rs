@@ -1,20 +1,23 @@
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use dashcore::Network;
-use redb::{Builder, Database, ReadableDatabase};
-use tokio::sync::watch;
+use redb::{Builder, Database, DatabaseError};
 
+use super::aside::set_aside;
+use super::backing::Backing;
+use super::contained::contained;
 use super::schema::{
-    EVO_NODES, FORMAT, HEADERS, HEIGHTS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS, SNAPSHOTS,
+    EVO_NODES, FORMAT, HEADERS, HEIGHTS, LIST_BLOCKS, LISTS, META, META_FORMAT, META_NETWORK, QUORUMS,
+    SNAPSHOTS,
 };
 use super::{Store, StoreError};
-use crate::clock;
 
 /// Name of the database file within the data directory.
 pub(super) const FILE_NAME: &str = "qrsync.redb";
+
+/// Stands for the path of a database that is in no file.
+pub(super) const MEMORY: &str = "(memory)";
 
 /// Memory for pages of the file, in bytes. What is read again soon is a whole list or two; without a bound of ours
 /// the cache would grow with the history that is synced.
@@ -29,23 +32,7 @@ impl Store {
         fs::create_dir_all(directory)
             .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join(FILE_NAME);
-        guarded(&path, || {
-            let database = builder().create(&path).map_err(|source| StoreError::open(&path, source))?;
-            match read_network(&database, &path)? {
-                None => write_meta(&database, network, &path)?,
-                Some(found) if found != *network => {
-                    let (path, expected) = (path.clone(), network.clone());
-                    return Err(StoreError::OtherNetwork { path, found, expected });
-                }
-                Some(_) => {}
-            }
-            Ok(Self {
-                database,
-                path: path.clone(),
-                network: network.clone(),
-                best_lock: watch::Sender::new(None),
-            })
-        })
+        guarded(&path, || Ok(Self::of(create(&path, network)?, &path, network.clone())))
     }
 
     /// The same; a damaged file is set aside under another name, which is logged, and another one begun. What it held are
@@ -55,9 +42,8 @@ impl Store {
     /// As for [`create_or_open`](Self::create_or_open), but for damage, and when the file cannot be renamed.
     pub fn create_or_replace(directory: &Path, network: &Network) -> Result<Self, StoreError> {
         match Self::create_or_open(directory, network) {
-            Err(error @ StoreError::Damaged { .. }) => {
-                let aside = set_aside(directory)?;
-                tracing::warn!(%error, aside = %aside.display(), "the damaged file was set aside; syncing anew");
+            Err(error) if error.is_damage() => {
+                set_aside(&directory.join(FILE_NAME), &error)?;
                 Self::create_or_open(directory, network)
             }
             opened => opened,
@@ -69,12 +55,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be set up.
     pub fn in_memory(network: &Network) -> Result<Self, StoreError> {
-        let path = PathBuf::from("(memory)");
-        let backend = redb::backends::InMemoryBackend::new();
-        let database =
-            builder().create_with_backend(backend).map_err(|source| StoreError::open(&path, source))?;
-        write_meta(&database, network, &path)?;
-        Ok(Self { database, path, network: network.clone(), best_lock: watch::Sender::new(None) })
+        let path = PathBuf::from(MEMORY);
+        Ok(Self::of(create_in_memory(network)?, &path, network.clone()))
     }
 
     /// Opens the database in `directory`, which must exist.
@@ -82,16 +64,40 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] when there is none, and as for [`create_or_open`](Self::create_or_open).
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        Self::open_existing(directory, |path| {
+            let database = builder().open(path).map_err(|source| StoreError::open(path, source))?;
+            Ok(Backing::Writable(database))
+        })
+    }
+
+    /// The same, to be read alone: the file need not be writable, and others may read it at the same time. Only one that was
+    /// not closed in order is written, to repair it.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_to_read(directory: &Path) -> Result<Self, StoreError> {
+        Self::open_existing(directory, |path| match builder().open_read_only(path) {
+            Ok(database) => Ok(Backing::ReadOnly(database)),
+            Err(DatabaseError::RepairAborted) => {
+                let database = builder().open(path).map_err(|source| StoreError::open(path, source))?;
+                Ok(Backing::Writable(database))
+            }
+            Err(source) => Err(StoreError::open(path, source)),
+        })
+    }
+
+    fn open_existing(
+        directory: &Path,
+        open: impl FnOnce(&Path) -> Result<Backing, StoreError>,
+    ) -> Result<Self, StoreError> {
         let path = directory.join(FILE_NAME);
         if !path.exists() {
             return Err(StoreError::Missing { path });
         }
         guarded(&path, || {
-            let database = builder().open(&path).map_err(|source| StoreError::open(&path, source))?;
-            match read_network(&database, &path)? {
-                Some(network) => {
-                    Ok(Self { database, path: path.clone(), network, best_lock: watch::Sender::new(None) })
-                }
+            let backing = open(&path)?;
+            match read_network(&backing, &path)? {
+                Some(network) => Ok(Self::of(backing, &path, network)),
                 None => Err(StoreError::Missing { path: path.clone() }),
             }
         })
@@ -99,22 +105,31 @@ impl Store {
 }
 
 /// Opens a file. Pages that are damaged can make the database panic.
-fn guarded<T>(path: &Path, open: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    let damaged =
-        || StoreError::Damaged { path: path.to_owned(), what: "the database fails to read its pages" };
-    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| Err(damaged()))
+pub(super) fn guarded<T>(path: &Path, open: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    contained(open).unwrap_or_else(|| Err(StoreError::unreadable(path)))
 }
 
-/// Gives the file another name, and returns that.
-fn set_aside(directory: &Path) -> Result<PathBuf, StoreError> {
-    let path = directory.join(FILE_NAME);
-    // Not every file system takes colons.
-    let date = humantime::format_rfc3339_seconds(UNIX_EPOCH + clock::unix_now()).to_string().replace(':', "");
-    let aside = directory.join(format!("{FILE_NAME}.damaged-{date}"));
-    match fs::rename(&path, &aside) {
-        Ok(()) => Ok(aside),
-        Err(source) => Err(StoreError::Access { path, source }),
+/// A database of this network in this file, which may be there.
+pub(super) fn create(path: &Path, network: &Network) -> Result<Backing, StoreError> {
+    let database = builder().create(path).map_err(|source| StoreError::open(path, source))?;
+    let backing = Backing::Writable(database);
+    match read_network(&backing, path)? {
+        None => write_meta(&backing, network, path)?,
+        Some(found) if found != *network => {
+            let (path, expected) = (path.to_owned(), network.clone());
+            return Err(StoreError::OtherNetwork { path, found, expected });
+        }
+        Some(_) => {}
     }
+    Ok(backing)
+}
+
+pub(super) fn create_in_memory(network: &Network) -> Result<Backing, StoreError> {
+    let (path, backend) = (Path::new(MEMORY), redb::backends::InMemoryBackend::new());
+    let database = builder().create_with_backend(backend).map_err(|source| StoreError::open(path, source))?;
+    let backing = Backing::Writable(database);
+    write_meta(&backing, network, path)?;
+    Ok(backing)
 }
 
 fn builder() -> Builder {
@@ -124,10 +139,9 @@ fn builder() -> Builder {
 }
 
 /// `None` for a database that was just created.
-fn read_network(database: &Database, path: &Path) -> Result<Option<Network>, StoreError> {
-    let failed =
-        |source: redb::Error| StoreError::Database { path: path.to_owned(), source: Box::new(source) };
-    let transaction = database.begin_read().map_err(|source| failed(source.into()))?;
+fn read_network(backing: &Backing, path: &Path) -> Result<Option<Network>, StoreError> {
+    let failed = |source: redb::Error| StoreError::database(path, source);
+    let transaction = backing.begin_read().map_err(|source| failed(source.into()))?;
     let table = match transaction.open_table(META) {
         Ok(table) => table,
         Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
@@ -145,9 +159,10 @@ fn read_network(database: &Database, path: &Path) -> Result<Option<Network>, Sto
     parsed.map_err(|_| StoreError::Damaged { path: path.to_owned(), what: "network name" })
 }
 
-fn write_meta(database: &Database, network: &Network, path: &Path) -> Result<(), StoreError> {
+fn write_meta(backing: &Backing, network: &Network, path: &Path) -> Result<(), StoreError> {
     let write = || -> Result<(), redb::Error> {
-        let transaction = database.begin_write()?;
+        let Some(transaction) = backing.begin_write() else { return Ok(()) };
+        let transaction = transaction?;
         {
             let mut meta = transaction.open_table(META)?;
             meta.insert(META_FORMAT, FORMAT)?;
@@ -155,6 +170,7 @@ fn write_meta(database: &Database, network: &Network, path: &Path) -> Result<(),
             transaction.open_table(HEADERS)?;
             transaction.open_table(HEIGHTS)?;
             transaction.open_table(LISTS)?;
+            transaction.open_table(LIST_BLOCKS)?;
             transaction.open_table(EVO_NODES)?;
             transaction.open_table(SNAPSHOTS)?;
             transaction.open_table(QUORUMS)?;
@@ -162,5 +178,5 @@ fn write_meta(database: &Database, network: &Network, path: &Path) -> Result<(),
         transaction.commit()?;
         Ok(())
     };
-    write().map_err(|source| StoreError::Database { path: path.to_owned(), source: Box::new(source) })
+    write().map_err(|source| StoreError::database(path, source))
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use dashcore::consensus::{deserialize, serialize};
 use redb::ReadableTable;
 
+use super::digest::digest;
 use super::peer_record::{Ban, BanReason, PeerRecord, Source};
 use super::schema::{PEERS, PeerValue};
 use super::{Store, StoreError};
@@ -14,19 +15,25 @@ impl Store {
     /// # Errors
     /// When reading fails.
     pub fn peers(&self) -> Result<Vec<(SocketAddr, PeerRecord)>, StoreError> {
-        let transaction = self.read()?;
-        let table = match transaction.open_table(PEERS) {
-            Ok(table) => table,
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            Err(source) => return Err(self.failed(source)),
-        };
-        let rows = table.iter().map_err(|source| self.failed(source))?;
-        let peers = rows.map(|row| {
-            let (address, value) = row.map_err(|source| self.failed(source))?;
-            let address = deserialize(address.value()).map_err(|_| self.damaged("peer address"))?;
-            Ok((address, from_value(value.value())))
-        });
-        peers.collect()
+        self.contained(|| {
+            let transaction = self.read()?;
+            let table = match transaction.open_table(PEERS) {
+                Ok(table) => table,
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                Err(source) => return Err(self.failed(source)),
+            };
+            let rows = table.iter().map_err(|source| self.failed(source))?;
+            let peers = rows.map(|row| {
+                let (address, value) = row.map_err(|source| self.failed(source))?;
+                let ((key, (value, seal)), damaged) =
+                    ((address.value(), value.value()), || self.damaged("peer"));
+                if seal != digest::<&[u8; 18], PeerValue>("peers", key, value) {
+                    return Err(damaged());
+                }
+                Ok((deserialize(key).map_err(|_| damaged())?, from_value(value)))
+            });
+            peers.collect()
+        })
     }
 
     /// Remembers these nodes and no others.
@@ -34,17 +41,21 @@ impl Store {
     /// # Errors
     /// When writing fails; nothing has then changed.
     pub fn save_peers(&self, peers: &[(SocketAddr, PeerRecord)]) -> Result<(), StoreError> {
-        let transaction = self.write()?;
-        {
-            let mut table = transaction.open_table(PEERS).map_err(|source| self.failed(source))?;
-            table.retain(|_, _| false).map_err(|source| self.failed(source))?;
-            for (address, record) in peers {
-                let mut key = [0; 18];
-                key.copy_from_slice(&serialize(address));
-                table.insert(&key, to_value(record)).map_err(|source| self.failed(source))?;
+        self.contained(|| {
+            let transaction = self.write()?;
+            {
+                let mut table = transaction.open_table(PEERS).map_err(|source| self.failed(source))?;
+                table.retain(|_, _| false).map_err(|source| self.failed(source))?;
+                for (address, record) in peers {
+                    let mut key = [0; 18];
+                    key.copy_from_slice(&serialize(address));
+                    let value = to_value(record);
+                    let seal = digest::<&[u8; 18], PeerValue>("peers", &key, value);
+                    table.insert(&key, (value, seal)).map_err(|source| self.failed(source))?;
+                }
             }
-        }
-        transaction.commit().map_err(|source| self.failed(source))
+            transaction.commit().map_err(|source| self.failed(source))
+        })
     }
 }
 

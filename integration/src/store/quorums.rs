@@ -3,6 +3,7 @@ use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{ProTxHash, QuorumHash};
 use spv_masternodes::verification::VerifiedQuorum;
 
+use super::digest::digest;
 use super::schema::QUORUMS;
 use super::{Store, StoreError};
 
@@ -195,17 +196,22 @@ impl Store {
     /// # Errors
     /// When writing fails; nothing has then changed.
     pub(crate) fn save_quorums(&self, rows: &[QuorumRow]) -> Result<(), StoreError> {
-        let transaction = self.write()?;
-        {
-            let mut table = transaction.open_table(QUORUMS).map_err(|source| self.failed(source))?;
-            for row in rows {
-                let members: Vec<u8> = row.members.iter().flat_map(|name| *name.as_byte_array()).collect();
-                let value = (row.base_height, &row.entry_hash, row.finding as u8, members.as_slice());
-                let name = name(row.llmq_type, row.quorum_hash);
-                table.insert(&name, value).map_err(|source| self.failed(source))?;
+        self.contained(|| {
+            let transaction = self.write()?;
+            {
+                let mut table = transaction.open_table(QUORUMS).map_err(|source| self.failed(source))?;
+                for row in rows {
+                    let members: Vec<u8> =
+                        row.members.iter().flat_map(|name| *name.as_byte_array()).collect();
+                    let value = (row.base_height, &row.entry_hash, row.finding as u8, members.as_slice());
+                    let name = name(row.llmq_type, row.quorum_hash);
+                    table
+                        .insert(&name, (value, sealed(&name, value)))
+                        .map_err(|source| self.failed(source))?;
+                }
             }
-        }
-        transaction.commit().map_err(|source| self.failed(source))
+            transaction.commit().map_err(|source| self.failed(source))
+        })
     }
 
     /// What is known of a quorum; `None` when it was never looked at, or with another commitment.
@@ -218,20 +224,30 @@ impl Store {
         quorum_hash: QuorumHash,
         entry_hash: [u8; 32],
     ) -> Result<Option<QuorumRow>, StoreError> {
-        let transaction = self.read()?;
-        let table = transaction.open_table(QUORUMS).map_err(|source| self.failed(source))?;
-        let row = table.get(&name(llmq_type, quorum_hash)).map_err(|source| self.failed(source))?;
-        let Some(row) = row else { return Ok(None) };
-        let (base_height, checked, code, members) = row.value();
-        if *checked != entry_hash {
-            return Ok(None);
-        }
-        let (members, rest) = members.as_chunks::<32>();
-        let finding = Finding::ALL.get(usize::from(code)).filter(|_| rest.is_empty());
-        let &finding = finding.ok_or_else(|| self.damaged("quorum"))?;
-        let members = members.iter().map(|name| ProTxHash::from_byte_array(*name)).collect();
-        Ok(Some(QuorumRow { llmq_type, quorum_hash, base_height, entry_hash, finding, members }))
+        self.contained(|| {
+            let transaction = self.read()?;
+            let table = transaction.open_table(QUORUMS).map_err(|source| self.failed(source))?;
+            let row = table.get(&name(llmq_type, quorum_hash)).map_err(|source| self.failed(source))?;
+            let Some(row) = row else { return Ok(None) };
+            let (value, seal) = row.value();
+            if seal != sealed(&name(llmq_type, quorum_hash), value) {
+                return Err(self.damaged("quorum"));
+            }
+            let (base_height, checked, code, members) = value;
+            if *checked != entry_hash {
+                return Ok(None);
+            }
+            let (members, rest) = members.as_chunks::<32>();
+            let finding = Finding::ALL.get(usize::from(code)).filter(|_| rest.is_empty());
+            let &finding = finding.ok_or_else(|| self.damaged("quorum"))?;
+            let members = members.iter().map(|name| ProTxHash::from_byte_array(*name)).collect();
+            Ok(Some(QuorumRow { llmq_type, quorum_hash, base_height, entry_hash, finding, members }))
+        })
     }
+}
+
+fn sealed(name: &[u8; 33], value: (u32, &[u8; 32], u8, &[u8])) -> u64 {
+    digest::<&[u8; 33], (u32, &[u8; 32], u8, &[u8])>("quorums", name, value)
 }
 
 fn name(llmq_type: LLMQType, quorum_hash: QuorumHash) -> [u8; 33] {

@@ -8,6 +8,7 @@ use redb::ReadableTable;
 use spv_masternodes::ProvenState;
 use spv_masternodes::members::Cycle;
 
+use super::digest::digest;
 use super::schema::{HEADERS, HEIGHTS, SNAPSHOTS};
 use super::{Store, StoreError};
 use crate::chain::BlockId;
@@ -62,9 +63,11 @@ impl Store {
     /// # Errors
     /// When writing fails; nothing has then changed.
     pub(crate) fn save_snapshots(&self, rows: &[SnapshotRow]) -> Result<(), StoreError> {
-        let transaction = self.write()?;
-        self.write_snapshots(&transaction, rows)?;
-        transaction.commit().map_err(|source| self.failed(source))
+        self.contained(|| {
+            let transaction = self.write()?;
+            self.write_snapshots(&transaction, rows)?;
+            transaction.commit().map_err(|source| self.failed(source))
+        })
     }
 
     /// Drops the snapshots with these work blocks, unless they are proven: quorums have shown that they are wrong.
@@ -72,15 +75,17 @@ impl Store {
     /// # Errors
     /// When writing fails; nothing has then changed.
     pub(crate) fn drop_unproven_snapshots(&self, work_blocks: &[BlockHash]) -> Result<(), StoreError> {
-        let transaction = self.write()?;
-        {
-            let mut table = transaction.open_table(SNAPSHOTS).map_err(|source| self.failed(source))?;
-            let doubted = |hash: &[u8; 32]| work_blocks.iter().any(|block| block.as_byte_array() == hash);
-            table
-                .retain(|_, (hash, proven, _)| proven || !doubted(hash))
-                .map_err(|source| self.failed(source))?;
-        }
-        transaction.commit().map_err(|source| self.failed(source))
+        self.contained(|| {
+            let transaction = self.write()?;
+            {
+                let mut table = transaction.open_table(SNAPSHOTS).map_err(|source| self.failed(source))?;
+                let doubted = |hash: &[u8; 32]| work_blocks.iter().any(|block| block.as_byte_array() == hash);
+                table
+                    .retain(|_, ((hash, proven, _), _)| proven || !doubted(hash))
+                    .map_err(|source| self.failed(source))?;
+            }
+            transaction.commit().map_err(|source| self.failed(source))
+        })
     }
 
     /// The snapshot of the cycle with this work block; `None` also when the block is not in the stored chain.
@@ -88,18 +93,25 @@ impl Store {
     /// # Errors
     /// When reading fails.
     pub fn snapshot(&self, work_block: BlockHash) -> Result<Option<SnapshotRow>, StoreError> {
-        let transaction = self.read()?;
-        let heights = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
-        let table = transaction.open_table(SNAPSHOTS).map_err(|source| self.failed(source))?;
-        let height = heights.get(work_block.as_byte_array()).map_err(|source| self.failed(source))?;
-        let Some(height) = height.map(|height| height.value()) else { return Ok(None) };
-        let row = table.get(height + WORK_BLOCK_DEPTH).map_err(|source| self.failed(source))?;
-        let Some(row) = row.filter(|row| row.value().0 == work_block.as_byte_array()) else {
-            return Ok(None);
-        };
-        let (_, proven, snapshot) = row.value();
-        let snapshot = deserialize(snapshot).map_err(|_| self.damaged("snapshot"))?;
-        Ok(Some(SnapshotRow { work_block: BlockId { height, hash: work_block }, proven, snapshot }))
+        self.contained(|| {
+            let transaction = self.read()?;
+            let heights = transaction.open_table(HEIGHTS).map_err(|source| self.failed(source))?;
+            let table = transaction.open_table(SNAPSHOTS).map_err(|source| self.failed(source))?;
+            let height = heights.get(work_block.as_byte_array()).map_err(|source| self.failed(source))?;
+            let Some(height) = height.map(|height| height.value()) else { return Ok(None) };
+            let row = table.get(height + WORK_BLOCK_DEPTH).map_err(|source| self.failed(source))?;
+            let Some(row) = row else { return Ok(None) };
+            let (value, seal) = row.value();
+            if seal != sealed(height + WORK_BLOCK_DEPTH, value) {
+                return Err(self.damaged("snapshot"));
+            }
+            let (of, proven, snapshot) = value;
+            if of != work_block.as_byte_array() {
+                return Ok(None);
+            }
+            let snapshot = deserialize(snapshot).map_err(|_| self.damaged("snapshot"))?;
+            Ok(Some(SnapshotRow { work_block: BlockId { height, hash: work_block }, proven, snapshot }))
+        })
     }
 
     pub(super) fn write_snapshots(
@@ -118,15 +130,20 @@ impl Store {
             let cycle_base = height + WORK_BLOCK_DEPTH;
             let before = table.get(cycle_base).map_err(|source| self.failed(source))?;
             let keep = before.is_some_and(|before| {
-                let (of, proven, _) = before.value();
+                let ((of, proven, _), _) = before.value();
                 of == hash.as_byte_array() && proven && !row.proven
             });
             if !keep {
                 let snapshot = serialize(&row.snapshot);
                 let value = (hash.as_byte_array(), row.proven, snapshot.as_slice());
-                table.insert(cycle_base, value).map_err(|source| self.failed(source))?;
+                let seal = sealed(cycle_base, value);
+                table.insert(cycle_base, (value, seal)).map_err(|source| self.failed(source))?;
             }
         }
         Ok(())
     }
+}
+
+fn sealed(cycle_base: u32, value: (&[u8; 32], bool, &[u8])) -> u64 {
+    digest::<u32, (&[u8; 32], bool, &[u8])>("snapshots", cycle_base, value)
 }

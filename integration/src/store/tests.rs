@@ -3,18 +3,18 @@ use std::fs;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use dashcore::ProTxHash;
 use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
 use dashcore::consensus::serialize;
 use dashcore::network::message_qrinfo::{MNSkipListMode, QuorumSnapshot};
 use dashcore::network::message_sml::{GetMnListDiff, MnListDiff};
 use dashcore::sml::llmq_type::LLMQType;
+use dashcore::{Header, ProTxHash};
 use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 use spv_simnet::{GeneratedSpec, World};
 use tempfile::TempDir;
 
 use super::opening::FILE_NAME;
-use super::schema::{META, META_FORMAT};
+use super::schema::{ANCESTORS, META, META_FORMAT};
 use super::*;
 use crate::chain::{Block, BlockId};
 use crate::plan::Work;
@@ -179,6 +179,20 @@ fn headers_below_the_start_come_back_with_the_chain() {
     // A chain that knows less takes nothing away.
     store.save_chain(&HeaderChain::starting_at_or_below(&params, checkpoint.height), None).unwrap();
     assert_eq!(stored().missing_below(), None);
+
+    let transaction = store.write().unwrap();
+    {
+        let mut table = transaction.open_table(ANCESTORS).unwrap();
+        let (hash, mut header, digest) = {
+            let (hash, row) = table.first().unwrap().unwrap();
+            (*hash.value(), *row.value().0, row.value().1)
+        };
+        header[70] ^= 1;
+        table.insert(&hash, (&header, digest)).unwrap();
+    }
+    transaction.commit().unwrap();
+    let error = store.chain(&params).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { what: "ancestor of the header chain", .. }), "{error}");
 }
 
 #[test]
@@ -353,6 +367,7 @@ fn another_format_is_refused() {
     drop(store);
     let error = Store::open(directory.path()).unwrap_err();
     assert!(matches!(&error, StoreError::Format { found, .. } if found == "99"), "{error}");
+    assert!(error.to_string().contains("a later version"), "{error}");
 }
 
 /// Page after page is overwritten: opening says that the file is damaged, or succeeds, and what would replace it always does.
@@ -369,7 +384,7 @@ fn a_file_with_a_damaged_page_is_no_panic_and_is_set_aside() {
         fs::write(&path, &bytes).unwrap();
         match Store::open(directory.path()) {
             Ok(_) => continue,
-            Err(StoreError::Damaged { .. }) => damaged += 1,
+            Err(error) if error.is_damage() => damaged += 1,
             // Nothing says any more that it was one.
             Err(StoreError::Foreign { .. }) if page == 0 => continue,
             Err(error) => panic!("page {page}: {error}"),
@@ -438,9 +453,10 @@ fn a_file_that_was_cut_off_is_an_error() {
         fs::write(&path, &whole[..keep]).unwrap();
         let read = Store::open(directory.path()).and_then(|store| store.chain(WORLD.params()));
         let error = read.err().unwrap_or_else(|| panic!("{keep} of {} bytes are not the data", whole.len()));
-        let is_named = |error: &StoreError| {
-            use StoreError::{Access, Damaged, Foreign};
-            matches!(error, Damaged { .. } | Foreign { .. } | Access { .. })
+        // What is left may be too little to tell what it was.
+        let is_named = |error: &StoreError| match keep {
+            1 | 300 => matches!(error, StoreError::Foreign { .. }) || error.is_damage(),
+            _ => matches!(error, StoreError::Truncated { .. }),
         };
         assert!(is_named(&error), "{keep}: {error:?}");
     }
@@ -659,3 +675,5 @@ fn headers_ahead_of_the_lists_come_back_and_change_nothing_else() {
     assert_eq!(tip(chain(&WORLD, highest)), WORLD.tip());
     assert_eq!(tip(chain(&other, 40)), 40, "it shares no more than the first block");
 }
+
+mod damage;

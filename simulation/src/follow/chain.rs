@@ -3,11 +3,16 @@ use std::sync::Arc;
 use dashcore::{BlockHash, ChainParams};
 use spv_simnet::{ActiveChain, GeneratedSpec, Unlocked, World};
 
+use super::Days;
+
 /// Height of the tip at the beginning.
 pub(super) const START: u32 = 450;
 
 /// Blocks per day, one every two and a half minutes.
 pub const BLOCKS_PER_DAY: u32 = 576;
+
+/// Between the times of two blocks.
+const SECONDS_PER_BLOCK: u32 = 150;
 
 /// Blocks of a branch beyond those that it replaces, before the main chain overtakes it.
 const BRANCH_LEAD: u32 = 4;
@@ -29,13 +34,14 @@ struct Branch {
 }
 
 impl Chains {
-    pub(super) fn new(blocks: u32, seed: u64) -> Self {
-        let spec = |tip: u32| GeneratedSpec {
-            masternodes: 24,
-            cycles: cycles_up_to(tip),
-            seed,
-            unlocked: Unlocked::new(&replaced()),
-            ..GeneratedSpec::default()
+    pub(super) fn new(days: &Days<'_>) -> Self {
+        let (blocks, seed) = (days.blocks, days.seed);
+        let spec = |tip: u32| {
+            let cycles = cycles_up_to(tip);
+            let tip_time =
+                days.start_time.map(|start| start + (last_block(cycles) - START) * SECONDS_PER_BLOCK);
+            let unlocked = Unlocked::new(&replaced());
+            GeneratedSpec { masternodes: 24, cycles, seed, tip_time, unlocked, ..GeneratedSpec::default() }
         };
         let main = Arc::new(World::generate(&spec(START + blocks)));
         let branches =
@@ -71,6 +77,12 @@ impl Chains {
 /// First and last height of the blocks that each branch replaces: no quorum locks them.
 fn replaced() -> [(u32, u32); FORKS.len()] {
     FORKS.map(|(after, replaces)| (START + after - replaces, START + after - 1))
+}
+
+/// Height of the last block of a generated chain with so many cycles.
+fn last_block(cycles: u32) -> u32 {
+    let spec = GeneratedSpec { masternodes: 4, cycles, signatures: false, ..GeneratedSpec::default() };
+    World::generate(&spec).tip()
 }
 
 /// Cycles that a generated chain needs to reach this height; its first is that of block 216.

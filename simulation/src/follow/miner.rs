@@ -4,21 +4,19 @@ use fastrand::Rng;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::chain::{BLOCKS_PER_DAY, Chains, START};
-use super::{CHECKED_EVERY, FollowFailure, Followed, HONEST_NODES, Log, Subject};
-
-/// Blocks since the start at which the network goes away for a day.
-const OUTAGE: std::ops::Range<u32> = 3 * BLOCKS_PER_DAY..4 * BLOCKS_PER_DAY;
+use super::chain::{Chains, START};
+use super::{CHECKED_EVERY, Days, FollowFailure, Followed, HONEST_NODES, Log, Subject};
 
 /// Mines blocks, takes peers down and up, and has the client's state compared now and then.
 pub(super) async fn mine(
-    blocks: u32,
+    days: &Days<'_>,
     chains: &Chains,
     subject: &Subject,
     log: &Mutex<Log>,
     rng: &mut Rng,
     allocated: fn() -> u64,
 ) -> Result<Followed, FollowFailure> {
+    let (blocks, outage) = (days.blocks, &days.outage);
     let mut followed = Followed::default();
     let addresses = &subject.addresses;
     // One that stays, so that there is somebody who can tell of the newest block at once.
@@ -28,14 +26,14 @@ pub(super) async fn mine(
         sleep(pause).await;
         let height = START + block;
         let mined = Instant::now();
-        let away = OUTAGE.contains(&block);
+        let away = outage.contains(&block);
         for &address in addresses {
             sleep(Duration::from_millis(rng.u64(0..400))).await;
             subject.network.activate(address, chains.at(height));
-            if block == OUTAGE.start {
+            if block == outage.start {
                 subject.network.take_down(address);
             }
-            if block == OUTAGE.end {
+            if block == outage.end {
                 subject.network.bring_up(address);
             }
         }

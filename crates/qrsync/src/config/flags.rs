@@ -9,7 +9,7 @@ use super::layers::{FILE_VARIABLE, Flag, Layers};
 /// Logs of every command.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
-    /// error, warn, info, debug or trace, or levels by target as in info,spv_integration=debug [default: warn]
+    /// error, warn, info, debug or trace, or levels by target as in info,spv_integration=debug [default: info]
     #[arg(long, value_name = "LEVEL", global = true)]
     log_level: Option<String>,
     /// Form of log lines on stderr [default: human]
@@ -164,6 +164,7 @@ impl SyncArgs {
                 self.skip_quorum_signatures.then_some(false),
             ),
         ];
-        self.network.layers(self.network.flags().chain(flags.into_iter().flatten()).chain(log.flags()))
+        let flags = self.network.flags().chain(flags.into_iter().flatten()).chain(log.flags());
+        self.network.layers(flags)?.checked()
     }
 }

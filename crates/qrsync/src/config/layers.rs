@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::Value;
-use spv_integration::Config;
+use spv_integration::config::own_levels;
+use spv_integration::{Config, ConfigError};
 use toml::de::{DeTable, DeValue};
 
 use crate::exit::Usage;
@@ -64,6 +65,10 @@ impl Layers {
         let mut layers = Self { config, tree, origins };
         for key in keys(&layers.tree) {
             let given = variables(&key).find_map(|name| Some((environment(&name)?, name)));
+            let given = given.map(|(text, name)| match name.as_str() {
+                RUST_LOG => (own_levels(&text), name),
+                _ => (text, name),
+            });
             if let Some((text, name)) = given.filter(|(text, _)| !text.is_empty()) {
                 layers.set_from_text(&key, &text, Origin::Environment { name })?;
             }
@@ -71,10 +76,31 @@ impl Layers {
         for Flag { name, key, value } in flags {
             layers.set(key, value, Origin::Flag { name })?;
         }
+        // Whatever the command does, it logs.
+        layers.config.log.validate().map_err(|error| layers.blame(error))?;
         Ok(layers)
     }
 
-    pub(super) fn origin(&self, key: &str) -> Origin {
+    /// Refuses what a sync could not work with.
+    ///
+    /// # Errors
+    /// The first such value, and where it stands.
+    pub(crate) fn checked(self) -> anyhow::Result<Self> {
+        match self.config.validate() {
+            Ok(()) => Ok(self),
+            Err(error) => Err(self.blame(error)),
+        }
+    }
+
+    /// Says of a value that cannot be where it comes from.
+    fn blame(&self, error: ConfigError) -> anyhow::Error {
+        match error.key().map(|key| self.origin(&key)) {
+            None | Some(Origin::Default) => error.into(),
+            Some(origin) => Usage(format!("{origin}: {error}")).into(),
+        }
+    }
+
+    pub(crate) fn origin(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)
     }
 
@@ -179,7 +205,7 @@ pub(super) fn keys(tree: &Value) -> Vec<String> {
 
 /// Variables that may set a key, the first one that is there does.
 fn variables(key: &str) -> impl Iterator<Item = String> {
-    let customary = (key == "log.level").then(|| "RUST_LOG".to_owned());
+    let customary = (key == "log.level").then(|| RUST_LOG.to_owned());
     [variable(key)].into_iter().chain(customary)
 }
 
@@ -208,6 +234,9 @@ fn collect(table: &DeTable<'_>, prefix: &str, found: &mut impl FnMut(String, usi
         }
     }
 }
+
+/// Other programs read it too.
+const RUST_LOG: &str = "RUST_LOG";
 
 const PREFIX: &str = "QRSYNC_";
 
@@ -285,6 +314,33 @@ mod tests {
             let error = merge("", &[(name, value)], Vec::new()).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("config show"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_value_out_of_bounds_is_blamed_on_its_place() {
+        let check = |file: &str, environment: &[(&str, &str)], flag: Option<Flag>| {
+            let layers = merge(file, environment, flag.into_iter().collect());
+            layers.and_then(Layers::checked).unwrap_err().to_string()
+        };
+        let flag = |name, key, value: &str| Flag::new(name, key, Some(value));
+        let network = || flag("--network", "network", "test");
+        let long = "\n[sync]\nhandshake_timeout = '500000000000y'\n";
+        let error = check(long, &[], network());
+        assert!(error.contains(":3: sync.handshake_timeout: must be"), "{error}");
+        let error = check("sync.scheduler.per_second = nan", &[], network());
+        assert!(error.contains("line 1") && !error.contains("--network"), "{error}");
+        let error = check("", &[("QRSYNC_SYNC_WINDOW", "1000000")], network());
+        assert!(error.starts_with("environment QRSYNC_SYNC_WINDOW: sync.window: must be"), "{error}");
+        let error = check("", &[("QRSYNC_SYNC_SCHEDULER_PER_SECOND", "NaN")], network());
+        assert!(error.starts_with("environment QRSYNC_SYNC_SCHEDULER_PER_SECOND: "), "{error}");
+        let error = check("", &[], flag("--log-level", "log.level", "banana"));
+        assert!(error.starts_with("flag --log-level: log level \"banana\""), "{error}");
+        let error = check("", &[("RUST_LOG", "banana")], None);
+        assert!(error.starts_with("environment RUST_LOG: "), "{error}");
+        let layers = merge("", &[("RUST_LOG", "hyper=debug,warn")], Vec::new()).unwrap();
+        assert_eq!(layers.config.log.level, "warn");
+        let error = check("", &[], flag("--metrics-listen", "metrics_listen", "0.0.0.0:1"));
+        assert!(error.starts_with("flag --metrics-listen: ") && error.contains("allow-remote"), "{error}");
     }
 
     #[test]

@@ -5,4 +5,4 @@ mod layers;
 pub(crate) mod show;
 
 pub(crate) use flags::{LogArgs, NetworkArgs, SyncArgs};
-pub(crate) use layers::{Layers, unknown_variables};
+pub(crate) use layers::{Layers, Origin, unknown_variables};

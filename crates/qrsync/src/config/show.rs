@@ -21,6 +21,9 @@ pub(crate) fn json(layers: &Layers) -> Value {
         let origin = layers.origin(&key);
         let value = layers.tree.pointer(&format!("/{}", key.replace('.', "/")));
         let mut entry = json!({ "value": value, "origin": origin.kind() });
+        if let Some(used) = in_its_place(layers, &key).filter(|_| value.is_none_or(Value::is_null)) {
+            entry["used"] = used;
+        }
         if let Some(source) = origin.source() {
             entry["source"] = source.into();
         }
@@ -38,7 +41,10 @@ fn section(text: &mut String, layers: &Layers, path: &str, tree: &Value) -> anyh
         let origin = layers.origin(&format!("{prefix}{name}"));
         let (line, origin) = match value {
             // Nothing can be said in TOML about what is not set.
-            Value::Null => (format!("# {name} ="), unset(&origin)),
+            Value::Null => match in_its_place(layers, &format!("{prefix}{name}")) {
+                Some(used) => (format!("# {name} = {}", toml::Value::try_from(used)?), origin.to_string()),
+                None => (format!("# {name} ="), unset(&origin)),
+            },
             value => (format!("{name} = {}", toml::Value::try_from(value)?), origin.to_string()),
         };
         writeln!(text, "{line:<COMMENT_COLUMN$}  # {origin}")?;
@@ -49,6 +55,16 @@ fn section(text: &mut String, layers: &Layers, path: &str, tree: &Value) -> anyh
         section(text, layers, &path, below)?;
     }
     Ok(())
+}
+
+/// What is used where a key is not set and something is; nothing where there is no such value.
+fn in_its_place(layers: &Layers, key: &str) -> Option<Value> {
+    let mut config = layers.config.clone();
+    let params = config.chain_params().ok()?;
+    config.max_tip_age = config.max_tip_age(&params);
+    config.data_dir = config.data_dir().ok();
+    let used = serde_json::to_value(config).ok()?.pointer(&format!("/{}", key.replace('.', "/")))?.clone();
+    (!used.is_null()).then_some(used)
 }
 
 fn unset(origin: &Origin) -> String {

@@ -1,5 +1,4 @@
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::routes;
-use crate::exit::Usage;
 use crate::live::Live;
 use crate::telemetry;
 
@@ -49,10 +47,9 @@ impl Endpoint {
     /// Listens where `config` says, and collects metrics from here on. Must run before anything is measured.
     ///
     /// # Errors
-    /// When the address cannot be had, or may not.
+    /// When the address cannot be had.
     pub(crate) async fn bind(config: &Config) -> anyhow::Result<Option<Self>> {
         let Some(address) = config.metrics_listen else { return Ok(None) };
-        check(address, config.metrics_allow_remote)?;
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot listen at {address}; choose another with --metrics-listen"))?;
@@ -97,36 +94,5 @@ async fn converse(stream: TcpStream, metrics: PrometheusHandle, live: Arc<Live>)
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "an HTTP connection failed"),
         Err(_) => tracing::debug!("an HTTP connection took too long"),
-    }
-}
-
-/// Nobody is asked who they are, so only this machine may ask unless somebody decided otherwise.
-fn check(address: SocketAddr, allow_remote: bool) -> Result<(), Usage> {
-    if address.ip().is_loopback() || allow_remote {
-        return Ok(());
-    }
-    Err(Usage(format!(
-        "metrics_listen {address} can be reached from other machines, and whoever reaches it sees peers and state; listen at 127.0.0.1:{}, or allow it with --metrics-allow-remote",
-        address.port(),
-    )))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_loopback_is_served_unless_told_otherwise() {
-        for (address, is_loopback) in [
-            ("127.0.0.1:1", true),
-            ("127.9.9.9:1", true),
-            ("[::1]:1", true),
-            ("0.0.0.0:1", false),
-            ("[::]:1", false),
-        ] {
-            let address: SocketAddr = address.parse().unwrap();
-            assert_eq!(check(address, false).is_ok(), is_loopback, "{address}");
-            assert!(check(address, true).is_ok());
-        }
     }
 }

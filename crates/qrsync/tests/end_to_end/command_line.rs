@@ -451,7 +451,9 @@ fn the_origin_of_every_value_is_shown() {
         ("window = 9", format!("# file {}:4", path.display())),
         ("peer_patience = \"7s\"", "# environment QRSYNC_SYNC_PEER_PATIENCE".to_owned()),
         ("level = \"info\"", "# flag --log-level".to_owned()),
-        ("# data_dir =", "# default: not set".to_owned()),
+        ("# data_dir = \"/nonexistent/.local/share/qrsync/test\"", "# default".to_owned()),
+        ("# max_tip_age = \"1h\"", "# default".to_owned()),
+        ("# metrics_listen =", "# default: not set".to_owned()),
         ("ping_interval = \"10s\"", "# default".to_owned()),
     ] {
         assert!(line(start).ends_with(&end), "{}", line(start));
@@ -463,6 +465,8 @@ fn the_origin_of_every_value_is_shown() {
         (&"environment".into(), &"QRSYNC_FROM".into())
     );
     assert_eq!(shown["data_dir"]["value"], Value::Null);
+    assert_eq!(shown["data_dir"]["used"], "/nonexistent/.local/share/qrsync/test");
+    assert_eq!((&shown["max_tip_age"]["used"], &shown["from"]["used"]), (&"1h".into(), &Value::Null));
     assert_eq!(shown["sync.executor.hedge_budget"]["origin"], "default");
     assert_eq!(shown["sync.window"]["variable"], "QRSYNC_SYNC_WINDOW");
     // A flag goes before the environment.

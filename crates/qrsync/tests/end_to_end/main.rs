@@ -15,6 +15,7 @@ mod follow;
 mod interruption;
 mod locks;
 mod networks;
+mod operator;
 mod quorums;
 mod recorded;
 mod schemas;

@@ -5,10 +5,12 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
+use spv_integration::store::Store;
 use spv_simnet::{Network, PeerConfig};
 use tempfile::TempDir;
 
@@ -196,7 +198,8 @@ async fn a_hangup_reloads_the_level_of_logs_and_names_what_needs_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("qrsync.toml");
     fs::write(&path, "").unwrap();
-    let mut service = Service::start(|command| _ = command.arg("--config").arg(&path)).await;
+    let mut service =
+        Service::start(|command| _ = command.arg("--config").arg(&path).env_remove("QRSYNC_LOG_LEVEL")).await;
     service.wait_until_it_answers("/ready", 200);
     let stderr = service.process.child().stderr.take().unwrap();
     let (lines, said) = std::sync::mpsc::channel();
@@ -219,6 +222,25 @@ async fn a_hangup_reloads_the_level_of_logs_and_names_what_needs_a_restart() {
     hangup("[log]\nlevel = \"info\"\n[sync]\nwindw = 7\n", &["line 4"]);
     hangup("[log]\nlevel = \"warn\"\n[sync]\nwindow = 8\n", &["sync.window"]);
     service.end("-TERM").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_of_its_terminal_ends_it_and_gives_the_database_free() {
+    let network = start(&generated_world(), vec![PeerConfig::default(); 2]).await;
+    let data = tempfile::tempdir().unwrap();
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let stdin = fs::OpenOptions::new().read(true).open(name.to_str().unwrap()).unwrap();
+    let process = Running::start(
+        sync_command(&network.addresses(), data.path()).arg("--follow").stdin(Stdio::from(stdin)),
+    );
+    wait_until("it asks", || network.stats().iter().any(|peer| peer.requests.total() > 0));
+    process.signal("-HUP");
+    let finished = process.finish();
+    assert!(matches!(finished.code(), Some(0 | 130)), "{:?}: {}", finished.code(), finished.stderr());
+    Store::open(data.path()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

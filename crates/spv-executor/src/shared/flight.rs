@@ -1,4 +1,4 @@
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,14 @@ impl<T: Transport> Flight<T> {
         };
         charge.end(answer);
     }
+}
+
+/// What the transport says of an answer; `None` where it panics over that.
+fn measured<T>(measure: impl FnOnce() -> T) -> Option<T> {
+    let measured = catch_unwind(AssertUnwindSafe(measure));
+    measured
+        .inspect_err(|_| tracing::warn!("the transport panicked over an answer's size or round trip"))
+        .ok()
 }
 
 /// An answer, with all that the transport has to say of it.
@@ -95,7 +103,9 @@ impl<T: Transport> Charge<T> {
         }
         match answer {
             Ok(Ok(response)) => {
-                let (bytes, rtt) = (shared.transport.size(&response), shared.transport.rtt(&peer));
+                // What is only measured must not cost an answer that is there.
+                let bytes = measured(|| shared.transport.size(&response)).unwrap_or_default();
+                let rtt = measured(|| shared.transport.rtt(&peer)).flatten();
                 Ok(Arrived { response, bytes, rtt })
             }
             Ok(Err(source)) => {

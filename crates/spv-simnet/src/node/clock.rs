@@ -2,11 +2,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::Node;
 
-/// The time by the node's clock: the real one, also where tokio's is paused, wrong by as much as its faults say.
+/// The time by the node's clock: the real one, and what tokio's was advanced by where that is paused; wrong by as much as
+/// its faults say.
 #[expect(clippy::disallowed_methods, reason = "nodes date their greeting by the wall clock")]
 pub(super) fn clock(node: &Node) -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let advanced = now().saturating_duration_since(Instant::now());
+    let seconds = i64::try_from(real.saturating_add(advanced).as_secs()).unwrap_or(i64::MAX);
     seconds.saturating_add(node.config.faults.clock.seconds())
 }
 

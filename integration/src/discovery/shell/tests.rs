@@ -13,7 +13,8 @@ fn address(network: u8) -> SocketAddr {
 
 fn open(params: &ChainParams, fixed: &[SocketAddr], store: &Arc<Store>) -> Arc<Discovery> {
     let rng = fastrand::Rng::with_seed(1);
-    Discovery::open(params, &DiscoveryConfig::default(), fixed, store.clone(), Resolver::none(), rng).unwrap()
+    let known = store.peers().unwrap();
+    Discovery::open(params, &DiscoveryConfig::default(), fixed, known, store.clone(), Resolver::none(), rng)
 }
 
 static FIXED_SEEDS: [SocketAddr; 2] = {

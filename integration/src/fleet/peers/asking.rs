@@ -174,8 +174,7 @@ impl Peers {
     /// An answer that had come was proven. Cuts off the peers whose answers to the same work it shows to have been wrong.
     pub(crate) fn on_verified(&self, history: &History<SocketAddr>, peer: SocketAddr, digest: &[u8; 32]) {
         for liar in self.book.on_verified(history, peer, digest, now()) {
-            tracing::info!(peer = %liar, "disconnecting: another copy of its answer verifies");
-            self.ban(liar);
+            self.ban(liar, "another copy of its answer verifies");
         }
     }
 

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::SocketAddr;
 
 use spv_masternodes::MasternodeList;
@@ -8,6 +9,7 @@ use crate::chain::{BlockId, HeaderChain};
 use crate::clock::now;
 use crate::discovery::{Conduct, Discovery, Standing};
 use crate::fleet::peer_report::Outcome;
+use crate::log::Span;
 use crate::wire::RequestKind;
 
 /// A node that has refused as often, and served nothing, is of no use. It is asked less and less, so there is no waiting
@@ -52,7 +54,10 @@ impl Peers {
         self.executor.recheck();
         let Some(connection) = self.pool.connection(&peer) else { return };
         if self.book.with_report(peer, |report| report.accepted > 0) {
-            tracing::info!(%peer, "connecting anew: it has refused as often as it may on one connection");
+            if let Some(allowed) = self.said.allows("renewed", peer) {
+                let left_out = allowed.left_out;
+                tracing::info!(%peer, left_out, "connecting anew: it has refused as often as it may on one connection");
+            }
             // What it has in flight may still be answered.
             self.note_loads();
             self.book.on_left(peer, None, None, now());
@@ -90,7 +95,11 @@ impl Peers {
         let is_behind = best.is_some_and(|best| self.is_far_behind(&peer, &best));
         let is_given_up = if is_behind { discovery.is_behind(&peer) } else { discovery.refuses(&peer) };
         if is_given_up {
-            tracing::info!(%peer, is_behind, "disconnecting: refuses everything");
+            if let Some(allowed) = self.said.allows("given up", peer) {
+                let reason = if is_behind { "it is far behind" } else { "it refuses everything" };
+                let left_out = allowed.left_out;
+                tracing::info!(%peer, %reason, left_out, "disconnecting");
+            }
             self.disconnect(peer);
         }
     }
@@ -101,7 +110,9 @@ impl Peers {
         let Some(discovery) = self.pool.discovery() else { return };
         for peer in self.greeted() {
             if self.is_far_behind(&peer, chain) && discovery.is_behind(&peer) {
-                tracing::info!(%peer, "disconnecting: far behind");
+                if let Some(allowed) = self.said.allows("given up", peer) {
+                    tracing::info!(%peer, reason = %"it is far behind", left_out = allowed.left_out, "disconnecting");
+                }
                 self.disconnect(peer);
             }
         }
@@ -149,13 +160,39 @@ impl Peers {
         self.book.with_report(*peer, |report| report.wrong_locks += 1);
     }
 
-    /// Closes the connection to a peer that sent something wrong. One that is configured is connected anew after a while,
-    /// others are avoided for much longer.
-    pub(crate) fn ban(&self, peer: SocketAddr) {
+    /// Closes the connection to a peer that sent something wrong, which is said with the reason. One that is configured is
+    /// connected anew after a while, others are avoided for much longer.
+    pub(crate) fn ban(&self, peer: SocketAddr, reason: &str) {
         if let Some(discovery) = self.pool.discovery() {
             discovery.lied(&peer);
         }
+        self.tell_of_ban(peer, &reason);
         self.disconnect(peer);
+    }
+
+    /// Logs that the connection to a peer was ended for what it did, and for how long it is avoided.
+    pub(super) fn tell_of_ban(&self, peer: SocketAddr, reason: &dyn fmt::Display) {
+        let Some(allowed) = self.said.allows("banned", peer) else { return };
+        let (left_out, ban) =
+            (allowed.left_out, self.pool.discovery().and_then(|discovery| discovery.ban(&peer)));
+        match ban {
+            Some((wait, _)) => tracing::warn!(%peer, %reason, wait = %Span(wait), left_out, "banned"),
+            None => {
+                tracing::warn!(%peer, %reason, left_out, "disconnected; it is configured, so it is tried again")
+            }
+        }
+    }
+
+    /// Logs that a peer's answer is wrong.
+    pub(crate) fn tell_of_wrong_answer(
+        &self,
+        peer: SocketAddr,
+        what: &'static str,
+        error: &dyn fmt::Display,
+    ) {
+        if let Some(allowed) = self.said.allows(what, peer) {
+            tracing::warn!(%peer, %what, left_out = allowed.left_out, %error, "wrong answer");
+        }
     }
 
     /// Drops records of nodes that were found and could not be used, and of others where there are too many: any number

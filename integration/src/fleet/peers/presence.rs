@@ -25,6 +25,17 @@ pub(super) struct Presence {
     patience: Duration,
 }
 
+/// What became of there being peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The first one has greeted, this long after connecting began.
+    First(Duration),
+    /// Nobody is left who can be asked.
+    Deserted,
+    /// There is somebody again, after so long.
+    Back(Duration),
+}
+
 impl Presence {
     pub(super) fn new(patience: Duration) -> Self {
         let started = Instant::now();
@@ -32,14 +43,23 @@ impl Presence {
     }
 
     /// So many peers have greeted now, and so many of them have answered a ping.
-    pub(super) fn update(&mut self, greeted: usize, proven: usize, now: Instant) {
-        if greeted > 0 {
-            self.first_greeting.get_or_insert(now);
+    pub(super) fn update(&mut self, greeted: usize, proven: usize, now: Instant) -> Option<Change> {
+        let is_first = greeted > 0 && self.first_greeting.is_none();
+        if is_first {
+            self.first_greeting = Some(now);
         }
         if proven > 0 {
-            (self.deserted_since, self.from_the_start) = (None, false);
-        } else {
-            self.deserted_since.get_or_insert(now);
+            let since = self.deserted_since.take().filter(|_| !self.from_the_start);
+            self.from_the_start = false;
+            return since
+                .map(|since| Change::Back(now - since))
+                .or_else(|| is_first.then(|| Change::First(now - self.started)));
+        }
+        let is_new = self.deserted_since.is_none();
+        self.deserted_since.get_or_insert(now);
+        match is_first {
+            true => Some(Change::First(now - self.started)),
+            false => is_new.then_some(Change::Deserted),
         }
     }
 

@@ -58,7 +58,7 @@ impl ListDownload<'_> {
                     tracing::warn!(peer = %answer.peer, %error, "an answer is of newer rules");
                     drop(answer.permit);
                 } else {
-                    tracing::info!(peer = %answer.peer, %error, "wrong answer");
+                    self.peers.tell_of_wrong_answer(answer.peer, answer.kind.as_str(), &error);
                     answer.permit.reject();
                     self.peers.record(answer.peer, Outcome::Invalid(answer.kind));
                 }

@@ -83,7 +83,7 @@ impl Shared {
         let name = frame.command;
         let Some(answer) = Answer::of(frame, self.info.headers2_limit()) else { return Ok(()) };
         if name == command::HEADERS2 && !Request::is_readable(&answer) {
-            tracing::info!(peer = %self.address, "undecodable compressed headers: plain ones from now on");
+            tracing::debug!(peer = %self.address, "undecodable compressed headers: plain ones from now on");
             // Before the request ends with it, for whoever asks again.
             self.asks_compressed.store(false, Ordering::Relaxed);
         }

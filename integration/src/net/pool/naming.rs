@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::keeping::rng_for;
 use super::{Pool, PoolEvent};
 use crate::config::PeerName;
+use crate::log::Listed;
 use crate::net::absence::Absence;
 
 impl Pool {
@@ -43,7 +44,7 @@ impl Pool {
             tokio::time::sleep(absence.wait(Instant::now(), &mut rng)).await;
             match self.config.resolver.look_up(name, self.config.setup.config.handshake_timeout).await {
                 Ok(addresses) => {
-                    tracing::info!(%name, ?addresses, "the peer's name is known now");
+                    tracing::info!(%name, addresses = %Listed(&addresses), "the peer's name is known now");
                     return addresses;
                 }
                 Err(error) => {

@@ -75,8 +75,15 @@ async fn a_peer_that_was_found_and_sends_junk_is_banned_as_a_liar() {
         let params = ChainParams::new(Network::Regtest);
         let store = Arc::new(Store::in_memory(&Network::Regtest).unwrap());
         let rng = fastrand::Rng::with_seed(1);
-        let discovery =
-            Discovery::open(&params, &DiscoveryConfig::default(), &[], store, Resolver::none(), rng).unwrap();
+        let discovery = Discovery::open(
+            &params,
+            &DiscoveryConfig::default(),
+            &[],
+            Vec::new(),
+            store,
+            Resolver::none(),
+            rng,
+        );
         let services = dashcore::network::message_network::service_flags::NETWORK;
         let candidates = vec![Candidate { address: address(1), services, time: 1 }];
         discovery.heard(Heard { from: address(2), candidates });

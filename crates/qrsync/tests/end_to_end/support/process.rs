@@ -19,7 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The binary, untouched by the environment of whoever runs the tests.
 pub(crate) fn qrsync() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qrsync"));
-    command.env_clear().env("HOME", "/nonexistent").stdin(Stdio::null());
+    // Lines at level info, which are on by default, say when what happened: another thing each time.
+    let quiet = [("QRSYNC_LOG_LEVEL", "warn"), ("HOME", "/nonexistent")];
+    command.env_clear().envs(quiet).stdin(Stdio::null());
     command
 }
 
