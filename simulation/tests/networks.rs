@@ -176,6 +176,25 @@ async fn rotation_that_never_begins_stops_nothing() {
     }
 }
 
+/// Where InstantSend does not rotate, nodes serve rotation info of nothing, though rotated quorums may form: who the members of
+/// these are cannot be told, which is what they say of themselves.
+#[tokio::test(start_paused = true)]
+async fn rotated_quorums_that_nobody_explains_say_why_they_are_not_verified() {
+    let world = Arc::new(World::generate(&SPEC));
+    let params = ChainParams { rotated_llmq: LLMQType::LLMQ_TEST, ..world.params().clone() };
+    for from in [None, Some(1)] {
+        let synced = Synced::by(world.clone(), &params, from, HONEST).await;
+        assert_eq!(synced.summary.state, EndState::Synced, "{:?}", synced.summary.state.explanation());
+        for quorum in synced.client().quorums(world.tip()).await.unwrap() {
+            let is_rotated = quorum.entry.llmq_type == LLMQType::LLMQ_TEST_DIP0024;
+            let expected = if is_rotated { Finding::MissingSnapshot } else { Finding::Verified };
+            assert_eq!(quorum.finding, Some(expected), "{quorum:?}");
+        }
+        assert!(synced.summary.quorums.not_verified["missing_snapshot"] > 0);
+        synced.assert_nobody_is_blamed();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_devnet_is_synced_by_whoever_names_it() {
     let spec = GeneratedSpec { quorums: Some(QuorumProfile::Devnet), masternodes: 50, cycles: 3, ..SPEC };

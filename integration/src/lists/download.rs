@@ -71,6 +71,8 @@ struct Task {
     unheld_since: Option<Instant>,
     /// Since when all peers that can be asked have brought what does not verify.
     unverifiable_since: Option<Instant>,
+    /// Who sent answers of newer rules than are known, and to what; nothing is held against them unless another copy verifies.
+    of_newer_rules: Vec<(SocketAddr, RequestKind)>,
     /// Whether checking an answer to it has panicked.
     has_panicked: bool,
     stage: Stage,
@@ -241,6 +243,7 @@ impl<'a> ListDownload<'a> {
             strategies: Vec::new(),
             unheld_since: None,
             unverifiable_since: None,
+            of_newer_rules: Vec::new(),
             has_panicked: false,
             stage,
         };

@@ -90,7 +90,7 @@ mod tests {
         let domain = |port| NetInfoEntry::Domain { name: "a.example".into(), port };
         let ip = NetInfoEntry::from(std::net::SocketAddr::from(([10, 0, 0, 1], 9)));
         let mut used = Used::default();
-        assert!(used.add(&extended(1, &[(CoreP2p, ip.clone()), (PlatformP2p, tor.clone())])));
+        assert!(used.add(&extended(1, &[(CoreP2p, ip), (PlatformP2p, tor.clone())])));
         // Networks and ports tell addresses apart, purposes do not.
         assert!(used.add(&extended(2, &[(CoreP2p, i2p.clone()), (PlatformHttps, domain(1))])));
         assert!(!used.add(&extended(3, &[(CoreP2p, tor)])));

@@ -33,7 +33,7 @@ mod tests {
     #[test]
     fn a_second_s_worth_at_once_and_then_as_time_goes_by() {
         let mut rate = Rate::new(NonZeroU32::new(4).unwrap());
-        let start = Instant::now();
+        let start = crate::node::clock::now();
         let mut answered = |millis: u64| {
             let now = start + Duration::from_millis(millis);
             (0..10).filter(|_| rate.takes(now)).count()

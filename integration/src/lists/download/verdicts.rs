@@ -57,6 +57,9 @@ impl ListDownload<'_> {
                     // Nobody's fault, unless another copy verifies.
                     tracing::warn!(peer = %answer.peer, %error, "an answer is of newer rules");
                     drop(answer.permit);
+                    if let Some(task) = self.open.get_mut(&id) {
+                        task.of_newer_rules.push((answer.peer, answer.kind));
+                    }
                 } else {
                     self.peers.tell_of_wrong_answer(answer.peer, answer.kind.as_str(), &error);
                     answer.permit.reject();
@@ -101,6 +104,9 @@ impl ListDownload<'_> {
         let doubtful = wanted.iter().filter_map(|block| self.doubtful.remove(&block.height)).flatten();
         let senders: Vec<SocketAddr> =
             doubtful.chain(wrong_answers(&task.history, Some(true_copy))).collect();
+        for &(peer, kind) in task.of_newer_rules.iter().filter(|(peer, _)| senders.contains(peer)) {
+            self.peers.record(peer, Outcome::Invalid(kind));
+        }
         for peer in senders {
             self.peers.record(peer, Outcome::Refuted);
         }
