@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use dashcore::ChainParams;
+use dashcore::ephemerealdata::chain_lock::ChainLock;
+use dashcore::{BlockHash, ChainParams};
 use parking_lot::Mutex;
 use serde::Serialize;
 use spv_integration::Config;
 use spv_integration::fleet::LivePeer;
 use spv_integration::progress::{Phase, Progress, Snapshot};
 use spv_integration::session::{EndState, Step, Tip};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +44,9 @@ pub(crate) struct Live {
     started: Instant,
     heartbeat: Mutex<Heartbeat>,
     reached: Mutex<Option<LastResult>>,
+    chain_locks: watch::Receiver<Option<ChainLock>>,
+    /// The highest ChainLock that was seen, and since when.
+    locked: Mutex<Option<(u32, Instant)>>,
 }
 
 /// Why the service is not ready.
@@ -77,6 +82,8 @@ pub(crate) struct Status {
     reason: Option<String>,
     tip: Option<Tip>,
     tip_age_seconds: Option<u64>,
+    /// The highest verified ChainLock; `null` before the first.
+    chain_lock: Option<Lock>,
     plan: Extent,
     progress: Extent,
     lists_eta_seconds: Option<f64>,
@@ -85,6 +92,15 @@ pub(crate) struct Status {
     lists_per_second: f64,
     in_flight: usize,
     peers: Vec<LivePeer>,
+}
+
+/// A ChainLock.
+#[derive(Debug, Serialize)]
+struct Lock {
+    height: u32,
+    hash: BlockHash,
+    /// Since no higher one was found.
+    unchanged_seconds: f64,
 }
 
 /// How much of everything.
@@ -153,6 +169,7 @@ impl Live {
         config: &Config,
         params: &ChainParams,
         progress: Progress,
+        chain_locks: watch::Receiver<Option<ChainLock>>,
         cancel: CancellationToken,
     ) -> Self {
         let now = Instant::now();
@@ -172,6 +189,8 @@ impl Live {
                 stirred: now,
             }),
             reached: Mutex::new(None),
+            chain_locks,
+            locked: Mutex::new(None),
         }
     }
 
@@ -271,6 +290,7 @@ impl Live {
             reason: reached.and_then(|reached| reached.reason.clone()),
             tip: reached.map(|reached| reached.tip),
             tip_age_seconds: reached.map(|reached| age(reached.tip.time).as_secs()),
+            chain_lock: self.chain_lock(),
             plan: Extent {
                 headers: state.claimed_height.max(state.header_height),
                 lists: state.planned_lists,
@@ -290,7 +310,24 @@ impl Live {
         }
     }
 
+    fn chain_lock(&self) -> Option<Lock> {
+        let lock = self.chain_locks.borrow().clone()?;
+        let since = self.locked.lock().filter(|(height, _)| *height == lock.block_height);
+        let unchanged = since.map_or(Duration::ZERO, |(_, since)| since.elapsed());
+        Some(Lock {
+            height: lock.block_height,
+            hash: lock.block_hash,
+            unchanged_seconds: unchanged.as_secs_f64(),
+        })
+    }
+
     fn sample(&self, now: Instant) {
+        let height = self.chain_locks.borrow().as_ref().map(|lock| lock.block_height);
+        let mut locked = self.locked.lock();
+        if height != locked.map(|(height, _)| height) {
+            *locked = height.map(|height| (height, now));
+        }
+        drop(locked);
         let state = *self.progress.watch().borrow();
         let peers = self.progress.peers();
         let deserted = !peers.iter().any(|peer| peer.slots > 0);
@@ -363,7 +400,7 @@ mod tests {
 
     fn live(config: &Config) -> Live {
         let params = config.chain_params().unwrap();
-        Live::new(config, &params, Progress::default(), CancellationToken::new())
+        Live::new(config, &params, Progress::default(), watch::channel(None).1, CancellationToken::new())
     }
 
     fn reach(live: &Live, state: EndState, tip_time: u32) {
@@ -390,7 +427,8 @@ mod tests {
 
         for config in [Config::default(), Config { max_tip_age: Some(Duration::from_secs(9)), ..regtest() }] {
             let params = config.chain_params().unwrap();
-            let live = Live::new(&config, &params, Progress::default(), CancellationToken::new());
+            let (_, locks) = watch::channel(None);
+            let live = Live::new(&config, &params, Progress::default(), locks, CancellationToken::new());
             reach(&live, EndState::Synced, 1);
             assert!(matches!(live.readiness(), Err(NotReady::Stale { .. })));
             reach(&live, EndState::Synced, u32::MAX);

@@ -1,39 +1,20 @@
+use std::num::NonZeroU32;
+
 use dashcore::ChainParams;
+use spv_integration::config::NetworkParams;
 
 /// The flags of `qrsync sync` that describe a network, as far as it differs from what its name stands for.
 pub(crate) fn network_flags(params: &ChainParams) -> Vec<String> {
-    let usual = ChainParams::new(params.network.clone());
-    let llmqs = params.llmqs.iter().filter(|llmq| !usual.llmqs.contains(llmq));
-    let llmqs = llmqs.map(|llmq| format!("{}={}:{}", llmq.llmq_type, llmq.size, llmq.threshold));
-    let roles = [
-        ("chain-locks", params.chain_locks_llmq, usual.chain_locks_llmq),
-        ("instant-send", params.rotated_llmq, usual.rotated_llmq),
-        ("platform", params.platform_llmq, usual.platform_llmq),
-    ];
-    let roles = roles.into_iter().filter(|(_, one, usual)| one != usual);
-    let (here, usually) = (&params.activation, &usual.activation);
-    let heights = [
-        ("bip34", here.bip34, usually.bip34),
-        ("bip65", here.bip65, usually.bip65),
-        ("bip66", here.bip66, usually.bip66),
-        ("dip3", here.dip3, usually.dip3),
-        ("dip8", here.dip8, usually.dip8),
-        ("dip24", here.dip24, usually.dip24),
-        ("v19", here.v19, usually.v19),
-        ("v20", here.v20, usually.v20),
-        ("mn_rr", here.mn_rr, usually.mn_rr),
-        ("withdrawals", here.withdrawals, usually.withdrawals),
-    ];
-    let heights = heights.into_iter().filter(|(_, height, usual)| height != usual);
-    let unless = |one: u32, usual: u32| if one == usual { String::new() } else { one.to_string() };
-    let easy = unless(params.minimum_difficulty_blocks, usual.minimum_difficulty_blocks);
+    let NetworkParams { llmq_params, llmq_roles, activation, pow_target_spacing, minimum_difficulty_blocks } =
+        NetworkParams::of(params);
+    let number = |number: Option<u32>| number.map_or_else(String::new, |number| number.to_string());
     let flags = [
         ("--network", params.network.to_string()),
-        ("--llmq-params", llmqs.collect::<Vec<_>>().join(",")),
-        ("--llmq-roles", roles.map(|(role, one, _)| format!("{role}={one}")).collect::<Vec<_>>().join(",")),
-        ("--activation", heights.map(|(name, at, _)| format!("{name}={at}")).collect::<Vec<_>>().join(",")),
-        ("--pow-target-spacing", unless(params.target_spacing, usual.target_spacing)),
-        ("--minimum-difficulty-blocks", easy),
+        ("--llmq-params", llmq_params),
+        ("--llmq-roles", llmq_roles),
+        ("--activation", activation),
+        ("--pow-target-spacing", number(pow_target_spacing.map(NonZeroU32::get))),
+        ("--minimum-difficulty-blocks", number(minimum_difficulty_blocks)),
     ];
     let given = flags.into_iter().filter(|(_, value)| !value.is_empty());
     given.flat_map(|(flag, value)| [flag.to_owned(), value]).collect()

@@ -5,16 +5,19 @@ use dashcore::BlockHash;
 use serde::Serialize;
 use spv_integration::Client;
 use spv_integration::client::At;
+use spv_integration::config::NetworkParams;
 use spv_integration::store::{Store, StoreError};
 
 use crate::args::{DataArgs, QueryArgs};
-use crate::exit::Exit;
+use crate::exit::{Exit, Usage};
 use crate::output;
 
 #[derive(Serialize)]
 struct Status {
     network: String,
     tip: Option<Tip>,
+    /// The highest verified ChainLock.
+    chain_lock: Option<Tip>,
     headers: u64,
     lists: usize,
     lowest_list: Option<u32>,
@@ -33,6 +36,10 @@ pub(crate) async fn status(args: DataArgs) -> anyhow::Result<Exit> {
     let status = Status {
         network: client.params().network.to_string(),
         tip: client.tip().await?.map(|(height, hash)| Tip { height, hash }),
+        chain_lock: client
+            .store()
+            .chain_lock()?
+            .map(|lock| Tip { height: lock.block_height, hash: lock.block_hash }),
         headers: client.store().header_count()?,
         lists: heights.len(),
         lowest_list: heights.first().copied(),
@@ -42,19 +49,22 @@ pub(crate) async fn status(args: DataArgs) -> anyhow::Result<Exit> {
         output::json(&status)?;
         return Ok(Exit::Ok);
     }
-    let tip = status.tip.map_or_else(|| "none".to_owned(), |tip| format!("{} {}", tip.height, tip.hash));
+    let block = |block: Option<Tip>| {
+        block.map_or_else(|| "none".to_owned(), |block| format!("{} {}", block.height, block.hash))
+    };
+    let (tip, locked) = (block(status.tip), block(status.chain_lock));
     let range = match (status.lowest_list, status.highest_list) {
         (Some(lowest), Some(highest)) => format!(", heights {lowest} to {highest}"),
         _ => String::new(),
     };
     output::text(&format!(
-        "network  {}\ntip      {tip}\nheaders  {}\nlists    {}{range}",
+        "network    {}\ntip        {tip}\nchainlock  {locked}\nheaders    {}\nlists      {}{range}",
         status.network, status.headers, status.lists
     ))?;
     Ok(Exit::Ok)
 }
 
-/// Opens data that is there, of whatever network it is. Parameters of a private network still come from the arguments.
+/// Opens data that is there, of whatever network it is, with the parameters that it was made with.
 pub(crate) fn open(args: &DataArgs) -> anyhow::Result<Client> {
     open_with(args, Store::open_to_read)
 }
@@ -67,7 +77,19 @@ pub(crate) fn open_to_change(args: &DataArgs) -> anyhow::Result<Client> {
 fn open_with(args: &DataArgs, open: fn(&Path) -> Result<Store, StoreError>) -> anyhow::Result<Client> {
     let mut config = args.network.config()?;
     let store = open(&config.data_dir()?)?;
+    // `local` is a regtest with parameters of its own.
+    let configured = config.chain_params().ok().filter(|params| params.network == *store.network());
     config.network = store.network().to_string();
+    if let Some(stored) = store.network_params()? {
+        let given = NetworkParams::configured(&config);
+        let configured = configured.map_or_else(|| config.chain_params(), Ok);
+        if given != NetworkParams::default() && NetworkParams::of(&configured?) != stored {
+            let what = "the data was made with other parameters of the network than those that are configured; leave these \
+                        out, as the stored ones are used, or sync with them";
+            return Err(Usage(what.to_owned()).into());
+        }
+        stored.configure(&mut config);
+    }
     Ok(Client::new(config.chain_params()?, config, Arc::new(store))?)
 }
 

@@ -26,8 +26,10 @@ pub(crate) struct Quorum {
     public_key: String,
     /// In order; empty unless verified.
     members: Vec<ProTxHash>,
-    /// Whether both signatures verify.
+    /// Whether both signatures verify, so that its key is usable.
     verified: bool,
+    /// How far it is proven.
+    proof: &'static str,
     /// What the check of its signatures found; `not_checked` when there was none.
     finding: &'static str,
 }
@@ -42,7 +44,8 @@ impl From<&client::Quorum> for Quorum {
             height: quorum.base_height,
             public_key: entry.quorum_public_key.to_string(),
             members: quorum.members.clone(),
-            verified: quorum.proof() == client::QuorumProof::Verified,
+            verified: quorum.proof().is_usable(),
+            proof: quorum.proof().as_str(),
             finding: quorum.finding.map_or("not_checked", Finding::as_str),
         }
     }

@@ -27,7 +27,7 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     let store = Arc::new(Store::create_or_replace(&config.data_dir()?, &params.network)?);
     let cancel = signals::cancelled_by_signals()?;
     let state = Progress::default();
-    let live = Arc::new(Live::new(config, &params, state.clone(), cancel.clone()));
+    let live = Arc::new(Live::new(config, &params, state.clone(), store.watch_chain_lock()?, cancel.clone()));
     let serving = endpoint.map(|endpoint| AbortOnDropHandle::new(tokio::spawn(endpoint.serve(live.clone()))));
     let details = if args.verbose { Details::EachPeer } else { Details::Summary };
     let display = Display::new(telemetry.drawn(), details);

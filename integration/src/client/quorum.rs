@@ -38,15 +38,37 @@ pub enum QuorumProof {
     Active,
     /// Its own key signed its commitment. Who its members are was not computed.
     SignedByQuorum,
-    /// Its own key and its members signed its commitment: it is usable.
+    /// Its own key and its members signed its commitment, so its key is usable. Which members there are also follows from
+    /// snapshots on a peer's word; those who signed are confirmed by their signature, the others are not.
+    VerifiedBySigners,
+    /// The same, and its members follow from proven lists alone.
     Verified,
+}
+
+impl QuorumProof {
+    /// Whether its key is usable.
+    pub fn is_usable(self) -> bool {
+        self >= Self::VerifiedBySigners
+    }
+
+    /// Name, as in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unproven => "unproven",
+            Self::Active => "active",
+            Self::SignedByQuorum => "signed_by_quorum",
+            Self::VerifiedBySigners => "verified_by_signers",
+            Self::Verified => "verified",
+        }
+    }
 }
 
 impl Quorum {
     /// How far it is proven.
     pub fn proof(&self) -> QuorumProof {
         match self.finding {
-            Some(finding) if finding.is_verified() => QuorumProof::Verified,
+            Some(Finding::Verified) => QuorumProof::Verified,
+            Some(Finding::VerifiedBySigners) => QuorumProof::VerifiedBySigners,
             Some(Finding::SignedByQuorum) => QuorumProof::SignedByQuorum,
             Some(Finding::NoRoot) => QuorumProof::Unproven,
             _ => QuorumProof::Active,
@@ -84,7 +106,7 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// The quorum: [`QuorumProof::Verified`], always.
+    /// The quorum, whose [proof](Quorum::proof) [is usable](QuorumProof::is_usable), always.
     pub fn quorum(&self) -> &Quorum {
         &self.quorum
     }
@@ -119,7 +141,7 @@ impl Signer {
     }
 
     pub(super) fn new(quorum: Quorum, scheme: BlsScheme) -> Result<Self, LookupError> {
-        if quorum.proof() == QuorumProof::Verified {
+        if quorum.proof().is_usable() {
             return Ok(Self { quorum, scheme });
         }
         let QuorumEntry { llmq_type, quorum_hash, .. } = *quorum.entry;

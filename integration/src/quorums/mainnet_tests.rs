@@ -210,10 +210,12 @@ async fn every_active_quorum_of_mainnet_reaches_the_level_that_can_be() {
     let client = &mainnet.client;
     let tip = mainnet.chain.tip_height();
     for quorum in client.quorums(tip).await.unwrap() {
-        let verified = findings[&(quorum.entry.llmq_type, quorum.entry.quorum_hash)].is_verified();
-        let (proof, located) = match verified {
-            true => (QuorumProof::Verified, true),
-            false => (QuorumProof::SignedByQuorum, false),
+        let finding = findings[&(quorum.entry.llmq_type, quorum.entry.quorum_hash)];
+        let verified = finding.is_verified();
+        let (proof, located) = match finding {
+            Finding::Verified => (QuorumProof::Verified, true),
+            Finding::VerifiedBySigners => (QuorumProof::VerifiedBySigners, true),
+            _ => (QuorumProof::SignedByQuorum, false),
         };
         assert_eq!((quorum.proof(), quorum.base_height.is_some()), (proof, located));
         assert_eq!(quorum.members.is_empty(), !verified);

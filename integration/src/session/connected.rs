@@ -51,7 +51,11 @@ impl<'a> Connected<'a> {
         // Before anybody is asked for addresses.
         config.sync.validate()?;
         let sources = find_sources(config, params, &store, environment).await?;
-        let tip = blocking(environment.verification, &store, params, |store, _| store.tip()).await?;
+        let tip = blocking(environment.verification, &store, params, |store, params| {
+            store.keep_params(params)?;
+            store.tip()
+        })
+        .await?;
         let start_height = tip.map_or(0, |(height, _)| height);
         let (peers, keep_up) = connect(environment, params, sources, start_height, &config.sync, announcer)?;
         progress.show(&peers);

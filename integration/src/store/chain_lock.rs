@@ -40,7 +40,7 @@ impl Store {
     ///
     /// # Errors
     /// When reading fails.
-    pub(crate) fn watch_chain_lock(&self) -> Result<watch::Receiver<Option<ChainLock>>, StoreError> {
+    pub fn watch_chain_lock(&self) -> Result<watch::Receiver<Option<ChainLock>>, StoreError> {
         if let Some(best) = self.chain_lock()? {
             self.tell(&best);
         }

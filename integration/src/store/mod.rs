@@ -15,6 +15,7 @@ mod list_row;
 mod lists;
 pub(crate) mod metrics;
 mod opening;
+mod params;
 mod peer_record;
 mod peers;
 mod quorums;

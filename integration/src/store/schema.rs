@@ -5,6 +5,8 @@ pub(super) const FORMAT: &str = "4";
 
 pub(super) const META_FORMAT: &str = "format";
 pub(super) const META_NETWORK: &str = "network";
+/// As TOML, what the network's parameters are but for its name.
+pub(super) const META_PARAMS: &str = "params";
 
 /// Facts about the database itself.
 pub(super) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");

@@ -82,7 +82,7 @@ async fn a_client_that_follows_knows_the_tip() {
     let state = client.state(At::Newest).await.unwrap();
     assert_eq!((state.height(), Some(state.block_hash())), (world.tip(), world.block_hash(world.tip())));
     for quorum in client.quorums(At::Newest).await.unwrap() {
-        assert_eq!(quorum.proof(), QuorumProof::Verified);
+        assert!(quorum.proof().is_usable(), "{quorum:?}");
     }
     // Cancelled before it begins, it does not begin.
     client.follow(&progress, |_| panic!("nothing is reached"), &cancel).await.unwrap();

@@ -173,3 +173,28 @@ fn a_rate_limit_is_waited_out() {
     let ended = run(served.sync(&data, &["--from", "1"]));
     assert_eq!(ended.code(), Some(0), "{}\n{}", ended.stdout(), ended.stderr());
 }
+
+/// The data knows the parameters that it was made with: questions need no flags, and wrong ones are refused.
+#[test]
+fn questions_need_no_parameters() {
+    let served = Served::start("generated:masternodes=12,cycles=3,seed=3", "");
+    let data = DataDir::new();
+    assert_eq!(run(served.sync(&data, &[])).code(), Some(0));
+    assert!(served.flags.contains(&"--llmq-params".to_owned()), "{:?}", served.flags);
+    let with_flags = ask("quorums", &data, &served.flags);
+    assert_eq!(ask("quorums", &data, &[]), with_flags);
+    let (directory, height) = (data.path().to_str().unwrap(), with_flags["height"].to_string());
+    run(["signer", "chainlock", "--height", &height, "--data-dir", directory]).ok();
+    let wrong = ["quorums", "--data-dir", directory, "--network", "regtest", "--llmq-params", "100=3:2"];
+    run(wrong).is_usage_error(&["other parameters"]);
+
+    // With other parameters what was found is not believed any more.
+    let params: Vec<String> = served.flags.iter().map(|flag| flag.replace("100=4:4", "100=3:2")).collect();
+    assert_ne!(params, served.flags);
+    let other = Served { flags: params, ..served };
+    let ended = run(other.sync(&data, &[]));
+    assert_ne!(ended.code(), Some(0), "{}", ended.stdout());
+    let quorums = ask("quorums", &data, &[]);
+    let wrong = quorums["quorums"].as_array().unwrap().iter().filter(|quorum| quorum["verified"] != true);
+    assert!(wrong.count() > 0, "{quorums}");
+}

@@ -248,7 +248,7 @@ fn a_simulated_network_is_printed_as_its_schema_says() {
 #[test]
 fn what_a_schema_does_not_say_is_found() {
     let tip = || serde_json::json!({ "height": 1, "hash": "0".repeat(64) });
-    let good = serde_json::json!({ "network": "main", "tip": tip(), "headers": 1, "lists": 0, "lowest_list": null, "highest_list": 2 });
+    let good = serde_json::json!({ "network": "main", "tip": tip(), "chain_lock": null, "headers": 1, "lists": 0, "lowest_list": null, "highest_list": 2 });
     check(&good, "status").unwrap();
     for (pointer, value) in [
         ("/network", Value::Null),
