@@ -78,7 +78,7 @@ impl Connected<'_> {
             ticks.tick().await;
             let state = *self.progress.watch().borrow();
             let (peers, failures) = (self.progress.peers(), self.failures());
-            let usable = peers.iter().filter(|peer| peer.standing == Standing::Ready).count();
+            let ready = peers.iter().filter(|peer| peer.standing == Standing::Ready).count();
             // Records of peers that came and went are dropped.
             let failed = failures.saturating_sub(std::mem::replace(&mut before, failures));
             let (phase, height, lists) = (state.phase.as_str(), state.header_height, state.proven_lists);
@@ -88,7 +88,7 @@ impl Connected<'_> {
                 .filter(|left| !left.is_zero())
                 .map(|left| tracing::field::display(Span(left)));
             tracing::info!(
-                phase = %phase, height, lists, of_lists, quorums, usable_peers = usable, failed_requests = failed, left,
+                phase = %phase, height, lists, of_lists, quorums, ready_peers = ready, failed_requests = failed, left,
                 "working"
             );
         }

@@ -41,14 +41,6 @@ impl<T: Transport> Flight<T> {
     }
 }
 
-/// What the transport says of an answer; `None` where it panics over that.
-fn measured<T>(measure: impl FnOnce() -> T) -> Option<T> {
-    let measured = catch_unwind(AssertUnwindSafe(measure));
-    measured
-        .inspect_err(|_| tracing::warn!("the transport panicked over an answer's size or round trip"))
-        .ok()
-}
-
 /// An answer, with all that the transport has to say of it.
 pub(super) struct Arrived<T: Transport> {
     pub(super) response: T::Response,
@@ -103,9 +95,11 @@ impl<T: Transport> Charge<T> {
         }
         match answer {
             Ok(Ok(response)) => {
-                // What is only measured must not cost an answer that is there.
-                let bytes = measured(|| shared.transport.size(&response)).unwrap_or_default();
-                let rtt = measured(|| shared.transport.rtt(&peer)).flatten();
+                let bytes = shared.transport.size(&response);
+                // What is only a measurement must not cost an answer that is there.
+                let rtt = catch_unwind(AssertUnwindSafe(|| shared.transport.rtt(&peer)));
+                let rtt = rtt.inspect_err(|_| tracing::warn!("the transport panicked over a round trip"));
+                let rtt = rtt.ok().flatten();
                 Ok(Arrived { response, bytes, rtt })
             }
             Ok(Err(source)) => {

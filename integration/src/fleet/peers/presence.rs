@@ -132,3 +132,26 @@ impl Peers {
         tokio::time::timeout_at(first + grace, changed.wait_for(|&greeted| greeted >= everybody)).await.ok();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_peer_the_loss_of_all_and_their_return_are_told_once_each() {
+        let second = Duration::from_secs(1);
+        let mut presence = Presence::new(second * 100);
+        let mut after = async |greeted, proven| {
+            tokio::time::advance(second).await;
+            presence.update(greeted, proven, Instant::now())
+        };
+        assert_eq!(after(0, 0).await, None, "an attempt that failed");
+        assert_eq!(after(1, 0).await, Some(Change::First(second * 2)));
+        assert_eq!(after(1, 1).await, None, "the first one is usable");
+        assert_eq!(after(2, 1).await, None);
+        assert_eq!(after(0, 0).await, Some(Change::Deserted));
+        assert_eq!(after(1, 0).await, None, "it has not answered yet");
+        assert_eq!(after(1, 1).await, Some(Change::Back(second * 2)));
+        assert_eq!(after(1, 1).await, None);
+    }
+}
