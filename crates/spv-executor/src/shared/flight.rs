@@ -1,4 +1,4 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,11 +95,7 @@ impl<T: Transport> Charge<T> {
         }
         match answer {
             Ok(Ok(response)) => {
-                let bytes = shared.transport.size(&response);
-                // What is only a measurement must not cost an answer that is there.
-                let rtt = catch_unwind(AssertUnwindSafe(|| shared.transport.rtt(&peer)));
-                let rtt = rtt.inspect_err(|_| tracing::warn!("the transport panicked over a round trip"));
-                let rtt = rtt.ok().flatten();
+                let (bytes, rtt) = (shared.transport.size(&response), shared.transport.rtt(&peer));
                 Ok(Arrived { response, bytes, rtt })
             }
             Ok(Err(source)) => {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
-use spv_executor::{Config, Depth, ExecuteError, Executor, Transport};
+use spv_executor::{Config, Depth, ExecuteError, Executor};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{ANSWER_BYTES, Act, EXPECTED_BYTES, Scripted, all_but, answer, config, request};
@@ -270,34 +270,4 @@ async fn what_nobody_waits_for_any_more_holds_nobody_up() {
     assert!(futures::poll!(&mut given_up).is_pending());
     drop(given_up);
     assert_eq!(executor.execute_in_order(answer(0, 2), all_but(['a']), 2).await.unwrap().peer, 'c');
-}
-
-/// Answers well, and panics over how far away it is.
-struct PanicsOverRoundTrips;
-
-impl Transport for PanicsOverRoundTrips {
-    type Peer = char;
-    type Request = u32;
-    type Response = u32;
-    type Error = std::io::Error;
-
-    async fn send(&self, _peer: &char, request: u32) -> Result<u32, std::io::Error> {
-        Ok(request)
-    }
-
-    fn rtt(&self, _peer: &char) -> Option<Duration> {
-        panic!("injected into rtt")
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_transport_that_panics_over_a_round_trip_does_not_lose_the_answer() {
-    let executor = Executor::new(PanicsOverRoundTrips, config()).unwrap();
-    executor.add_peer('a', Depth::ONE);
-    for request in 0..3 {
-        let completed = executor.execute(request).await.unwrap();
-        assert_eq!((completed.peer, completed.response), ('a', request));
-        completed.permit.accept();
-    }
-    assert_eq!(executor.progress().borrow().failed, 0);
 }
