@@ -5,9 +5,9 @@ use dashcore::blockdata::transaction::special_transaction::quorum_commitment::Qu
 use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{BlockHash, ChainParams, QuorumHash};
-use spv_masternodes::ActiveQuorum;
 use spv_masternodes::chain_lock::{BestLock, quorums_height};
 use spv_masternodes::members::Needs;
+use spv_masternodes::{ActiveQuorum, ProvenState};
 
 use super::chain_lock::locking_quorums;
 use super::states::States;
@@ -95,7 +95,7 @@ impl Survey {
             }
         }
         for height in retiring_heights(params, chain, proven, heights) {
-            let Some(state) = states.get(height)? else { continue };
+            let Some(state) = states.get(height)?.filter(ProvenState::are_quorums_proven) else { continue };
             for quorum in state.quorums().of_type(params.platform_llmq) {
                 let name = (quorum.entry.llmq_type, quorum.entry.quorum_hash);
                 if is_lately_retired(params, chain, quorum) && seen.insert(name) {
