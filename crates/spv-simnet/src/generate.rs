@@ -3,6 +3,7 @@
 mod block;
 mod chain_locks;
 mod forks;
+mod instant_lock;
 mod keys;
 mod members;
 mod merkle;

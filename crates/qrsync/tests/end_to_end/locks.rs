@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use dashcore::blockdata::transaction::OutPoint;
 use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::consensus::{deserialize, serialize};
 use dashcore::ephemerealdata::chain_lock::ChainLock;
+use dashcore::ephemerealdata::instant_lock::InstantLock;
 use dashcore::network::message_sml::GetMnListDiff;
 use dashcore::sml::llmq_type::LLMQType;
-use dashcore::{BlockHash, QuorumHash};
+use dashcore::{BlockHash, QuorumHash, Txid};
 use hex_conservative::DisplayHex;
 use spv_integration::client::{LockError, LockedBlock, LookupError, RETIRED_INTERVALS};
 use spv_integration::progress::Progress;
 use spv_integration::{Client, Config};
-use spv_simnet::World;
+use spv_simnet::{GeneratedSpec, World};
 
 use crate::schemas::assert_valid;
 use crate::support::process::{Finished, run};
@@ -168,4 +170,55 @@ async fn platform_s_quorums_sign_for_five_intervals_after_they_retired() {
         }
     }
     assert!(found > 0 && retired > 0, "{found} found, {retired} retired");
+}
+
+/// The chain of [`generated_world`].
+const SPEC: GeneratedSpec = GeneratedSpec { masternodes: 12, cycles: 12, seed: 3, ..GeneratedSpec::DEFAULT };
+
+fn instant_lock(world: &Arc<World>, tip: u32, mark: u8) -> Option<InstantLock> {
+    let inputs = vec![OutPoint { txid: Txid::from_byte_array([mark; 32]), vout: 1 }];
+    SPEC.instant_lock(world, tip, Txid::from_byte_array([!mark; 32]), inputs)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instant_locks_that_quorums_signed_are_valid_and_no_others() {
+    let world = generated_world();
+    let data = DataDir::new();
+    let client = synced(&data, &world).await;
+    let mut valid = 0;
+    for (mark, tip) in (0..).zip(world.tip() - 20..=world.tip()) {
+        let Some(lock) = instant_lock(&world, tip, mark) else { continue };
+        let signer = client.verify_instant_lock(&lock).await.unwrap_or_else(|error| panic!("{tip}: {error}"));
+        assert_eq!(signer.quorum().entry.llmq_type, LLMQType(103));
+        valid += 1;
+        let other = InstantLock { txid: Txid::from_byte_array([77; 32]), ..lock.clone() };
+        assert!(matches!(client.verify_instant_lock(&other).await.unwrap_err(), LockError::Signature(_)));
+    }
+    assert!(valid > 10, "{valid}");
+
+    let lock = (0..).find_map(|mark| instant_lock(&world, world.tip(), mark)).unwrap();
+    for (cyclehash, is_transient) in [
+        (BlockHash::all_zeros(), true),
+        (world.block_hash(world.tip() - 1).unwrap(), false),
+        (world.block_hash(0).unwrap(), false),
+    ] {
+        let wrong = InstantLock { cyclehash, ..lock.clone() };
+        let LockError::Lookup(error) = client.verify_instant_lock(&wrong).await.unwrap_err() else {
+            panic!()
+        };
+        assert_eq!(error.is_transient(), is_transient, "{error}");
+    }
+    // Those that are right still are.
+    client.verify_instant_lock(&lock).await.unwrap();
+    let bytes = serialize(&lock);
+    for bit in (0..bytes.len() * 8).step_by(3) {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(lock) = deserialize::<InstantLock>(&flipped)
+            // Whatever the version is, the same is signed.
+            && bit >= 8
+        {
+            assert!(client.verify_instant_lock(&lock).await.is_err(), "bit {bit}");
+        }
+    }
 }

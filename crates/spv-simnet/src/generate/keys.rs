@@ -7,6 +7,9 @@ use dashcore::bls_sig_utils::{BLSPublicKey, BLSSignature};
 use super::random;
 use super::scalar::SumOfProducts;
 
+/// Far more than any chain has that is made for a test.
+const MAX_KEYS: usize = 100_000;
+
 /// Makes the keys of operators and quorums and, as it holds all of them, signs for whole quorums at once.
 pub(super) struct KeyRing {
     secrets: Option<Secrets>,
@@ -21,6 +24,12 @@ impl KeyRing {
     /// Real keys of the basic scheme.
     pub(super) fn signing(seed: u64) -> Self {
         Self { secrets: Some(Secrets { seed, by_public_key: HashMap::new() }) }
+    }
+
+    /// The keys of the chain with this seed once more, up to the one with this public key; `None` where that is none of them.
+    pub(super) fn again(seed: u64, wanted: &BLSPublicKey) -> Option<Self> {
+        let (mut ring, mut rng) = (Self::signing(seed), fastrand::Rng::with_seed(0));
+        (0..MAX_KEYS).any(|_| ring.make(&mut rng) == *wanted).then_some(ring)
     }
 
     /// Keys and signatures that are random bytes of the right form.
