@@ -228,3 +228,24 @@ async fn a_lock_may_come_before_its_block_twice_or_wrong() {
         assert_eq!(named, if faults[0] == "locks=forged" { 2 } else { 0 }, "{:?}", last.summary.peers);
     }
 }
+
+/// A node that serves lists up to where its branch leaves, and refuses those above, is not taken for one that limits its
+/// rate: its branch is set aside soon.
+#[tokio::test(start_paused = true)]
+async fn a_branch_without_lists_costs_a_first_sync_little() {
+    let spec = GeneratedSpec { cycles: 12, unlocked: Unlocked::NONE, ..SPEC };
+    let world = Arc::new(World::generate(&spec));
+    for seed in 0..12 {
+        let network = nodes(&world, Duration::from_millis(20), &["", "", "junk-chain=300:380"]);
+        for address in network.addresses() {
+            network.activate(address, ActiveChain::new(world.clone(), 400));
+        }
+        let (environment, config) = (surroundings(&network, seed), config(&network));
+        let (progress, cancel) = (Progress::default(), CancellationToken::new());
+        let started = tokio::time::Instant::now();
+        let synced = sync_with(&environment, world.params(), &config, store(), &progress, &cancel);
+        let summary = synced.await.unwrap();
+        assert_eq!((summary.state, summary.tip.height), (EndState::Synced, 400));
+        assert!(started.elapsed() < Duration::from_secs(5), "seed {seed}: {:?}", started.elapsed());
+    }
+}

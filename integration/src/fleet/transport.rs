@@ -85,6 +85,10 @@ impl Transport for PoolTransport {
 
     async fn send(&self, peer: &SocketAddr, request: Request) -> Result<Answer, RequestError> {
         let kind = request.kind();
+        let list_of = match &request {
+            Request::ListDiff(names) => Some(names.block_hash),
+            _ => None,
+        };
         let _ended = EndsInBook(&self.book, peer);
         // It may have refused once more while this request waited for its turn.
         if self.book.standing(peer, now()) == Standing::Spent {
@@ -99,11 +103,11 @@ impl Transport for PoolTransport {
         }
         let now = now();
         match &result {
-            Ok(_) if kind == RequestKind::MnListDiff => self.book.on_list(*peer, now),
+            Ok(_) if list_of.is_some() => self.book.on_list(*peer, now),
             Ok(_) => {}
             Err(RequestError::Correlation(CorrelationError::Refused { .. })) => {
-                if kind == RequestKind::MnListDiff {
-                    self.book.on_list_silence(*peer, now);
+                if let Some(block) = list_of {
+                    self.book.on_list_silence(*peer, &block, now);
                 }
                 self.pool.monitor().on_refusal(peer, &kind, now);
             }
