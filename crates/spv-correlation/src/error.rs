@@ -8,13 +8,13 @@ use crate::registration::RequestId;
 pub enum RegisterError {
     /// The table holds as many requests as it may, counting those that nobody waits for any more but
     /// whose fence has not come back.
-    #[error("all {limit} places for requests without a fence are taken")]
+    #[error("the limit of {limit} requests whose fence has not returned is reached")]
     Full {
         /// [`Config::max_pending`](crate::Config::max_pending).
         limit: usize,
     },
     /// The peer keeps no order and a request that content could not tell from this one is in flight.
-    #[error("request {in_flight} with the same key is in flight to a peer that keeps no order")]
+    #[error("request {in_flight} with the same key is already in flight, and the peer is unfenced")]
     KeyInFlight {
         /// The request that holds the key.
         in_flight: RequestId,
@@ -49,7 +49,7 @@ pub enum CorrelationError {
     },
     /// A later fence came back and this request's own did not: the peer swallowed both, or was never sent them. It has
     /// not refused, so asking it again may succeed.
-    #[error("lost: the peer went on to later requests after {after:?}")]
+    #[error("the request was lost: the peer answered later requests {after:?} after it")]
     Lost {
         /// From registration to the later fence.
         after: Duration,

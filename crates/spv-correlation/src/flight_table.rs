@@ -19,7 +19,7 @@ pub enum Role {
 
 /// As many callers as allowed are leading or waiting already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{limit} callers are leading or waiting already")]
+#[error("the limit of {limit} callers is reached")]
 pub struct TooManyCallers {
     /// The bound.
     pub limit: usize,

@@ -15,7 +15,7 @@ pub enum ExecuteError<P, R, E> {
     #[error("no connected peer may take this request")]
     NoEligiblePeer,
     /// The request could not start at once and the waiting queue is full. Nothing was sent.
-    #[error("{max_waiting} requests are waiting already")]
+    #[error("the waiting queue is full ({max_waiting} requests)")]
     QueueFull {
         /// The bound that was met.
         max_waiting: usize,
@@ -32,7 +32,7 @@ pub enum ExecuteError<P, R, E> {
     },
     /// The hard timeout passed. Only seen when the soft timeout equals the hard one; otherwise the request ends with
     /// [`SoftTimeout`](Self::SoftTimeout) first.
-    #[error("{peer:?} has not answered within {after:?}, the hard limit")]
+    #[error("{peer:?} has not answered within the hard timeout of {after:?}")]
     HardTimeout {
         /// The silent peer.
         peer: P,

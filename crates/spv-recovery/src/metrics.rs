@@ -9,7 +9,7 @@ use crate::{
 
 /// Describes this crate's metrics to the installed recorder. Call once, after the recorder is installed.
 pub fn describe_metrics() {
-    describe_counter!(DECISIONS, Unit::Count, "Failures decided, by strategy");
+    describe_counter!(DECISIONS, Unit::Count, "Failures by the strategy that made the decision");
     describe_counter!(GIVE_UPS, Unit::Count, "Pieces of work given up, by reason");
     describe_gauge!(OPEN_BREAKERS, Unit::Count, "Peers whose breaker is open or half open");
     describe_gauge!(OPEN_POOLS, Unit::Count, "Pools whose breaker is open or half open");

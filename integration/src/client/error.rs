@@ -135,7 +135,9 @@ pub enum LookupError {
         cycle_hash: BlockHash,
     },
     /// The block that is said to begin a cycle does not.
-    #[error("block {cycle_hash} at height {height} begins no cycle: those begin every {interval} blocks")]
+    #[error(
+        "block {cycle_hash} at height {height} is not the first block of a cycle; cycles begin every {interval} blocks"
+    )]
     NoCycle {
         /// The block.
         cycle_hash: BlockHash,
@@ -145,7 +147,7 @@ pub enum LookupError {
         interval: u32,
     },
     /// Too many lookups are under way.
-    #[error("{limit} lookups are under way already; wait for some, or raise client.max_lookups")]
+    #[error("{limit} lookups are already running; wait for some, or raise client.max_lookups")]
     Busy {
         /// The bound.
         limit: usize,

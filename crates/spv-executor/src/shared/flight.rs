@@ -98,7 +98,9 @@ impl<T: Transport> Charge<T> {
                 let bytes = shared.transport.size(&response);
                 // What is only a measurement must not cost an answer that is there.
                 let rtt = catch_unwind(AssertUnwindSafe(|| shared.transport.rtt(&peer)));
-                let rtt = rtt.inspect_err(|_| tracing::warn!("the transport panicked over a round trip"));
+                let rtt = rtt.inspect_err(|_| {
+                    tracing::warn!("the transport panicked while it was asked for a round trip")
+                });
                 let rtt = rtt.ok().flatten();
                 Ok(Arrived { response, bytes, rtt })
             }
