@@ -140,7 +140,7 @@ impl Peers {
     /// The branch that begins with this block is set aside because nobody serves its lists; puts it on the record of those
     /// who offer it.
     pub(crate) fn on_set_aside(&self, block: &BlockId) {
-        tracing::warn!(height = block.height, hash = %block.hash, "no peer serves the lists of this branch; it is set aside");
+        tracing::warn!(height = block.height, hash = %block.hash, "no peer serves lists of this branch; it is set aside");
         for (peer, _) in self.book.all_heard().into_iter().filter(|(_, heard)| heard.holds(block)) {
             self.book.with_report(peer, |report| report.set_aside_from = Some(block.height));
         }
