@@ -56,8 +56,8 @@ pub enum Shortfall {
     #[error(
         "no peer has the chain that the ChainLock of block {locked_height} ({locked_hash}) requires; peers ({peers}) \
          are on another one, which leaves it after height {fork} and ends at height {their_height} with {their_hash}; \
-         every node of the network refuses that one: add peers with --peer, or, where the network was started anew, sync into another \
-         --data-dir"
+         every node of the network refuses that one: add peers with --peer, or, where the network was started anew, sync \
+         into another --data-dir"
     )]
     ContradictedLock {
         /// Height of the locked block.
