@@ -15,7 +15,7 @@ pub fn describe_metrics() {
     describe_gauge!(OPEN_POOLS, Unit::Count, "Pools whose breaker is open or half open");
 }
 
-/// Records what a [`Recovery`] does, which itself records nothing. Keep one beside each recovery.
+/// Records metrics of a [`Recovery`], which itself records none. Keep one reporter for each recovery.
 ///
 /// Metrics go to the recorder that is installed when the reporter is made.
 pub struct Reporter {
@@ -24,7 +24,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Has nothing to report yet.
+    /// Creates a reporter that has reported nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self { breakers: Level::new(gauge!(OPEN_BREAKERS)), pools: Level::new(gauge!(OPEN_POOLS)) }
