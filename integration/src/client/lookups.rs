@@ -18,7 +18,7 @@ pub(super) const LISTS_SEARCHED: usize = 64;
 /// Which stored list a lookup uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum At {
-    /// The highest.
+    /// The highest stored list.
     #[default]
     Newest,
     /// The highest stored list that is not above this height.

@@ -25,9 +25,10 @@ pub struct Settings {
     /// `round-robin`; see [`Selector`]. The others use less information about the peers. They exist for comparison: the
     /// default gains much if peers differ, and nothing if they are alike.
     pub selector: Selector,
-    /// Requests between the lowest list that is not proven yet and the highest that is asked for. 1 to 16,384, default
-    /// 256. Bounds memory to as many answers, and to `executor.max_bytes` of them, and 16 more while refused requests are
-    /// replaced by smaller ones. Lower, and quick peers wait for the slowest, which may hold the lowest list.
+    /// Maximum number of requests between the lowest list that is not proven yet and the highest requested one. Default
+    /// 256, range 1 to 16,384. It limits memory to as many answers and to `executor.max_bytes` of them, plus 16 while
+    /// refused requests are replaced by smaller ones. With a low value, quick peers wait for the slowest one, which may
+    /// have the lowest list.
     pub window: usize,
     /// Maximum time for connecting, handshake and first pong together, and for resolving the name of a configured peer.
     /// Default 5 s. A node that has greeted is asked for headers before its first pong, but for nothing else.
