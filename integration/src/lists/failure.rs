@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn exhaustion_says_how_many_answers_were_wrong() {
         let text = |wrong| DownloadFailure::Exhausted { height: 16, attempts: 20, wrong }.to_string();
-        let had = "the list at height 16 could not be had after 20 attempts";
+        let had = "the list at height 16 could not be downloaded after 20 attempts";
         assert_eq!(text(0), format!("{had}; add peers with --peer"));
         assert_eq!(
             text(3),
