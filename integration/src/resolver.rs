@@ -12,13 +12,13 @@ use futures::future::BoxFuture;
 
 use crate::config::PeerName;
 
-/// How names of nodes become addresses: the system's DNS, or what a simulation brings.
+/// Resolves names of nodes to addresses, by the system's DNS or by a simulation.
 #[derive(Clone)]
 pub struct Resolver(Arc<Resolve>);
 
 type Resolve = dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
 
-/// A name cannot be looked up.
+/// A name cannot be resolved.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot look up {name:?}: {source}")]
 pub struct LookupFailed {
@@ -37,12 +37,12 @@ impl Resolver {
         })
     }
 
-    /// Knows no name at all; addresses are understood without it.
+    /// Creates a resolver that knows no name. Addresses are parsed without a resolver.
     pub fn none() -> Self {
         Self::new(|_, _| async { Err(io::ErrorKind::NotFound.into()) })
     }
 
-    /// A way of one's own, from host and port to addresses.
+    /// Creates a resolver from a function from host and port to addresses.
     pub fn new<F>(resolve: impl Fn(String, u16) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,

@@ -22,7 +22,7 @@ pub enum MerkleError {
     #[error("the partial tree is incomplete")]
     Incomplete,
     /// Flags, be it set bits of the last byte's padding, or hashes are left over after the tree is complete.
-    #[error("the partial tree has parts that are not used")]
+    #[error("the partial tree has unused parts")]
     Unused,
 }
 

@@ -22,7 +22,7 @@ Exit codes:
   4    data could not be verified
   130  interrupted";
 
-/// Parallel, verified synchronisation of Dash masternode lists and quorums.
+/// Downloads the masternode lists and quorums of Dash in parallel and verifies them.
 #[derive(Debug, Parser)]
 #[command(name = "qrsync", version, after_help = HELP)]
 pub(crate) struct Cli {
@@ -34,7 +34,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Sync from a simulated network in this process, beside a sequential run of the same work
+    /// Sync from a simulated network in this process, and compare with a sequential sync
     #[command(after_help = "Example: qrsync demo --peers 8 --rtt 100 --faults 0.2")]
     Demo(DemoArgs),
     /// Sync from real nodes
@@ -45,8 +45,8 @@ pub(crate) enum Command {
   qrsync sync --from 2200000 --trace sync.json
   qrsync sync --network regtest --llmq-params 100=4:4 --activation dip3=2,v20=300 --peer 127.0.0.1:19899 --from 1
 
-Every key of the configuration has an environment variable, as QRSYNC_NETWORK, QRSYNC_PEERS or
-QRSYNC_SYNC_WINDOW; a flag goes before it. `qrsync config show` lists them all.")]
+Every configuration key has an environment variable, such as QRSYNC_NETWORK, QRSYNC_PEERS or
+QRSYNC_SYNC_WINDOW. A flag overrides the variable. `qrsync config show` lists all keys.")]
     Sync(SyncArgs),
     /// Serve a simulated network
     #[command(after_help = "Examples:
@@ -55,87 +55,87 @@ QRSYNC_SYNC_WINDOW; a flag goes before it. `qrsync config show` lists them all."
   qrsync simnet --world generated:masternodes=3200,cycles=200,seed=7 --peers 8
   qrsync simnet --world DIR --peers 3 --faults '0:silent;1:refuse-all;2:corrupt=every:3'")]
     Simnet(SimnetArgs),
-    /// Decode a recorded message and check what can be checked
+    /// Decode a recorded message and check everything that can be checked without its context
     #[command(after_help = "Examples:
   qrsync decode qrinfo qrinfo.bin
   qrsync decode mnlistdiff diff.bin --json")]
     Decode(DecodeArgs),
-    /// What is stored
+    /// Show what the database contains
     #[command(after_help = "Examples:
   qrsync status
   qrsync status --data-dir /var/lib/qrsync --json")]
     Status(DataArgs),
-    /// The masternode list at a height
+    /// Show the masternode list at a height
     #[command(after_help = "Examples:
   qrsync masternodes --json
   qrsync masternodes --height 2240504")]
     Masternodes(QueryArgs),
-    /// One masternode
+    /// Show one masternode
     #[command(after_help = "Example: qrsync masternode PROTXHASH --height 2240504")]
     Masternode(MasternodeArgs),
-    /// The active quorums at a height
+    /// Show the active quorums at a height
     #[command(after_help = "Examples:
   qrsync quorums
   qrsync quorums --height 2240504 --json")]
     Quorums(QueryArgs),
-    /// One active quorum with its members
+    /// Show one active quorum with its members
     #[command(after_help = "Example: qrsync quorum 2 HASH --json")]
     Quorum(QuorumArgs),
-    /// Which verified quorum signs a ChainLock, an InstantSend lock or a Platform proof
+    /// Show which verified quorum signs a ChainLock, an InstantSend lock or a Platform proof
     #[command(after_help = "Examples:
   qrsync signer chainlock --height 2240504
   qrsync signer instantsend --request-id ID --cycle-hash HASH
   qrsync signer platform --quorum-hash HASH --height 2240504")]
     Signer(SignerArgs),
-    /// Whether the right quorum signed a ChainLock or an InstantSend lock
+    /// Check whether the right quorum signed a ChainLock or an InstantSend lock
     #[command(after_help = "Examples:
   qrsync verify chainlock HEX
   qrsync verify instantlock HEX --json
 
 Exit codes:
   0  valid
-  1  it cannot be told from what is stored; sync first, or again
-  4  wrong, or of an abandoned branch")]
+  1  the stored data is not enough to decide; sync first, or sync again
+  4  invalid, or for a block of an abandoned branch")]
     Verify(VerifyArgs),
-    /// Nodes that are remembered: how good they are, and who is banned
+    /// Show the remembered nodes with their scores and bans, or change bans
     #[command(after_help = "Examples:
   qrsync peers --json
   qrsync peers ban 203.0.113.5:9999 --hours 72
   qrsync peers unban 203.0.113.5:9999")]
     Peers(PeersArgs),
-    /// The configuration
+    /// Show the configuration
     Config(ConfigArgs),
-    /// Shell completions
+    /// Print shell completions
     #[command(
         after_help = "Example: qrsync completions bash > ~/.local/share/bash-completion/completions/qrsync"
     )]
     Completions {
-        /// Which shell
+        /// Shell to complete for
         shell: clap_complete::Shell,
     },
-    /// Manual pages, one for each command
+    /// Write manual pages, one for each command
     #[command(after_help = "Example: qrsync man ~/.local/share/man/man1")]
     Man {
-        /// Directory to write them to; it is made where it is missing
+        /// Directory to write them to; it is created if it does not exist
         directory: PathBuf,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Nodes to simulate
+    /// Number of nodes to simulate
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) peers: u16,
-    /// Masternodes in the list
+    /// Number of masternodes in the list
     #[arg(long, default_value_t = 150)]
     pub(crate) masternodes: u32,
-    /// Cycles of quorum rotation in the chain
+    /// Number of cycles of quorum rotation in the chain
     #[arg(long, default_value_t = 60)]
     pub(crate) cycles: u32,
     /// Round trip to every node, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 50)]
     pub(crate) rtt: u32,
-    /// Share of answers that fail, 0 to 0.9: dropped, refused, delayed or corrupted
+    /// Share of answers that are dropped, refused, delayed or corrupted, from 0 to 0.9
     #[arg(long, value_name = "RATE", default_value_t = 0.0)]
     pub(crate) faults: f64,
     /// Seed of the world and the faults
@@ -147,16 +147,16 @@ pub(crate) struct DemoArgs {
 }
 
 impl Command {
-    /// What is logged, and how.
+    /// Which level is logged, and in which format.
     pub(crate) fn log_settings(&self, log: &LogArgs) -> anyhow::Result<LogSettings> {
         let layers = log.layers(self.network())?;
-        // What it shows is the result, and it syncs twice for that.
+        // The demo syncs twice to show one result, so its log would only distract.
         let is_quiet = matches!(self, Self::Demo(_)) && layers.origin("log.level") == Origin::Default;
         let LogSettings { level, format } = layers.config.log;
         Ok(LogSettings { level: if is_quiet { "warn".to_owned() } else { level }, format })
     }
 
-    /// Where a trace is wanted.
+    /// The file that a trace is written to, if one was requested.
     pub(crate) fn trace(&self) -> Option<&Path> {
         match self {
             Self::Sync(args) => args.trace(),
@@ -185,37 +185,37 @@ impl Command {
     }
 }
 
-/// What `--faults` can say.
+/// Explanation of `--faults`.
 const FAULTS_HELP: &str = "\
-Faults of all nodes, or of single ones as INDEX:FAULTS separated by semicolons. Faults are separated by commas.
+Faults of all nodes, or of single nodes as INDEX:FAULTS separated by semicolons. Faults are separated by commas.
 
-What goes wrong with answers to getmnlistd and getqrinfo; WHEN is a probability, every:N or first:N:
-  refuse=WHEN          no answer but its pong, and a point of misbehaviour
-  drop=WHEN            no answer but its pong
-  stall=WHEN           neither the answer nor its pong
-  disconnect=WHEN      the connection is closed instead; requests for headers too
-  wrong=WHEN           the honest answer to another request
+Faults of answers to getmnlistd and getqrinfo; WHEN is a probability, every:N or first:N:
+  refuse=WHEN          only the pong is sent, and the node adds a point of misbehaviour
+  drop=WHEN            only the pong is sent
+  stall=WHEN           neither the answer nor its pong is sent
+  disconnect=WHEN      the connection is closed instead; also for requests for headers
+  wrong=WHEN           the honest answer to another request is sent
   corrupt=WHEN         one bit of the answer is flipped
   bad-checksum=WHEN    the frame's checksum does not fit
-  forge=WHEN           one bit of the answer is flipped, the same by all nodes with this
-  truncate=WHEN        half of the answer is missing, its frame is whole
-  pad=WHEN             zeros follow the answer up to 32 MiB, its frame is whole
-  delay=WHEN:TIME      the answer, and all behind it, comes later
+  forge=WHEN           one bit of the answer is flipped, the same bit by all nodes with this fault
+  truncate=WHEN        half of the answer is missing, but its frame is valid
+  pad=WHEN             zeros follow the answer up to 32 MiB, and its frame is valid
+  delay=WHEN:TIME      the answer and all that follow it come later
   late=WHEN:TIME       the answer comes later, its pong does not
-  duplicate=WHEN       the answer comes twice; WHEN:TIME, so much later
+  duplicate=WHEN       the answer comes twice; with WHEN:TIME, the second time after TIME
   reorder=WHEN         the answer comes after the next one
-  headers              all these concern getheaders and getheaders2 too
-  half-headers=WHEN    headers and headers2 alone: they end after the first half
-  bad-headers2=WHEN    headers2 alone: it cannot be decoded
+  headers              all of these apply to getheaders and getheaders2 too
+  half-headers=WHEN    headers and headers2 only: they end after the first half
+  bad-headers2=WHEN    headers2 only: it cannot be decoded
 
-What a node is like all the time:
-  silent               nothing after the handshake
+How a node behaves all the time:
+  silent               nothing is sent after the handshake
   refuse-all           every request is refused
   no-headers2          it offers no compressed headers and ignores getheaders2
   no-pong              requests are answered, pings are not
-  mute-after=N         silent after N messages on a connection, version and all
-  never-read           after the handshake it reads nothing and says nothing
-  rate-limit=N         N getmnlistd a second are answered on a connection, no others
+  mute-after=N         silent after N messages on a connection, including version
+  never-read           after the handshake it reads nothing and sends nothing
+  rate-limit=N         N getmnlistd a second are answered on a connection, others are not
   trickle=N            after the handshake at most N bytes a second on a connection
   behind=N             its chain ends N blocks lower than the others'
   claim=H              it claims height H in version, whatever its chain is
@@ -223,27 +223,28 @@ What a node is like all the time:
                        be in its initial download
   junk-chain=N         N cheap blocks without lists on top of its tip, or with N:HEIGHT
                        on top of that block: valid headers, which it claims
-  flood=KIND:RATE      RATE messages a second that nobody asked for: known-headers,
+  flood=KIND:RATE      RATE unrequested messages a second: known-headers,
                        fork-headers, big-headers, big-lists, inv, addr or ping
   clock=TIME           its clock, in version, is fast or slow: clock=6h, clock=-6h
-  locks=KIND           ChainLocks are announced: honest (behind the block), none, early (before it), twice, forged";
+  locks=KIND           how ChainLocks are announced: honest (behind the block), none, early (before it),
+                       twice, forged";
 
 #[derive(Debug, Args)]
 pub(crate) struct SimnetArgs {
-    /// A recorded chain's directory, or generated:masternodes=N,cycles=N,seed=N, which
-    /// ,quorums=small|mainnet|single|local|devnet and ,signatures=valid|none may follow, ,quiet=N for N blocks at the beginning
-    /// in which nothing happens, ,tip-time=SECONDS for the time of the last block, and ,v24=HEIGHT or ,dip8=HEIGHT for where
-    /// rules change; mainnet's quorums are the default from 1,000 masternodes on
+    /// The directory of a recorded chain, or generated:masternodes=N,cycles=N,seed=N; further settings, separated by
+    /// commas, are quorums=small|mainnet|single|local|devnet (mainnet is the default from 1,000 masternodes on),
+    /// signatures=valid|none, quiet=N for N blocks at the beginning without changes, tip-time=SECONDS for the time of
+    /// the last block, and v24=HEIGHT or dip8=HEIGHT for the heights at which rules change
     #[arg(long, value_name = "DIR|SPEC")]
     pub(crate) world: String,
-    /// Where a generated world with mainnet's quorums is kept, as making it takes a while [default: $SPV_SIMNET_CACHE, or
-    /// spv-simnet below the user's cache directory]
+    /// Directory in which generated worlds with mainnet's quorums are cached, because generating them takes a while
+    /// [default: $SPV_SIMNET_CACHE, or spv-simnet below the user's cache directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) world_cache: Option<PathBuf>,
-    /// Nodes to simulate
+    /// Number of nodes to simulate
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) peers: u16,
-    /// Address of the first node; the others take the following ports. Port 0 takes any
+    /// Address of the first node; the others use the following ports. Port 0 selects free ports
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
     /// Round trip to every node, in milliseconds
@@ -252,23 +253,23 @@ pub(crate) struct SimnetArgs {
     /// Bytes per second that every node sends [default: unlimited]
     #[arg(long, value_name = "BYTES")]
     pub(crate) bandwidth: Option<std::num::NonZeroU64>,
-    /// Time that a node takes for one answer, in milliseconds
+    /// Time that a node needs for one answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub(crate) service_time: u32,
-    /// Faults of all nodes, or of single ones as INDEX:FAULTS separated by semicolons; --help lists them
+    /// Faults of all nodes, or of single nodes as INDEX:FAULTS separated by semicolons; --help lists them
     #[arg(long, value_name = "SPEC", default_value = "", long_help = FAULTS_HELP)]
     pub(crate) faults: String,
     /// Height of the tip at the beginning; more blocks come with --block-interval [default: the whole chain]
     #[arg(long, value_name = "HEIGHT")]
     pub(crate) start_height: Option<u32>,
-    /// Seconds after which the nodes get another block, until the chain is at its end
+    /// Seconds between two new blocks of the nodes, until the end of the chain
     #[arg(long, value_name = "SECONDS", requires = "start_height", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) block_interval: Option<u32>,
     /// Refuse getqrinfo for blocks below this height
     #[arg(long, value_name = "HEIGHT")]
     pub(crate) refuse_qrinfo_below: Option<u32>,
-    /// Protocol version that the nodes speak; below 70236 they build each diff of a qrinfo independently, and below 70235
-    /// they send 2,000 compressed headers at most instead of 8,000
+    /// Protocol version of the nodes; below 70236 the diffs of a qrinfo do not build on each other, and below 70235 a
+    /// node sends at most 2,000 compressed headers instead of 8,000
     #[arg(long, value_name = "VERSION")]
     pub(crate) protocol_version: Option<i32>,
     /// Print one JSON object when ready, and another one when stopped
@@ -278,9 +279,9 @@ pub(crate) struct SimnetArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DecodeArgs {
-    /// Which message the file holds
+    /// Kind of the message in the file
     pub(crate) kind: MessageKind,
-    /// Its payload, without the 24-byte frame
+    /// File with the payload of the message, without the 24-byte frame
     pub(crate) file: PathBuf,
     /// Print one JSON object
     #[arg(long)]
@@ -315,7 +316,7 @@ pub(crate) struct QueryArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct MasternodeArgs {
-    /// Hash of the transaction that registered it
+    /// Hash of the transaction that registered the masternode
     pub(crate) pro_tx_hash: dashcore::ProTxHash,
     #[command(flatten)]
     pub(crate) query: QueryArgs,
@@ -327,10 +328,11 @@ pub(crate) struct SignerArgs {
     pub(crate) command: SignerCommand,
 }
 
-/// Request ids are 256-bit numbers in hexadecimal, as Dash Core's RPC prints them, which is how a transaction id is read.
+/// Request ids are 256-bit numbers in hexadecimal, in the byte order of transaction ids, as Dash Core's RPC prints
+/// them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SignerCommand {
-    /// The quorum that locks the block at a height
+    /// Show the quorum that locks the block at a height
     Chainlock {
         /// Height of the block
         #[arg(long)]
@@ -338,9 +340,9 @@ pub(crate) enum SignerCommand {
         #[command(flatten)]
         data: DataArgs,
     },
-    /// The quorum that locks a transaction's inputs
+    /// Show the quorum that locks the inputs of a transaction
     Instantsend {
-        /// Id of the request
+        /// Request id
         #[arg(long, value_name = "ID")]
         request_id: dashcore::Txid,
         #[command(flatten)]
@@ -348,9 +350,9 @@ pub(crate) enum SignerCommand {
         #[command(flatten)]
         data: DataArgs,
     },
-    /// The quorum that signs for Platform
+    /// Show the quorum that signs for Platform
     Platform {
-        /// The proof's core chain locked height, or with --request-id the height at which it was asked for
+        /// Core chain locked height of the proof, or with --request-id the height at which the signature was requested
         #[arg(long)]
         height: u32,
         #[command(flatten)]
@@ -368,16 +370,16 @@ pub(crate) struct VerifyArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum VerifyCommand {
-    /// A ChainLock
+    /// Check a ChainLock
     Chainlock {
-        /// Payload of its clsig message, in hexadecimal
+        /// Payload of the clsig message, in hexadecimal
         hex: String,
         #[command(flatten)]
         data: DataArgs,
     },
-    /// An InstantSend lock
+    /// Check an InstantSend lock
     Instantlock {
-        /// Payload of its isdlock message, in hexadecimal
+        /// Payload of the isdlock message, in hexadecimal
         hex: String,
         #[command(flatten)]
         data: DataArgs,
@@ -387,10 +389,10 @@ pub(crate) enum VerifyCommand {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct InstantSendAt {
-    /// Height of the tip when it was asked for
+    /// Height of the tip when the signature was requested
     #[arg(long)]
     pub(crate) height: Option<u32>,
-    /// The lock's cycle hash; gives both quorums that nodes accept it from
+    /// Cycle hash of the lock; prints both quorums whose signature nodes accept
     #[arg(long, value_name = "HASH")]
     pub(crate) cycle_hash: Option<dashcore::BlockHash>,
 }
@@ -398,10 +400,10 @@ pub(crate) struct InstantSendAt {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct PlatformQuorum {
-    /// The quorum that the proof names
+    /// Quorum hash that the proof contains
     #[arg(long, value_name = "HASH")]
     pub(crate) quorum_hash: Option<dashcore::QuorumHash>,
-    /// Id of the request
+    /// Request id
     #[arg(long, value_name = "ID")]
     pub(crate) request_id: Option<dashcore::Txid>,
 }
@@ -425,7 +427,7 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print every key with its value and where that comes from, as a file that can be read back
+    /// Print every key with its value and the source of the value, in the format of the configuration file
     #[command(after_help = "Examples:
   qrsync config show > qrsync.toml
   qrsync config show --config qrsync.toml --json")]

@@ -86,7 +86,7 @@ pub(crate) struct Usage(pub(crate) String);
 
 /// Somebody stopped what leaves nothing behind.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted; nothing of it is kept")]
+#[error("interrupted; no result is kept")]
 pub(crate) struct Interrupted;
 
 /// Data that is well-formed but does not prove what it claims.

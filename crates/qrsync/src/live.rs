@@ -207,7 +207,7 @@ impl Live {
             if is_stalled && !was_stalled {
                 let phase = self.progress.watch().borrow().phase.as_str();
                 let minutes = self.stalled_after.as_secs() / 60;
-                tracing::error!(%phase, minutes, "nothing moves although work is outstanding; please report this");
+                tracing::error!(%phase, minutes, "outstanding work makes no progress; please report this");
             }
             was_stalled = is_stalled;
             // Who is not told for long starts it again.

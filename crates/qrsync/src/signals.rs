@@ -25,7 +25,7 @@ pub(crate) fn cancelled_by_signals() -> anyhow::Result<CancellationToken> {
         cancel.cancel();
         tokio::select! {
             () = endings.next() => {}
-            () = tokio::time::sleep(DRAIN_LIMIT) => tracing::warn!("ending in order took too long"),
+            () = tokio::time::sleep(DRAIN_LIMIT) => tracing::warn!("the orderly shutdown took too long"),
         }
         std::process::exit(Exit::Interrupted as i32);
     });

@@ -5,22 +5,22 @@ use crate::{registration::RequestId, verdict::Verdict};
 /// A response that belongs to the request whose ticket resolved to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer<R> {
-    /// The response; only its [`content`](crate::Expectation::content) has been compared.
+    /// The response. Only its [`content`](crate::Expectation::content) was compared.
     pub response: R,
-    /// From registration to arrival.
+    /// Time from registration to arrival.
     pub elapsed: Duration,
 }
 
-/// What became of a response.
+/// Result of the delivery of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an undelivered response may still be of use, or tell against the peer"]
 pub enum Delivery<R> {
-    /// The ticket of this request has it.
+    /// The response was delivered to the ticket of this request.
     Delivered(RequestId),
-    /// It fits several requests and waits for the fence that tells which it answers. Where that request is abandoned
-    /// meanwhile, the response is dropped.
+    /// The response fits several requests and is held until the next fence shows which one it answers. If that request
+    /// is abandoned meanwhile, the response is dropped.
     Held,
-    /// Nobody waits for it.
+    /// No caller waits for the response.
     Undelivered {
         /// The response, unchanged.
         response: R,

@@ -2,17 +2,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Bounds of one connection's correlation.
+/// Limits of the correlation on one connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Requests whose fence has not come back, waited for or not. Default 16, range 1 to 4096.
+    /// Maximum number of requests whose fence has not returned, whether or not a caller still waits for them. Default
+    /// 16, range 1 to 4096.
     ///
     /// When all places are taken, [`register`](crate::PendingTable::register) refuses. Raise it only with the
     /// number of requests in flight; a peer that fills it does not read its input.
     pub max_pending: usize,
-    /// Ended requests remembered, so that late and repeated answers are told from unsolicited ones.
-    /// Default 64, range 1 to 65536. Costs one request each.
+    /// Number of ended requests that are remembered, so that late and repeated answers can be distinguished from
+    /// unsolicited ones. Default 64, range 1 to 65536. Costs one request each.
     pub max_history: usize,
     /// Hard limit on the wait for an answer or a fence. Default 2 minutes, range 1 ms to 1 day.
     ///
@@ -26,8 +27,8 @@ pub struct Config {
     /// request per key is in flight, and nothing but time tells that a request was refused or swallowed. Saves a ping
     /// and a pong per request.
     pub fences: bool,
-    /// Whether a response whose content fits several outstanding requests is held until the fence behind it tells which
-    /// of them it answers. Default false.
+    /// Whether a response whose content fits several outstanding requests is held until the next fence shows which of
+    /// them it answers. Default false.
     ///
     /// Turn it on where answers do not name their request. Otherwise such a response is given to the oldest request that
     /// it fits, which is another's if the peer swallowed the oldest together with its ping. Costs the time between an
@@ -49,7 +50,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Refuses the first field out of range.
+    /// Checks all fields, and returns the first one that is out of range as an error.
     ///
     /// # Errors
     /// Names the field.

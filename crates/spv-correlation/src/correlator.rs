@@ -20,7 +20,7 @@ use crate::{
     verdict::{FenceVerdict, Verdict},
 };
 
-/// Hands each response of one connection to the task that asked for it.
+/// Delivers each response of one connection to the task that requested it.
 ///
 /// A cheap handle: the task that writes requests and the task that reads the connection each hold a
 /// clone. Behind it is a [`PendingTable`] under a mutex that is never held across an await.
@@ -36,7 +36,7 @@ where
     E: Expectation + Send + 'static,
     E::Response: Send + 'static,
 {
-    /// For one connection. The seed determines the fence nonces and should differ per connection.
+    /// Creates the correlator of one connection. The seed determines the fence nonces and should differ per connection.
     ///
     /// # Errors
     ///
@@ -46,8 +46,8 @@ where
         Ok(Self { shared: Arc::new(Shared { state: Mutex::new(state) }) })
     }
 
-    /// Expects an answer to this request and returns the ticket that will resolve to it and the nonce of
-    /// the ping to write directly behind the request. Register first, then write.
+    /// Registers a request, and returns the ticket that resolves to its answer and the nonce of the ping to write
+    /// directly behind the request. Register first, then write.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ where
         Ok((Ticket::new(registration.id, receiver, shared), registration.fence))
     }
 
-    /// Delivers a response to the ticket it belongs to, or hands it back with the reason why not.
+    /// Delivers a response to its ticket, or returns it with the reason why it was not delivered.
     pub fn on_response(&self, response: E::Response) -> Delivery<E::Response> {
         let now = now();
         // Decoding may take long, and whoever asks meanwhile is not to wait for it.
@@ -89,25 +89,25 @@ where
         Delivery::Undelivered { response, verdict }
     }
 
-    /// Whether such a request is outstanding or remembered; see [`PendingTable::remembers`].
+    /// Tells whether a request that satisfies `such` is outstanding or remembered; see [`PendingTable::remembers`].
     #[must_use]
     pub fn remembers(&self, such: impl Fn(&E) -> bool) -> bool {
         self.shared.state.lock().table.remembers(such)
     }
 
-    /// The nonce of a further ping to write at once, behind all requests; see [`PendingTable::probe`].
+    /// Returns the nonce of another ping to write at once, behind all requests; see [`PendingTable::probe`].
     #[must_use]
     pub fn probe(&self) -> Option<u64> {
         self.shared.state.lock().table.probe()
     }
 
-    /// When the oldest request was registered for which nothing has come yet.
+    /// Returns when the oldest request without an answer and without a fence was registered.
     #[must_use]
     pub fn waiting_since(&self) -> Option<tokio::time::Instant> {
         self.shared.state.lock().table.waiting_since().map(tokio::time::Instant::from_std)
     }
 
-    /// Reports a pong. Requests that it proves refused or lost end.
+    /// Reports a pong. Requests that it shows to be refused or lost end.
     pub fn on_fence(&self, nonce: u64) -> FenceVerdict {
         let now = now();
         let mut state = self.shared.state.lock();
@@ -134,8 +134,8 @@ where
         verdict
     }
 
-    /// Ends what has waited longer than [`Config::expire_after`] and returns how many tickets that were.
-    /// Call it at [`next_expiry`](Self::next_expiry) or on any steady beat.
+    /// Ends requests that have waited longer than [`Config::expire_after`], and returns the number of their tickets.
+    /// Call it at [`next_expiry`](Self::next_expiry) or at regular intervals.
     pub fn expire(&self) -> usize {
         let now = now();
         let mut state = self.shared.state.lock();
@@ -146,14 +146,14 @@ where
         expired.len()
     }
 
-    /// When [`expire`](Self::expire) will next have something to do.
+    /// Returns when [`expire`](Self::expire) has to be called next.
     #[must_use]
     pub fn next_expiry(&self) -> Option<tokio::time::Instant> {
         self.shared.state.lock().table.next_expiry().map(tokio::time::Instant::from_std)
     }
 
-    /// Ends every request as [`Disconnected`](CorrelationError::Disconnected) and refuses further ones.
-    /// Dropping the last handle does the same.
+    /// Closes the connection: ends every request as [`Disconnected`](CorrelationError::Disconnected) and rejects
+    /// further ones. Dropping the last handle does the same.
     pub fn close(&self) {
         let mut state = self.shared.state.lock();
         for id in state.table.close() {
@@ -162,13 +162,13 @@ where
         state.held = None;
     }
 
-    /// Requests that the peer may still be working on, abandoned ones included.
+    /// Returns the number of requests that the peer may still be working on, including abandoned ones.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.shared.state.lock().table.in_flight()
     }
 
-    /// Whether this peer's fences have been reliable so far.
+    /// Tells whether this peer has kept the order of answers and fences so far.
     #[must_use]
     pub fn is_fenced(&self) -> bool {
         self.shared.state.lock().table.is_fenced()

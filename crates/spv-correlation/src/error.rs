@@ -6,15 +6,14 @@ use crate::registration::RequestId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegisterError {
-    /// The table holds as many requests as it may, counting those that nobody waits for any more but
-    /// whose fence has not come back.
-    #[error("all {limit} places for requests without a fence are taken")]
+    /// The table is full. Requests without a waiting caller count as long as their fence has not returned.
+    #[error("the limit of {limit} requests whose fence has not returned is reached")]
     Full {
         /// [`Config::max_pending`](crate::Config::max_pending).
         limit: usize,
     },
-    /// The peer keeps no order and a request that content could not tell from this one is in flight.
-    #[error("request {in_flight} with the same key is in flight to a peer that keeps no order")]
+    /// The peer does not keep order, and a request with the same content key is in flight.
+    #[error("request {in_flight} with the same key is already in flight, and the peer is unfenced")]
     KeyInFlight {
         /// The request that holds the key.
         in_flight: RequestId,
@@ -28,33 +27,33 @@ pub enum RegisterError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CorrelationError {
-    /// The peer handled the request and sent nothing. No proof of bad faith: it may be on another branch
-    /// or lack old data. Do not repeat the request to this peer.
+    /// The peer handled the request but did not answer it. This does not prove that it is dishonest: it may be on
+    /// another branch or lack old data. Do not repeat the request to this peer.
     #[error("refused by the peer after {after:?}")]
     Refused {
-        /// From registration to the fence.
+        /// Time from registration to the fence.
         after: Duration,
     },
-    /// The answer in this request's place has content of a request that was never made.
+    /// The answer in this request's place has content that fits no request.
     #[error("the peer answered something else")]
     Mismatched,
-    /// The peer keeps no order and its answer fits several requests, this one among them.
+    /// The peer does not keep order, and its answer fits several requests, including this one.
     #[error("the answer fits several requests")]
     Ambiguous,
-    /// Neither an answer nor a fence within the time allowed.
+    /// Neither an answer nor the fence arrived within the allowed time.
     #[error("no answer within {after:?}")]
     Expired {
-        /// From registration to the moment expiry was noticed.
+        /// Time from registration to the detection of the expiry.
         after: Duration,
     },
-    /// A later fence came back and this request's own did not: the peer swallowed both, or was never sent them. It has
-    /// not refused, so asking it again may succeed.
-    #[error("lost: the peer went on to later requests after {after:?}")]
+    /// A later fence returned, but the fence of this request did not: the peer swallowed the request and its fence, or
+    /// they were never sent. It is not a refusal, so asking the peer again may succeed.
+    #[error("the request was lost: the peer answered later requests {after:?} after it")]
     Lost {
-        /// From registration to the later fence.
+        /// Time from registration to the later fence.
         after: Duration,
     },
-    /// The connection ended first.
+    /// The connection ended before the answer.
     #[error("the connection ended before the answer")]
     Disconnected,
 }
@@ -73,7 +72,7 @@ impl CorrelationError {
         }
     }
 
-    /// Whether the same request to the same peer over a live connection may succeed.
+    /// Tells whether the same request to the same peer may succeed over a working connection.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Ambiguous | Self::Expired { .. } | Self::Lost { .. } | Self::Disconnected)

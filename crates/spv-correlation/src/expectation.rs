@@ -1,6 +1,6 @@
 use std::hash::Hash;
 
-/// What a request expects to hear back. Implemented on the request itself.
+/// Describes the answer that a request expects. Implement it for the type of the request.
 ///
 /// A connection has one order of messages, so all requests whose answers share a connection are one
 /// type here: usually an enum with a variant per kind of request, and a response enum to go with it.
@@ -17,23 +17,23 @@ pub trait Expectation {
     /// requests may be in flight together; without fences at most one per key is.
     type Key: Eq + Hash + Clone;
 
-    /// Reads from a response what identifies it.
+    /// Returns the part of a response that identifies it.
     ///
     /// A [`Correlator`](crate::Correlator) calls it once for each response, before it takes its lock, so this is the place
     /// to decode.
     fn content(response: &Self::Response) -> Self::Content;
 
-    /// Does this content identify an answer to this request?
+    /// Tells whether a response with this content answers this request.
     ///
     /// It runs for every outstanding and every remembered request whenever a message does not fit where
     /// the stream says it belongs, so it must be cheap: compare. Whether the answer is *true* is for the caller to verify
     /// once it knows whose it is.
     fn accepts(&self, content: &Self::Content) -> bool;
 
-    /// The key of this request.
+    /// Returns the key of this request.
     fn key(&self) -> Self::Key;
 
-    /// Does a well-behaved peer also send this message without having been asked?
+    /// Tells whether an honest peer may also send this message without a request.
     ///
     /// Such a message answers the request at its place in the stream when the content fits, and is
     /// [`Unsolicited`](crate::Verdict::Unsolicited) otherwise: it never ends a request as mismatched and

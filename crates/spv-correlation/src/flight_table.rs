@@ -3,29 +3,30 @@ use std::{
     num::NonZeroUsize,
 };
 
-/// Names one caller of a [`FlightTable`]. Never used again by the same table.
+/// Identifies one caller of a [`FlightTable`]. A table never uses an id twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallerId(u64);
 
-/// What a caller that joined has to do.
+/// The task of a caller that joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Role {
     /// Do the work and [`land`](FlightTable::land).
     Leads(CallerId),
-    /// Wait: for the result, or to be told to lead.
+    /// Wait for the result, or for the notice to lead.
     Waits(CallerId),
 }
 
-/// As many callers as allowed are leading or waiting already.
+/// The limit of callers that lead or wait is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{limit} callers are leading or waiting already")]
+#[error("the limit of {limit} callers is reached")]
 pub struct TooManyCallers {
-    /// The bound.
+    /// The configured limit.
     pub limit: usize,
 }
 
-/// Which caller does the work of a key and who waits for its result: single flight without clock, task or lock.
+/// Decides which caller does the work of a key, and which callers wait for its result: single flight without clock,
+/// task or lock.
 ///
 /// The first caller of a key leads, later ones wait. When the leader lands, all get the result. When it leaves instead,
 /// the one that has waited longest leads.
@@ -39,13 +40,13 @@ pub struct FlightTable<K> {
 }
 
 impl<K: Ord + Clone> FlightTable<K> {
-    /// An empty table for at most `limit` callers at a time, leaders and waiters of all keys together.
+    /// Creates an empty table for at most `limit` callers at a time, leaders and waiters of all keys together.
     #[must_use]
     pub const fn new(limit: NonZeroUsize) -> Self {
         Self { flights: BTreeMap::new(), callers: BTreeMap::new(), limit: limit.get(), next_id: 0 }
     }
 
-    /// A caller wants the result of this key.
+    /// Adds a caller that wants the result of this key.
     ///
     /// # Errors
     ///
@@ -63,8 +64,8 @@ impl<K: Ord + Clone> FlightTable<K> {
         Ok(role)
     }
 
-    /// The leader has the result. Ends the flight and returns those that wait for it, in order of arrival. Does nothing
-    /// for a caller that does not lead.
+    /// Reports that the leader has the result. Ends the flight and returns the callers that wait for it, in order of
+    /// arrival. Does nothing for a caller that does not lead.
     #[must_use = "whoever waits must be told"]
     pub fn land(&mut self, leader: CallerId) -> Vec<CallerId> {
         let Some(key) = self.callers.get(&leader) else { return Vec::new() };
@@ -78,7 +79,8 @@ impl<K: Ord + Clone> FlightTable<K> {
         flight.into_iter().skip(1).collect()
     }
 
-    /// A caller has gone without a result. Returns who leads in its place, if it led and somebody waits.
+    /// Reports that a caller gave up without a result. If it was the leader and another caller waits, returns that
+    /// caller, which leads now.
     #[must_use = "the new leader must be told"]
     pub fn leave(&mut self, caller: CallerId) -> Option<CallerId> {
         let key = self.callers.remove(&caller)?;
@@ -92,13 +94,13 @@ impl<K: Ord + Clone> FlightTable<K> {
         next.filter(|_| led)
     }
 
-    /// Callers that lead or wait.
+    /// Returns the number of callers that lead or wait.
     #[must_use]
     pub fn callers(&self) -> usize {
         self.callers.len()
     }
 
-    /// Keys that somebody leads.
+    /// Returns the number of keys with a leader.
     #[must_use]
     pub fn flights(&self) -> usize {
         self.flights.len()

@@ -15,9 +15,9 @@ const FLIGHTS: &str = "spv_correlation_flights_total";
 pub fn describe() {
     describe_counter!(RESPONSES, Unit::Count, "Responses by verdict");
     describe_counter!(REQUESTS, Unit::Count, "Ended requests by outcome");
-    describe_gauge!(PENDING, Unit::Count, "Requests that a task waits for, over all connections");
-    describe_histogram!(FENCE, Unit::Seconds, "From registering an answered request to its fence");
-    describe_counter!(UNFENCED, Unit::Count, "Peers found not to keep the order of answers and fences");
+    describe_gauge!(PENDING, Unit::Count, "Requests that a caller waits for, over all connections");
+    describe_histogram!(FENCE, Unit::Seconds, "Time from registering an answered request to its fence");
+    describe_counter!(UNFENCED, Unit::Count, "Peers that did not keep the order of answers and fences");
     describe_counter!(FLIGHTS, Unit::Count, "Callers of single flights by role");
 }
 

@@ -46,8 +46,8 @@ pub struct PendingTable<E> {
 }
 
 impl<E: Expectation> PendingTable<E> {
-    /// An empty table. The seed determines the fence nonces: give each connection another one, so that
-    /// no peer knows a nonce before it is sent.
+    /// Creates an empty table. The seed determines the fence nonces: use another one for each connection, so that no
+    /// peer knows a nonce before it is sent.
     ///
     /// # Errors
     ///
@@ -69,8 +69,7 @@ impl<E: Expectation> PendingTable<E> {
         })
     }
 
-    /// Expects an answer to this request. Call it *before* the request and its fence are written, or a
-    /// fast answer finds nobody.
+    /// Registers a request. Call it *before* the request and its fence are written, or a fast answer is not matched.
     ///
     /// # Errors
     ///
@@ -107,13 +106,13 @@ impl<E: Expectation> PendingTable<E> {
         Ok(Registration { id, fence })
     }
 
-    /// Forgets a request that was registered but never written, so that it takes no place in the stream.
+    /// Removes a request that was registered but never written, so that it takes no place in the stream.
     pub fn withdraw(&mut self, id: RequestId) {
         self.entries.remove(&id);
     }
 
-    /// The waiter has gone. The request keeps its place in the stream until its fence, so that answers
-    /// behind it are still attributed rightly; its own answer will be [`Late`](Verdict::Late).
+    /// Reports that the caller no longer waits. The request keeps its place in the stream until its fence, so that
+    /// later answers are still matched correctly; its own answer will be [`Late`](Verdict::Late).
     pub fn abandon(&mut self, id: RequestId) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.waited_for = false;
@@ -125,7 +124,7 @@ impl<E: Expectation> PendingTable<E> {
         if self.fenced { self.match_in_order(content, now) } else { self.match_by_content(content) }
     }
 
-    /// Decides what a fence that came back says about its request.
+    /// Decides what a returned fence means for its request.
     pub fn on_fence(&mut self, nonce: u64, now: Instant) -> FenceVerdict {
         if self.fenced {
             if let Some(verdict) = self.fence_in_order(nonce, now) {
@@ -151,8 +150,8 @@ impl<E: Expectation> PendingTable<E> {
         }
     }
 
-    /// Ends what has waited too long and returns the requests that somebody was waiting for, oldest
-    /// first. While the peer is fenced they keep their place in the stream.
+    /// Ends requests that have waited too long, and returns those for which a caller was waiting, oldest first. While
+    /// the peer is fenced they keep their place in the stream.
     #[must_use = "whoever waits for these requests must be told"]
     pub fn expire(&mut self, now: Instant) -> Vec<RequestId> {
         let mut expired = Vec::new();
@@ -173,14 +172,14 @@ impl<E: Expectation> PendingTable<E> {
         expired
     }
 
-    /// When [`expire`](Self::expire) will next have something to do.
+    /// Returns when [`expire`](Self::expire) has to be called next.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Instant> {
         self.entries.values().filter_map(|entry| entry.deadline).min()
     }
 
-    /// The connection has ended: returns the requests that somebody was waiting for, oldest first, and
-    /// refuses all further ones.
+    /// Closes the table: returns the requests for which a caller was waiting, oldest first, and rejects all further
+    /// ones.
     #[must_use = "whoever waits for these requests must be told"]
     pub fn close(&mut self) -> Vec<RequestId> {
         self.closed = true;
@@ -189,28 +188,29 @@ impl<E: Expectation> PendingTable<E> {
         entries.into_iter().filter(|(_, entry)| entry.waited_for).map(|(id, _)| id).collect()
     }
 
-    /// Requests that the peer may still be working on: not answered, refused or expired. Abandoned ones
-    /// count, because the peer does not know that nobody waits.
+    /// Returns the number of requests that the peer may still be working on: not answered, refused or expired.
+    /// Abandoned ones count, because the peer does not know that no caller waits.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.entries.values().filter(|entry| entry.reply == Reply::None && entry.deadline.is_some()).count()
     }
 
-    /// Whether such a request is outstanding, or among those that ended and are remembered: its answer may still come, or
-    /// come again.
+    /// Tells whether a request that satisfies `such` is outstanding, or has ended and is remembered: its answer may
+    /// still arrive, or arrive again.
     #[must_use]
     pub fn remembers(&self, such: impl Fn(&E) -> bool) -> bool {
         let outstanding = self.entries.values().map(|entry| &entry.expectation);
         outstanding.chain(self.history.requests()).any(such)
     }
 
-    /// Whether a [held](Verdict::Held) response is still to be kept for its fence. It may be dropped once this is false.
+    /// Tells whether a [held](Verdict::Held) response must still be kept for its fence. It may be dropped once this is
+    /// false.
     #[must_use]
     pub const fn is_holding(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Whether this peer's fences have been reliable so far.
+    /// Tells whether this peer has kept the order of answers and fences so far.
     #[must_use]
     pub const fn is_fenced(&self) -> bool {
         self.fenced

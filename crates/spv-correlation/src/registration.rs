@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// One request on one connection. Ids grow in the order of registration and are never used again.
+/// Identifies one request on one connection. Ids grow in the order of registration and are never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(crate) u64);
 
@@ -10,11 +10,11 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// A request that the table now expects an answer to.
+/// A registered request, for which the table expects an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the request and its fence must now be written to the stream"]
 pub struct Registration {
-    /// Names the request in every later verdict.
+    /// Identifies the request in every later verdict.
     pub id: RequestId,
     /// Nonce of the ping to write directly behind the request. Never zero. Without [`Config::fences`](crate::Config::fences)
     /// there is no need to write it.

@@ -8,7 +8,7 @@ use crate::{
     metrics,
 };
 
-/// Does equal work once: callers of one key at one time share one run of it and each get a clone of its result.
+/// Runs equal work once: simultaneous callers with one key share one run, and each gets a clone of its result.
 ///
 /// A cheap handle; clones share the flights. A result is forgotten once it was handed out: this is no cache.
 ///
@@ -32,7 +32,7 @@ pub struct SingleFlight<K, V> {
 }
 
 impl<K: Ord + Clone, V: Clone> SingleFlight<K, V> {
-    /// No flight yet. At most `max_callers` at a time, leaders and waiters of all keys together.
+    /// Creates a single flight for at most `max_callers` at a time, leaders and waiters of all keys together.
     #[must_use]
     pub fn new(max_callers: NonZeroUsize) -> Self {
         let shared = Shared { table: FlightTable::new(max_callers), waiting: BTreeMap::new() };
@@ -74,7 +74,7 @@ impl<K: Ord + Clone, V: Clone> SingleFlight<K, V> {
         Ok(value)
     }
 
-    /// Callers that lead or wait at the moment.
+    /// Returns the number of callers that lead or wait at the moment.
     #[must_use]
     pub fn callers(&self) -> usize {
         self.shared.lock().table.callers()

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::{answer::Answer, error::CorrelationError, registration::RequestId};
 
-/// The right to one answer: a future that resolves when its request ends, exactly once.
+/// A future for one answer, which resolves exactly once, when its request ends.
 ///
 /// Dropping it abandons the request. The peer still handles it, so the request keeps its place in the
 /// stream and [`Correlator::in_flight`](crate::Correlator::in_flight) keeps counting it.
@@ -41,14 +41,14 @@ impl<R> Ticket<R> {
         Self { id, receiver, waiters, ended: false }
     }
 
-    /// The request, as named in verdicts.
+    /// Returns the id of the request, as in verdicts.
     #[must_use]
     pub const fn id(&self) -> RequestId {
         self.id
     }
 
-    /// Takes back a request that was registered but never written, so that it holds no place in the
-    /// stream. Do not use it once any byte of the request was written.
+    /// Removes a request that was registered but never written, so that it takes no place in the stream. Do not use it
+    /// once any byte of the request was written.
     pub fn withdraw(mut self) {
         self.ended = true;
         if let Some(waiters) = self.waiters.upgrade() {

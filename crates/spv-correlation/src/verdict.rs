@@ -1,25 +1,25 @@
 use crate::registration::RequestId;
 
-/// Which request a response answers.
+/// The decision which request a response answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
-    /// It answers this request, which somebody waits for. The request has ended.
+    /// The response answers this request, for which a caller waits. The request has ended.
     Matched(RequestId),
-    /// It answers this request, which was already reported refused, mismatched, ambiguous or expired, or
-    /// was abandoned. The content may still be of use.
+    /// The response answers this request, which was already reported as refused, mismatched, ambiguous or expired, or
+    /// was abandoned. The content may still be useful.
     Late(RequestId),
-    /// It repeats an answer that was received before.
+    /// The response repeats an answer that was received before.
     Duplicate,
-    /// Nobody asked for it, as far as is remembered.
+    /// The response fits no request that is remembered.
     Unsolicited,
-    /// The stream says that it answers this request, the content disagrees and fits no other request.
-    /// The request has ended.
+    /// By its place in the stream the response answers this request, but its content fits neither this nor another
+    /// request. The request has ended.
     Mismatched(RequestId),
-    /// The peer keeps no order and the content fits each of these requests, oldest first. All of them
-    /// have ended, because no later answer could be told apart either.
+    /// The peer does not keep order, and the content fits each of these requests, oldest first. All of them have ended,
+    /// because later answers would be ambiguous too.
     Ambiguous(Vec<RequestId>),
-    /// It fits several requests that are outstanding, and the next fence will tell which it answers: keep it until
+    /// The response fits several outstanding requests, and the next fence will show which one it answers. Keep it until
     /// [`FenceVerdict::Matched`]. A further such response is [`Duplicate`](Self::Duplicate), so at most one is kept.
     Held,
 }
@@ -40,29 +40,29 @@ impl Verdict {
     }
 }
 
-/// What the arrival of a fence says about its request.
+/// The meaning of a returned fence for its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum FenceVerdict {
-    /// The request was answered before its fence; a mismatched answer counts, the peer did reply.
+    /// The request was answered before its fence returned. A mismatched answer counts too, because the peer did reply.
     Answered {
         /// The request.
         id: RequestId,
-        /// From registration to the fence: round trip, the peer's queue, service and transfer together.
+        /// Time from registration to the fence: round trip, the peer's queue, service and transfer together.
         elapsed: std::time::Duration,
     },
     /// The response that was [held](Verdict::Held) answers this request. The request has ended.
     Matched {
-        /// The request; it may be one that nobody waits for any more.
+        /// The request. Its caller may no longer wait.
         id: RequestId,
-        /// From registration to the fence.
+        /// Time from registration to the fence.
         elapsed: std::time::Duration,
     },
     /// The peer handled the request and chose not to answer. The request has ended.
     Refused(RequestId),
-    /// The fence belongs to this request, but this peer's fences prove nothing: the request goes on
-    /// waiting, unless it had ended before.
+    /// The fence belongs to this request, but the peer is unfenced, so it proves nothing: the request continues to
+    /// wait, unless it had ended before.
     Inconclusive(RequestId),
-    /// Not an outstanding fence: somebody else's ping, a repetition or a forgery.
+    /// The nonce belongs to no outstanding fence: it is that of another ping, a repetition or a forgery.
     Unknown,
 }

@@ -10,10 +10,10 @@ pub struct Completed<P, R> {
     pub peer: P,
     /// Its answer.
     pub response: R,
-    /// How long the request waited before it was sent, for [`Transport::admit`](crate::Transport::admit) too.
+    /// Time that the request waited before it was sent, including [`Transport::admit`](crate::Transport::admit) too.
     pub queued: Duration,
-    /// From sending it to this peer to the answer; the wait before is not in it.
+    /// Time from sending the request to this peer to the answer, without the wait before.
     pub elapsed: Duration,
-    /// The answer's bytes and the verdict on it, to be kept as long as the answer.
+    /// Holds the answer's bytes and takes the verdict on it. Keep it as long as the answer.
     pub permit: Permit,
 }

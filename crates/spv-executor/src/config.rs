@@ -3,35 +3,35 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The bounds of an [`Executor`](crate::Executor).
+/// Limits and timeouts of an [`Executor`](crate::Executor).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Requests in flight to all peers together. Default 24; at least 1.
+    /// Maximum number of requests in flight to all peers together. Default 24; at least 1.
     ///
     /// Raising it helps only up to the sum of the peers' depths, and costs the memory of as many responses.
     pub max_in_flight: NonZeroUsize,
-    /// How many requests may wait for a slot. Default 1024; 0 means that nothing waits.
+    /// Maximum number of requests that wait for a slot. Default 1024; 0 means that nothing waits.
     ///
     /// When it is reached, [`execute`](crate::Executor::execute) and its kind end at once with
     /// [`QueueFull`](crate::ExecuteError::QueueFull) unless the request can start right away.
     /// [`run`](crate::Executor::run) and [`stream`](crate::Executor::stream) are not refused: each keeps its backlog
     /// to itself and has at most `max_in_flight` requests in the queue.
     pub max_waiting: usize,
-    /// Bytes of answers that may be expected or held, by requests in flight and by [`Permit`](crate::Permit)s
+    /// Maximum number of bytes of answers, expected by requests in flight and held by [`Permit`](crate::Permit)s
     /// together. Default 64 MiB; at least 1.
     ///
     /// Lower, and requests wait until answers have been used. A single request may exceed it, and so may the lowest
     /// of those with an order, else the rest could wait for it for ever.
     pub max_bytes: u64,
-    /// From sending a request until its caller is freed with [`SoftTimeout`](crate::ExecuteError::SoftTimeout).
-    /// Default 10 s; above zero. Once answers of the kind were measured, see `adaptive_timeouts`.
+    /// Time from sending a request until its caller gets [`SoftTimeout`](crate::ExecuteError::SoftTimeout). Default 10
+    /// s; above zero. Once answers of the kind were measured, see `adaptive_timeouts`.
     ///
     /// Lower, and slow peers are given up sooner, but more answers come late.
     #[serde(with = "humantime_serde")]
     pub soft_timeout: Duration,
-    /// From sending a request until the transport future is dropped and the peer's slot is free again.
-    /// Default 120 s; at least `soft_timeout`, at most a day. When equal to it, there are no late answers.
+    /// Time from sending a request until the transport future is dropped and the peer's slot is free again. Default 120
+    /// s; at least `soft_timeout`, at most a day. When equal to it, there are no late answers.
     ///
     /// Lower, and a peer that is merely slow gets further requests on top of those it still works on.
     #[serde(with = "humantime_serde")]
@@ -58,26 +58,26 @@ pub struct Config {
     /// more on top.
     #[serde(with = "humantime_serde")]
     pub hard_timeout_floor: Duration,
-    /// Whether a peer gets fewer requests at a time than its cap when more would gain nothing. Default true.
+    /// Whether a peer gets fewer requests at a time than its limit if more would gain nothing. Default true.
     ///
     /// Decided by its round trip, see [`set_rtt`](crate::Executor::set_rtt), and the time and size of its answers;
     /// without a round trip the cap holds.
     pub adaptive_depth: bool,
-    /// Whether a free peer gets no request if the others will have answered all that is to be sent before it could
-    /// answer one. Default true.
+    /// Whether a free peer gets no request if the others will have answered all requests before it could answer one.
+    /// Default true.
     ///
     /// Decided by round trips and the times of earlier answers; see [`announce`](crate::Executor::announce) for requests
     /// that the executor does not know of yet. Until a peer has answered its first request of a kind that others have
     /// answered, it gets no second one. Off, every free slot is used, and the slowest peer may be what all wait for.
     pub spares_slow_peers: bool,
-    /// Extra copies of requests that may be saved up. Default 10; 0 turns hedging off.
+    /// Maximum number of copies of requests for which the budget is saved up. Default 10; 0 disables hedging.
     ///
     /// Every accepted answer earns a twentieth of one, and the first is lent: so at most 5 % more requests are sent, or one.
     /// See [`execute_in_order`](crate::Executor::execute_in_order).
     pub hedge_budget: u32,
-    /// How long others are preferred to a peer that failed or whose answer was rejected. Default 100 ms, doubled with each
-    /// failure in a row up to 64 times; 0 turns it off. Where many requests of all peers are lost, as many in a row as can
-    /// be chance do not count, lest all peers take turns in resting.
+    /// Time for which other peers are preferred to a peer that failed or whose answer was rejected. Default 100 ms,
+    /// doubled with each failure in a row up to 64 times; 0 disables it. If many requests of all peers are lost,
+    /// failures in a row that chance explains do not count, so that the peers do not all rest in turns.
     ///
     /// A peer that fails at once is free at once, and would attract all that waits.
     #[serde(with = "humantime_serde")]
@@ -85,7 +85,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Refuses the first field out of range.
+    /// Checks all fields, and returns the first one that is out of range as an error.
     ///
     /// # Errors
     /// Names the field.
@@ -152,9 +152,9 @@ impl Default for Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {reason}")]
 pub struct ConfigError {
-    /// The field's name.
+    /// Name of the field.
     pub field: &'static str,
-    /// What it violates.
+    /// The rule that its value violates.
     pub reason: &'static str,
 }
 

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How many requests may be in flight to one peer at the same time: 1, 2 or 3, and nothing else.
+/// Maximum number of requests in flight to one peer at the same time: 1, 2 or 3.
 ///
 /// A peer of a Bitcoin-family network answers its requests one after the other, so more of them in flight only hide
 /// the round trip. Past three there is nothing left to hide, and a long queue at the peer makes every timeout worse.
@@ -14,9 +14,9 @@ pub struct Depth(u8);
 impl Depth {
     /// One request at a time.
     pub const ONE: Self = Self(1);
-    /// Two at a time: hides the round trip when it is no longer than the peer's service time. The default.
+    /// Two requests at a time, the default. This hides the round trip if it is not longer than the peer's service time.
     pub const TWO: Self = Self(2);
-    /// Three at a time, the most there is: for peers whose round trip exceeds their service time.
+    /// Three requests at a time, the maximum, for peers whose round trip exceeds their service time.
     pub const THREE: Self = Self(3);
 
     /// The depth as a number, 1..=3.

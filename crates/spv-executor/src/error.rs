@@ -10,31 +10,32 @@ use crate::{Completed, LateAnswer, LateError, Transport};
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ExecuteError<P, R, E> {
-    /// No connected peer may be asked for it, and nothing was sent: there was none when the request came, or the last one
-    /// was removed, or was found to be [eligible](crate::Executor::recheck) no more, while the request waited.
+    /// No connected peer is eligible for the request, and nothing was sent. There was none when the request was
+    /// submitted, or while it waited the last one was removed or was found to be no longer
+    /// [eligible](crate::Executor::recheck).
     #[error("no connected peer may take this request")]
     NoEligiblePeer,
     /// The request could not start at once and the waiting queue is full. Nothing was sent.
-    #[error("{max_waiting} requests are waiting already")]
+    #[error("the waiting queue is full ({max_waiting} requests)")]
     QueueFull {
-        /// The bound that was met.
+        /// The configured limit.
         max_waiting: usize,
     },
-    /// The soft timeout passed. The peer is still busy with the request, and its answer may still come.
+    /// The soft timeout expired. The peer is still busy with the request, and its answer may still arrive.
     #[error("{peer:?} has not answered within {after:?}")]
     SoftTimeout {
         /// The slow peer.
         peer: P,
         /// The soft timeout, as adapted to the peer.
         after: Duration,
-        /// The answer, if it still comes before the hard limit.
+        /// Resolves to the answer if it arrives before the hard timeout.
         late: LateAnswer<P, R, E>,
     },
-    /// The hard timeout passed. Only seen when the soft timeout equals the hard one; otherwise the request ends with
-    /// [`SoftTimeout`](Self::SoftTimeout) first.
-    #[error("{peer:?} has not answered within {after:?}, the hard limit")]
+    /// The hard timeout expired. This is only returned if the soft timeout equals the hard one; otherwise the request
+    /// ends with [`SoftTimeout`](Self::SoftTimeout) first.
+    #[error("{peer:?} has not answered within the hard timeout of {after:?}")]
     HardTimeout {
-        /// The silent peer.
+        /// The peer that did not answer.
         peer: P,
         /// The hard timeout, as adapted to the peer.
         after: Duration,
@@ -44,7 +45,7 @@ pub enum ExecuteError<P, R, E> {
     Transport {
         /// The peer the request was sent to.
         peer: P,
-        /// What the transport said.
+        /// The error of the transport.
         source: E,
     },
     /// The transport panicked; no other request is affected.
@@ -53,12 +54,12 @@ pub enum ExecuteError<P, R, E> {
         /// The peer the request was sent to.
         peer: P,
     },
-    /// The executor was closed, or its runtime is gone.
+    /// The executor was closed, or its runtime was shut down.
     #[error("the executor is closed")]
     Closed,
 }
 
-/// How a request ended, for the types of transport `T`.
+/// Result of a request, for the types of transport `T`.
 pub type ExecuteResult<T> = Result<
     Completed<<T as Transport>::Peer, <T as Transport>::Response>,
     ExecuteError<<T as Transport>::Peer, <T as Transport>::Response, <T as Transport>::Error>,

@@ -14,7 +14,7 @@ use crate::{
     Config, ConfigError, Depth, ExecuteResult, LeastLoaded, PeerLoad, PeerSelector, Progress, Transport,
 };
 
-/// Runs many requests over many peers, within a global cap and a cap per peer.
+/// Sends many requests to many peers, within a limit for all peers and a limit per peer.
 ///
 /// A cheap handle: clones share everything. When the last one is dropped, all work stops; [`close`](Self::close)
 /// stops it too and waits until it has.
@@ -29,7 +29,7 @@ pub struct Executor<T: Transport> {
 }
 
 impl<T: Transport> Executor<T> {
-    /// An executor without peers that selects by [`LeastLoaded`].
+    /// Creates an executor without peers that selects peers with [`LeastLoaded`].
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl<T: Transport> Executor<T> {
         Self::with_selector(transport, LeastLoaded, config)
     }
 
-    /// An executor without peers that selects by `selector`.
+    /// Creates an executor without peers that selects peers with `selector`.
     ///
     /// # Errors
     ///
@@ -62,50 +62,51 @@ impl<T: Transport> Executor<T> {
         Ok(Self { shared, stop })
     }
 
-    /// Lets `peer` take up to `depth` requests at a time. A peer that is there already gets the new depth; one that
-    /// was removed and still has requests in flight comes back with these counted.
+    /// Adds `peer`, with up to `depth` requests at a time. A peer that is already connected gets the new depth. If a
+    /// removed peer still has requests in flight, these count when it is added again.
     pub fn add_peer(&self, peer: T::Peer, depth: Depth) {
         // Before the lock: the transport's code has no place in it.
         let group = self.shared.transport.group(&peer);
         self.shared.update(|state, _| state.plan.add_peer(peer, depth, group));
     }
 
-    /// Sends nothing more to `peer`. What it has in flight goes on to its end; requests that wait and may go to no
-    /// other peer end with [`NoEligiblePeer`](crate::ExecuteError::NoEligiblePeer).
+    /// Removes `peer`, so that nothing more is sent to it. Its requests in flight continue; waiting requests that may
+    /// go to no other peer end with [`NoEligiblePeer`](crate::ExecuteError::NoEligiblePeer).
     pub fn remove_peer(&self, peer: &T::Peer) {
         self.shared.remove_peer(peer);
     }
 
-    /// Changes the cap of `peer`; returns whether it is connected. Lowering it ends nothing: the peer gets its next
-    /// request when it is below the new cap.
+    /// Changes the depth of `peer`, and returns whether it is connected. Lowering it ends no request: the peer gets its
+    /// next request when it is below the new depth.
     pub fn set_depth(&self, peer: &T::Peer, depth: Depth) -> bool {
         self.shared.update(|state, _| state.plan.set_depth(peer, depth))
     }
 
-    /// Tells the round trip to `peer`, best smoothed and measured by pings while it was idle; returns whether it is
-    /// connected. Tells service time from way, for the adaptive depth and for expected completions.
+    /// Sets the round trip to `peer`, and returns whether it is connected. It should be smoothed and measured by pings
+    /// while the peer was idle. It separates service time from travel time, for the adaptive depth and for expected
+    /// completions.
     pub fn set_rtt(&self, peer: &T::Peer, rtt: Duration) -> bool {
         self.shared.update(|state, _| state.plan.set_rtt(peer, rtt))
     }
 
-    /// The connected peers and what they have to do, in the order of the peers.
+    /// Returns the connected peers and their load, ordered by peer.
     #[must_use]
     pub fn peers(&self) -> Vec<PeerLoad<T::Peer>> {
         self.shared.read(|state| state.plan.loads())
     }
 
-    /// How many more requests that may go to anybody could start right now, as far as slots go, beside those that wait
-    /// already. Peers at rest after
-    /// failures do not count while there are others. Bytes do not count either: a caller that held back the request
-    /// others wait for, because those others use up the budget, would wait for ever.
+    /// Returns how many more requests for any peer could start right now by the free slots, beside those that already
+    /// wait. Peers that rest after failures do not count while there are others. The byte budget is not considered
+    /// either: otherwise a caller might hold back a request because others use up the budget, and those others might
+    /// wait for that request for ever.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.shared.read(|state| state.plan.capacity(now()))
     }
 
-    /// As [`capacity`](Self::capacity), for requests that may go to those peers alone of whom `eligible` is true: how many
-    /// more of them could start right now. Peers at rest do not count while one of the others is eligible, and of the
-    /// requests that wait only those come first that may go to one of these peers.
+    /// Like [`capacity`](Self::capacity), for requests that may go only to the peers for which `eligible` is true.
+    /// Peers that rest do not count while one of the others is eligible, and of the waiting requests only those count
+    /// that may go to one of these peers.
     ///
     /// `eligible` is called under the executor's lock: it must be quick and must not call the executor.
     #[must_use]
@@ -113,9 +114,9 @@ impl<T: Transport> Executor<T> {
         self.shared.read(|state| state.plan.capacity_where(eligible, now()))
     }
 
-    /// Tells how many requests the caller holds back for later, in place of what was told before; 0 at first. By their
-    /// number, with that of requests that wait, it is decided whether a slow peer is worth asking: for the last few it is
-    /// not.
+    /// Sets the number of requests that the caller will submit later; it replaces the number set before, which is 0 at
+    /// first. Together with the number of waiting requests it decides whether a slow peer is used: not for the last few
+    /// requests.
     pub fn announce(&self, requests: usize) {
         if self.shared.read(|state| state.plan.announced() != requests) {
             self.shared.update(|state, _| state.plan.announce(requests));
@@ -139,7 +140,7 @@ impl<T: Transport> Executor<T> {
         self.submit(request, Eligibility::Anybody, None).await
     }
 
-    /// As [`execute`](Self::execute), on this peer and no other. A peer that rests after failures is asked all the same.
+    /// Like [`execute`](Self::execute), but only on this peer, even if it rests after failures.
     ///
     /// # Errors
     ///
@@ -153,7 +154,7 @@ impl<T: Transport> Executor<T> {
         self.submit(request, Eligibility::Only(peer.clone()), None).await
     }
 
-    /// As [`execute`](Self::execute), on one of those peers of whom `eligible` is true.
+    /// Like [`execute`](Self::execute), but only on a peer for which `eligible` is true.
     ///
     /// That is asked anew whenever a peer is chosen for the request, so it may tell what the caller knows by then. If the
     /// answer changes while the request waits, call [`recheck`](Self::recheck): the executor cannot know, and else looks
@@ -179,7 +180,7 @@ impl<T: Transport> Executor<T> {
         self.submit(request, Eligibility::new(eligible), None).await
     }
 
-    /// As [`execute_where`](Self::execute_where), for one of many requests whose answers are used in a certain order, the
+    /// Like [`execute_where`](Self::execute_where), for one of many requests whose answers are used in order, the
     /// lowest `order` first.
     ///
     /// Of all such requests that somebody waits for, the lowest holds up the others. So it never waits for bytes, and
@@ -213,16 +214,17 @@ impl<T: Transport> Executor<T> {
         self.shared.submit(request, eligible, order, Submitter::Caller)?.outcome().await
     }
 
-    /// To be called when predicates of requests that wait would answer otherwise than before. Sends what may be sent now,
-    /// and ends with [`NoEligiblePeer`](crate::ExecuteError::NoEligiblePeer) those that may go to no connected peer any
-    /// more: nothing that the executor knows of could ever start them.
+    /// Evaluates the predicates of waiting requests again; call it when their results may have changed. Sends the
+    /// requests that can be sent now, and ends those for which no connected peer is eligible any more with
+    /// [`NoEligiblePeer`](crate::ExecuteError::NoEligiblePeer), because nothing that the executor observes could ever
+    /// start them.
     ///
     /// So to keep a request waiting for a peer that is not eligible for a while, do not submit it yet.
     pub fn recheck(&self) {
         self.shared.recheck();
     }
 
-    /// Runs all requests, on any peer, and returns how each ended, in the order given.
+    /// Runs all requests, on any peer, and returns their results in the order of the requests.
     ///
     /// Not refused when the queue is full, see [`Config::max_waiting`]. Results give their bytes back as they come,
     /// since all of them are held until the last one has ended. The verdict on each answer is still the caller's to give,
@@ -242,7 +244,8 @@ impl<T: Transport> Executor<T> {
         results.into_iter().map(|(_, result)| result).collect()
     }
 
-    /// Runs all requests, on any peer, and yields how each ended as it ends, with its index.
+    /// Runs all requests, on any peer, and yields each result as soon as its request ends, with the index of the
+    /// request.
     ///
     /// Nothing starts before the stream is polled, and at most `max_in_flight` results are under way or unread, so a
     /// reader that stops reading stops the work; so does one that keeps the [`Permit`](crate::Permit)s. Not refused when
@@ -256,14 +259,14 @@ impl<T: Transport> Executor<T> {
         batch::stream(self.clone(), requests)
     }
 
-    /// The present progress, and every later one.
+    /// Returns a receiver for the current progress and for every later one.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.shared.progress.subscribe()
     }
 
-    /// Ends all requests with [`Closed`](crate::ExecuteError::Closed), refuses new ones, and waits until every task
-    /// has ended.
+    /// Closes the executor: ends all requests with [`Closed`](crate::ExecuteError::Closed), rejects new ones, and waits
+    /// until every task has ended.
     ///
     /// # Cancel safety
     ///

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::Completed;
 
-/// The answer to a request that passed its soft timeout: it may still come.
+/// A future for the answer to a request whose soft timeout expired.
 ///
 /// Resolves with the answer if that arrives before the hard limit, and with the reason otherwise. Until then the
 /// request keeps its slot at the slow peer, whether or not anybody holds this handle. If a copy was sent to another
@@ -43,20 +43,20 @@ impl<P, R, E> fmt::Debug for LateAnswer<P, R, E> {
     }
 }
 
-/// Why a late answer did not come after all.
+/// Why a late answer did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LateError<E> {
     /// The transport failed.
     #[error("the transport failed after the soft timeout")]
     Transport {
-        /// What the transport said.
+        /// The error of the transport.
         source: E,
     },
     /// The transport panicked.
     #[error("the transport panicked after the soft timeout")]
     Panicked,
-    /// The hard limit came first; the transport future was dropped and the slot freed.
+    /// The hard timeout expired first; the transport future was dropped and the slot freed.
     #[error("no answer before the hard timeout")]
     HardTimeout,
     /// The executor was closed first.

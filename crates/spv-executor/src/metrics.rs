@@ -10,17 +10,21 @@ use crate::Progress;
 /// An executor looks its metrics up when it is made, so the recorder must be installed before that.
 pub fn describe_metrics() {
     metrics::describe_gauge!(IN_FLIGHT, Unit::Count, "Slots in use: requests sent and not ended at the peer");
-    metrics::describe_gauge!(WAITING, Unit::Count, "Requests not sent yet, held-back ones included");
+    metrics::describe_gauge!(WAITING, Unit::Count, "Requests not sent yet, including announced ones");
     metrics::describe_counter!(
         REQUESTS,
         Unit::Count,
-        "Requests ended, by outcome; answered ones when judged"
+        "Ended requests by outcome; answered ones are counted after their verdict"
     );
-    metrics::describe_counter!(LATE, Unit::Count, "Requests past their soft timeout, by what became of them");
+    metrics::describe_counter!(LATE, Unit::Count, "Requests past their soft timeout, by how they ended");
     metrics::describe_counter!(REJECTED, Unit::Count, "Answers that their callers rejected");
     metrics::describe_counter!(HEDGES, Unit::Count, "Copies sent to a second peer, by who answered first");
     metrics::describe_gauge!(HELD, Unit::Bytes, "Bytes of answers expected or held");
-    metrics::describe_histogram!(SECONDS, Unit::Seconds, "From sending to the answer, late answers included");
+    metrics::describe_histogram!(
+        SECONDS,
+        Unit::Seconds,
+        "Time from sending a request to its answer, including late answers"
+    );
 }
 
 /// The handles of one executor. Gauges move by differences, so that several executors add up.

@@ -16,18 +16,19 @@ impl Permit {
         Self { answer: Some(Box::new(answer)), bytes }
     }
 
-    /// The bytes held. 0 in results of [`run`](crate::Executor::run), which give theirs back as they come.
+    /// Number of bytes held. It is 0 in results of [`run`](crate::Executor::run), which release their bytes as they
+    /// arrive.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The answer is right: counts for its peer, and ends a row of failures.
+    /// Reports that the answer is right. It counts as a success of its peer, and ends a row of failures.
     pub fn accept(mut self) {
         self.end(Verdict::Accepted);
     }
 
-    /// The answer proved wrong: counts as a failure of its peer, and nothing is learned from its time.
+    /// Reports that the answer is wrong. It counts as a failure of its peer, and its time is not used for estimates.
     pub fn reject(mut self) {
         self.end(Verdict::Rejected);
     }

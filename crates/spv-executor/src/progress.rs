@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use crate::plan::Plan;
 use crate::rate::CompletionRate;
 
-/// Where the work of an executor stands, see [`Executor::progress`](crate::Executor::progress).
+/// Counters and remaining time of an executor's work, see [`Executor::progress`](crate::Executor::progress).
 ///
 /// Every request that ended counts in exactly one of `succeeded`, `failed`, `cancelled` and `unjudged`. An answer is taken
 /// for what its caller finds, and until then it is in `unjudged`, the only one of them that goes down again. So of peers
@@ -11,32 +11,32 @@ use crate::rate::CompletionRate;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Requests not sent yet, those included that a `run` or `stream` still holds back and that were
+    /// Requests that were not sent yet, including those that a `run` or `stream` still holds back and those that were
     /// [announced](crate::Executor::announce).
     pub waiting: usize,
-    /// Slots in use: requests sent whose transport future has not ended, whether or not somebody still waits for
-    /// the answer.
+    /// Slots in use: sent requests whose transport future has not ended, whether or not a caller still waits for the
+    /// answer.
     pub in_flight: usize,
     /// Requests answered in time whose answer was [accepted](crate::Permit::accept).
     pub succeeded: u64,
     /// Requests that ended with an error, soft timeouts included, or whose answer was rejected.
     pub failed: u64,
-    /// Requests nobody waited for any more when they ended.
+    /// Requests for which no caller waited any more when they ended.
     pub cancelled: u64,
     /// Requests answered in time whose answer was neither accepted nor rejected: not yet, or never if its
     /// [`Permit`](crate::Permit) was dropped.
     pub unjudged: u64,
-    /// Of those that passed their soft timeout, how many were answered all the same.
+    /// Requests that were answered after their soft timeout.
     pub late: u64,
-    /// Answers that their callers rejected. Of the request of each it counts in `failed` too: for this, or for the soft
-    /// timeout that came before the answer.
+    /// Answers that their callers rejected. Each of their requests also counts in `failed`, because of the rejection or
+    /// because of an earlier soft timeout.
     pub rejected: u64,
     /// Copies sent to a second peer.
     pub hedged: u64,
     /// Bytes of answers expected or held, of [`Config::max_bytes`](crate::Config::max_bytes).
     pub held_bytes: u64,
-    /// How long the present work will take, from the measured rate at which requests end, as of the latest change.
-    /// `None` until one has ended, zero when nothing is left to do.
+    /// Estimated time until the present work ends, from the measured rate at which requests end. It is updated with
+    /// each change, is `None` until one request has ended, and zero if nothing is left to do.
     pub eta: Option<Duration>,
 }
 

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-/// How many pieces of work end per second, measured over the recent past. An executor measures its requests so; whoever
-/// counts in other pieces can do the same.
+/// Measures how many pieces of work ended per second in the recent past. An executor measures its requests with it;
+/// programs can use it for other units of work.
 ///
 /// The past fades by completions, not by time: its half-life is a few rounds of the present parallelism, so that the
 /// rate means the same for answers in milliseconds and in minutes, and one burst of simultaneous answers is not
@@ -18,7 +18,7 @@ pub struct CompletionRate {
 }
 
 impl CompletionRate {
-    /// One piece ended, while `parallel` (itself included) were under way.
+    /// Records that one piece ended, while `parallel` pieces (including this one) were in progress.
     pub fn completed(&mut self, now: Instant, parallel: usize) {
         let since = self.counted_until.map_or(Duration::ZERO, |until| now.saturating_duration_since(until));
         if !since.is_zero() {
@@ -31,7 +31,7 @@ impl CompletionRate {
         self.counted_until = Some(now);
     }
 
-    /// To be told after every change whether there is anything left to do.
+    /// Tells whether there is work left to do; call it after every change.
     pub const fn set_busy(&mut self, busy: bool, now: Instant) {
         match (busy, self.counted_until) {
             (true, None) => self.counted_until = Some(now),
@@ -40,7 +40,7 @@ impl CompletionRate {
         }
     }
 
-    /// How long `remaining` pieces will take at this rate; `None` before anything was measured.
+    /// Returns how long `remaining` pieces will take at this rate, or `None` before anything was measured.
     #[must_use]
     pub fn eta(&self, remaining: usize) -> Option<Duration> {
         if remaining == 0 {

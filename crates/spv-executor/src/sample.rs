@@ -4,15 +4,15 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sample {
-    /// The kind of its request.
+    /// Kind of the request.
     pub kind: &'static str,
-    /// Its size, or the expected one if the transport does not tell, see
+    /// Size of the answer in bytes, or the expected size if the transport does not report it, see
     /// [`Transport::size`](crate::Transport::size).
     pub bytes: u64,
-    /// From sending the request to the answer.
+    /// Time from sending the request to the answer.
     pub elapsed: Duration,
-    /// The part of it in which the peer was busy with this request and no other: without the round trip, if that
-    /// is known, and without the wait for earlier answers.
+    /// The part of `elapsed` in which the peer was busy with this request only: without the round trip, if that is
+    /// known, and without the wait for earlier answers.
     pub occupied: Duration,
     /// The size that was expected, 0 if none was. Beyond their usual expectation, requests of a kind are taken to need
     /// more time, however right those expectations are.
@@ -20,7 +20,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// An answer without a size to which all of its time belongs, for tests of a selector.
+    /// Creates a sample without a size in which the peer was busy all the time, for tests of a selector.
     #[must_use]
     pub const fn new(kind: &'static str, elapsed: Duration) -> Self {
         Self { kind, bytes: 0, elapsed, occupied: elapsed, expected: 0 }

@@ -67,15 +67,15 @@ pub trait PeerSelector<P>: Send + 'static {
     /// A request was sent to `peer`.
     fn on_sent(&mut self, peer: &P, now: Instant) {}
 
-    /// An answer of `peer` was [accepted](crate::Permit::accept). Nothing else is an achievement, so that wrong answers, or
-    /// such that nobody looked at, do not make a peer look good, however quick they are.
+    /// An answer of `peer` was [accepted](crate::Permit::accept). Only accepted answers are reported, so that quick
+    /// answers that are wrong or were never checked do not improve the record of a peer.
     fn on_completed(&mut self, peer: &P, answer: &Sample, now: Instant) {}
 
-    /// A request to `peer` failed at the hard limit or by an error that
-    /// [blames](crate::Transport::blames_peer) it, or its answer was rejected.
+    /// A request to `peer` failed, by the hard timeout or an error that [blames](crate::Transport::blames_peer) it, or
+    /// its answer was rejected.
     fn on_failed(&mut self, peer: &P, now: Instant) {}
 
-    /// `peer` was removed; nothing more is told of it unless it comes back.
+    /// `peer` was removed. Nothing more is reported about it unless it is added again.
     fn on_removed(&mut self, peer: &P) {}
 }
 
@@ -85,23 +85,23 @@ pub trait PeerSelector<P>: Send + 'static {
 pub struct Candidate<'a, P> {
     /// The peer.
     pub peer: &'a P,
-    /// How many requests it may have at present.
+    /// Number of requests that the peer may have at present.
     pub depth: Depth,
-    /// Requests it has now; below `depth`.
+    /// Number of requests in flight at the peer, below `depth`.
     pub in_flight: usize,
-    /// The place of its latest request in the sequence of all that were started, `None` if it has had none.
+    /// Sequence number of its latest request among all requests that were started, or `None` if it has had none.
     /// Greater is more recent.
     pub last_assigned: Option<u64>,
     /// Failures and rejected answers since its last good answer.
     pub failures: u32,
-    /// When it would have answered this request, from now: the round trip, what it has to do before, and this. From
-    /// its answers to this kind of request, which are forgotten when one is rejected; for a peer without any, from those of
-    /// the others, as much longer as it is farther away; `None` if there are none at all.
+    /// Estimated time from now until the peer would answer this request: its round trip, its earlier requests, and this
+    /// one. From its answers to this kind of request, which are forgotten when one is rejected; for a peer without any,
+    /// from those of the others, as much longer as it is farther away; `None` if there are none at all.
     pub expected: Option<Duration>,
 }
 
 impl<'a, P> Candidate<'a, P> {
-    /// An idle peer that has had no request yet, for tests of a selector.
+    /// Creates an idle candidate that has had no request yet, for tests of a selector.
     #[must_use]
     pub const fn new(peer: &'a P, depth: Depth) -> Self {
         Self { peer, depth, in_flight: 0, last_assigned: None, failures: 0, expected: None }

@@ -6,25 +6,26 @@ use crate::estimates::{Estimates, KindEstimate};
 use crate::forecast::Forecast;
 use crate::{Candidate, Cost, Depth, Sample};
 
-/// What one connected peer has to do, see [`Executor::peers`](crate::Executor::peers).
+/// Load of one connected peer, see [`Executor::peers`](crate::Executor::peers).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerLoad<P> {
     /// The peer.
     pub peer: P,
-    /// Its cap.
+    /// Maximum number of requests at a time.
     pub depth: Depth,
-    /// How many requests are worthwhile at present, at most `depth`.
+    /// Number of requests at a time that is useful at present, at most `depth`.
     pub adapted_depth: Depth,
-    /// Requests it has now, those past their soft timeout included. Above `depth` only after `depth` was lowered.
+    /// Requests in flight at the peer, including those past their soft timeout. It is above `depth` only after `depth`
+    /// was lowered.
     pub in_flight: usize,
-    /// The most it ever had at the same time.
+    /// Greatest number of requests that it ever had at the same time.
     pub max_in_flight: usize,
     /// Requests started with it so far.
     pub requests: u64,
     /// Requests that failed since its last answer, and answers that were rejected since its last good one.
     pub failures: u32,
-    /// Until when it rests after failures, while others can be asked; may lie in the past.
+    /// End of its rest after failures, during which other peers are preferred; may be in the past.
     pub rests_until: Option<Instant>,
 }
 

@@ -35,7 +35,7 @@ pub trait Transport: Send + Sync + 'static {
         request: Self::Request,
     ) -> impl Future<Output = Result<Self::Response, Self::Error>> + Send;
 
-    /// Waits until we may send `peer` a request, such as for a rate limit of our own. By default there is no wait.
+    /// Waits until a request may be sent to `peer`, for example for a local rate limit. By default there is no wait.
     ///
     /// The peer's slot is taken meanwhile, but its time has not begun: no timeout runs, and nothing is learned from the
     /// wait. Only closing the executor ends it, so it must not wait for the peer. If it panics, the panic becomes the error
@@ -44,7 +44,7 @@ pub trait Transport: Send + Sync + 'static {
         std::future::ready(())
     }
 
-    /// Whether `error` says something of the peer. By default every error does.
+    /// Tells whether `error` counts as a failure of the peer. By default every error does.
     ///
     /// One that does not, such as a full table of our own, ends the request and is no failure of the peer, which neither
     /// rests nor looks worse to a [`PeerSelector`](crate::PeerSelector) for it. But then the peer is free again at once,
@@ -53,31 +53,32 @@ pub trait Transport: Send + Sync + 'static {
         true
     }
 
-    /// What `request` will ask of a peer: its kind, for times measured per kind, and the expected bytes, for the byte
-    /// budget. By default all are of one kind and unknown size.
+    /// Returns the expected cost of `request`: its kind, because times are measured per kind, and its expected bytes,
+    /// for the byte budget. By default all requests have one kind and an unknown size.
     fn cost(&self, request: &Self::Request) -> Cost {
         Cost::default()
     }
 
-    /// The size of an answer in bytes. By default 0, which stands for the expected size.
+    /// Returns the size of an answer in bytes. By default 0, which means the expected size.
     fn size(&self, response: &Self::Response) -> u64 {
         0
     }
 
-    /// A copy of `request` for one more peer, or `None`, the default, if it must not be sent twice. Without copies
-    /// there is no hedging.
+    /// Returns a copy of `request` for a second peer, or `None`, the default, if it must not be sent twice. Without
+    /// copies there is no hedging.
     fn duplicate(&self, request: &Self::Request) -> Option<Self::Request> {
         None
     }
 
-    /// The round trip to `peer`, best smoothed and measured by pings while it was idle; asked whenever it has answered.
-    /// By default, and while it is `None`, what [`set_rtt`](crate::Executor::set_rtt) told last.
+    /// Returns the round trip to `peer`; it is called after each answer. The value should be smoothed and measured by
+    /// pings while the peer was idle. If it is `None`, the default, the last value of
+    /// [`set_rtt`](crate::Executor::set_rtt) is used.
     fn rtt(&self, peer: &Self::Peer) -> Option<Duration> {
         None
     }
 
-    /// Peers of the same group are likely to be slow together, such as those of one network: a copy prefers a peer of
-    /// another. By default all are of one group.
+    /// Returns the group of `peer`. Peers of one group are likely to be slow together, for example those in one
+    /// network, so a copy prefers a peer of another group. By default all peers are in one group.
     fn group(&self, peer: &Self::Peer) -> u64 {
         0
     }

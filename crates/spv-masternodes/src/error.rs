@@ -12,7 +12,7 @@ use dashcore::{BlockHash, ProTxHash, Txid};
 #[non_exhaustive]
 pub enum ProofError {
     /// The diff is to another block.
-    #[error("diff to block {got} where {expected} is wanted")]
+    #[error("the diff is to block {got}, but {expected} was expected")]
     WrongBlock {
         /// Block that the caller named.
         expected: BlockHash,
@@ -70,7 +70,7 @@ pub enum ProofError {
     #[error("quorum {} of type {} occurs twice", .0.quorum_hash, .0.llmq_type)]
     DuplicateQuorum(DeletedQuorum),
     /// A ChainLock signature is given for a new quorum that is not there.
-    #[error("chainlock signature for new quorum {index} of {new_quorums}")]
+    #[error("a ChainLock signature is assigned to new quorum {index} of {new_quorums}")]
     ChainLockIndexOutOfRange {
         /// Index that is out of range.
         index: u16,
@@ -78,13 +78,13 @@ pub enum ProofError {
         new_quorums: usize,
     },
     /// Two ChainLock signatures are given for one new quorum.
-    #[error("two chainlock signatures for new quorum {index}")]
+    #[error("there are two ChainLock signatures for new quorum {index}")]
     DuplicateChainLockIndex {
         /// The quorum's index among the new ones.
         index: u16,
     },
     /// Some new quorum has no ChainLock signature, not even the null one.
-    #[error("no chainlock signature for new quorum {index}")]
+    #[error("there is no ChainLock signature for new quorum {index}")]
     MissingChainLockIndex {
         /// The first such quorum's index among the new ones.
         index: usize,

@@ -75,10 +75,10 @@ pub(crate) fn verify_with_key(
 #[non_exhaustive]
 pub enum SignatureError {
     /// The signature is not a point on the curve.
-    #[error("{0} is not a signature")]
+    #[error("{0} is not the encoding of a signature")]
     Malformed(BLSSignature),
     /// The quorum's public key is not a point on the curve.
-    #[error("quorum public key {0} is not a key")]
+    #[error("quorum public key {0} is not a valid key")]
     MalformedPublicKey(BLSPublicKey),
     /// The signature is another one's, or of something else.
     #[error("the signature is wrong")]

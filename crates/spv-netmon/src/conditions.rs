@@ -2,22 +2,22 @@ use std::time::Duration;
 
 use crate::{config::Config, pace::Baseline, throughput::as_f64};
 
-/// What the network as a whole is like at the moment, judged by the median peer.
+/// Conditions of the whole network at the moment, judged by the median peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Conditions {
     /// Round trips are long.
     pub high_latency: bool,
-    /// Answers trickle in.
+    /// Answers arrive slowly.
     pub low_bandwidth: bool,
     /// Requests often fail.
     pub unstable: bool,
-    /// Round trips have grown for most peers at once: the reason is on our side, see [`Pace`](crate::Pace).
+    /// Round trips have grown for most peers at once, so the cause is the local link, see [`Pace`](crate::Pace).
     pub slow_link: bool,
 }
 
 impl Conditions {
-    /// Whether nothing is wrong, as far as is known.
+    /// Tells whether none of the conditions holds.
     #[must_use]
     pub const fn is_optimal(&self) -> bool {
         !self.high_latency && !self.low_bandwidth && !self.unstable && !self.slow_link

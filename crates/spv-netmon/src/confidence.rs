@@ -1,16 +1,16 @@
 use std::time::{Duration, Instant};
 
-/// How much an estimate rests on. With few samples or after a long time it means little.
+/// Number and age of the samples of an estimate. With few or old samples it means little.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Confidence {
-    /// Samples that went into the estimate.
+    /// Number of samples in the estimate.
     pub samples: u64,
-    /// When the last of them was taken; `None` when there was none.
+    /// Time of the last sample; `None` if there was none.
     pub last: Option<Instant>,
 }
 
 impl Confidence {
-    /// How old the last sample is; `None` when there was none.
+    /// Returns the age of the last sample, or `None` if there was none.
     #[must_use]
     pub fn age(&self, now: Instant) -> Option<Duration> {
         self.last.map(|last| now.saturating_duration_since(last))

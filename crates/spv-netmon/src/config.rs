@@ -4,20 +4,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ConfigError, ensure};
 
-/// What is remembered of each peer, and when the pool's conditions change.
+/// Size of the memory per peer, and thresholds of the pool's conditions.
 ///
 /// Each condition has a threshold to enter and a milder one to leave it; between them it stays as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Peers remembered. Default 256, range 1 to 65536. One more displaces the peer heard of least recently.
+    /// Maximum number of remembered peers. Default 256, range 1 to 65536. One more displaces the peer heard of least
+    /// recently.
     pub max_peers: usize,
-    /// Outcomes that a peer's reliability is taken over. Default 32, range 1 to 4096. Fewer react faster.
+    /// Maximum number of outcomes from which a peer's reliability is computed. Default 32, range 1 to 4096. Fewer react
+    /// faster.
     pub reliability_window: usize,
     /// Age at which an outcome stops counting. Default 10 minutes, above 0.
     #[serde(with = "humantime_serde")]
     pub reliability_horizon: Duration,
-    /// Smallest answer that says something about throughput, in bytes. Default 16384, range 1 and up.
+    /// Smallest answer from which throughput is estimated, in bytes. Default 16384, range 1 and up.
     ///
     /// The time of a smaller answer is mostly round trip and service, whatever the bandwidth.
     pub throughput_min_bytes: u64,
@@ -30,12 +32,12 @@ pub struct Config {
     /// Largest retransmission timeout. Default 1 minute, not below `rto_min` (RFC 6298, 2.5).
     #[serde(with = "humantime_serde")]
     pub rto_max: Duration,
-    /// How far back the smallest round trip is looked for. Default 5 minutes, above 0.
+    /// Length of the period over which the smallest round trip is taken. Default 5 minutes, above 0.
     ///
     /// Longer, and a way that has become longer for good is taken for a slow one for longer.
     #[serde(with = "humantime_serde")]
     pub min_rtt_window: Duration,
-    /// Silence after which a peer no longer counts towards the pool's conditions. Default 5 minutes, above 0.
+    /// Time without reports after which a peer no longer counts for the pool's conditions. Default 5 minutes, above 0.
     #[serde(with = "humantime_serde")]
     pub stale_after: Duration,
     /// Median round trip at or above which latency is high. Default 400 ms.
@@ -53,13 +55,13 @@ pub struct Config {
     pub unstable_enter: f64,
     /// Median reliability at or above which it no longer is. Default 0.85, range 0 to 1, above the one to enter.
     pub unstable_leave: f64,
-    /// Our own link is slow when the median peer's round trip is this many times its smallest. Default 2.
+    /// The local link is slow if the median peer's round trip is this many times its smallest. Default 2.
     pub slow_link_enter: f64,
-    /// It no longer is below so many times. Default 1.5, at least 1, below the one to enter.
+    /// Ratio below which it is no longer slow. Default 1.5, at least 1, below the one to enter.
     pub slow_link_leave: f64,
-    /// A peer is slow when its round trip is this many times the median peer's. Default 3.
+    /// A peer is slow if its round trip is this many times the median peer's. Default 3.
     pub slow_peer_enter: f64,
-    /// It no longer is below so many times. Default 2, at least 1, below the one to enter.
+    /// Ratio below which it is no longer slow. Default 2, at least 1, below the one to enter.
     pub slow_peer_leave: f64,
 }
 
@@ -90,7 +92,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Refuses the first field out of range.
+    /// Checks all fields, and returns the first one that is out of range as an error.
     ///
     /// # Errors
     /// Names the field.

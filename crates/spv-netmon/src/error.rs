@@ -1,4 +1,4 @@
-/// A configuration value out of its range.
+/// A configuration value is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {reason}")]
 pub struct ConfigError {

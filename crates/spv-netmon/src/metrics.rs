@@ -17,8 +17,8 @@ pub(crate) const FAILED: &str = "failed";
 pub fn describe() {
     describe_histogram!(RTT, Unit::Seconds, "Round trip samples of all peers");
     describe_gauge!(CONDITION, "1 while the condition holds for the pool, else 0");
-    describe_counter!(OUTCOMES, Unit::Count, "Requests judged, by outcome");
-    describe_gauge!(PEERS, Unit::Count, "Peers that measurements are kept of");
+    describe_counter!(OUTCOMES, Unit::Count, "Requests by outcome");
+    describe_gauge!(PEERS, Unit::Count, "Peers with measurements");
 }
 
 pub(crate) fn record_rtt(sample: Duration) {

@@ -19,7 +19,7 @@ use crate::{
     peer_record::PeerRecord,
 };
 
-/// What each peer is worth, from measurements that its user reports.
+/// Estimates the quality of each peer from measurements that the program reports.
 ///
 /// A cheap handle, to be cloned into every task that talks to a peer. `P` names a peer and `K` a kind of
 /// request; kinds should be few, each peer keeps one entry per kind. It reads no clock: every report comes
@@ -33,7 +33,7 @@ where
     P: Clone + Eq + Hash + Ord,
     K: Clone + Ord,
 {
-    /// A monitor that knows no peer.
+    /// Creates a monitor without peers.
     ///
     /// # Errors
     ///
@@ -44,34 +44,34 @@ where
         Ok(Self { shared: Arc::new(Shared { config, peers, conditions }) })
     }
 
-    /// A round trip was measured, best by a ping while no other request was in the peer's queue.
+    /// Reports a measured round trip, preferably of a ping while no other request was in the peer's queue.
     pub fn on_rtt(&self, peer: &P, sample: Duration, now: Instant) {
         metrics::record_rtt(sample);
         self.update(peer, now, |record| record.on_rtt(sample, now, &self.shared.config));
     }
 
-    /// A request was answered, and whether rightly is not known yet. `elapsed` runs from sending it to the last of the
-    /// `bytes`. This measures the peer and the way to it; what the answer was worth is reported by
+    /// Reports an answer that is not verified yet. `elapsed` is the time from sending the request to the last of the
+    /// `bytes`. This measures the peer and the path to it; report the result of the verification by
     /// [`on_accepted`](Self::on_accepted) or [`on_failure`](Self::on_failure).
     pub fn on_answer(&self, peer: &P, kind: K, bytes: u64, elapsed: Duration, now: Instant) {
         self.update(peer, now, |record| record.on_answer(kind, bytes, elapsed, now, &self.shared.config));
     }
 
-    /// An answer was verified and useful: the peer is more reliable. Answers that nobody looked at, because another copy
-    /// came first, are neither accepted nor failed.
+    /// Reports that an answer was verified and useful, which makes the peer more reliable. Answers that were never
+    /// checked, because another copy arrived first, are neither accepted nor failed.
     pub fn on_accepted(&self, peer: &P, kind: &K, now: Instant) {
         metrics::record_outcome(metrics::ACCEPTED);
         self.update(peer, now, |record| record.on_accepted(kind.clone(), now, &self.shared.config));
     }
 
-    /// A request was refused. This is counted but does not make the peer less reliable: it did its work,
+    /// Reports a refused request. It is counted but does not make the peer less reliable, because the peer handled it,
     /// and may be on another branch or lack old data.
     pub fn on_refusal(&self, peer: &P, kind: &K, now: Instant) {
         metrics::record_outcome(metrics::REFUSED);
         self.update(peer, now, |record| record.on_refusal(kind.clone(), now));
     }
 
-    /// A request failed: no answer in time, a lost connection, or an answer that proved wrong.
+    /// Reports a failed request: no answer in time, a lost connection, or an answer that proved wrong.
     pub fn on_failure(&self, peer: &P, kind: &K, now: Instant) {
         metrics::record_outcome(metrics::FAILED);
         self.update(peer, now, |record| record.on_failure(kind.clone(), now, &self.shared.config));
@@ -84,14 +84,14 @@ where
         known
     }
 
-    /// What is known of a peer as of the last report about it; `None` when there was none.
+    /// Returns the estimates of a peer as of the last report about it, or `None` if there was none.
     #[must_use]
     pub fn health(&self, peer: &P) -> Option<PeerHealth<K>> {
         let record = self.shared.peers.get(peer)?;
         Some(record.health(record.last_report(), &self.shared.config))
     }
 
-    /// The peers known, in order.
+    /// Returns the known peers, in order.
     #[must_use]
     pub fn peers(&self) -> Vec<P> {
         let mut peers: Vec<P> = self.shared.peers.iter().map(|entry| entry.key().clone()).collect();
@@ -99,14 +99,16 @@ where
         peers
     }
 
-    /// Judges the pool by its median peer, leaving out those that nothing was heard of for
-    /// [`Config::stale_after`]. A condition that set in holds until it is clearly over, or nobody is left who was heard of.
+    /// Returns the conditions of the pool, judged by its median peer, without peers that had no report for
+    /// [`Config::stale_after`]. A condition that has begun holds until its second threshold is crossed, or until no
+    /// peer with recent reports is left.
     #[must_use]
     pub fn conditions(&self, now: Instant) -> Conditions {
         self.judge(&self.medians(now))
     }
 
-    /// Whether this peer is slow at the moment, beside the others, or the link that all of them share.
+    /// Tells whether this peer is slow at the moment compared with the others, or whether the link that all of them
+    /// share is slow.
     ///
     /// A peer that is slow even beside others on a slow link is a [`SlowPeer`](Pace::SlowPeer). Each finding holds
     /// until it is clearly over.

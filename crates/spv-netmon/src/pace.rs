@@ -5,20 +5,20 @@ use crate::{
     median::{median_duration, median_f64},
 };
 
-/// Whether a peer is slow at the moment, or our own link is.
+/// Whether a peer or the local link is slow at the moment.
 ///
 /// When everybody is slow at once, the reason is what they share. Then it would be wrong to blame or to leave a peer,
 /// and no use to ask another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pace {
-    /// Not enough peers with round trips to compare: at least three are needed.
+    /// There are too few peers with round trips to compare; at least three are needed.
     #[default]
     Unknown,
-    /// Nothing out of the ordinary.
+    /// Neither the peer nor the link is slow.
     Usual,
-    /// This peer is slow beside the others.
+    /// This peer is slow compared with the others.
     SlowPeer,
-    /// The round trips of most peers have grown well above their smallest ones: it is the way they share.
+    /// The round trips of most peers have grown well above their smallest ones, so the shared link is slow.
     SlowLink,
 }
 

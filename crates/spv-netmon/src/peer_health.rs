@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{confidence::Confidence, reliability::Reliability};
 
-/// What is known of one peer at one moment.
+/// Estimates of one peer at one moment.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PeerHealth<K> {
@@ -11,46 +11,47 @@ pub struct PeerHealth<K> {
     /// Mean deviation of the round trip; `None` before the first sample.
     pub rttvar: Option<Duration>,
     /// Smallest round trip of the last [`Config::min_rtt_window`](crate::Config::min_rtt_window), or of the latest
-    /// time there were any: the way without queues. `None` before the first sample.
+    /// period with samples: the path without queues. `None` before the first sample.
     pub min_rtt: Option<Duration>,
-    /// What the three rest on.
+    /// Confidence of the three estimates of the round trip.
     pub rtt_confidence: Confidence,
-    /// Time after which a ping should be taken for lost: `srtt + 4 * rttvar` within the configured bounds.
+    /// Time after which a ping should count as lost: `srtt + 4 * rttvar` within the configured bounds.
     pub rto: Duration,
-    /// Bytes per second, after the round trip, of answers large enough to tell and not nearly all round trip; `None` before
-    /// the first of them.
+    /// Bytes per second in the time after the round trip, of answers that are large enough and take clearly longer than
+    /// the round trip; `None` before the first of them.
     pub throughput: Option<f64>,
-    /// What it rests on.
+    /// Confidence of the throughput.
     pub throughput_confidence: Confidence,
     /// Recent accepted answers and failures, as of the last report about this peer.
     pub reliability: Reliability,
     /// The same per kind of request.
     pub kinds: BTreeMap<K, KindHealth>,
-    /// Requests answered, rightly or not.
+    /// Number of answered requests, whether right or wrong.
     pub answers: u64,
-    /// Answers accepted.
+    /// Number of accepted answers.
     pub accepted: u64,
-    /// Requests refused.
+    /// Number of refused requests.
     pub refusals: u64,
-    /// Requests failed.
+    /// Number of failed requests.
     pub failures: u64,
     /// Bytes of all answers.
     pub bytes: u64,
 }
 
-/// What is known of one peer and one kind of request.
+/// Estimates of one peer for one kind of request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KindHealth {
-    /// What an answer takes beyond the round trip, smoothed: queue, work and transfer. `None` before the first.
+    /// Smoothed time that an answer takes beyond the round trip: queue, work and transfer. `None` before the first
+    /// answer.
     pub service_time: Option<Duration>,
-    /// What it rests on; its samples are the requests answered.
+    /// Confidence of the service time; its samples are the answered requests.
     pub confidence: Confidence,
-    /// Answers accepted.
+    /// Number of accepted answers.
     pub accepted: u64,
-    /// Requests refused.
+    /// Number of refused requests.
     pub refusals: u64,
-    /// Requests failed.
+    /// Number of failed requests.
     pub failures: u64,
     /// Bytes of all answers.
     pub bytes: u64,

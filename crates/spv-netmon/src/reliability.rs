@@ -3,13 +3,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a peer's recent requests succeeded: brought an answer that was accepted. A refusal is neither success nor
-/// failure, and so is an answer that is not verified.
+/// Share of a peer's recent requests that brought an accepted answer. A refusal is neither a success nor a failure, and
+/// neither is an unverified answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reliability {
-    /// Successes among the samples, 0 to 1; 1 where there are none.
+    /// Share of successes among the samples, 0 to 1; 1 if there are none.
     pub ratio: f64,
-    /// Outcomes in the window. With few of them the ratio means little.
+    /// Number of outcomes in the window. With few outcomes the ratio means little.
     pub samples: usize,
 }
 

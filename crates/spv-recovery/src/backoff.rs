@@ -12,20 +12,20 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A backoff that starts at `base` and grows to `cap`.
+    /// Creates a backoff that starts at `base` and grows to `cap`.
     #[must_use]
     pub const fn new(base: Duration, cap: Duration) -> Self {
         Self { base, cap }
     }
 
-    /// The longest wait of round `n`, counted from 0. Saturates for every `n`.
+    /// Returns the longest wait of round `n`, counted from 0. Saturates for every `n`.
     #[must_use]
     pub fn ceiling(&self, n: u32) -> Duration {
         let factor = 1_u32.checked_shl(n).unwrap_or(u32::MAX);
         self.base.saturating_mul(factor).min(self.cap)
     }
 
-    /// A random wait for round `n`, counted from 0.
+    /// Returns a random wait for round `n`, counted from 0.
     pub fn delay(&self, n: u32, rng: &mut Rng) -> Duration {
         let nanos = u64::try_from(self.ceiling(n).as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(rng.u64(0..=nanos))

@@ -3,22 +3,22 @@ use std::time::Instant;
 /// Why a peer must not be asked now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blocked {
-    /// It failed too often in a row, and its breaker is open.
+    /// The peer failed too often in a row, and its breaker is open.
     Open {
-        /// When a probe may go out.
+        /// Time from which a probe may be sent.
         until: Instant,
     },
-    /// Its breaker is half open, and the one probe is under way.
+    /// The breaker of the peer is half-open, and its probe is in flight.
     Probing {
-        /// When the probe is given up for lost; its outcome ends it sooner.
+        /// Time at which the probe counts as lost, unless its outcome is reported before.
         until: Instant,
     },
-    /// It has refused as many requests as it may on one connection. A new connection helps.
+    /// The peer has reached the limit of refusals on one connection. A new connection ends the block.
     Exhausted,
 }
 
 impl Blocked {
-    /// When the peer may be asked if nothing else is heard of it; `None` when waiting does not help.
+    /// Returns when the peer may be asked if no outcome is reported before, or `None` if waiting does not help.
     #[must_use]
     pub const fn until(self) -> Option<Instant> {
         match self {

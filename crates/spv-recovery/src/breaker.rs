@@ -14,20 +14,21 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerConfig {
-    /// Failures in a row that open the breaker. Default 5, range 1 and up.
+    /// Number of failures in a row that opens the breaker. Default 5, range 1 and up.
     pub failures: u32,
-    /// Failures this soon after the last one counted belong to it, as when a disconnect ends several requests.
-    /// Default 100 ms, range 0 to 1 day.
+    /// Failures within this time after the last counted one count together with it, for example when a disconnect ends
+    /// several requests. Default 100 ms, range 0 to 1 day.
     #[serde(with = "humantime_serde")]
     pub same_event: Duration,
-    /// How long it stays open the first time; doubles each time a probe fails. Half of it is random. Default 5 s,
-    /// range 1 ms and up.
+    /// Time for which the breaker stays open at first; it doubles each time a probe fails. Half of it is random.
+    /// Default 5 s, range 1 ms and up.
     #[serde(with = "humantime_serde")]
     pub open_min: Duration,
-    /// The longest time it stays open. Default 5 min, range `open_min` to 1 day.
+    /// Maximum time for which the breaker stays open. Default 5 min, range `open_min` to 1 day.
     #[serde(with = "humantime_serde")]
     pub open_max: Duration,
-    /// After this a probe without outcome is forgotten and another may go out. Default 2 min, range 1 ms to 1 day.
+    /// Time after which a probe without an outcome counts as lost and another may be sent. Default 2 min, range 1 ms to
+    /// 1 day.
     #[serde(with = "humantime_serde")]
     pub probe_timeout: Duration,
 }
@@ -76,7 +77,7 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// A closed breaker.
+    /// Creates a closed breaker.
     ///
     /// # Errors
     /// Names the first configuration field out of range.
@@ -91,49 +92,52 @@ impl Breaker {
         Self { config, unanswered: 0, wrong: 0, last_failure: None, ended_at: None, sent: 0, circuit }
     }
 
-    /// Where it stands at `now`.
+    /// Returns the state of the breaker at `now`.
     #[must_use]
     pub fn state(&self, now: Instant) -> BreakerState {
         self.circuit.state(now)
     }
 
-    /// May the peer be asked now? When half open this claims the one probe: ask only if you will send.
+    /// Tells whether the peer may be asked now. If the breaker is half-open, this claims its probe, so call it only if
+    /// you will send a request.
     #[must_use]
     pub fn allows(&mut self, now: Instant) -> bool {
         self.circuit.allows(now)
     }
 
-    /// Like a refused [`allows`](Self::allows), but claims nothing.
+    /// Tells whether [`allows`](Self::allows) would return false, without claiming a probe.
     #[must_use]
     pub fn blocks(&self, now: Instant) -> bool {
         self.circuit.blocks(now)
     }
 
-    /// A request goes to the peer: the probe, when half open and none is under way. After that another is blocked.
+    /// Reports that a request is sent to the peer. If the breaker is half-open and no probe is in flight, this request
+    /// is the probe, and others are blocked.
     pub fn on_sent(&mut self, now: Instant) {
         self.sent = self.sent.saturating_add(1);
         self.circuit.on_sent(now);
     }
 
-    /// The peer answered well, no matter when it was asked: the breaker closes.
+    /// Reports a good answer of the peer, no matter when it was asked. The breaker closes.
     pub const fn on_success(&mut self) {
         *self = Self::closed(self.config);
     }
 
-    /// The peer answered, and whether well is not known yet: the row of requests that it did not answer ends, that of wrong
-    /// answers does not. If this was the probe, another may go out.
+    /// Reports an answer that is not verified yet. It ends the row of unanswered requests, but not that of wrong
+    /// answers. If this was the probe, another may be sent.
     pub const fn on_answer(&mut self) {
         self.unanswered = 0;
         self.circuit.release();
     }
 
-    /// A request ended and says nothing about the peer, for example refused or not sent: if it was the probe, another
-    /// may go out.
+    /// Reports that a request ended without information about the peer, for example refused or not sent. If it was the
+    /// probe, another may be sent.
     pub const fn on_inconclusive(&mut self) {
         self.circuit.release();
     }
 
-    /// The peer failed. While open this changes nothing: the request was sent before.
+    /// Reports a failure of the peer. While the breaker is open this changes nothing, because the request was sent
+    /// before.
     pub fn on_failure(&mut self, kind: FailureKind, now: Instant, rng: &mut Rng) {
         let is_new_event = self.note_failure(now);
         match self.state(now) {

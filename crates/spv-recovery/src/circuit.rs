@@ -4,17 +4,17 @@ use fastrand::Rng;
 
 use crate::{backoff::Backoff, blocked::Blocked};
 
-/// Where a breaker stands.
+/// State of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
-    /// Requests may go out.
+    /// Requests may be sent.
     Closed,
-    /// None may, not before `until`.
+    /// No request may be sent before `until`.
     Open {
-        /// When a probe may go out.
+        /// Time from which a probe may be sent.
         until: Instant,
     },
-    /// One probe may go out, or is under way; its outcome decides.
+    /// One probe may be sent, or is in flight; its outcome closes or opens the breaker.
     HalfOpen,
 }
 

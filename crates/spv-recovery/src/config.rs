@@ -8,67 +8,68 @@ use crate::{
     pool_breaker::PoolBreakerConfig,
 };
 
-/// How hard to try, how fast, and when to stop.
+/// Limits of attempts, waits and rates, and the settings of breakers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Tries of one piece of work before giving up. Default 20, range 1 to 1000. At 20, work that half of all
-    /// answers spoil is given up about once in a million.
+    /// Number of attempts for one piece of work before giving up. Default 20, range 1 to 1000. At 20, if half of all
+    /// answers fail, about one piece of work in a million is given up.
     pub max_attempts: u32,
-    /// Longest wait of the first backoff round; doubles each round. Default 500 ms, range 1 ms to `backoff_cap`.
+    /// Longest wait of the first backoff round; it doubles in each round. Default 500 ms, range 1 ms to `backoff_cap`.
     #[serde(with = "humantime_serde")]
     pub backoff_base: Duration,
     /// Longest wait of any backoff round. Default 30 s, range `backoff_base` to 1 day.
     #[serde(with = "humantime_serde")]
     pub backoff_cap: Duration,
-    /// Distinct peers that must refuse before the work is done by its other means. Peers, default 2, range 1 and
-    /// up. Raised: more refusals are spent before changing over.
+    /// Number of different peers that must refuse the work before the alternative is used. Default 2, range 1 and up.
+    /// With a higher value, more refusals are spent before the change.
     pub alternative_after_refusals: u32,
-    /// Independent peers that must send the same unverifiable answer for the fault to be ours or the data's, not
-    /// theirs; besides, every available peer must have been asked. Peers, default 2, range 2 and up.
+    /// Number of independent peers that must send the same unverifiable answer before the work is
+    /// [`Unverifiable`](crate::GiveUpReason::Unverifiable); every available peer must have been asked too. Default 2,
+    /// range 2 and up.
     pub witnesses: u32,
-    /// Tries before the work may be asked to run alone. Default 6, range 1 and up.
+    /// Number of attempts before the work may have to run alone. Default 6, range 1 and up.
     pub sequential_after: u32,
-    /// Share of answers failing lately from which work is asked to run alone. Ratio, default 0.75, range 0 to 1.
-    /// Lowered: a middling network is driven one request at a time, and slowly.
+    /// Share of recent answers that failed from which work has to run alone. Default 0.75, range 0 to 1. With a lower
+    /// value, a network of medium quality is used one request at a time, and slowly.
     pub sequential_failure_rate: f64,
-    /// How far back failure rates look. Default 1 min, range 1 s to 1 day.
+    /// Length of the period over which failure rates are computed. Default 1 min, range 1 s to 1 day.
     #[serde(with = "humantime_serde")]
     pub statistics_window: Duration,
-    /// Largest share of the available peers that breakers may cut off; one peer always may be. Ratio, default 0.5,
-    /// range 0 to 1.
+    /// Maximum share of the available peers that breakers may block; one peer may always be blocked. Default 0.5, range
+    /// 0 to 1.
     pub max_open_share: f64,
-    /// Refusals of a peer on one connection after which it is asked nothing more before
-    /// [`on_reconnect`](crate::Recovery::on_reconnect). Default 0, which is no limit. Set it where servers shut out who makes
-    /// them refuse too often, well below their number, because what is in flight then may be refused too; and report
-    /// reconnects, or all peers are exhausted in the end.
+    /// Number of refusals of a peer on one connection after which it is not asked before
+    /// [`on_reconnect`](crate::Recovery::on_reconnect). Default 0, which means no limit. If servers disconnect clients
+    /// that cause too many refusals, set it well below their limit, because what is in flight then may be refused too;
+    /// and report reconnects, or all peers are exhausted in the end.
     pub ledger_limit: u32,
-    /// Peers remembered by the breakers and by the ledger, each. Default 1024, range 1 and up. Beyond it the one
-    /// that matters least is forgotten.
+    /// Maximum number of peers that the breakers and the ledger remember, each. Default 1024, range 1 and up. Beyond it
+    /// the one that matters least is forgotten.
     pub max_peers: usize,
-    /// Retries allowed overall.
+    /// Limit of retries over all work.
     pub budget: BudgetConfig,
-    /// When a failing peer is left alone.
+    /// When the breaker of a failing peer opens.
     pub breaker: BreakerConfig,
-    /// When a failing network is left alone.
+    /// When the breaker of the whole pool opens.
     pub pool: PoolBreakerConfig,
 }
 
-/// The retry budget: a bound on retries by what succeeds.
+/// The retry budget, which limits retries in proportion to successes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BudgetConfig {
-    /// Retries that may be due at once. Default 100, range 1 to 1000000.
+    /// Maximum number of retries that may be due at once. Default 100, range 1 to 1000000.
     pub burst: u32,
-    /// Retries that each answer earns. Default 2, range 0 to 100. At 2 a network that loses two of three answers is
-    /// still worked at full speed; at 1, one that loses less than half.
+    /// Number of retries that each answer adds to the budget. Default 2, range 0 to 100. At 2, a network that loses two
+    /// of three answers is still used at full speed; at 1, one that loses less than half.
     pub per_success: f64,
-    /// Retries per second when nothing succeeds. Default 5, range 0.01 to 1000000.
+    /// Number of retries per second if nothing succeeds. Default 5, range 0.01 to 1000000.
     pub floor_per_second: f64,
 }
 
 impl Config {
-    /// Refuses the first field out of range.
+    /// Checks all fields, and returns the first one that is out of range as an error.
     ///
     /// # Errors
     /// Names the field.

@@ -2,37 +2,37 @@ use std::{fmt, time::Duration};
 
 use crate::failure::FailureKind;
 
-/// What to do about a failed piece of work.
+/// What to do with a failed piece of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "work without an action is lost"]
 pub enum Action<P> {
     /// Try it again.
     Retry {
-        /// Wait this long first; zero for at once.
+        /// Time to wait before; zero means at once.
         after: Duration,
-        /// Peers not to ask this time. If nobody else is there then, report [`FailureKind::NoPeer`].
+        /// Peers to avoid in this attempt. If there is no other peer then, report [`FailureKind::NoPeer`].
         avoid: Vec<P>,
-        /// Run it alone: one request at a time until it is done.
+        /// Whether the work has to run alone: one request at a time until it is done.
         alone: bool,
     },
-    /// Do the work by its other means; only for a history that
-    /// [has an alternative](crate::History::with_alternative).
+    /// Use the alternative. This is decided only for a history that [has an
+    /// alternative](crate::History::with_alternative).
     Alternative,
     /// Stop, and report the work as not done, with [`Recovery::after_giving_up`](crate::Recovery::after_giving_up)
     /// as the time of the next try.
     GiveUp {
-        /// Why.
+        /// The reason.
         reason: GiveUpReason,
     },
 }
 
-/// Why work was given up. It was not done.
+/// Why work was given up. The work was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GiveUpReason {
-    /// It was tried [`max_attempts`](crate::Config::max_attempts) times.
+    /// The work was tried [`max_attempts`](crate::Config::max_attempts) times.
     AttemptsExhausted {
-        /// How often it was tried.
+        /// Number of attempts.
         attempts: u32,
     },
     /// No retry can cure this failure.
@@ -51,13 +51,13 @@ pub enum GiveUpReason {
 }
 
 impl GiveUpReason {
-    /// No later try of the same work can succeed by waiting alone: the data or our own side is at fault.
+    /// Tells whether waiting cannot help, because the data or the local side is at fault.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Permanent { .. } | Self::Unverifiable { .. })
     }
 
-    /// The reason as a metric label.
+    /// Returns the reason as a metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,7 +80,7 @@ impl fmt::Display for GiveUpReason {
     }
 }
 
-/// An action and where it came from.
+/// An action and the strategy that decided it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "work without an action is lost"]
 pub struct Decision<P> {
@@ -88,6 +88,6 @@ pub struct Decision<P> {
     pub action: Action<P>,
     /// Name of the strategy that decided, or `give_up` or `last_resort` if none did.
     pub strategy: &'static str,
-    /// How often the work was tried so far.
+    /// Number of attempts so far.
     pub attempt: u32,
 }

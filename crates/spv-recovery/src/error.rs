@@ -1,4 +1,4 @@
-/// A configuration value outside its range.
+/// A configuration value is out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {field}: {reason}")]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-/// How a piece of work failed, as far as recovery needs to know.
+/// The kind of a failure, by which recovery decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {

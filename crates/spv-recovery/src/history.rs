@@ -43,7 +43,7 @@ impl<P> Attempt<P> {
         self
     }
 
-    /// Says that the answer could not be read: it is no evidence against the data, however many send it.
+    /// Marks the answer as undecodable. Such an answer is no evidence against the data, however many peers send it.
     #[must_use]
     pub fn malformed(mut self) -> Self {
         self.malformed = true;
@@ -58,7 +58,7 @@ impl<P> Attempt<P> {
     }
 }
 
-/// The failed tries of one piece of work. Lives and travels with the caller's job.
+/// The failed attempts of one piece of work. Keep it together with the work.
 ///
 /// It remembers the newest [`LIMIT`](Self::LIMIT) tries in detail and counts all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,16 +71,16 @@ pub struct History<P> {
 }
 
 impl<P> History<P> {
-    /// Most tries remembered in detail.
+    /// Maximum number of attempts that are remembered in detail.
     pub const LIMIT: usize = 64;
 
-    /// No failure yet, and no other means of doing the work.
+    /// Creates a history without failures and without an alternative.
     #[must_use]
     pub const fn new() -> Self {
         Self { tries: VecDeque::new(), attempts: 0, without_peer: 0, alternative: false }
     }
 
-    /// Says that the work can also be done by other means, so that [`Action::Alternative`](crate::Action) applies.
+    /// Marks the work as having an alternative, so that [`Action::Alternative`](crate::Action) applies.
     #[must_use]
     pub fn with_alternative(mut self) -> Self {
         self.alternative = true;
@@ -101,30 +101,31 @@ impl<P> History<P> {
         self.tries.push_back(attempt);
     }
 
-    /// How often the work was tried. Finding no peer is not a try.
+    /// Returns the number of attempts. Finding no peer is not an attempt.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// How often in a row, up to now, there was no peer to ask.
+    /// Returns how often in a row, up to now, there was no peer to ask.
     #[must_use]
     pub const fn without_peer(&self) -> u32 {
         self.without_peer
     }
 
-    /// The work can also be done by other means.
+    /// Tells whether the work has an alternative.
     #[must_use]
     pub const fn has_alternative(&self) -> bool {
         self.alternative
     }
 
-    /// The remembered tries, oldest first.
+    /// Returns the remembered attempts, oldest first.
     pub fn tries(&self) -> impl DoubleEndedIterator<Item = &Attempt<P>> {
         self.tries.iter()
     }
 
-    /// The newest failure, `NoPeer` if there was no peer to ask since the last try. `None` without any failure.
+    /// Returns the newest failure: `NoPeer` if there was no peer to ask since the last attempt, `None` without any
+    /// failure.
     #[must_use]
     pub fn latest(&self) -> Option<FailureKind> {
         if self.without_peer > 0 {
@@ -136,13 +137,13 @@ impl<P> History<P> {
 }
 
 impl<P: Ord> History<P> {
-    /// The distinct peers whose try ended in one of `kinds`.
+    /// Returns the peers whose attempt ended with one of `kinds`.
     #[must_use]
     pub fn peers(&self, kinds: &[FailureKind]) -> BTreeSet<&P> {
         self.tries.iter().filter(|a| kinds.contains(&a.kind)).filter_map(|a| a.peer.as_ref()).collect()
     }
 
-    /// The remembered tries include this peer.
+    /// Tells whether a remembered attempt went to this peer.
     #[must_use]
     pub fn tried(&self, peer: &P) -> bool {
         self.tries.iter().any(|attempt| attempt.peer.as_ref() == Some(peer))

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-/// What we have cost each peer's patience on the present connection.
+/// Counts the refusals of each peer on its present connection.
 ///
 /// Servers count requests they have to refuse and shut out who makes too many. Whoever stops at a limit well below
 /// the server's is never shut out.
@@ -36,13 +36,13 @@ impl<P: Ord + Clone> Ledger<P> {
         self.limit - 1
     }
 
-    /// The peer must not be asked again on this connection.
+    /// Tells whether the peer has reached the limit and must not be asked again on this connection.
     #[must_use]
     pub fn exhausted(&self, peer: &P) -> bool {
         self.charges.get(peer).is_some_and(|charges| *charges >= self.limit)
     }
 
-    /// All exhausted peers, in order. A new connection brings them back.
+    /// Returns all peers that have reached the limit, in order. A new connection resets a peer.
     pub fn all_exhausted(&self) -> impl Iterator<Item = &P> {
         self.charges.iter().filter(|(_, charges)| **charges >= self.limit).map(|(peer, _)| peer)
     }

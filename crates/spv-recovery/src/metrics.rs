@@ -9,13 +9,13 @@ use crate::{
 
 /// Describes this crate's metrics to the installed recorder. Call once, after the recorder is installed.
 pub fn describe_metrics() {
-    describe_counter!(DECISIONS, Unit::Count, "Failures decided, by strategy");
+    describe_counter!(DECISIONS, Unit::Count, "Failures by the strategy that made the decision");
     describe_counter!(GIVE_UPS, Unit::Count, "Pieces of work given up, by reason");
     describe_gauge!(OPEN_BREAKERS, Unit::Count, "Peers whose breaker is open or half open");
     describe_gauge!(OPEN_POOLS, Unit::Count, "Pools whose breaker is open or half open");
 }
 
-/// Records what a [`Recovery`] does, which itself records nothing. Keep one beside each recovery.
+/// Records metrics of a [`Recovery`], which itself records none. Keep one reporter for each recovery.
 ///
 /// Metrics go to the recorder that is installed when the reporter is made.
 pub struct Reporter {
@@ -24,7 +24,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Has nothing to report yet.
+    /// Creates a reporter that has reported nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self { breakers: Level::new(gauge!(OPEN_BREAKERS)), pools: Level::new(gauge!(OPEN_POOLS)) }

@@ -1,21 +1,22 @@
 use std::time::{Duration, Instant};
 
-/// When it makes sense to try again. The typed answer for whoever has to report an unfinished state.
+/// When it makes sense to try again. Report it together with unfinished work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "stopping without an outlook looks like success"]
 pub enum Outlook {
-    /// Somebody may be asked now.
+    /// A peer may be asked now.
     Now,
-    /// Not before this instant, unless an outcome changes the picture sooner: ask again after each.
+    /// Not before this time, unless an outcome changes this before. Call again after each outcome.
     At(Instant),
-    /// No wait helps: no peer is connected, or each has refused as much as its patience allows. A new connection does.
+    /// Waiting does not help, because no peer is connected or each has reached its limit of refusals. A new connection
+    /// helps.
     NeedsPeer,
-    /// Neither time nor other peers help: the data or our own side is at fault.
+    /// Neither waiting nor other peers help, because the data or the local side is at fault.
     Never,
 }
 
 impl Outlook {
-    /// How long to wait; `None` when waiting does not help.
+    /// Returns how long to wait, or `None` if waiting does not help.
     #[must_use]
     pub fn wait(self, now: Instant) -> Option<Duration> {
         match self {

@@ -14,25 +14,26 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolBreakerConfig {
-    /// Share of answers failing within `window` that opens the breaker; needs 20 outcomes to tell. So many failures in a row
-    /// open it too that only one run in a thousand would be so long at this share, 66 at the default: what a busy pool
-    /// answered before a sudden outage does not hide it. Ratio, default 0.9, range above 0 to 1. Lowered: a middling
-    /// network is left alone, though working through it would finish.
+    /// Share of failed answers within `window` that opens the breaker; at least 20 outcomes are needed. The breaker
+    /// also opens after a run of failures that is so long that only one run in a thousand would reach it at this share
+    /// (66 failures at the default), so that earlier answers of a busy pool do not hide a sudden outage. Default 0.9,
+    /// range above 0 to 1. Lowered: a middling network is left alone, though working through it would finish.
     pub failure_rate: f64,
-    /// How far back the failure rate looks. Default 30 s, range 1 s to 1 day.
+    /// Length of the period over which the failure rate is computed. Default 30 s, range 1 s to 1 day.
     #[serde(with = "humantime_serde")]
     pub window: Duration,
-    /// Probes in a row that have to succeed before it closes. Default 3, range 1 and up.
+    /// Number of probes in a row that have to succeed before the breaker closes. Default 3, range 1 and up.
     pub successes: u32,
-    /// How long it stays open the first time; doubles each time a probe fails. Half of it is random. Default 2 s,
-    /// range 1 ms to `open_max`.
+    /// Time for which the breaker stays open at first; it doubles each time a probe fails. Half of it is random.
+    /// Default 2 s, range 1 ms to `open_max`.
     #[serde(with = "humantime_serde")]
     pub open_min: Duration,
-    /// The longest time it stays open, and so about the longest time a recovered network goes unnoticed. Default
-    /// 30 s, range `open_min` to 1 day.
+    /// Maximum time for which the breaker stays open. A recovered network is noticed at the latest after about this
+    /// time. Default 30 s, range `open_min` to 1 day.
     #[serde(with = "humantime_serde")]
     pub open_max: Duration,
-    /// After this a probe without outcome is forgotten and another may go out. Default 1 min, range 1 ms to 1 day.
+    /// Time after which a probe without an outcome counts as lost and another may be sent. Default 1 min, range 1 ms to
+    /// 1 day.
     #[serde(with = "humantime_serde")]
     pub probe_timeout: Duration,
 }
@@ -83,8 +84,8 @@ impl Default for PoolBreakerConfig {
     }
 }
 
-/// A circuit breaker for all peers together: opens when nearly everything fails, lets one probe at a time find out
-/// whether the network is back, and closes after some of them succeeded.
+/// A circuit breaker for all peers together. It opens when nearly everything fails, then allows one probe at a time,
+/// and closes after some probes succeeded.
 ///
 /// Outcomes carry no name, so one that arrives while a probe is under way is taken for the probe's.
 #[derive(Debug, Clone)]
@@ -102,7 +103,7 @@ pub struct PoolBreaker {
 }
 
 impl PoolBreaker {
-    /// A closed breaker.
+    /// Creates a closed breaker.
     ///
     /// # Errors
     /// Names the first configuration field out of range, with `pool.` before it.
@@ -117,20 +118,21 @@ impl PoolBreaker {
         Self { config, window, run: None, successes: 0, circuit, phase: 0 }
     }
 
-    /// Where it stands at `now`.
+    /// Returns the state of the breaker at `now`.
     #[must_use]
     pub fn state(&self, now: Instant) -> BreakerState {
         self.circuit.state(now)
     }
 
-    /// May a request go out, to any peer? When half open this claims the one probe: ask only if you will send.
+    /// Tells whether a request may be sent to any peer. If the breaker is half-open, this claims its probe, so call it
+    /// only if you will send a request.
     #[must_use]
     pub fn allows(&mut self, now: Instant) -> bool {
         self.circuit.allows(now)
     }
 
-    /// Some peer answered well. Counts towards closing only when half open: a few successes are normal while nearly
-    /// everything fails.
+    /// Reports a good answer of some peer. It counts towards closing only while the breaker is half-open, because a few
+    /// successes are normal while nearly everything fails.
     pub fn on_success(&mut self, now: Instant) {
         self.count_success(now);
     }
@@ -168,8 +170,8 @@ impl PoolBreaker {
         }
     }
 
-    /// Some request failed. A failure that blames no peer only ends the probe, if one is under way. When open, or half
-    /// open without a probe, the request was sent before and changes nothing.
+    /// Reports a failed request. A failure that blames no peer only ends the probe, if one is in flight. If the breaker
+    /// is open, or half-open without a probe, the failure changes nothing, because the request was sent before.
     pub fn on_failure(&mut self, kind: FailureKind, now: Instant, rng: &mut Rng) {
         if !kind.blames_peer() {
             self.circuit.release();

@@ -21,8 +21,8 @@ use crate::{
     strategy::Strategy,
 };
 
-/// Decides what becomes of failed work. Holds what is common to all work: budget, breakers, ledger, statistics; the
-/// history of one piece of work lives with the work.
+/// Decides what to do with failed work. It holds the state that all work shares: budget, breakers, ledger, statistics.
+/// The history of one piece of work is kept with the work.
 ///
 /// It records no metrics; a [`Reporter`](crate::Reporter) beside it does.
 ///
@@ -39,7 +39,7 @@ pub struct Recovery<P> {
 }
 
 impl<P: Ord + Clone> Recovery<P> {
-    /// A recovery with the [default chain](default_chain).
+    /// Creates a recovery with the [default chain](default_chain).
     ///
     /// # Errors
     /// Names the first configuration field out of range.
@@ -48,7 +48,7 @@ impl<P: Ord + Clone> Recovery<P> {
         Self::with_strategies(config, seed, strategies)
     }
 
-    /// A recovery that asks these strategies, in this order.
+    /// Creates a recovery that asks these strategies, in this order.
     ///
     /// # Errors
     /// Names the first configuration field out of range.
@@ -70,9 +70,9 @@ impl<P: Ord + Clone> Recovery<P> {
         })
     }
 
-    /// Decides about work that failed. The failure must be recorded in `history` already; it is counted against
-    /// its peer here. Call it once for each recorded failure. `available` are the connected peers that could do this work,
-    /// blocked ones included.
+    /// Decides what to do with work that failed. The failure must be recorded in `history` already; it is counted
+    /// against its peer here. Call it once for each recorded failure. `available` are the connected peers that could do
+    /// this work, blocked ones included.
     ///
     /// There is always a decision. Work is given up only after [`Config::max_attempts`] tries, on a failure that no
     /// retry can cure, or as unverifiable; a retry is delayed, but never dropped, when the budget is used up or the
@@ -93,9 +93,9 @@ impl<P: Ord + Clone> Recovery<P> {
         Decision { action, strategy, attempt: history.attempts() }
     }
 
-    /// Decides about work whose answer proved wrong after [`on_answer`](Self::on_answer) had counted it. The answer must be
-    /// recorded in `history` as [`FailureKind::Invalid`] already. Its success is taken back, as far as it still counts, and
-    /// then it is a failure like any other, see [`on_failure`](Self::on_failure).
+    /// Decides what to do with work whose answer proved wrong after [`on_answer`](Self::on_answer) had counted it. The
+    /// answer must be recorded in `history` as [`FailureKind::Invalid`] already. Its success is taken back, as far as
+    /// it still counts, and then it is a failure like any other, see [`on_failure`](Self::on_failure).
     pub fn on_wrong_answer(
         &mut self,
         answered: Answered,
@@ -115,18 +115,18 @@ impl<P: Ord + Clone> Recovery<P> {
         self.on_failure(history, available, now)
     }
 
-    /// A peer sent an answer that was verified and brought something new, late or not: its breaker closes. Report nothing
-    /// as a success that costs the peer nothing to send, such as headers that are known already: whoever repeats them would
-    /// never be cut off. [`on_abandoned`](Self::on_abandoned) is for those.
+    /// Reports an answer of a peer that was verified and brought something new, late or not. Its breaker closes. Do not
+    /// report answers that cost the peer nothing, such as headers that are known already: a peer that repeats them
+    /// would never be blocked. [`on_abandoned`](Self::on_abandoned) is for those.
     pub fn on_success(&mut self, peer: &P, now: Instant) {
         let _verified = self.on_answer(peer, now);
         self.breakers.on_success(peer);
     }
 
-    /// An answer came that is not verified yet, perhaps because it builds on others that are missing. The network works
-    /// and the peer answers: that counts now, because losses are counted when they happen, and beside them answers that
-    /// wait would look like none. An open breaker stays as it is. What becomes of the answer is reported by
-    /// [`on_verified`](Self::on_verified), or by [`on_wrong_answer`](Self::on_wrong_answer) with what this returns.
+    /// Reports an answer that is not verified yet, perhaps because it builds on others that are missing. It counts at
+    /// once as a sign that the network works and the peer answers, because losses are counted at once too. An open
+    /// breaker stays as it is. What becomes of the answer is reported by [`on_verified`](Self::on_verified), or by
+    /// [`on_wrong_answer`](Self::on_wrong_answer) with what this returns.
     #[must_use = "without it the answer stays a success if it proves wrong"]
     pub fn on_answer(&mut self, peer: &P, now: Instant) -> Answered {
         self.statistics.record_success(now);
@@ -134,10 +134,10 @@ impl<P: Ord + Clone> Recovery<P> {
         Answered { at: now, earned: self.budget.on_success(now), phase: self.pool.count_success(now) }
     }
 
-    /// An answer that was reported by [`on_answer`](Self::on_answer) is verified: the peer's breaker closes. For work with
-    /// failures behind it, now that a true copy is known by its digest, the earlier ones are judged by it. Returns the peers
-    /// that had sent other bytes which failed verification, in order; their breakers are open now, as far as the ceiling
-    /// allows. A peer that had sent the same bytes, which failed for another reason then, is cleared.
+    /// Reports that an answer which was reported by [`on_answer`](Self::on_answer) was verified. The peer's breaker
+    /// closes. If the work has failed before, its earlier answers are compared with the digest of the true one. Returns
+    /// the peers that had sent other bytes which failed verification, in order; their breakers are open now, as far as
+    /// the ceiling allows. A peer that had sent the same bytes, which failed for another reason then, is cleared.
     ///
     /// Where honest answers may differ in their bytes this is evidence, not proof: disconnect rather than ban.
     #[must_use = "these peers sent wrong answers"]
@@ -163,35 +163,35 @@ impl<P: Ord + Clone> Recovery<P> {
         liars.into_iter().cloned().collect()
     }
 
-    /// A peer refused a request, which its server counts, whether anybody still waits for the answer or not: it may have
-    /// been the second copy of a request, or its work may have gone on elsewhere. Report each refusal once, where it is
-    /// detected. It is charged to the [`Ledger`]; that work failed by it is reported by [`on_failure`](Self::on_failure)
-    /// besides, which charges nothing.
+    /// Reports a refusal by a peer. Report it even if no caller waits for the answer any more, because the server
+    /// counts it too: it may be for the second copy of a request, or for work that another peer has done. Report each
+    /// refusal once, where it is detected. It is charged to the [`Ledger`]; that work failed by it is reported by
+    /// [`on_failure`](Self::on_failure) besides, which charges nothing.
     pub fn on_refusal(&mut self, peer: &P) {
         self.breakers.on_inconclusive(peer);
         self.ledger.charge(peer);
     }
 
-    /// A request to this peer ended and no other outcome will be reported for it: it was never sent, it was cancelled, or
-    /// its answer was of no use. If it was a probe, another may go out.
+    /// Reports that a request to this peer ended without another outcome: it was never sent, it was cancelled, or its
+    /// answer was useless. If it was a probe, another may be sent.
     pub fn on_abandoned(&mut self, peer: &P) {
         self.breakers.on_inconclusive(peer);
         self.pool.release();
     }
 
-    /// The peer has a new connection: its refusals are counted from zero. Its breaker stays as it is, because a
-    /// peer that comes and goes is not a better one.
+    /// Reports that the peer has a new connection. Its refusals are counted from zero. Its breaker stays as it is,
+    /// because a peer that comes and goes is not a better one.
     pub fn on_reconnect(&mut self, peer: &P) {
         self.ledger.reset(peer);
     }
 
-    /// What we have cost the peers' patience.
+    /// Returns the count of refusals per peer.
     #[must_use]
     pub const fn ledger(&self) -> &Ledger<P> {
         &self.ledger
     }
 
-    /// Outcomes of the last while.
+    /// Returns the recent outcomes.
     #[must_use]
     pub const fn statistics(&self) -> &Statistics {
         &self.statistics

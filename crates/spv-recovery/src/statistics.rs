@@ -5,7 +5,7 @@ use std::{
 
 use crate::failure::FailureKind;
 
-/// Outcomes of the last while, by kind. The window slides in steps of a tenth of its length.
+/// Recent outcomes by kind. The window slides in steps of a tenth of its length.
 #[derive(Debug, Clone)]
 pub struct Statistics {
     step: Duration,
@@ -19,20 +19,21 @@ impl Statistics {
         Self { step: window / u32::from(STEPS), origin: None, steps: VecDeque::new() }
     }
 
-    /// Successes in the window before `now`.
+    /// Returns the number of successes in the window before `now`.
     #[must_use]
     pub fn successes(&self, now: Instant) -> u64 {
         self.recent(now).map(|step| step.successes).sum()
     }
 
-    /// Failures of one kind in the window before `now`. Requests that one disconnect ended count once.
+    /// Returns the number of failures of one kind in the window before `now`. Requests that one disconnect ended count
+    /// once.
     #[must_use]
     pub fn failures(&self, kind: FailureKind, now: Instant) -> u64 {
         self.recent(now).map(|step| step.failures[kind as usize]).sum()
     }
 
-    /// Share of answers that failed through a peer's fault, 0 to 1. `None` below 20 outcomes: too few to tell.
-    /// Refusals, missing peers and failures of our own side say nothing about the network and do not count.
+    /// Returns the share of answers that failed through a peer's fault, 0 to 1, or `None` if there are fewer than 20
+    /// outcomes. Refusals, missing peers and failures of our own side say nothing about the network and do not count.
     #[must_use]
     pub fn failure_rate(&self, now: Instant) -> Option<f64> {
         let blamed = FailureKind::ALL.into_iter().filter(|kind| kind.blames_peer());
@@ -41,8 +42,8 @@ impl Statistics {
         (total >= MIN_OUTCOMES).then(|| failed as f64 / total as f64)
     }
 
-    /// Share of requests that brought nothing, for whatever reason, refusals included, 0 to 1. `None` below 20: too few to
-    /// tell. Missing peers and failures of our own side are no requests.
+    /// Returns the share of requests without a useful answer, for any reason including refusals, 0 to 1, or `None` if
+    /// there are fewer than 20. Missing peers and local failures do not count as requests.
     #[must_use]
     pub fn loss_rate(&self, now: Instant) -> Option<f64> {
         let lost =

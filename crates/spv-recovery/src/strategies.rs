@@ -12,7 +12,7 @@ pub use switch_peer::SwitchPeer;
 
 use crate::{backoff::Backoff, config::Config, strategy::Strategy};
 
-/// The default chain: [`Alternative`], [`SwitchPeer`], [`SequentialFallback`], [`ExponentialBackoff`].
+/// Returns the default chain: [`Alternative`], [`SwitchPeer`], [`SequentialFallback`], [`ExponentialBackoff`].
 ///
 /// The cheapest cure comes first: another peer at once, before any waiting. Put your own strategies in front, or
 /// build another list.

@@ -12,50 +12,51 @@ pub trait Strategy<P>: Send + Sync {
     /// A short constant name in snake case; it becomes a metric label.
     fn name(&self) -> &'static str;
 
-    /// The action for this failure, if the strategy applies.
+    /// Returns the action for this failure, if the strategy applies.
     fn decide(&self, context: &Context<'_, P>, rng: &mut Rng) -> Option<Action<P>>;
 }
 
-/// What a [`Strategy`] may know.
+/// The information for the decision of a [`Strategy`].
 #[derive(Debug)]
 pub struct Context<'a, P> {
-    /// The failed tries of this work, the latest included.
+    /// The failed attempts of this work, including the latest.
     pub history: &'a History<P>,
-    /// How it failed now.
+    /// The kind of the present failure.
     pub kind: FailureKind,
-    /// Peers that are connected and could do this work, blocked ones included.
+    /// Peers that are connected and could do this work, including blocked ones.
     pub available: &'a [P],
     /// Peers that must not be asked now.
     pub blocked: &'a [P],
-    /// The limit on tries.
+    /// The maximum number of attempts.
     pub max_attempts: u32,
-    /// Share of answers that failed lately, if there were enough to tell.
+    /// Share of recent answers that failed, or `None` if there were too few.
     pub failure_rate: Option<f64>,
-    /// Share of requests that brought nothing lately, refusals included, if there were enough to tell.
+    /// Share of recent requests without a useful answer, including refusals, or `None` if there were too few.
     pub loss_rate: Option<f64>,
     /// The time of the decision.
     pub now: Instant,
 }
 
 impl<P: Ord + Clone> Context<'_, P> {
-    /// No try is left; a retry would be turned into giving up.
+    /// Tells whether no attempt is left; a retry would be replaced by giving up.
     #[must_use]
     pub const fn is_exhausted(&self) -> bool {
         self.history.attempts() >= self.max_attempts
     }
 
-    /// Peers that could be asked now and have not been asked for this work yet.
+    /// Returns the peers that could be asked now and have not been asked for this work yet.
     pub fn untried(&self) -> impl Iterator<Item = &P> {
         self.available.iter().filter(|peer| !self.blocked.contains(peer) && !self.history.tried(peer))
     }
 
-    /// Whether there are peers, but all that could be asked now have been asked for this work.
+    /// Tells whether there are peers, but all that could be asked now have already been asked for this work.
     #[must_use]
     pub fn none_left(&self) -> bool {
         !self.available.is_empty() && self.untried().next().is_none()
     }
 
-    /// Tries that went to a peer asked before, or found no peer: the rounds by which to back off.
+    /// Returns the number of attempts that went to a peer asked before or found no peer, which is the round of the
+    /// backoff.
     #[must_use]
     pub fn repeats(&self) -> u32 {
         let kinds = &FailureKind::ALL;
@@ -63,9 +64,9 @@ impl<P: Ord + Clone> Context<'_, P> {
         self.history.attempts().saturating_sub(distinct).saturating_add(self.history.without_peer())
     }
 
-    /// Tries after which this work could have failed so far by chance alone, as requests for other work do lately. Beyond
-    /// them the work itself is likely to be the reason. 0 when there were too few requests to tell, or when so many are
-    /// lost that the network must be the reason.
+    /// Returns the number of attempts that could all have failed by chance alone, given the recent failures of other
+    /// work. Beyond that number, the work itself is likely to be the cause. 0 when there were too few requests to tell,
+    /// or when so many are lost that the network must be the reason.
     #[must_use]
     pub fn bad_luck(&self) -> u32 {
         let Some(rate) = self.loss_rate.filter(|rate| (0.0..=MOST_LOSSES).contains(rate)) else { return 0 };
@@ -79,8 +80,8 @@ impl<P: Ord + Clone> Context<'_, P> {
             .fold(0, |tries, _| tries + 1)
     }
 
-    /// Whom to leave out of a repeated round: peers that refused the work or answered wrongly, and the last one
-    /// asked. If that leaves nobody, only the last one; if that leaves nobody, no one.
+    /// Returns the peers to avoid in a repeated round: those that refused the work or answered wrongly, and the last
+    /// one asked. If no peer would be left, it returns only the last one, and if still no peer would be left, none.
     #[must_use]
     pub fn unsuitable(&self) -> Vec<P> {
         let last = self.history.tries().next_back().and_then(|attempt| attempt.peer.as_ref());

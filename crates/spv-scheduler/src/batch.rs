@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ConfigError, ensure};
 
-/// How many jobs start together, and how much fewer under bad conditions.
+/// Maximum size of a batch of jobs, and its reduction under bad conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchConfig {
-    /// Jobs in a batch when conditions are good. Default 16, range 1 to 1000000.
+    /// Maximum number of jobs in a batch when conditions are good. Default 16, range 1 to 1000000.
     pub max: usize,
     /// Factor while latency is high. Default 0.8, range above 0 to 1.
     pub high_latency: f64,
@@ -18,7 +18,7 @@ pub struct BatchConfig {
     pub unstable: f64,
 }
 
-/// What is wrong with the network now, as measured by the caller.
+/// Bad conditions of the network at the moment, as measured by the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Conditions {
     /// Answers take long to begin.
@@ -30,7 +30,8 @@ pub struct Conditions {
 }
 
 impl BatchConfig {
-    /// The batch size under these conditions: `max` times the factor of each that holds, rounded down, at least 1.
+    /// Returns the batch size under these conditions: `max` times the factor of each that holds, rounded down, at least
+    /// 1.
     #[must_use]
     pub fn size(&self, conditions: Conditions) -> NonZeroUsize {
         let factors = [

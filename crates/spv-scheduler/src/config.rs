@@ -8,28 +8,29 @@ use crate::{
     token_bucket::validate_rate,
 };
 
-/// Bounds and rates of a [`Scheduler`](crate::Scheduler) or [`Queue`](crate::Queue).
+/// Limits and rates of a [`Scheduler`](crate::Scheduler) or [`Queue`](crate::Queue).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Most items held at once: ready, waiting and running together, and the tickets that joined them. Default 16384,
-    /// range 1 to 1000000. Beyond it a push is refused. A retry always fits, because its place was kept while it ran.
+    /// Maximum number of items, ready, waiting and running together, including tickets that joined an item. Default
+    /// 16384, range 1 to 1000000. Beyond it a push is refused. A retry always fits, because its place was kept while it
+    /// ran.
     pub capacity: usize,
-    /// Most jobs that start at one instant after a quiet time. Jobs, default 64, range 1 to 1000000.
+    /// Maximum number of jobs that start at the same time after a quiet period. Default 64, range 1 to 1000000.
     pub burst: u32,
     /// Jobs started per second in the long run. Default 100, range 0.001 to 1000000.
     pub per_second: f64,
-    /// Time spent ready after which an item counts one priority higher. Default 5 s, range 1 ms to 1 day.
-    /// Raised: priorities are stricter and a low one waits longer. Lowered: closer to first come, first served.
-    /// An item that became ready `4 * ageing` after another never overtakes it.
+    /// Time after which the effective priority of a ready item rises by one level. Default 5 s, range 1 ms to 1 day.
+    /// Raised: priorities are stricter and a low one waits longer. Lowered: closer to first come, first served. An item
+    /// that became ready `4 * ageing` after another never overtakes it.
     #[serde(with = "humantime_serde")]
     pub ageing: Duration,
-    /// How many jobs start together.
+    /// Sizes of batches.
     pub batch: BatchConfig,
 }
 
 impl Config {
-    /// Refuses the first field out of range.
+    /// Checks all fields, and returns the first one that is out of range as an error.
     ///
     /// # Errors
     /// Names the field.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::job::Ticket;
 
-/// A configuration value outside its range.
+/// A configuration value is out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {field}: {reason}")]
 #[non_exhaustive]
@@ -18,17 +18,17 @@ pub(crate) const fn ensure(ok: bool, field: &'static str, reason: &'static str) 
     if ok { Ok(()) } else { Err(ConfigError { field, reason }) }
 }
 
-/// The queue holds as many items as it may; the item comes back.
+/// The queue is full. The error returns the item.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is full ({capacity} items)")]
 pub struct QueueFull<T> {
     /// The item that was not accepted.
     pub item: T,
-    /// The configured bound.
+    /// The configured limit.
     pub capacity: usize,
 }
 
-/// Why [`Queue::push`](crate::Queue::push) did not accept an item; the item comes back.
+/// Why [`Queue::push`](crate::Queue::push) did not accept an item. The error returns the item.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError<T> {
@@ -53,7 +53,7 @@ impl<T> PushError<T> {
     }
 }
 
-/// The ticket names no running job: it was finished or cancelled before. The item comes back.
+/// The ticket belongs to no running job, because it was finished or cancelled before. The error returns the item.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{ticket:?} is not running")]
 pub struct UnknownTicket<T> {

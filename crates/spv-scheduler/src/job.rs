@@ -2,19 +2,19 @@ use std::time::{Duration, Instant};
 
 use crate::priority::Priority;
 
-/// Names one push for as long as its item lives, over all its retries. Never reused by the same scheduler.
+/// Identifies one push until its item ends, over all its retries. A scheduler never uses a ticket twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(crate) u64);
 
-/// What became of an item pushed with a key.
+/// Result of pushing an item with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "an item that joined another comes back here"]
 pub enum Pushed<T> {
-    /// It is queued.
+    /// The item was queued.
     Queued(Ticket),
-    /// An item with the same key was queued or running. That one will end this ticket too.
+    /// The push joined an item with the same key that is queued or running. This ticket ends together with that item.
     Joined {
-        /// A ticket of its own.
+        /// The ticket of this push.
         ticket: Ticket,
         /// The item that was not needed.
         item: T,
@@ -22,7 +22,7 @@ pub enum Pushed<T> {
 }
 
 impl<T> Pushed<T> {
-    /// The ticket, either way.
+    /// Returns the ticket in both cases.
     #[must_use]
     pub const fn ticket(&self) -> Ticket {
         match self {
@@ -31,30 +31,30 @@ impl<T> Pushed<T> {
     }
 }
 
-/// An item whose turn has come.
+/// An item that may run now.
 ///
 /// It counts as running, and keeps its place in the bounded queue, until its ticket is finished, retried or
 /// cancelled. A [`RunningJob`](crate::RunningJob) sees to that by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a job that is neither finished nor retried holds a place in the queue for ever"]
 pub struct Job<T> {
-    /// Names the item in `finish` and `retry`: the first of its tickets.
+    /// Identifies the job in `finish` and `retry`; it is the first ticket of the item.
     pub ticket: Ticket,
-    /// What the caller pushed.
+    /// The item that the caller pushed.
     pub item: T,
-    /// The priority it was queued with, not raised by ageing.
+    /// The priority with which the item was queued, without ageing.
     pub priority: Priority,
-    /// 1 on the first run, one more on each retry.
+    /// Number of this attempt, starting with 1.
     pub attempt: u32,
-    /// How long it was ready before it ran; excludes the time it was not yet ready.
+    /// Time that the item was ready before it ran, without the time before its ready time.
     pub waited: Duration,
 }
 
-/// What [`Scheduler::poll`](crate::Scheduler::poll) found.
+/// Result of [`Scheduler::poll`](crate::Scheduler::poll).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a job returned by poll is running"]
 pub enum Next<T> {
-    /// Run this now.
+    /// This job may run now.
     Run(Job<T>),
     /// Nothing may run before this instant; poll again then, or after a push.
     WaitUntil(Instant),
@@ -62,31 +62,31 @@ pub enum Next<T> {
     Idle,
 }
 
-/// What a cancelled ticket was doing.
+/// The state of a ticket when it was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a queued item comes back here"]
 pub enum Cancelled<T> {
-    /// It was queued; here is the item.
+    /// It was queued; the item is returned.
     Queued(T),
     /// It was running; its holder has the item and can no longer retry it.
     Running,
-    /// Only this ticket ended; the item goes on for the others that joined.
+    /// Only this ticket ended; the item remains for the other tickets.
     Shared,
 }
 
-/// How many items a scheduler holds, by state.
+/// Number of items in a scheduler, by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lengths {
-    /// May run as soon as the rate limit allows.
+    /// Items that may run as soon as the rate limit allows.
     pub ready: usize,
-    /// Not ready yet, as of the last poll.
+    /// Items that are not ready yet, as of the last poll.
     pub waiting: usize,
-    /// Handed out, neither finished nor retried.
+    /// Jobs that were returned by the scheduler and not finished or retried yet.
     pub running: usize,
 }
 
 impl Lengths {
-    /// All items held.
+    /// Returns the total number of items.
     #[must_use]
     pub const fn total(&self) -> usize {
         self.ready + self.waiting + self.running

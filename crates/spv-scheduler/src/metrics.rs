@@ -10,9 +10,9 @@ use crate::job::Lengths;
 /// Describes this crate's metrics to the installed recorder. Call once, after the recorder is installed.
 pub fn describe_metrics() {
     describe_gauge!(LENGTH, Unit::Count, "Items queued, by state: ready or waiting");
-    describe_histogram!(WAIT, Unit::Seconds, "Time an item was ready before it ran");
+    describe_histogram!(WAIT, Unit::Seconds, "Time that an item was ready before it ran");
     describe_counter!(JOINED, Unit::Count, "Pushes that joined an item with the same key");
-    describe_counter!(THROTTLED, Unit::Count, "Times a ready item was held up by the rate limit");
+    describe_counter!(THROTTLED, Unit::Count, "Number of times that the rate limit delayed a ready item");
 }
 
 /// Tells the recorder what changed since the last report, so that several queues in one process add up.

@@ -1,22 +1,23 @@
 use serde::{Deserialize, Serialize};
 
-/// How urgent an item is. `Critical` is the most urgent and compares greatest.
+/// Urgency of an item. `Critical` is the most urgent and compares greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
-    /// Work nobody waits for.
+    /// Work that no other work waits for.
     Low,
     /// Ordinary work; the default.
     #[default]
     Normal,
     /// Work that others wait for.
     High,
-    /// Work without which nothing else goes on.
+    /// Work without which no other work can continue.
     Critical,
 }
 
 impl Priority {
-    /// One level less urgent; `Low` stays `Low`. Made for retries after a timeout, which may mean congestion.
+    /// Returns the priority that is one level less urgent; `Low` stays `Low`. Use it for retries after a timeout, which
+    /// may mean congestion.
     #[must_use]
     pub const fn lowered(self) -> Self {
         match self {
@@ -26,7 +27,7 @@ impl Priority {
         }
     }
 
-    /// This priority with an explicit place among its equals: lower `order` first.
+    /// Combines this priority with an explicit order among items of equal priority: lower `order` first.
     #[must_use]
     pub const fn in_order(self, order: u64) -> Rank {
         Rank { priority: self, order }
@@ -43,14 +44,14 @@ impl Priority {
     }
 }
 
-/// Where an item stands in the queue: its priority, then the caller's own order, then first come, first served.
+/// The rank of an item in the queue: its priority, then the caller's own order, then the order of arrival.
 ///
 /// A bare [`Priority`] converts into a rank with order 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Rank {
-    /// How urgent the item is.
+    /// Urgency of the item.
     pub priority: Priority,
-    /// Place among items of equal effective priority, lower first; for example a block height.
+    /// Order among items of equal effective priority, lower first; for example a block height.
     pub order: u64,
 }
 

@@ -28,7 +28,7 @@ pub struct Queue<T, K = ()> {
 }
 
 impl<T> Queue<T> {
-    /// An empty, open queue.
+    /// Creates an empty, open queue.
     ///
     /// # Errors
     /// Names the first configuration field out of range.
@@ -38,7 +38,7 @@ impl<T> Queue<T> {
 }
 
 impl<T, K: Ord + Clone> Queue<T, K> {
-    /// Like [`new`](Queue::new), for items of which some have keys.
+    /// Creates a queue like [`new`](Queue::new), for items of which some have keys.
     ///
     /// # Errors
     /// Names the first configuration field out of range.
@@ -48,7 +48,7 @@ impl<T, K: Ord + Clone> Queue<T, K> {
         Ok(Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }) })
     }
 
-    /// Queues an item that may run after `delay`, zero for at once.
+    /// Queues an item that may run after `delay`; zero means at once.
     ///
     /// # Errors
     /// Hands the item back if the queue is full or closed.
@@ -85,8 +85,8 @@ impl<T, K: Ord + Clone> Queue<T, K> {
         })
     }
 
-    /// The next job that may run; waits for an item, its ready time and the rate limit. `None` once the queue is
-    /// closed and every job has ended; a running one could still be retried.
+    /// Returns the next job that may run; waits for an item, its ready time and the rate limit. `None` once the queue
+    /// is closed and every job has ended; a running one could still be retried.
     ///
     /// # Cancel safety
     /// Cancel safe: a job leaves the queue only in the step that returns it.
@@ -97,9 +97,9 @@ impl<T, K: Ord + Clone> Queue<T, K> {
         self.next_batch(NonZeroUsize::MIN, Conditions::default()).await.pop()
     }
 
-    /// Like [`next`](Self::next), but passes over items that may not run yet for a reason of their own; see
-    /// [`Scheduler::poll_where`]. `may_run` is called under the queue's lock, whenever something changes: it must be quick
-    /// and must not call the queue.
+    /// Like [`next`](Self::next), but skips items for which `may_run` returns a later time; see
+    /// [`Scheduler::poll_where`]. `may_run` is called under the queue's lock, whenever something changes: it must be
+    /// quick and must not call the queue.
     ///
     /// # Cancel safety
     /// Cancel safe: a job leaves the queue only in the step that returns it.
@@ -117,8 +117,8 @@ impl<T, K: Ord + Clone> Queue<T, K> {
         self.wait(poll).await.pop()
     }
 
-    /// Like [`next`](Self::next), but the job ends when what this returns is dropped: a worker that panics or is cancelled
-    /// gives its place back, and holds up nobody who waits for the end of a closed queue.
+    /// Like [`next`](Self::next), but the job ends when the returned value is dropped. So a worker that panics or is
+    /// cancelled frees its place, and does not block those that wait for the end of a closed queue.
     ///
     /// # Cancel safety
     /// Cancel safe: a job leaves the queue only in the step that returns it.
@@ -133,7 +133,7 @@ impl<T, K: Ord + Clone> Queue<T, K> {
         self.next().await.map(|job| RunningJob::new(job, self.clone()))
     }
 
-    /// Both [`claim`](Self::claim) and [`next_where`](Self::next_where).
+    /// Combines [`claim`](Self::claim) and [`next_where`](Self::next_where).
     ///
     /// # Cancel safety
     /// Cancel safe: a job leaves the queue only in the step that returns it.
@@ -151,8 +151,8 @@ impl<T, K: Ord + Clone> Queue<T, K> {
         self.next_where(may_run).await.map(|job| RunningJob::new(job, self.clone()))
     }
 
-    /// Like [`next`](Self::next), and then takes what else may run at that moment, up to the smaller of `at_most` and the
-    /// batch size under these conditions. Empty only where `next` returns `None`.
+    /// Like [`next`](Self::next), but also returns the other jobs that may run at that moment, up to the smaller of
+    /// `at_most` and the batch size under these conditions. Empty only where `next` returns `None`.
     ///
     /// # Cancel safety
     /// Cancel safe: jobs leave the queue only in the step that returns them.
@@ -174,12 +174,13 @@ impl<T, K: Ord + Clone> Queue<T, K> {
         self.wait(poll).await
     }
 
-    /// Ends a running job; returns the tickets that end with it. None if it is not running.
+    /// Ends a running job, and returns the tickets that end with it. There are none if it is not running.
     pub fn finish(&self, ticket: Ticket) -> Vec<Ticket> {
         self.change(|state, _| state.scheduler.finish(ticket))
     }
 
-    /// Queues a running job again after `delay`, with its attempt count and a new rank. Also once closed.
+    /// Queues a running job again after `delay`, with its attempt count and a new rank. This also works after the queue
+    /// was closed.
     ///
     /// # Errors
     /// Hands the item back if the ticket is not running: it was finished or cancelled.
@@ -193,23 +194,24 @@ impl<T, K: Ord + Clone> Queue<T, K> {
         self.change(|state, now| state.scheduler.retry(ticket, item, rank, later(now, delay), now))
     }
 
-    /// Ends a ticket, and its item wherever it is if no other ticket joined. `None` if it ended before.
+    /// Ends a ticket, and also its item if no other ticket joined it. `None` if the ticket had ended before.
     pub fn cancel(&self, ticket: Ticket) -> Option<Cancelled<T>> {
         self.change(|state, _| state.scheduler.cancel(ticket))
     }
 
-    /// Takes out everything that is queued, in order. Running jobs stay with their holders.
+    /// Removes and returns all queued items, in order. Running jobs are not affected.
     #[must_use = "these items will not run"]
     pub fn drain(&self) -> Vec<T> {
         self.change(|state, _| state.scheduler.drain())
     }
 
-    /// Accepts no more pushes. What is queued still runs; drain as well to stop at once.
+    /// Closes the queue, so that it accepts no more pushes. Queued items still run; call `drain` as well to stop at
+    /// once.
     pub fn close(&self) {
         self.change(|state, _| state.closed = true);
     }
 
-    /// How many items are held, by state.
+    /// Returns the number of items, by state.
     #[must_use]
     pub fn lengths(&self) -> Lengths {
         self.shared.state.lock().scheduler.lengths()

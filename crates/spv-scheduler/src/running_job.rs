@@ -6,7 +6,7 @@ use crate::{
     priority::Rank,
 };
 
-/// A job of a [`Queue`](crate::Queue) that ends when it is dropped, as [`finish`](Self::finish) would end it.
+/// A job of a [`Queue`](crate::Queue) that ends when it is dropped, as with [`finish`](Self::finish).
 ///
 /// So a worker that panics or is cancelled keeps no place. Its work is not done then: whoever wants it done all the same
 /// catches the panic and calls [`retry`](Self::retry).
@@ -21,12 +21,13 @@ impl<T> RunningJob<T> {
         Self { job: Some(job), jobs: Box::new(jobs) }
     }
 
-    /// Ends the job; returns the tickets that end with it. None if it was cancelled.
+    /// Ends the job, and returns the tickets that end with it. There are none if it was cancelled.
     pub fn finish(mut self) -> Vec<Ticket> {
         self.job.take().map_or_else(Vec::new, |job| self.jobs.finish(job.ticket))
     }
 
-    /// Queues the job again after `delay`, with its attempt count and a new rank. Also once the queue is closed.
+    /// Queues the job again after `delay`, with its attempt count and a new rank. This also works after the queue was
+    /// closed.
     ///
     /// # Errors
     /// Hands the item back if the job was cancelled.
@@ -35,8 +36,8 @@ impl<T> RunningJob<T> {
         self.jobs.retry(ticket, item, rank.into(), delay)
     }
 
-    /// The job alone, which ends only by [`Queue::finish`](crate::Queue::finish), [`Queue::retry`](crate::Queue::retry) or
-    /// [`Queue::cancel`](crate::Queue::cancel).
+    /// Returns the plain job, which ends only by [`Queue::finish`](crate::Queue::finish),
+    /// [`Queue::retry`](crate::Queue::retry) or [`Queue::cancel`](crate::Queue::cancel).
     ///
     /// # Panics
     /// Never: only what consumes this takes the job out.

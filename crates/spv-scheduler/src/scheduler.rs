@@ -47,7 +47,7 @@ pub struct Scheduler<T, K = ()> {
 }
 
 impl<T> Scheduler<T> {
-    /// An empty scheduler with a full token bucket.
+    /// Creates an empty scheduler with a full token bucket.
     ///
     /// # Errors
     /// Names the first configuration field out of range.
@@ -57,7 +57,7 @@ impl<T> Scheduler<T> {
 }
 
 impl<T, K: Ord + Clone> Scheduler<T, K> {
-    /// Like [`new`](Scheduler::new), for items of which some have keys.
+    /// Creates a scheduler like [`new`](Scheduler::new), for items of which some have keys.
     ///
     /// # Errors
     /// Names the first configuration field out of range.
@@ -80,7 +80,7 @@ impl<T, K: Ord + Clone> Scheduler<T, K> {
         })
     }
 
-    /// Queues an item that may run from `ready_at` on; pass `now` for at once.
+    /// Queues an item that may run from `ready_at` on; `now` means at once.
     ///
     /// # Errors
     /// Hands the item back if [`Config::capacity`] tickets are held already.
@@ -94,8 +94,8 @@ impl<T, K: Ord + Clone> Scheduler<T, K> {
         self.open(None, item, rank.into(), ready_at, now)
     }
 
-    /// Like [`push`](Self::push), but if an item with this key is queued or running, joins that one: it ends all its
-    /// tickets together.
+    /// Like [`push`](Self::push), but if an item with this key is queued or running, the push joins that item, and all
+    /// its tickets end together.
     ///
     /// A queued item becomes as urgent as the most urgent push of its key, and as early as the earliest; an item that
     /// waits for its retry keeps its time. Its age stays. A running one is not disturbed.
@@ -128,14 +128,14 @@ impl<T, K: Ord + Clone> Scheduler<T, K> {
         Ok(Pushed::Joined { ticket, item })
     }
 
-    /// Takes the first item that may run at `now`, or says when to ask again.
+    /// Returns the first item that may run at `now`, or the time at which to poll again.
     pub fn poll(&mut self, now: Instant) -> Next<T> {
         self.poll_where(now, |_, _| Ok(()))
     }
 
-    /// Like [`poll`](Self::poll), but passes over items that may not run yet for a reason of their own, such as a spent rate
-    /// of their host: for those `may_run` returns the instant, after `now`, from which it is worth asking again. They keep
-    /// their place and their age, and take no token of the scheduler's rate.
+    /// Like [`poll`](Self::poll), but skips items that may not run yet, for example because the rate of their host is
+    /// used up. For those, `may_run` returns the instant after `now` at which to check again. They keep their place and
+    /// their age, and take no token of the scheduler's rate.
     ///
     /// An item for which `may_run` returns `Ok` runs, so it may take a token of its own there, as by
     /// [`TokenBuckets::try_take`](crate::TokenBuckets::try_take). It is asked for each ready item in turn until one may run.
@@ -173,8 +173,8 @@ impl<T, K: Ord + Clone> Scheduler<T, K> {
         Next::Run(Job { ticket, item, priority: rank.priority, attempt, waited })
     }
 
-    /// Takes what may run at `now`: at most `at_most` jobs, and at most as many as [`Config::batch`] allows under these
-    /// conditions. If there are none, [`poll`](Self::poll) at the same `now` says when to ask again.
+    /// Returns the jobs that may run at `now`: at most `at_most`, and at most as many as [`Config::batch`] allows under
+    /// these conditions. If there are none, [`poll`](Self::poll) at the same `now` says when to ask again.
     #[must_use = "these jobs are running"]
     pub fn poll_batch(&mut self, at_most: NonZeroUsize, conditions: Conditions, now: Instant) -> Vec<Job<T>> {
         let size = self.batch.size(conditions).min(at_most);
@@ -185,8 +185,8 @@ impl<T, K: Ord + Clone> Scheduler<T, K> {
         jobs.take(size.get()).collect()
     }
 
-    /// Ends a running job. Returns the tickets that end with it, oldest first: its own, unless cancelled, and those that
-    /// joined. None if it is not running.
+    /// Ends a running job, and returns the tickets that end with it, oldest first: its own, unless cancelled, and those
+    /// that joined. There are none if it is not running.
     pub fn finish(&mut self, ticket: Ticket) -> Vec<Ticket> {
         self.running.remove(&ticket).map_or_else(Vec::new, |_| self.claims.end(ticket))
     }
@@ -198,8 +198,8 @@ impl<T, K: Ord + Clone> Scheduler<T, K> {
         }
     }
 
-    /// Queues a running job again under the same ticket, with its attempt count and a new rank, which may be
-    /// lower. Its age starts anew, so that an item retried at once for ever cannot starve the others.
+    /// Queues a running job again under the same ticket, with its attempt count and a new rank, which may be lower. Its
+    /// age starts again, so that an item that is always retried at once cannot starve the others.
     ///
     /// # Errors
     /// Hands the item back if the ticket is not running: it was finished or cancelled.
@@ -220,7 +220,7 @@ impl<T, K: Ord + Clone> Scheduler<T, K> {
         Ok(())
     }
 
-    /// Ends a ticket, and its item wherever it is if no other ticket joined. `None` if it ended before.
+    /// Ends a ticket, and also its item if no other ticket joined it. `None` if the ticket had ended before.
     pub fn cancel(&mut self, ticket: Ticket) -> Option<Cancelled<T>> {
         match self.claims.leave(ticket) {
             Leave::Unknown => None,
@@ -230,7 +230,7 @@ impl<T, K: Ord + Clone> Scheduler<T, K> {
         }
     }
 
-    /// Takes out everything that is queued: the ready items in their order, then the waiting ones by ready time. Their
+    /// Removes and returns all queued items: the ready ones in their order, then the waiting ones by ready time. Their
     /// tickets end. Running jobs stay with their holders, who may still finish or retry them.
     #[must_use = "these items will not run"]
     pub fn drain(&mut self) -> Vec<T> {
@@ -244,13 +244,13 @@ impl<T, K: Ord + Clone> Scheduler<T, K> {
         items
     }
 
-    /// How many items are held, by state.
+    /// Returns the number of items, by state.
     #[must_use]
     pub fn lengths(&self) -> Lengths {
         Lengths { ready: self.ready.len(), waiting: self.waiting.len(), running: self.running.len() }
     }
 
-    /// How many times a ready item was held up by the rate limit, since the start.
+    /// Returns how many times the rate limit has delayed a ready item since the start.
     #[must_use]
     pub const fn throttled(&self) -> u64 {
         self.throttled

@@ -2,7 +2,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{ConfigError, ensure};
 
-/// A rate limit: `capacity` tokens at most, refilled continuously at a fixed rate, full at the start.
+/// A rate limit with at most `capacity` tokens, which are refilled continuously at a fixed rate. The bucket is full at
+/// the start.
 ///
 /// In any window of length `w` at most `capacity + w * rate` tokens are given out. There is no timer: the level
 /// follows from `now`, in whole nanoseconds, so nothing drifts. [`TokenBuckets`](crate::TokenBuckets) holds one
@@ -18,7 +19,7 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// A full bucket of `capacity` tokens (1 to 1000000) refilled `per_second` (0.001 to 1000000).
+    /// Creates a full bucket of `capacity` tokens (1 to 1000000), refilled `per_second` (0.001 to 1000000).
     ///
     /// # Errors
     /// Names `burst` or `per_second`, as [`Config`](crate::Config) calls them, if out of range.
@@ -46,7 +47,7 @@ impl TokenBucket {
         Ok(())
     }
 
-    /// From when on a token can be had; `now` if there is one.
+    /// Returns when a token will be available; `now` if there is one.
     #[must_use]
     pub fn ready_at(&self, now: Instant) -> Instant {
         let missing = self.full_at(now).duration_since(now) + self.interval;

@@ -7,21 +7,22 @@ use crate::{
     token_bucket::{TokenBucket, validate_rate},
 };
 
-/// The rate of each key of [`TokenBuckets`].
+/// Rate limit of each key of [`TokenBuckets`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenBucketsConfig {
-    /// Tokens of one key that may be taken at one instant after a quiet time. Default 8, range 1 to 1000000.
+    /// Maximum number of tokens of one key that can be taken at the same time after a quiet period. Default 8, range 1
+    /// to 1000000.
     pub burst: u32,
     /// Tokens of one key per second in the long run. Default 20, range 0.001 to 1000000.
     pub per_second: f64,
-    /// Keys remembered at once. Default 1024, range 1 and up. Only a key whose bucket is full again is forgotten;
-    /// while all places are taken by others, a new key has to wait.
+    /// Maximum number of remembered keys. Default 1024, range 1 and up. Only a key whose bucket is full again is
+    /// forgotten; while all places are taken by others, a new key has to wait.
     pub max_keys: usize,
 }
 
 impl TokenBucketsConfig {
-    /// Refuses the first field out of range.
+    /// Checks all fields, and returns the first one that is out of range as an error.
     ///
     /// # Errors
     /// Names the field.
@@ -37,7 +38,7 @@ impl Default for TokenBucketsConfig {
     }
 }
 
-/// A [`TokenBucket`] for each key, for example each peer, in bounded memory. A key that was never seen has a full one.
+/// A [`TokenBucket`] for each key, for example each peer, in bounded memory. A new key has a full bucket.
 #[derive(Debug, Clone)]
 pub struct TokenBuckets<K> {
     full: TokenBucket,
@@ -46,7 +47,7 @@ pub struct TokenBuckets<K> {
 }
 
 impl<K: Ord + Clone> TokenBuckets<K> {
-    /// Full buckets for all keys.
+    /// Creates full buckets for all keys.
     ///
     /// # Errors
     /// Names the first configuration field out of range.
@@ -77,13 +78,13 @@ impl<K: Ord + Clone> TokenBuckets<K> {
         Ok(())
     }
 
-    /// From when on a token of this key can be had; `now` if one can.
+    /// Returns when a token of this key will be available; `now` if there is one.
     #[must_use]
     pub fn ready_at(&self, key: &K, now: Instant) -> Instant {
         self.by_key.get(key).map_or_else(|| self.place_at(now), |bucket| bucket.ready_at(now))
     }
 
-    /// The remembered keys of which no token can be had now, in order.
+    /// Returns the remembered keys without an available token, in order.
     pub fn exhausted(&self, now: Instant) -> impl Iterator<Item = &K> {
         self.by_key.iter().filter(move |(_, bucket)| bucket.ready_at(now) > now).map(|(key, _)| key)
     }

@@ -15,7 +15,7 @@ pub enum HeaderError {
         got: BlockHash,
     },
     /// The X11 hash does not meet the target, or the target is easier than the network allows.
-    #[error("header {height} ({hash}) does not have the work that its bits {bits:08x} ask for")]
+    #[error("header {height} ({hash}) does not have the work that its bits {bits:08x} require")]
     InsufficientWork {
         /// Height that the header would have.
         height: u32,
@@ -25,7 +25,7 @@ pub enum HeaderError {
         bits: u32,
     },
     /// The target is not what the difficulty rules ask for.
-    #[error("header {height} has bits {got:08x}, the difficulty rules ask for {expected:08x}")]
+    #[error("header {height} has bits {got:08x}, but the difficulty rules require {expected:08x}")]
     WrongBits {
         /// Height that the header would have.
         height: u32,
@@ -55,7 +55,7 @@ pub enum HeaderError {
         got: u32,
     },
     /// Another block is known at this height.
-    #[error("header {height} is {got}, but {expected} is known to be there")]
+    #[error("header {height} has hash {got}, but the known block at that height is {expected}")]
     CheckpointMismatch {
         /// Height of the checkpoint.
         height: u32,
@@ -75,7 +75,7 @@ pub enum HeaderError {
         got: BlockHash,
     },
     /// The block version is one that the network has left behind (BIP34, BIP66, BIP65).
-    #[error("header {height} has version {got}, the network asks for at least {least}")]
+    #[error("header {height} has version {got}, but the network requires at least {least}")]
     VersionTooOld {
         /// Height that the header would have.
         height: u32,

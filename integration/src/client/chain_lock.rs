@@ -6,7 +6,7 @@ use super::Client;
 use super::error::{LockError, LookupError};
 use super::quorum::Signer;
 
-/// A ChainLock that the right quorum signed.
+/// A ChainLock whose signature by the required quorum was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifiedLock {
@@ -16,23 +16,24 @@ pub struct VerifiedLock {
     pub block: LockedBlock,
 }
 
-/// Where the block of a ChainLock is.
+/// Relation of the block of a ChainLock to the stored chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockedBlock {
-    /// In the stored chain.
+    /// The block is in the stored chain.
     Stored,
-    /// Another block than the stored one at its height: the stored chain is not the network's, and the next sync leaves it.
+    /// The stored chain has another block at that height. So the stored chain is not the network's, and the next sync
+    /// leaves it.
     OtherBranch {
         /// The stored block.
         stored: BlockHash,
     },
-    /// Below the stored headers, or above the stored tip.
+    /// The block is below the stored headers, or above the stored tip.
     Unknown,
 }
 
 impl Client {
-    /// Checks a ChainLock; gives the quorum that signed it, and whether the stored chain has its block.
+    /// Checks a ChainLock, and returns the quorum that signed it and whether the stored chain has its block.
     ///
     /// # Errors
     /// When the lock is wrong, contradicts one that is verified already, or it cannot be told from what is stored who has
@@ -63,8 +64,8 @@ impl Client {
         Ok(VerifiedLock { signer, block })
     }
 
-    /// The highest verified ChainLock, now and whenever a sync or a follower finds a higher one. Whoever is slow sees the
-    /// newest only.
+    /// Returns a receiver of the highest verified ChainLock, now and whenever a sync or a follower finds a higher one.
+    /// A slow receiver sees only the newest one.
     ///
     /// # Errors
     /// When the store fails.

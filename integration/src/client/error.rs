@@ -7,7 +7,7 @@ use spv_masternodes::verification::SignatureError;
 use crate::config::ConfigError;
 use crate::store::{Finding, StoreError};
 
-/// Why there is no client.
+/// Why a client cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -19,7 +19,7 @@ pub enum OpenError {
     Store(#[from] StoreError),
 }
 
-/// Why a question has no answer. What the next thing to do is, the message says.
+/// Why a lookup failed. The message says what to do next.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LookupError {
@@ -32,7 +32,7 @@ pub enum LookupError {
          (`qrsync sync --from {height}`)"
     )]
     BelowStart {
-        /// Height asked for.
+        /// Requested height.
         height: u32,
         /// Height of the lowest stored list.
         start: u32,
@@ -61,7 +61,7 @@ pub enum LookupError {
         "no masternode {pro_tx_hash} at height {height}; `qrsync masternodes --height {height}` lists all"
     )]
     UnknownMasternode {
-        /// The masternode asked for.
+        /// The requested masternode.
         pro_tx_hash: ProTxHash,
         /// Height of the list.
         height: u32,
@@ -74,9 +74,9 @@ pub enum LookupError {
     UnknownQuorum {
         /// Kind of quorum.
         llmq_type: LLMQType,
-        /// The quorum asked for.
+        /// The requested quorum.
         quorum_hash: QuorumHash,
-        /// Height at which it was looked for.
+        /// Height of the lookup.
         height: u32,
     },
     /// The quorum has left the active set so long ago that nobody signs with it any more.
@@ -94,7 +94,7 @@ pub enum LookupError {
         /// Height of the last stored list in which it is active.
         last_active: u32,
     },
-    /// The network has left this kind of quorum behind.
+    /// The network no longer uses this quorum type.
     #[error("quorums of type {llmq_type} sign nothing at height {height}: the network has switched them off")]
     SwitchedOff {
         /// Kind of quorum.
@@ -102,7 +102,7 @@ pub enum LookupError {
         /// Height at which it would sign.
         height: u32,
     },
-    /// No quorum that could sign is active at this height, which is proven.
+    /// It is proven that no quorum that could sign is active at this height.
     #[error("no quorum of type {llmq_type} that could sign this was active at height {height}")]
     NoQuorum {
         /// Kind of quorum.
@@ -110,7 +110,7 @@ pub enum LookupError {
         /// Height whose active quorums would sign.
         height: u32,
     },
-    /// The network has no such kind of quorum.
+    /// The network has no such quorum type.
     #[error("quorum type {0} does not exist on this network; `qrsync quorums` shows those that do")]
     UnknownType(LLMQType),
     /// The quorum is active, but its signatures do not both verify, so its key is not to be relied on.
@@ -123,7 +123,7 @@ pub enum LookupError {
         llmq_type: LLMQType,
         /// The quorum.
         quorum_hash: QuorumHash,
-        /// What its check found; `None` when it was never checked.
+        /// Result of its check; `None` if it was never checked.
         finding: Option<Finding>,
     },
     /// The block that names a cycle is not in the stored chain.
@@ -135,7 +135,9 @@ pub enum LookupError {
         cycle_hash: BlockHash,
     },
     /// The block that is said to begin a cycle does not.
-    #[error("block {cycle_hash} at height {height} begins no cycle: those begin every {interval} blocks")]
+    #[error(
+        "block {cycle_hash} at height {height} is not the first block of a cycle; cycles begin every {interval} blocks"
+    )]
     NoCycle {
         /// The block.
         cycle_hash: BlockHash,
@@ -144,10 +146,10 @@ pub enum LookupError {
         /// Length of a cycle in blocks.
         interval: u32,
     },
-    /// Too many lookups are under way.
-    #[error("{limit} lookups are under way already; wait for some, or raise client.max_lookups")]
+    /// Too many lookups are running.
+    #[error("{limit} lookups are already running; wait for some, or raise client.max_lookups")]
     Busy {
-        /// The bound.
+        /// The configured limit.
         limit: usize,
     },
     /// The database failed.
@@ -156,8 +158,8 @@ pub enum LookupError {
 }
 
 impl LookupError {
-    /// Whether the same question may be answered later, without another configuration: after the next sync, with the next
-    /// block, or when there is less to do.
+    /// Tells whether the same lookup may succeed later, without another configuration: after the next sync, with the
+    /// next block, or when there is less to do.
     pub const fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -180,18 +182,18 @@ impl From<StoreError> for LookupError {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
-    /// It cannot be told: who would have to sign it is not known. That says nothing against the lock.
+    /// The lock cannot be checked, because the quorum that has to sign it is not known. The lock may be valid.
     #[error(transparent)]
     Lookup(#[from] LookupError),
-    /// It contradicts a ChainLock that is verified: its block is of a branch that the network has left.
+    /// The lock contradicts a verified ChainLock: its block is on a branch that the network has abandoned.
     #[error("block {locked} at height {height} is locked: the lock is of an abandoned branch")]
     Abandoned {
         /// Height of both blocks.
         height: u32,
-        /// The block that is locked there.
+        /// The locked block at that height.
         locked: BlockHash,
     },
-    /// The quorum that would have to sign it did not.
+    /// The required quorum did not sign the lock.
     #[error("the lock is wrong: {0}")]
     Signature(#[from] SignatureError),
 }

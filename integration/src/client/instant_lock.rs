@@ -7,9 +7,9 @@ use super::error::{LockError, LookupError};
 use super::quorum::Signer;
 
 impl Client {
-    /// The quorums that may have signed an InstantSend lock that names the cycle beginning with the block `cycle_hash`:
-    /// that of the cycle itself first, then that of the cycle before, which signs until the new ones are mined. One or
-    /// two, the ones that are known and verified. Where nothing rotates, the one quorum with this hash.
+    /// Returns the quorums that may have signed an InstantSend lock with the cycle that begins with the block
+    /// `cycle_hash`: that of the cycle itself first, then that of the cycle before, which signs until the new ones are
+    /// mined. One or two, the ones that are known and verified. Where nothing rotates, the one quorum with this hash.
     ///
     /// # Errors
     /// When the block begins no cycle of the stored chain, or neither quorum is known and verified: then why not the
@@ -29,7 +29,7 @@ impl Client {
         }
     }
 
-    /// Checks an InstantSend lock; gives the quorum that signed it.
+    /// Checks an InstantSend lock, and returns the quorum that signed it.
     ///
     /// # Errors
     /// When the lock is wrong, or it cannot be told from what is stored who has to sign it.

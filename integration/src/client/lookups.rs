@@ -15,15 +15,15 @@ use crate::verification::Verification;
 /// A quorum is mined within a few dozen blocks of its base block, so one of so many lists above it has it, if any.
 pub(super) const LISTS_SEARCHED: usize = 64;
 
-/// Which stored list a question is about.
+/// Which stored list a lookup uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum At {
-    /// The highest.
+    /// The highest stored list.
     #[default]
     Newest,
-    /// The highest that is not above this height.
+    /// The highest stored list that is not above this height.
     AtOrBelow(u32),
-    /// That of exactly this height.
+    /// The list of exactly this height.
     Height(u32),
 }
 
@@ -39,7 +39,7 @@ impl From<u32> for At {
 pub struct Masternode {
     /// Its entry in the list.
     pub entry: MasternodeListEntry,
-    /// Whether it is an EvoNode. A revoked one's entry does not say so any more; earlier lists did.
+    /// Whether it is an EvoNode. The entry of a revoked EvoNode no longer contains its type, but earlier lists did.
     pub is_evo: bool,
     /// Height of the list.
     pub height: u32,
@@ -48,7 +48,7 @@ pub struct Masternode {
 }
 
 impl Client {
-    /// Height and hash of the tip of the stored header chain; `None` before the first sync.
+    /// Returns height and hash of the tip of the stored header chain; `None` before the first sync.
     ///
     /// # Errors
     /// When the store fails.
@@ -59,7 +59,7 @@ impl Client {
         self.read(Store::tip).await
     }
 
-    /// Heights at which lists are stored, ascending.
+    /// Returns the heights at which lists are stored, ascending.
     ///
     /// # Errors
     /// When the store fails.
@@ -71,7 +71,7 @@ impl Client {
         Ok(lists.into_iter().map(|(height, _)| height).collect())
     }
 
-    /// The masternode list and the active quorums, proven by the roots in their block's coinbase.
+    /// Returns the masternode list and the active quorums, proven by the roots in their block's coinbase.
     ///
     /// # Errors
     /// When there is no such list, or the store fails.
@@ -101,7 +101,7 @@ impl Client {
         Err(missing)
     }
 
-    /// A masternode by the transaction that registered it, as a proven list has it.
+    /// Returns a masternode of a proven list, by the transaction that registered it.
     ///
     /// # Errors
     /// When there is no such list, or the list has no such masternode, or the store fails.
@@ -122,8 +122,8 @@ impl Client {
         Ok(Masternode { entry, is_evo, height, block_hash })
     }
 
-    /// The quorums that are active at a stored height, by type and raw hash. All of them are proven to be; what else is
-    /// known, each one says.
+    /// Returns the quorums that are active at a stored height, ordered by type and raw hash. It is proven that they are
+    /// active; [`Quorum::proof`](super::Quorum::proof) tells what else is proven of each.
     ///
     /// # Errors
     /// When there is no such list, or the store fails.
@@ -138,7 +138,7 @@ impl Client {
         .await
     }
 
-    /// A quorum that is active at a stored height.
+    /// Returns a quorum that is active at a stored height.
     ///
     /// # Errors
     /// When there is no such list, or no such quorum is active there, or the store fails.
@@ -160,8 +160,8 @@ impl Client {
         self.read(move |store| Quorum::read(store, &quorum, &state)).await
     }
 
-    /// A quorum wherever it is stored: as the newest list has it, or else the first list above its base block in which it
-    /// is active.
+    /// Returns a stored quorum: as in the newest list, or else the first list above its base block in which it is
+    /// active.
     ///
     /// # Errors
     /// When there is none in these lists, or the store fails.

@@ -30,8 +30,8 @@ use crate::session::{Environment, Step, Summary, SyncError, follow_with, sync_wi
 use crate::store::Store;
 use lists::Lists;
 
-/// A handle on a store and the configuration to fill it: syncs, and answers from what is stored, also while a sync runs.
-/// Cheap to clone; clones share everything.
+/// A handle to a store and its configuration. It syncs the store and answers lookups from the stored data, also while a
+/// sync runs. It is cheap to clone; clones share everything.
 ///
 /// Whatever comes back says how far it is proven. Lists and masternodes are always proven by both merkle roots of a
 /// coinbase in the verified header chain. Quorums are proven to be active in the same way, and [`Quorum::proof`] says
@@ -50,8 +50,8 @@ struct Shared {
 }
 
 impl Client {
-    /// Opens the store in the configured data directory, creating it where there is none; a damaged file is set aside under
-    /// another name. Blocks for as long as that takes.
+    /// Opens the store in the configured data directory, or creates it. A damaged file is set aside under another name.
+    /// This blocks until the store is open.
     ///
     /// # Errors
     /// When the configuration or the database cannot be used.
@@ -61,8 +61,8 @@ impl Client {
         Ok(Self::new(params, config, Arc::new(store))?)
     }
 
-    /// A handle on a store that is open already. `params` are those of the store's network; the network that `config`
-    /// names is not looked at.
+    /// Creates a handle to an open store. `params` are those of the store's network; the network in `config` is
+    /// ignored.
     ///
     /// # Errors
     /// When a setting is out of range.
@@ -72,7 +72,7 @@ impl Client {
         Ok(Self { shared: Arc::new(Shared { config, params, store, lists, syncing }) })
     }
 
-    /// Brings the store to the state that the configuration asks for. A second sync waits for the first, and for
+    /// Syncs the store to the state that the configuration requests. A second sync waits for the first, and for
     /// [`follow`](Self::follow) to end.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl Client {
         self.sync_with(&Environment::default(), progress, cancel).await
     }
 
-    /// Like [`sync`](Self::sync), in surroundings of one's own.
+    /// Like [`sync`](Self::sync), with an environment of the caller, for example a simulation.
     ///
     /// # Errors
     /// As for [`sync`](crate::session::sync()).
@@ -106,8 +106,8 @@ impl Client {
         sync_with(environment, params, config, store.clone(), progress, cancel).await
     }
 
-    /// Syncs, and then stays at the tip until it is cancelled; `on_step` gets what was reached for each tip. Waits for a
-    /// sync that is running, and lets none begin.
+    /// Syncs, and then stays at the tip until it is cancelled. `on_step` gets the result for each tip. It waits for a
+    /// running sync, and no other sync can start meanwhile.
     ///
     /// # Errors
     /// As for [`session::follow_with`](crate::session::follow_with).
@@ -123,7 +123,7 @@ impl Client {
         self.follow_with(&Environment::default(), progress, on_step, cancel).await
     }
 
-    /// Like [`follow`](Self::follow), in surroundings of one's own.
+    /// Like [`follow`](Self::follow), with an environment of the caller, for example a simulation.
     ///
     /// # Errors
     /// As for [`session::follow_with`](crate::session::follow_with).
@@ -146,7 +146,7 @@ impl Client {
         follow_with(environment, params, config, store.clone(), progress, on_step, cancel).await
     }
 
-    /// Parameters of the network.
+    /// Returns the parameters of the network.
     pub fn params(&self) -> &ChainParams {
         &self.shared.params
     }

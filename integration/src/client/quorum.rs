@@ -10,15 +10,15 @@ use spv_masternodes::{ActiveQuorum, ProvenState};
 use super::error::LookupError;
 use crate::store::{Finding, QuorumRow, Store, StoreError};
 
-/// A quorum that is active at a block; see [`proof`](Self::proof) for how far that is proven.
+/// A quorum that is active at a block; [`proof`](Self::proof) tells what is proven of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quorum {
-    /// Its final commitment. Proven to be the chain's; see [`proof`](Self::proof) for whether to rely on its key.
+    /// Its final commitment. [`proof`](Self::proof) tells whether its key may be used.
     pub entry: Arc<QuorumEntry>,
-    /// Height of its base block; `None` where that is below the stored headers.
+    /// Height of its base block; `None` if that is below the stored headers.
     pub base_height: Option<u32>,
-    /// What the check of its signatures found; `None` when there was none.
+    /// Result of the check of its signatures; `None` if there was no check.
     pub finding: Option<Finding>,
     /// Its members in order; empty unless verified.
     pub members: Vec<ProTxHash>,
@@ -28,30 +28,31 @@ pub struct Quorum {
     pub block_hash: BlockHash,
 }
 
-/// How far a quorum is proven. Each level includes those before it.
+/// Level of proof of a quorum. Each level includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum QuorumProof {
-    /// No coinbase commits to it, as between DIP3 and DIP8. It is the word of whoever sent it.
+    /// No coinbase commits to the quorum, as between DIP3 and DIP8. It comes from a peer and nothing proves it.
     Unproven,
     /// Its commitment is in the set whose root a coinbase commits to.
     Active,
-    /// Its own key signed its commitment. Who its members are was not computed.
+    /// Its own key signed its commitment. Its members were not computed.
     SignedByQuorum,
-    /// Its own key and its members signed its commitment, so its key is usable. Which members there are also follows from
-    /// snapshots on a peer's word; those who signed are confirmed by their signature, the others are not.
+    /// Its own key and its members signed its commitment, so its key may be used. Its members were also computed from
+    /// snapshots that a peer sent and that cannot be recomputed. The signature confirms the members that signed, but
+    /// not the others.
     VerifiedBySigners,
-    /// The same, and its members follow from proven lists alone.
+    /// Its own key and its members signed its commitment, and its members were computed from proven lists alone.
     Verified,
 }
 
 impl QuorumProof {
-    /// Whether its key is usable.
+    /// Tells whether its key may be used.
     pub fn is_usable(self) -> bool {
         self >= Self::VerifiedBySigners
     }
 
-    /// Name, as in JSON.
+    /// Returns the name, as in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unproven => "unproven",
@@ -64,7 +65,7 @@ impl QuorumProof {
 }
 
 impl Quorum {
-    /// How far it is proven.
+    /// Returns the level of proof.
     pub fn proof(&self) -> QuorumProof {
         match self.finding {
             Some(Finding::Verified) => QuorumProof::Verified,
@@ -98,7 +99,7 @@ impl Quorum {
     }
 }
 
-/// A verified quorum that has to sign something. Only a [`Client`](super::Client) makes one.
+/// A verified quorum that has to sign something. Only a [`Client`](super::Client) creates it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signer {
     quorum: Quorum,
@@ -106,12 +107,12 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// The quorum, whose [proof](Quorum::proof) [is usable](QuorumProof::is_usable), always.
+    /// Returns the quorum. Its [proof](Quorum::proof) always [is usable](QuorumProof::is_usable).
     pub fn quorum(&self) -> &Quorum {
         &self.quorum
     }
 
-    /// The key that it signs with, in the encoding of its commitment.
+    /// Returns the key with which it signs, in the encoding of its commitment.
     pub fn public_key(&self) -> BLSPublicKey {
         self.quorum.entry.quorum_public_key
     }
@@ -121,13 +122,13 @@ impl Signer {
         &self.quorum.members
     }
 
-    /// What it signs when it answers the request `request_id` with `message_hash`.
+    /// Returns the hash that it signs when it answers the request `request_id` with `message_hash`.
     pub fn sign_hash(&self, request_id: &[u8; 32], message_hash: &[u8; 32]) -> [u8; 32] {
         let entry = &self.quorum.entry;
         sign_hash(entry.llmq_type, entry.quorum_hash, request_id, message_hash)
     }
 
-    /// Checks that it answered the request `request_id` with `message_hash`. Takes a few milliseconds.
+    /// Checks a signature that answers the request `request_id` with `message_hash`. This takes a few milliseconds.
     ///
     /// # Errors
     /// When the signature is malformed or wrong.

@@ -14,8 +14,8 @@ use super::quorum::{Quorum, Signer};
 use crate::plan::sessions_between;
 
 impl Client {
-    /// The quorum of this kind that nodes whose tip is at `height` ask to sign the request `request_id`: one of those
-    /// active 8 blocks further down.
+    /// Returns the quorum of this type that has to sign the request `request_id` at nodes whose tip is at `height`: one
+    /// of those active 8 blocks below.
     ///
     /// Where no list is stored for that height, the nearest ones are enough as long as they leave no doubt.
     ///
@@ -34,7 +34,7 @@ impl Client {
         self.selected(llmq_type, quorums_height(height), &request_id, scheme).await
     }
 
-    /// The quorum that has to sign the ChainLock of a block at this height, in answer to the request
+    /// Returns the quorum that has to sign the ChainLock of a block at this height, in answer to the request
     /// [`ChainLock::request_id`].
     ///
     /// # Errors
@@ -47,9 +47,9 @@ impl Client {
         self.signer(self.params().chain_locks_llmq, block_height, request_id).await
     }
 
-    /// The quorum that Platform names in a proof, which has to be active at the proof's core chain locked height, or to have
-    /// been so lately: Platform goes on signing with a quorum for a while. [`Quorum::height`](super::Quorum::height) says
-    /// where it was active.
+    /// Returns the quorum that a Platform proof contains. It has to be active at the proof's core chain locked height,
+    /// or to have been active shortly before, because Platform continues to use a quorum for a while.
+    /// [`Quorum::height`](super::Quorum::height) says where it was active.
     ///
     /// # Errors
     /// When it was never active, or retired more than [`RETIRED_INTERVALS`](super::RETIRED_INTERVALS) DKG intervals before,

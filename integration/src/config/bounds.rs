@@ -45,7 +45,7 @@ pub(super) const PAYLOAD: Bounds<usize> =
 /// Connections that are kept.
 pub(super) const CONNECTIONS: Bounds<usize> = Bounds::new(3, 64, "must be from 3 to 64");
 
-/// Addresses that are remembered.
+/// Maximum number of remembered addresses.
 pub(super) const ADDRESSES: Bounds<usize> = Bounds::new(64, 20_000, "must be from 64 to 20000");
 
 /// Addresses in one network.

@@ -14,7 +14,7 @@ use super::{Config, ConfigError};
 pub(super) const LOCAL: &str = "local";
 
 impl Config {
-    /// Parameters of the configured network. `local` is a regtest as `dashmate` sets it up.
+    /// Returns the parameters of the configured network. `local` is a regtest as `dashmate` sets it up.
     ///
     /// # Errors
     /// When the network is unknown or its parameters are malformed.

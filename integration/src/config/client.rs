@@ -3,14 +3,14 @@ use serde::{Deserialize, Serialize};
 use super::bounds::{Bounds, CACHED_LISTS, LOOKUPS};
 use super::error::{ConfigError, ensure};
 
-/// Bounds of lookups.
+/// Limits of lookups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientSettings {
-    /// Proven lists kept in memory, those asked for last. Default 8; 0 keeps none, at most 1,024. One of mainnet's takes about 2 MB,
-    /// and proving it again from the store takes tens of milliseconds of one core.
+    /// Maximum number of proven lists in memory; the ones used last are kept. Default 8; 0 keeps none, at most 1,024.
+    /// One of mainnet's takes about 2 MB, and proving it again from the store takes tens of milliseconds of one core.
     pub cached_lists: usize,
-    /// Lookups of lists that may be under way at one time; further ones are refused. Default 1,024; 1 to 65,536.
+    /// Maximum number of lookups of lists at a time; further ones are refused. Default 1,024; 1 to 65,536.
     pub max_lookups: usize,
 }
 

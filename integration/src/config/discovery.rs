@@ -5,41 +5,42 @@ use serde::{Deserialize, Serialize};
 use super::bounds::{ADDRESSES, BAN, CONNECTIONS, OF_NETWORK, SHARE, TIME};
 use super::error::{Check, ConfigError};
 
-/// How nodes are found and chosen.
+/// Settings of the search for nodes and the choice among them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiscoveryConfig {
-    /// Connections that are kept, configured peers included. Default 8; 3 to 64. More bring lists faster, and cost the
-    /// network more.
+    /// Number of connections that are kept, including configured peers. Default 8; 3 to 64. More connections bring
+    /// lists faster, and put more load on the network.
     pub target_peers: usize,
-    /// Addresses that are remembered. Default 2,000; 64 to 20,000.
+    /// Maximum number of remembered addresses. Default 2,000; 64 to 20,000.
     pub capacity: usize,
-    /// Addresses of one network (a /16 of IPv4, a /32 of IPv6) that are remembered. Default 32; 1 to 20,000.
+    /// Maximum number of remembered addresses in one network (a /16 of IPv4, a /32 of IPv6). Default 32; 1 to 20,000.
     pub per_group: usize,
-    /// Most connections into one network. Default 2; 1 to 20,000. There is a second one only where no other network is left
-    /// to be tried.
+    /// Maximum number of connections into one network. Default 2; 1 to 20,000. There is a second one only if no other
+    /// network is left to try.
     pub connected_per_group: usize,
-    /// Share of connections that go to addresses nobody has answered at yet, while there are others. Default 0.25; 0 to 1.
+    /// Share of connections that go to addresses which have never answered, while there are others. Default 0.25; 0 to
+    /// 1.
     pub exploration: f64,
-    /// How long a node is avoided that sent something wrong. Default 24 h; at most 30 days.
+    /// Time for which a node that sent wrong data is banned. Default 24 h; at most 30 days.
     #[serde(with = "humantime_serde")]
     pub ban: Duration,
-    /// How long a node is avoided that refuses everything or is far behind. Default 1 h; at most 30 days.
+    /// Time for which a node that refuses everything or is far behind is banned. Default 1 h; at most 30 days.
     #[serde(with = "humantime_serde")]
     pub set_aside: Duration,
-    /// Wait before an address is tried again; doubles with each failure. Default 500 ms.
+    /// Wait before an address is tried again; it doubles with each failure. Default 500 ms.
     #[serde(with = "humantime_serde")]
     pub retry_base: Duration,
     /// Longest wait before an address is tried again. Default 1 h.
     #[serde(with = "humantime_serde")]
     pub retry_cap: Duration,
-    /// The same while there is no connection at all. Default 30 s.
+    /// Longest wait before an address is tried again while there is no connection at all. Default 30 s.
     #[serde(with = "humantime_serde")]
     pub lonely_retry_cap: Duration,
-    /// How long a DNS seed may take to answer. Default 5 s.
+    /// Maximum time for the answer of a DNS seed. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub seed_timeout: Duration,
-    /// How often what was learnt is written down. Default 1 min. A ban is written down at once.
+    /// Interval between saves of the known addresses. Default 1 min. A ban is saved at once.
     #[serde(with = "humantime_serde")]
     pub save_interval: Duration,
 }

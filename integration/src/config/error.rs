@@ -19,15 +19,15 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
-    /// The file is not what it should be.
+    /// The file cannot be parsed, or has an unknown key.
     #[error("{}: {message}; `qrsync config show` prints every key with its value", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
-        /// Where and why, on one line.
+        /// Place and reason, on one line.
         message: String,
     },
-    /// The network is not known.
+    /// The network is unknown.
     #[error(transparent)]
     Network(#[from] UnknownNetwork),
     /// Quorum parameters cannot be understood.
@@ -54,7 +54,7 @@ pub enum ConfigError {
         /// The part that is wrong.
         entry: String,
     },
-    /// The parameters of a public network are given.
+    /// Parameters were given for a public network.
     #[error("{option} can only be given for regtest and devnets, not for {network}")]
     FixedNetwork {
         /// The option.
@@ -62,10 +62,10 @@ pub enum ConfigError {
         /// The network.
         network: Network,
     },
-    /// A peer cannot be understood.
+    /// The text of a peer is not valid.
     #[error("peers: {name:?} is not HOST:PORT: {reason}")]
     Peer {
-        /// As it was given.
+        /// The text that was given.
         name: String,
         /// What is wrong.
         reason: &'static str,
@@ -73,14 +73,14 @@ pub enum ConfigError {
     /// A setting is out of range.
     #[error("sync.{section}{field}: {reason}")]
     Setting {
-        /// Section with a trailing dot, or nothing.
+        /// Name of the section with a trailing dot, or empty.
         section: &'static str,
         /// The field.
         field: &'static str,
         /// What is wrong.
         reason: &'static str,
     },
-    /// A bound of lookups is out of range.
+    /// A limit of lookups is out of range.
     #[error("client.{field}: {reason}")]
     Client {
         /// The field.
@@ -88,7 +88,7 @@ pub enum ConfigError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A value that stands in no section is out of range.
+    /// A value outside of any section is out of range.
     #[error("{key}: {reason}")]
     Value {
         /// The key.
@@ -122,7 +122,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// The key that the value stands at, as in `sync.window`; `None` where the error is about no single value.
+    /// Returns the key of the value, as in `sync.window`; `None` if the error is not about a single value.
     pub fn key(&self) -> Option<String> {
         Some(match self {
             Self::Read { .. } | Self::Parse { .. } | Self::NoHome => return None,

@@ -39,51 +39,51 @@ use service::listen_address;
 /// Age from which a tip of a public network is stale, where nothing else is configured: 24 blocks.
 const MAX_TIP_AGE: Duration = Duration::from_secs(3_600);
 
-/// Everything that can be configured. Keys of the file are the names of the fields.
+/// The whole configuration. The keys of the file are the names of the fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Network: `main` (default), `test`, `regtest`, `devnet:NAME`, or `local`: a regtest as `dashmate` sets it up.
     pub network: String,
-    /// Nodes to ask, as `HOST:PORT`; `HOST` alone means the network's default port. A name that cannot be looked up is
-    /// looked up again for as long as the sync lasts. Empty (default): the network's DNS seeds.
+    /// Nodes to connect to, as `HOST:PORT`; `HOST` alone means the network's default port. A name that cannot be looked
+    /// up is looked up again for as long as the sync lasts. Empty (default): the network's DNS seeds.
     pub peers: Vec<String>,
-    /// Whether to look for further nodes besides `peers`: those that are remembered, that other nodes name, and that the
-    /// DNS seeds know. Default false; without `peers` it is always done.
+    /// Whether to look for other nodes besides `peers`: remembered ones, and addresses from other nodes and from the
+    /// DNS seeds. Default false; without `peers` this is always done.
     pub discover: bool,
-    /// Height from which every cycle's list is wanted. Unset (default): only what is needed at the tip.
+    /// Height from which every cycle's list is synced. Unset (default): only the lists that the tip needs.
     pub from: Option<u32>,
-    /// Where data is kept. Unset (default): a directory per network below the user's data directory.
+    /// Directory of the database. Unset (default): a directory per network below the user's data directory.
     pub data_dir: Option<PathBuf>,
-    /// Where metrics, health and status are served over HTTP, as `ADDRESS:PORT`; a port alone is of the loopback
-    /// interface. Unset (default): nowhere.
+    /// Address at which metrics, health and status are served over HTTP, as `ADDRESS:PORT`; a port alone means the
+    /// loopback interface. Unset (default): they are not served.
     #[serde(deserialize_with = "listen_address")]
     pub metrics_listen: Option<SocketAddr>,
-    /// Whether `metrics_listen` may be other than loopback. Default false: what is served names peers, and nobody is
-    /// asked who they are.
+    /// Whether `metrics_listen` may be another address than loopback. Default false, because the service shows peers
+    /// and has no authentication.
     pub metrics_allow_remote: bool,
-    /// A tip whose block is older than this is stale: a sync ends as `Degraded`, a service is not ready. Unset (default):
-    /// 1 h on the public networks, no limit on others, where blocks come when somebody wants them.
+    /// Age of the tip's block from which the tip is stale: then a sync ends as `Degraded`, and a service is not ready.
+    /// Unset (default): 1 h on the public networks, and no limit on others, where blocks are made on demand.
     #[serde(with = "humantime_serde")]
     pub max_tip_age: Option<Duration>,
-    /// Quorum parameters that differ from the network's, as `TYPE=SIZE:THRESHOLD` separated by commas. Names also types
-    /// that the network does not have otherwise.
+    /// Quorum parameters that differ from the network's, as `TYPE=SIZE:THRESHOLD` separated by commas. It may contain
+    /// types that the network does not have by default.
     pub llmq_params: String,
     /// Quorum types with another role than the network's, as `ROLE=TYPE` separated by commas; roles are `chain-locks`,
     /// `instant-send` (the rotated one) and `platform`.
     pub llmq_roles: String,
     /// Activation heights that differ from the network's, as `NAME=HEIGHT` separated by commas.
     pub activation: String,
-    /// Seconds between two blocks that a devnet's difficulty aims at, as its nodes' `-powtargetspacing`. Unset (default): 150.
+    /// Target time between two blocks of a devnet, in seconds, as its nodes' `-powtargetspacing`. Unset (default): 150.
     pub pow_target_spacing: Option<NonZeroU32>,
     /// Height up to which a devnet's blocks have the easiest target, as its nodes' `-minimumdifficultyblocks`. Unset
     /// (default): 0.
     pub minimum_difficulty_blocks: Option<u32>,
-    /// How the sync works.
+    /// Settings of a sync.
     pub sync: Settings,
-    /// Bounds of lookups.
+    /// Limits of lookups.
     pub client: ClientSettings,
-    /// Logs of the `qrsync` command; a library logs as its caller likes.
+    /// Logs of the `qrsync` command. A program that uses the library configures its own logs.
     pub log: LogSettings,
 }
 
@@ -111,7 +111,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads a TOML file; what it does not say keeps its default.
+    /// Reads a TOML file. Keys that it does not contain keep their defaults.
     ///
     /// # Errors
     /// When it cannot be read, is no TOML, or has unknown keys.
@@ -133,7 +133,7 @@ impl Config {
         }
     }
 
-    /// Refuses the first value that a sync could not work with; [`ConfigError::key`] tells which that is.
+    /// Checks all values, and returns the first one that a sync cannot use as an error; [`ConfigError::key`] names it.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -155,7 +155,7 @@ impl Config {
         self.client.validate()
     }
 
-    /// Age from which a tip is stale on this network; `None` where no age is.
+    /// Returns the age from which a tip is stale on this network; `None` if there is no limit.
     pub fn max_tip_age(&self, params: &ChainParams) -> Option<Duration> {
         let is_public = matches!(params.network, Network::Dash | Network::Testnet);
         self.max_tip_age.or_else(|| is_public.then_some(MAX_TIP_AGE))
@@ -169,7 +169,7 @@ impl Config {
         self.peers.iter().map(|text| PeerName::parse(text, params.default_port)).collect()
     }
 
-    /// Where data of this network is kept.
+    /// Returns the directory of this network's data.
     ///
     /// # Errors
     /// When none is configured and no home directory is set, or the network is none: its name becomes a directory's.

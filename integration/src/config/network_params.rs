@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Config;
 
-/// How the parameters of a network differ from what its name stands for, in the words of the configuration. Equal parameters
-/// have equal texts.
+/// The differences of a network's parameters from the defaults of its name, in the format of the configuration. Equal
+/// parameters have equal texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkParams {
-    /// As [`Config::llmq_params`].
+    /// Like [`Config::llmq_params`].
     pub llmq_params: String,
     /// As [`Config::llmq_roles`].
     pub llmq_roles: String,
@@ -23,7 +23,7 @@ pub struct NetworkParams {
 }
 
 impl NetworkParams {
-    /// What makes a configuration have these parameters.
+    /// Returns the settings that lead to these parameters.
     pub fn of(params: &ChainParams) -> Self {
         let usual = ChainParams::new(params.network.clone());
         let llmqs = params.llmqs.iter().filter(|llmq| !usual.llmqs.contains(llmq));
@@ -61,7 +61,7 @@ impl NetworkParams {
         }
     }
 
-    /// What a configuration says.
+    /// Returns the settings of a configuration.
     pub fn configured(config: &Config) -> Self {
         Self {
             llmq_params: config.llmq_params.clone(),
@@ -72,7 +72,7 @@ impl NetworkParams {
         }
     }
 
-    /// Makes a configuration say this.
+    /// Writes these settings into a configuration.
     pub fn configure(self, config: &mut Config) {
         config.llmq_params = self.llmq_params;
         config.llmq_roles = self.llmq_roles;

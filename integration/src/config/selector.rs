@@ -1,18 +1,18 @@
 use serde::{Deserialize, Serialize};
 
-/// Who among the peers with a free slot gets the next request.
+/// The rule by which a peer with a free slot gets the next request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Selector {
-    /// `expected-completion`, the default: by chance one of the few that would be done first, by round trip, what they
-    /// have to do and what such requests took. Now and then any other, so that nobody is forgotten.
+    /// `expected-completion`, the default: a random one of the few peers that would finish first, by round trip, load
+    /// and the time of such requests. Occasionally it selects any other peer, so that no peer is forgotten.
     #[default]
     ExpectedCompletion,
-    /// `least-loaded`: who has the smallest share of its slots in use. Without measuring anything, a slow peer gets less,
-    /// but as much as a quick one wherever there is one request at a time.
+    /// `least-loaded`: the peer with the smallest share of its slots in use. It measures nothing. A slow peer gets
+    /// fewer requests, but as many as a quick one if there is only one request at a time.
     LeastLoaded,
-    /// `lowest-latency`: the better of two by recent times of answers, whatever was asked.
+    /// `lowest-latency`: the better of two random peers by the recent times of their answers, whatever was requested.
     LowestLatency,
-    /// `round-robin`: everybody in turn. A slow peer gets as much as a quick one, and the others wait for it.
+    /// `round-robin`: all peers in turn. A slow peer gets as many requests as a quick one, and the others wait for it.
     RoundRobin,
 }

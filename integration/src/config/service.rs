@@ -7,11 +7,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::bounds::{LOG_LEVELS, LOG_TARGETS};
 use super::error::ConfigError;
 
-/// What is logged, and in which form. Logs go to stderr.
+/// Level and format of the logs, which go to stderr.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSettings {
-    /// A level, `error`, `warn`, `info` (default), `debug`, `trace` or `off`, or levels by target as in
+    /// The level: `error`, `warn`, `info` (default), `debug`, `trace` or `off`, or levels by target as in
     /// `info,spv_integration=debug`. Reloaded on SIGHUP.
     pub level: String,
     /// `human` (default) or `json`, one object per line.
@@ -25,7 +25,7 @@ impl Default for LogSettings {
 }
 
 impl LogSettings {
-    /// Refuses what would log nothing because there is no such level or target.
+    /// Checks that each level and target exists, because an unknown one would log nothing.
     ///
     /// # Errors
     /// Which part of it that is.
@@ -41,7 +41,7 @@ impl LogSettings {
     }
 }
 
-/// What of a text that other programs read too, as `RUST_LOG` is, is not about targets of theirs.
+/// Returns the part of a text such as `RUST_LOG`, which other programs read too, that is not about their targets.
 pub fn own_levels(text: &str) -> String {
     let is_own = |part: &&str| part.split_once('=').is_none_or(|(target, _)| is_target(target.trim()));
     text.split(',').map(str::trim).filter(is_own).collect::<Vec<_>>().join(",")
@@ -57,7 +57,7 @@ fn is_target(text: &str) -> bool {
     LOG_TARGETS.contains(&root) && !path.is_empty()
 }
 
-/// Form of log lines.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {

@@ -14,74 +14,75 @@ use super::{DiscoveryConfig, Selector};
 /// the lowest list could keep that list out.
 pub(crate) const REPLACEMENTS: usize = 16;
 
-/// How a sync works: bounds, times and policies. Times are from a millisecond to a year unless they say otherwise.
+/// Settings of a sync: limits, times and policies. Times are from a millisecond to a year unless they say otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Most requests in flight per peer, 1 to 3. Default 3; how many it really gets follows from its round trip and the
-    /// time it takes for an answer, see `executor.adaptive_depth`.
+    /// Maximum number of requests in flight per peer, 1 to 3. Default 3. The actual number depends on its round trip
+    /// and its time for an answer, see `executor.adaptive_depth`.
     pub depth: Depth,
-    /// Who gets the next request: `expected-completion` (default), `least-loaded`, `lowest-latency` or `round-robin`; see
-    /// [`Selector`]. The others know less of the peers; they are there to measure what knowing it is worth, which is
-    /// much where peers are uneven and nothing where they are alike.
+    /// The rule that selects a peer: `expected-completion` (default), `least-loaded`, `lowest-latency` or
+    /// `round-robin`; see [`Selector`]. The others use less information about the peers. They exist for comparison: the
+    /// default gains much if peers differ, and nothing if they are alike.
     pub selector: Selector,
-    /// Requests between the lowest list that is not proven yet and the highest that is asked for. 1 to 16,384, default
-    /// 256. Bounds memory to as many answers, and to `executor.max_bytes` of them, and 16 more while refused requests are
-    /// replaced by smaller ones. Lower, and quick peers wait for the slowest, which may hold the lowest list.
+    /// Maximum number of requests between the lowest list that is not proven yet and the highest requested one. Default
+    /// 256, range 1 to 16,384. It limits memory to as many answers and to `executor.max_bytes` of them, plus 16 while
+    /// refused requests are replaced by smaller ones. With a low value, quick peers wait for the slowest one, which may
+    /// have the lowest list.
     pub window: usize,
-    /// Limit for connecting, handshake and first pong together, and for looking up the name of a configured peer. Default
-    /// 5 s. A node that has greeted is asked for headers before its first pong, but for nothing else.
+    /// Maximum time for connecting, handshake and first pong together, and for resolving the name of a configured peer.
+    /// Default 5 s. A node that has greeted is asked for headers before its first pong, but for nothing else.
     #[serde(with = "humantime_serde")]
     pub handshake_timeout: Duration,
     /// Time between two pings on an idle connection. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub ping_interval: Duration,
-    /// A peer is given up that does not answer a ping, or does not read what is sent to it, for this long, or of which a
-    /// message that has begun brings less than 1 KiB per second for this long. Default 20 s. The pongs behind a large
-    /// answer may wait for it.
+    /// Time after which a connection ends if a ping is not answered, the peer does not read what is sent to it, or a
+    /// message that has begun arrives at less than 1 KiB per second. Default 20 s. The pongs behind a large answer may
+    /// wait for it.
     #[serde(with = "humantime_serde")]
     pub ping_timeout: Duration,
-    /// Largest wait before the first reconnection. Default 500 ms. Grows to half the time that a node which has served is
-    /// away; doubles with each failure for others.
+    /// Largest wait before the first reconnection. Default 500 ms. For a node that has served lists, the wait grows to
+    /// half of the time of its absence; for others it doubles with each failure.
     #[serde(with = "humantime_serde")]
     pub reconnect_base: Duration,
     /// Largest wait between two attempts to connect. Default 30 s.
     #[serde(with = "humantime_serde")]
     pub reconnect_cap: Duration,
-    /// How long a sync that has lost all its peers waits for one to come back. Default 2 min.
+    /// Time for which a sync that has lost all its peers waits for one to return. Default 2 min.
     #[serde(with = "humantime_serde")]
     pub peer_patience: Duration,
-    /// Longest time that one peer is waited for before a sync may end without having heard its tip; also how long the first
-    /// attempts to connect are waited for. Default 5 s. A peer that has greeted gets twice what that took, half a
-    /// second at least; all of this time where it claims more than anybody has told; and four times this where its answer is
-    /// coming, or it has shown that it has more. With `discover`, a sync looks for further peers six times as long, where it has heard fewer than
-    /// half of `discovery.target_peers` or fewer than three networks.
+    /// Maximum time that a sync waits for the tip of one peer before it may end without it, and for the first attempts
+    /// to connect. Default 5 s. A peer that has greeted gets twice what that took, half a second at least; all of this
+    /// time where it claims more than anybody has told; and four times this where its answer is coming, or it has shown
+    /// that it has more. With `discover`, a sync looks for further peers six times as long, where it has heard fewer
+    /// than half of `discovery.target_peers` or fewer than three networks.
     #[serde(with = "humantime_serde")]
     pub tip_patience: Duration,
-    /// Following: without any announcement of a block for this long, all peers are asked. Default 5 min, two blocks.
+    /// Time without any announcement of a block after which a follower asks all peers for their tips. Default 5 min,
+    /// two blocks.
     #[serde(with = "humantime_serde")]
     pub poll_interval: Duration,
-    /// Whether quorums are proven by their signatures. Default true. Without it they are only known to be in a proven
-    /// set; that is for simulated networks that were generated without signatures.
+    /// Whether the signatures of quorums are checked. Default true. If false, quorums are only proven to be active; use
+    /// that for simulated networks that were generated without signatures.
     pub verify_quorums: bool,
-    /// Largest answer with masternode lists accepted, in bytes. Default 32 MiB, 4 to 256 MiB; legacy answers exceed the 3 MiB that nodes
-    /// accept. Other messages are held to what their entries amount to.
+    /// Maximum size of an answer with masternode lists, in bytes. Default 32 MiB, 4 to 256 MiB; legacy answers exceed
+    /// the 3 MiB that nodes accept. The limits of other messages follow from their entries.
     pub max_payload: usize,
-    /// Caps and timeouts of requests.
+    /// Limits and timeouts of requests.
     pub executor: spv_executor::Config,
-    /// Order and rate of requests, all peers together.
+    /// Order and rate of the requests to all peers together.
     pub scheduler: spv_scheduler::Config,
     /// Rate of requests per peer. Default 100 per second after 32 at once.
     pub peer_rate: spv_scheduler::TokenBucketsConfig,
-    /// What happens after a failure.
+    /// Decisions after a failure.
     pub recovery: spv_recovery::Config,
-    /// Matching answers to requests. Without `correlation.fences` no request is followed by a ping, so a silent refusal, or a
-    /// request that was swallowed, is known at the soft timeout only, and not after a round trip; there to measure what
-    /// that is worth.
+    /// Matching of answers to requests. Without `correlation.fences` no request is followed by a ping, so a refused or
+    /// swallowed request is detected at the soft timeout instead of after one round trip; this exists for comparison.
     pub correlation: spv_correlation::Config,
-    /// Measuring peers.
+    /// Measurement of peers.
     pub netmon: spv_netmon::Config,
-    /// Finding and choosing peers.
+    /// Search for peers and choice among them.
     pub discovery: DiscoveryConfig,
 }
 

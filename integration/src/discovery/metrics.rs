@@ -10,12 +10,9 @@ const CONNECTED_NETWORKS: &str = "qrsync_connected_networks";
 /// Describes the metrics of discovery.
 pub(crate) fn describe() {
     describe_gauge!(KNOWN_ADDRESSES, "Addresses of nodes that are remembered");
-    describe_gauge!(
-        TRIED_ADDRESSES,
-        "Remembered addresses that were connected to at least once, with or without success"
-    );
-    describe_gauge!(BANNED_ADDRESSES, "Remembered addresses that are avoided for a while");
-    describe_gauge!(CONNECTED_NETWORKS, "Different networks that the nodes in use are in");
+    describe_gauge!(TRIED_ADDRESSES, "Remembered addresses to which a connection was tried at least once");
+    describe_gauge!(BANNED_ADDRESSES, "Remembered addresses that are banned at the moment");
+    describe_gauge!(CONNECTED_NETWORKS, "Different networks of the connected nodes");
 }
 
 #[expect(clippy::cast_precision_loss, reason = "addresses are far fewer than 2^52")]

@@ -249,7 +249,7 @@ impl Discovery {
         let store = self.store.clone();
         let saved = tokio::task::spawn_blocking(move || store.save_peers(&rows)).await;
         if let Ok(Err(error)) = saved {
-            tracing::warn!(%error, "peers are not remembered");
+            tracing::warn!(%error, "the known peers cannot be stored");
         }
     }
 

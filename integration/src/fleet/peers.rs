@@ -283,7 +283,7 @@ impl Peers {
             Change::Deserted => {
                 let why = self.book.with_report(peer, |report| report.trouble.clone());
                 let why = why.as_deref().unwrap_or("closed by this side");
-                tracing::warn!(%peer, %why, "no usable peer: the last one is gone");
+                tracing::warn!(%peer, %why, "no usable peer: the last one disconnected");
             }
             Change::Back(after) => {
                 tracing::info!(%peer, after = %Span(after), "a peer can be asked again");

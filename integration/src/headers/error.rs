@@ -36,7 +36,8 @@ pub enum HeaderDownloadError {
     },
     /// Nobody serves the headers below the start, without which those above it cannot be checked.
     #[error(
-        "no peer serves the headers just below height {start}, by which those above it are checked; add peers with --peer"
+        "no peer serves the headers just below height {start}, which are needed to check the ones above; add \
+         peers with --peer"
     )]
     NoAncestry {
         /// Height from which the sync starts.

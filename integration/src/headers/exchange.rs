@@ -36,7 +36,7 @@ pub(super) enum BatchError {
     Decode(#[from] DecodeError),
     #[error("{0}")]
     Header(#[from] HeaderError),
-    #[error("another header than that of {asked}, which was asked for")]
+    #[error("the answer is not the requested header of {asked}")]
     OtherBlock { asked: BlockHash },
 }
 

@@ -15,7 +15,7 @@ pub enum DownloadFailure {
     CreditSpent,
     /// A list could not be had from anybody.
     #[error(
-        "the list at height {height} could not be had after {attempts} attempts{}; add peers with --peer",
+        "the list at height {height} could not be downloaded after {attempts} attempts{}; add peers with --peer",
         wrong_remark(*.attempts, *.wrong)
     )]
     Exhausted {
@@ -28,8 +28,8 @@ pub enum DownloadFailure {
     },
     /// Only peers that do not serve it have the block of a list.
     #[error(
-        "nobody serves the list at height {height}: the peers that have its block failed {attempts} times, the others do \
-         not have it"
+        "no peer serves the list at height {height}: the peers that have its block failed {attempts} times, the others \
+         do not have it"
     )]
     Unserved {
         /// Height of the list.
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn exhaustion_says_how_many_answers_were_wrong() {
         let text = |wrong| DownloadFailure::Exhausted { height: 16, attempts: 20, wrong }.to_string();
-        let had = "the list at height 16 could not be had after 20 attempts";
+        let had = "the list at height 16 could not be downloaded after 20 attempts";
         assert_eq!(text(0), format!("{had}; add peers with --peer"));
         assert_eq!(
             text(3),

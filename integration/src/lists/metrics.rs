@@ -6,7 +6,7 @@ const RETRIES: &str = "qrsync_retries_total";
 
 /// Describes the metrics of the download of lists.
 pub(crate) fn describe() {
-    describe_counter!(RETRIES, "Requests that were made again after a failure, by kind");
+    describe_counter!(RETRIES, "Requests sent again after a failure, by kind");
 }
 
 pub(super) fn retried(kind: RequestKind) {

@@ -37,7 +37,7 @@ impl Tally {
 pub(crate) struct GaveUp {
     /// Why.
     pub(crate) failure: DownloadFailure,
-    /// How long to wait before trying again; `None` when only another peer can help.
+    /// Time to wait before the next attempt; `None` if only another peer can help.
     pub(crate) next_retry: Option<Duration>,
 }
 

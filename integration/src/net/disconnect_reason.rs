@@ -10,7 +10,7 @@ pub(crate) enum DisconnectReason {
     #[error("closed by us")]
     Local,
     /// This side closed it to have a new one.
-    #[error("to be connected anew")]
+    #[error("closed in order to reconnect")]
     Renewed,
     /// The node closed it.
     #[error("closed by the peer")]
@@ -22,13 +22,13 @@ pub(crate) enum DisconnectReason {
     #[error("{0}")]
     Framing(#[from] FrameError),
     /// A list came that nobody had asked for.
-    #[error("sent {0} unasked")]
+    #[error("sent an unrequested {0}")]
     Unasked(Command),
     /// More came unasked, repeated or broken than any honest node sends.
-    #[error("sends too much that nobody asked for")]
+    #[error("sends too many unrequested messages")]
     Flood,
     /// A ping was not answered.
-    #[error("silent")]
+    #[error("silent: it did not answer a ping")]
     Silent,
     /// A message that had begun did not go on, or hardly.
     #[error("sends too slowly")]

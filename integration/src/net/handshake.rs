@@ -63,7 +63,7 @@ pub(crate) enum ConnectError {
     #[error("closed during the handshake")]
     Closed,
     /// The node speaks a protocol too old for this layout.
-    #[error("speaks protocol {version}, {MIN_PROTOCOL_VERSION} or later is needed")]
+    #[error("speaks protocol version {version}, but {MIN_PROTOCOL_VERSION} or later is required")]
     TooOld {
         /// Its version.
         version: i32,

@@ -14,11 +14,11 @@ const CONNECT_FAILURES: &str = "qrsync_connect_failures_total";
 /// Describes the metrics of connections.
 pub(crate) fn describe() {
     describe_counter!(RECEIVED_BYTES, Unit::Bytes, "Bytes received from peers, framing included");
-    describe_counter!(UNDELIVERED_BYTES, Unit::Bytes, "Bytes of answers that no request was waiting for");
+    describe_counter!(UNDELIVERED_BYTES, Unit::Bytes, "Bytes of answers that no request waited for");
     describe_counter!(REQUESTS, "Requests sent, by kind");
-    describe_gauge!(CONNECTIONS, "Peers that can be asked");
+    describe_gauge!(CONNECTIONS, "Connected peers that can be asked");
     describe_counter!(DISCONNECTIONS, "Connections that ended, by reason");
-    describe_gauge!(INCOMING_BYTES, Unit::Bytes, "Memory that large messages take which have not come whole");
+    describe_gauge!(INCOMING_BYTES, Unit::Bytes, "Memory of large messages that are incomplete");
     describe_counter!(CONNECT_FAILURES, "Failed attempts to connect, by reason");
 }
 

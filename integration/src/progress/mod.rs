@@ -13,21 +13,21 @@ use crate::clock;
 use crate::fleet::{LivePeer, Peers};
 use crate::trace::TRACE_TARGET;
 
-/// What a sync is doing.
+/// Phase of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
     /// Waiting for the first peer.
     #[default]
     Connecting,
-    /// Bringing the header chain to the tip.
+    /// Downloading the header chain up to the tip.
     Headers,
     /// Downloading and proving lists, while other peers are still being asked for headers.
     Lists,
-    /// Proving quorums by their signatures, and downloading what that needs.
+    /// Checking the signatures of quorums, and downloading the data that this needs.
     Quorums,
     /// At the tip, until there is a new block.
     Following,
-    /// Finished, well or not.
+    /// The sync has ended, successfully or not.
     Done,
 }
 
@@ -48,10 +48,10 @@ impl Phase {
     }
 }
 
-/// How far a sync is. Within a phase the numbers never go backwards.
+/// Progress of a sync at one moment. Within a phase the numbers never decrease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Snapshot {
-    /// What it is doing.
+    /// The current phase.
     pub phase: Phase,
     /// Height of the verified header chain.
     pub header_height: u32,
@@ -61,16 +61,16 @@ pub struct Snapshot {
     pub planned_lists: u64,
     /// Lists in the range that are proven and stored.
     pub proven_lists: u64,
-    /// How long the lists that are missing will take at the pace of the recent past, counted from the latest change.
-    /// `None` until one was proven, zero when none is missing.
+    /// Estimated time for the missing lists at the recent rate, counted from the latest change. `None` until one was
+    /// proven, zero when none is missing.
     pub lists_eta: Option<Duration>,
     /// Quorums whose signatures are to be checked.
     pub planned_quorums: u64,
-    /// Quorums of them that were judged, well or not.
+    /// Quorums of these that were checked, with any result.
     pub judged_quorums: u64,
 }
 
-/// Progress of a sync: the sync writes it, anybody may watch it.
+/// Progress of a sync. The sync updates it, and any task may watch it.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     state: watch::Sender<Snapshot>,
@@ -79,17 +79,17 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// The present state and every later one.
+    /// Returns a receiver of the present state and of every later one.
     pub fn watch(&self) -> watch::Receiver<Snapshot> {
         self.state.subscribe()
     }
 
-    /// The peers of the running sync in order of address; none while there is no sync.
+    /// Returns the peers of the running sync in order of address; none while there is no sync.
     pub fn peers(&self) -> Vec<LivePeer> {
         self.of_peers().map(|peers| peers.live()).unwrap_or_default()
     }
 
-    /// Bytes that the running sync has received over all connections; 0 while there is no sync.
+    /// Returns the bytes that the running sync has received over all connections; 0 while there is no sync.
     pub fn bytes_received(&self) -> u64 {
         self.of_peers().map_or(0, |peers| peers.bytes_received())
     }

@@ -7,7 +7,7 @@ const CHAIN_LOCK: &str = "qrsync_chain_lock_height";
 
 /// Describes the metrics of quorums.
 pub(crate) fn describe() {
-    describe_counter!(QUORUMS, "Quorums judged, by what was found");
+    describe_counter!(QUORUMS, "Checked quorums, by finding");
     describe_gauge!(CHAIN_LOCK, Unit::Count, "Height of the highest block that a verified ChainLock locks");
 }
 

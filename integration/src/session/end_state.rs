@@ -6,29 +6,29 @@ use crate::lists::{DownloadFailure, GaveUp};
 /// Peers that are behind are asked again after this long: two blocks.
 const RETRY_LATER: Duration = Duration::from_secs(300);
 
-/// How a sync ended. Giving up never looks like success.
+/// How a sync ended. A sync that gave up never ends as `Synced`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndState {
     /// Everything in the range is proven and stored.
     Synced,
-    /// Something could not be had; another run may bring it.
+    /// Something could not be downloaded or proven; another sync may succeed.
     Degraded {
         /// What.
         reason: Shortfall,
-        /// How long to wait before trying again; `None` when only another peer can help.
+        /// Time to wait before the next attempt; `None` if only another peer can help.
         next_retry: Option<Duration>,
     },
-    /// Every peer was asked, and independent ones agree on data that does not verify.
+    /// Every peer was asked, and independent peers sent the same data, which fails verification.
     Unverifiable {
         /// Which.
         evidence: Shortfall,
     },
-    /// Nobody could be asked.
+    /// No peer could be asked.
     NoCapablePeer,
 }
 
 impl EndState {
-    /// Name, as in the summary's JSON.
+    /// Returns the name, as in the summary's JSON.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Synced => "Synced",
@@ -38,7 +38,7 @@ impl EndState {
         }
     }
 
-    /// Seconds after which another try makes sense, where waiting can help.
+    /// Returns the seconds after which another attempt makes sense, if waiting can help.
     pub fn next_retry_seconds(&self) -> Option<f64> {
         match self {
             Self::Degraded { next_retry, .. } => next_retry.map(|wait| wait.as_secs_f64()),
@@ -46,7 +46,7 @@ impl EndState {
         }
     }
 
-    /// What was wrong, for a person.
+    /// Returns the reason as text for a person.
     pub fn explanation(&self) -> Option<String> {
         match self {
             Self::Synced => None,

@@ -34,7 +34,7 @@ pub struct Session {
 /// What a download came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Download {
-    /// How it ended.
+    /// How the sync ended.
     pub state: EndState,
     /// Lists proven and stored.
     pub lists: u64,

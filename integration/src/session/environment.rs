@@ -1,16 +1,17 @@
 use crate::net::{Connector, Resolver};
 use crate::verify::Verification;
 
-/// What a sync has around it. The default is the real world; a simulation brings its own.
+/// The environment of a sync: network, names, threads and randomness. The default is the real one; a simulation
+/// supplies its own.
 #[derive(Debug, Clone)]
 pub struct Environment {
-    /// How nodes are reached.
+    /// Connects to nodes.
     pub connector: Connector,
     /// How names of nodes become addresses.
     pub resolver: Resolver,
     /// Where answers are verified.
     pub verification: Verification,
-    /// Seed of everything that is drawn: nonces, backoff, selection. `None`: a new one.
+    /// Seed of all randomness: nonces, backoff, selection. `None` means a new seed.
     pub seed: Option<u64>,
 }
 

@@ -28,7 +28,7 @@ pub enum SyncError {
     #[error(transparent)]
     Headers(HeaderDownloadError),
     /// Lists are wanted from a height that the chain has not reached.
-    #[error("lists are wanted from height {from}, but the chain ends at {tip}; give a lower --from")]
+    #[error("lists were requested from height {from}, but the chain ends at {tip}; give a lower --from")]
     FromAboveTip {
         /// The configured height.
         from: u32,

@@ -31,10 +31,10 @@ const RETRY_BASE: Duration = Duration::from_secs(2);
 /// Largest wait at all.
 const RETRY_CAP: Duration = Duration::from_secs(300);
 
-/// What was reached for one tip. Serialises to the summary's object with one field more.
+/// Result for one tip. It serialises to the object of the summary with one more field.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
-    /// How it ended; counts of requests, bytes and peers are those since following began.
+    /// The summary; its counts of requests, bytes and peers are those since following began.
     #[serde(flatten)]
     pub summary: Summary,
     /// Height of the last block that the chain before shares with this one; absent when no blocks were replaced.
@@ -42,9 +42,9 @@ pub struct Step {
     pub rolled_back_to: Option<u32>,
 }
 
-/// Syncs as [`sync_with`](super::sync_with) does, and then stays at the tip, block by block, through reorganisations and
-/// losses of all peers, until it is cancelled. `on_step` gets what was reached for each tip; a tip whose lists could not
-/// be had is tried again.
+/// Syncs like [`sync_with`](super::sync_with), and then follows the tip block by block, through reorganisations and
+/// losses of all peers, until it is cancelled. `on_step` gets the result for each tip. A tip whose lists could not be
+/// downloaded is tried again.
 ///
 /// A store that turns out to be damaged is set aside and filled anew, unless that happens again within an hour.
 ///

@@ -172,7 +172,7 @@ impl Run<'_> {
         results.tally.add(tally);
         results.state = outcome.into();
         if let Some(reason) = results.state.explanation() {
-            tracing::debug!(tip = chain.tip_height(), reason, "lists could not be had");
+            tracing::debug!(tip = chain.tip_height(), reason, "lists could not be downloaded");
         }
         Ok(())
     }

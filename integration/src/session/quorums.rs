@@ -54,7 +54,7 @@ impl Run<'_> {
                 break;
             }
             let cycles = Listed(&proving.suspects);
-            tracing::warn!(%cycles, "quorums fail with the snapshots of these cycles, which are asked for anew");
+            tracing::warn!(%cycles, "quorums fail with the snapshots of these cycles, which are requested again");
             let served = &results.quorums.snapshots_from;
             doubted.extend(proving.suspects.iter().filter_map(|cycle_base| served.get(cycle_base)));
             // Also after the last round, so that the next run asks for others.

@@ -54,10 +54,10 @@ pub enum Shortfall {
     },
     /// Nobody has the chain with the locked block, and peers are on another one.
     #[error(
-        "no peer has the chain that the ChainLock of block {locked_height} ({locked_hash}) asks for; peers ({peers}) are on \
-         another one, which leaves it after height {fork} and ends at height {their_height} with {their_hash}; every node \
-         of the network refuses that one: add peers with --peer, or, where the network was started anew, sync into another \
-         --data-dir"
+        "no peer has the chain that the ChainLock of block {locked_height} ({locked_hash}) requires; peers ({peers}) \
+         are on another one, which leaves it after height {fork} and ends at height {their_height} with {their_hash}; \
+         every node of the network refuses that one: add peers with --peer, or, where the network was started anew, sync \
+         into another --data-dir"
     )]
     ContradictedLock {
         /// Height of the locked block.

@@ -10,27 +10,27 @@ use crate::quorums::{BestChainLock, Findings};
 use crate::store::Finding;
 use crate::verify::StageTotal;
 
-/// What a sync did; serialises to the object that `qrsync sync --json` prints.
+/// Summary of a sync. It serialises to the object that `qrsync sync --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// How it ended.
+    /// How the sync ended.
     #[serde(serialize_with = "end_state_name")]
     pub state: EndState,
-    /// What was wrong; absent when it ended as `Synced`.
+    /// Reason if the sync did not end as `Synced`; absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Seconds after which another try makes sense; absent where there is no need or no use.
+    /// Seconds after which another attempt makes sense; absent if it is not needed or cannot help.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_retry_seconds: Option<f64>,
     /// Network.
     pub network: String,
     /// Tip of the verified header chain.
     pub tip: Tip,
-    /// How many peers have shown this tip.
+    /// Number of peers that have shown this tip.
     pub tip_heard: TipHeard,
-    /// Height from which lists were wanted.
+    /// Height from which lists were requested.
     pub from_height: u32,
-    /// Headers held.
+    /// Number of headers in the chain.
     pub headers: u64,
     /// Lists.
     pub lists: Lists,
@@ -42,17 +42,17 @@ pub struct Summary {
     pub chain_lock: Option<BestChainLock>,
     /// Requests.
     pub requests: Requests,
-    /// What became of failures.
+    /// Results of recovery after failures.
     pub recovery: RecoverySummary,
-    /// What each stage of verification did, by its name; docs/metrics.md explains them.
+    /// Totals of each stage of verification, by its name; docs/metrics.md explains them.
     pub verification: BTreeMap<&'static str, StageTotal>,
     /// Bytes.
     pub bytes: Bytes,
     /// Peers.
     pub peers: Vec<Peer>,
-    /// Most requests that any peer had at one time.
+    /// Greatest number of requests in flight at any one peer.
     pub max_in_flight_per_peer: usize,
-    /// Where the time went.
+    /// Seconds per phase.
     pub seconds: Seconds,
 }
 
@@ -63,16 +63,16 @@ pub struct Tip {
     pub height: u32,
     /// Hash.
     pub hash: BlockHash,
-    /// When the block was made, as its header says, in seconds since 1970.
+    /// Time of the block according to its header, in seconds since 1970.
     pub time: u32,
 }
 
-/// From how many peers a tip was heard.
+/// Number of peers that have shown a tip.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct TipHeard {
-    /// Peers that have shown it.
+    /// Number of these peers.
     pub peers: usize,
-    /// Networks that these are in: a /16 of IPv4, a /32 of IPv6; each address where it is private.
+    /// Number of networks of these peers: a /16 of IPv4, a /32 of IPv6; each private address counts as one.
     pub networks: usize,
 }
 
@@ -81,11 +81,11 @@ pub struct TipHeard {
 pub struct Lists {
     /// Proven lists that are stored for the range.
     pub verified: u64,
-    /// Further lists that this run downloaded because members of quorums follow from them.
+    /// Further lists that this run downloaded to compute the members of quorums.
     pub for_members: u64,
 }
 
-/// Quorums. Every one of them is in a proven set; whether its signatures verify is a matter of its own.
+/// Quorums of a sync. Each is in a proven set; its signatures are checked separately.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Quorums {
     /// Quorums active anywhere in the range, or where no start height was given at the tip and at the heights that decide
@@ -104,11 +104,11 @@ pub struct Quorums {
 /// Quorums of one kind that are active at the tip.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct QuorumsOfType {
-    /// Proven by the coinbase's merkle root: all of them, but between DIP3 and DIP8 none.
+    /// Quorums that are proven by the coinbase's merkle root: all, except that between DIP3 and DIP8 there are none.
     pub proven: u64,
     /// Quorums whose signatures verify.
     pub verified: u64,
-    /// Quorums of which only their own signature could be checked, and verifies; who their members are is not computed.
+    /// Quorums of which only their own signature could be checked, and verifies. Their members were not computed.
     pub signed_by_quorum: u64,
     /// Quorums that are wrong.
     pub failed: u64,
@@ -143,33 +143,33 @@ impl Quorums {
     }
 }
 
-/// Requests sent and what happened to them.
+/// Numbers of requests, by kind and by result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Requests {
-    /// `getqrinfo` sent.
+    /// Number of `getqrinfo` sent.
     pub qrinfo: u64,
-    /// `getmnlistd` sent.
+    /// Number of `getmnlistd` sent.
     pub mnlistdiff: u64,
-    /// `getheaders` sent.
+    /// Number of `getheaders` sent.
     pub getheaders: u64,
-    /// Refused by peers.
+    /// Requests that peers refused.
     pub refused: u64,
-    /// Made again after a failure.
+    /// Requests that were sent again after a failure.
     pub retried: u64,
-    /// Sent to a second peer while the first was still busy.
+    /// Requests that were sent to a second peer while the first was still busy.
     pub hedged: u64,
-    /// Answered after their soft timeout.
+    /// Requests that were answered after their soft timeout.
     pub late: u64,
 }
 
 /// Work that failed at first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct RecoverySummary {
-    /// Requests' worth of work that failed at least once and was proven in the end.
+    /// Pieces of work that failed at least once and were proven in the end.
     pub recovered: u64,
-    /// Those that needed no other strategy than the first that was chosen.
+    /// Pieces of work that needed only the strategy that was chosen first.
     pub by_first_strategy: u64,
-    /// Times that nearly everything failed, so that nothing but single probes was sent for a while.
+    /// Number of times that the breaker of the pool opened, because nearly everything failed.
     pub pool_openings: u64,
 }
 
@@ -178,7 +178,7 @@ pub struct RecoverySummary {
 pub struct Bytes {
     /// Received.
     pub received: u64,
-    /// Received in answers that were not used.
+    /// Bytes of answers that were not used.
     pub wasted: u64,
 }
 
@@ -187,13 +187,13 @@ pub struct Bytes {
 pub struct Seconds {
     /// From start to end.
     pub total: f64,
-    /// Until a peer had answered the handshake.
+    /// Until the first peer had completed the handshake.
     pub connect: f64,
     /// Until a chain to the tip was validated. Other peers may still be heard then, see `lists`.
     pub headers: f64,
-    /// On lists, and on hearing peers that may know a better chain, which goes on beside.
+    /// Downloading and proving lists, and waiting for the tips of peers that may have a better chain.
     pub lists: f64,
-    /// On quorums: their signatures, and what had to be downloaded for them.
+    /// Checking the signatures of quorums, and downloading the data that this needs.
     pub quorums: f64,
 }
 

@@ -23,7 +23,7 @@ use crate::store::Store;
 /// Headers are held from this many cycles below the first wanted list, for bases further down.
 const HEADER_MARGIN_CYCLES: u32 = 8;
 
-/// Brings `store` to the state that `config` asks for, and says what it took. `params` are those of the configured
+/// Syncs `store` to the state that `config` requests, and returns a summary. `params` are those of the configured
 /// network, see [`Config::chain_params`]. A store that turns out to be damaged is set aside, once, and filled anew.
 ///
 /// # Errors
@@ -41,7 +41,7 @@ pub async fn sync(
     sync_with(&Environment::default(), params, config, store, progress, cancel).await
 }
 
-/// Like [`sync`], in surroundings of one's own.
+/// Like [`sync`], with an environment of the caller, for example a simulation.
 ///
 /// # Errors
 /// As for [`sync`].

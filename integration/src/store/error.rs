@@ -96,7 +96,7 @@ pub enum StoreError {
     },
     /// What was done with the contents of the database panicked.
     #[error(
-        "working on {} failed in a way that should not be possible ({what}); if that happens again, move the file away \
+        "working on {} failed with an internal error ({what}); if that happens again, move the file away \
          and sync again, and report it",
         path.display()
     )]

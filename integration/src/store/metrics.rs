@@ -1,7 +1,7 @@
 use metrics::{Unit, counter, describe_counter};
 
 pub(crate) fn describe() {
-    describe_counter!(DAMAGED, Unit::Count, "Databases that were found to be damaged and set aside");
+    describe_counter!(DAMAGED, Unit::Count, "Damaged databases that were set aside");
 }
 
 /// A database was found to be damaged, and set aside.

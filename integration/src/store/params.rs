@@ -57,7 +57,7 @@ impl Store {
         })?;
         if before.is_some() {
             tracing::warn!(
-                "the parameters of the network have changed: quorums and ChainLocks are checked anew"
+                "the parameters of the network have changed: quorums and ChainLocks are checked again"
             );
         }
         Ok(())

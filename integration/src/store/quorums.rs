@@ -7,8 +7,8 @@ use super::digest::digest;
 use super::schema::QUORUMS;
 use super::{Store, StoreError};
 
-/// What is known of a quorum beyond its being in a proven set. That it is verified can be said of a [`VerifiedQuorum`]
-/// alone.
+/// The stored result of the check of a quorum. It says that the quorum is verified only if it was made from a
+/// [`VerifiedQuorum`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuorumRow {
     llmq_type: LLMQType,
@@ -67,7 +67,7 @@ impl QuorumRow {
         self.base_height
     }
 
-    /// Hash of the commitment that was checked; another one is another matter.
+    /// Hash of the commitment that was checked; the row holds for no other commitment.
     pub fn entry_hash(&self) -> [u8; 32] {
         self.entry_hash
     }
@@ -124,30 +124,29 @@ impl From<Unverified> for Finding {
     }
 }
 
-/// What became of the check of a quorum's signatures.
+/// Result of the check of a quorum's signatures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Finding {
-    /// Both signatures verify, against members that follow from proven lists alone.
+    /// Both signatures verify, with members that were computed from proven lists alone.
     Verified,
-    /// Both signatures verify, against members that also follow from snapshots on a peer's word. That word is
-    /// confirmed as to the key and the members who signed.
+    /// Both signatures verify, with members that were also computed from snapshots that a peer sent and that cannot be
+    /// recomputed. The signatures confirm the key and the members that signed.
     VerifiedBySigners,
-    /// Its own key signed its commitment, which is all that can be checked: its base block is below the headers that
-    /// are held, so who its members are is not computed. Mainnet keeps quorums of type 1 that are years old.
+    /// Its own key signed its commitment. Nothing else can be checked: its base block is below the stored headers, so
+    /// its members cannot be computed. Mainnet keeps quorums of type 1 that are years old.
     SignedByQuorum,
-    /// A masternode list that its members follow from could not be had.
+    /// A masternode list that is needed to compute its members could not be downloaded.
     MissingList,
-    /// A snapshot that its members follow from could not be had.
+    /// A snapshot that is needed to compute its members could not be downloaded.
     MissingSnapshot,
-    /// The snapshots that its members would follow from are malformed, or no such quorum can be.
+    /// The snapshots from which its members would be computed are malformed, or such a quorum cannot exist.
     WrongMembers,
     /// The commitment is malformed, or does not fit the members.
     WrongCommitment,
     /// A signature is wrong.
     WrongSignature,
-    /// No coinbase commits to the quorum, as between DIP3 and DIP8: that it is one is the word of whoever sent it, and nothing
-    /// was checked.
+    /// No coinbase commits to the quorum, as between DIP3 and DIP8. It comes from a peer, and nothing was checked.
     NoRoot,
 }
 
@@ -157,12 +156,12 @@ impl Finding {
         matches!(self, Self::Verified | Self::VerifiedBySigners)
     }
 
-    /// Whether something is wrong, as opposed to missing.
+    /// Tells whether something is wrong, as opposed to missing.
     pub const fn is_failure(self) -> bool {
         matches!(self, Self::WrongMembers | Self::WrongCommitment | Self::WrongSignature)
     }
 
-    /// Name, as in JSON and as a metric label.
+    /// Returns the name, as in JSON and as a metric label.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Verified => "verified",

@@ -19,10 +19,10 @@ use crate::wire::{Answer, Request};
 #[non_exhaustive]
 pub enum AnswerError {
     /// It cannot be decoded.
-    #[error("undecodable: {0}")]
+    #[error("the answer cannot be decoded: {0}")]
     Decode(#[from] DecodeError),
     /// The diffs of a `qrinfo` do not fit together.
-    #[error("unusable: {0}")]
+    #[error("the answer cannot be used: {0}")]
     Resolve(#[from] ResolveError),
     /// A wanted list is not in it.
     #[error("the list of block {block_hash} at height {height} is missing")]

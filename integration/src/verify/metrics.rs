@@ -17,11 +17,11 @@ pub(crate) fn describe() {
     describe_histogram!(
         VERIFICATION_SECONDS,
         Unit::Seconds,
-        "From an answer to its verdict, waiting for the base's list included"
+        "Time from an answer to the result of its verification, including the wait for the list at its base"
     );
     describe_counter!(
         STAGE_ITEMS,
-        "Answers, lists, quorums or ChainLocks that went through a stage of verification"
+        "Answers, lists, quorums or ChainLocks that passed through a stage of verification"
     );
     describe_histogram!(STAGE_SECONDS, Unit::Seconds, "One thread's time for an answer or a batch, by stage");
 }

@@ -28,7 +28,7 @@ pub enum Unproven {
     #[error("the proven lists cannot be stored")]
     Stopped,
     /// Checking it panicked.
-    #[error("checking the answer failed in a way that should not be possible")]
+    #[error("an internal error stopped the check of the answer")]
     Panicked,
 }
 

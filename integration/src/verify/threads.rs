@@ -60,7 +60,7 @@ pub(crate) enum VerifierError {
     #[error("the proven lists cannot be stored")]
     Stopped,
     /// Checking the answer panicked.
-    #[error("checking the answer failed in a way that should not be possible")]
+    #[error("an internal error stopped the check of the answer")]
     Panicked,
 }
 

@@ -27,7 +27,7 @@ pub enum DecodeErrorKind {
     #[error("non-minimal CompactSize")]
     NonMinimalCompactSize,
     /// A length says that there are more elements than the remaining bytes can hold, or than the protocol allows.
-    #[error("length {length} exceeds the {limit} that can be there")]
+    #[error("length {length} exceeds the limit of {limit}")]
     LengthTooLarge {
         /// Length that the payload claims.
         length: u64,

@@ -26,9 +26,9 @@ impl PeersArgs {
 pub(crate) enum PeersCommand {
     /// Do not connect to a node for a while, unless it is given with --peer
     Ban {
-        /// Its IP address and port
+        /// IP address and port of the node
         address: SocketAddr,
-        /// For how long, in hours
+        /// Length of the ban, in hours
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=720))]
         hours: u32,
         #[command(flatten)]
@@ -36,7 +36,7 @@ pub(crate) enum PeersCommand {
     },
     /// End a ban
     Unban {
-        /// Its IP address and port
+        /// IP address and port of the node
         address: SocketAddr,
         #[command(flatten)]
         data: DataArgs,

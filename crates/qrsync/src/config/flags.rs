@@ -6,19 +6,20 @@ use spv_integration::Config;
 
 use super::layers::{FILE_VARIABLE, Flag, Layers};
 
-/// Logs of every command.
+/// Flags for the logs of every command.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
-    /// error, warn, info, debug or trace, or levels by target as in info,spv_integration=debug [default: info]
+    /// Log level: error, warn, info, debug or trace, or levels per target as in info,spv_integration=debug [default:
+    /// info]
     #[arg(long, value_name = "LEVEL", global = true)]
     log_level: Option<String>,
-    /// Form of log lines on stderr [default: human]
+    /// Format of log lines on stderr [default: human]
     #[arg(long, value_name = "FORMAT", global = true, value_parser = ["human", "json"])]
     log_format: Option<String>,
 }
 
 impl LogArgs {
-    /// The configuration of a command, as far as logs are concerned.
+    /// The part of a command's configuration that concerns logs.
     pub(crate) fn layers(&self, network: Option<&NetworkArgs>) -> anyhow::Result<Layers> {
         match network {
             Some(network) => network.layers(self.flags()),
@@ -35,7 +36,7 @@ impl LogArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArgs {
-    /// main, test, regtest, devnet:NAME or local (a regtest as dashmate sets it up) [default: main]
+    /// Network: main, test, regtest, devnet:NAME or local (a regtest as dashmate sets it up) [default: main]
     #[arg(long)]
     network: Option<String>,
     /// Quorum parameters of a regtest or devnet, for example 100=4:4,106=4:4 (type=size:threshold)
@@ -47,13 +48,14 @@ pub(crate) struct NetworkArgs {
     /// Activation heights of a regtest or devnet, for example dip3=2,v20=300,mn_rr=300
     #[arg(long, value_name = "LIST")]
     activation: Option<String>,
-    /// Seconds between two blocks that the difficulty of a devnet aims at, as -powtargetspacing of its nodes [default: 150]
+    /// Target time between two blocks of a devnet, in seconds, as -powtargetspacing of its nodes [default: 150]
     #[arg(long, value_name = "SECONDS")]
     pow_target_spacing: Option<NonZeroU32>,
-    /// Blocks of a devnet up to this height have the easiest target, as -minimumdifficultyblocks of its nodes [default: 0]
+    /// Blocks of a devnet up to this height have the easiest target, as -minimumdifficultyblocks of its nodes [default:
+    /// 0]
     #[arg(long, value_name = "HEIGHT")]
     minimum_difficulty_blocks: Option<u32>,
-    /// Where data is kept [default: below the user's data directory]
+    /// Directory of the database [default: below the user's data directory]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
     /// Configuration file (TOML)
@@ -94,7 +96,7 @@ impl NetworkArgs {
     }
 }
 
-/// What is no text can be no setting.
+/// A variable that is not valid text counts as not set.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -103,34 +105,35 @@ fn variable(name: &str) -> Option<String> {
 pub(crate) struct SyncArgs {
     #[command(flatten)]
     network: NetworkArgs,
-    /// Node to ask; repeat for several [default: the network's DNS seeds]
+    /// Node to connect to; repeat for several [default: the network's DNS seeds]
     #[arg(long = "peer", value_name = "HOST:PORT", value_delimiter = ',')]
     peers: Vec<String>,
-    /// With --peer: look for further nodes too, those that are remembered and those that other nodes name
+    /// With --peer: connect to other nodes too, which are remembered or whose addresses nodes send
     #[arg(long)]
     discover: bool,
-    /// Sync every cycle's list from this height on [default: what is needed at the tip]
+    /// Sync every cycle's list from this height on [default: only the lists that the tip needs]
     #[arg(long, value_name = "HEIGHT")]
     from: Option<u32>,
-    /// Stay at the tip, block by block, until interrupted
+    /// After the sync, follow the tip block by block until interrupted
     #[arg(long)]
     pub(crate) follow: bool,
-    /// Serve metrics, health, status and a live page over HTTP here; a port alone is of the loopback interface
+    /// Serve metrics, health, status and a live page over HTTP at this address; a port alone means the loopback
+    /// interface
     #[arg(long, value_name = "[ADDR:]PORT")]
     metrics_listen: Option<String>,
-    /// Let --metrics-listen be an address that other machines can reach
+    /// Allow --metrics-listen to be an address that other machines can reach
     #[arg(long)]
     metrics_allow_remote: bool,
     /// Print one JSON object at the end; with --follow, one for each tip, on a line of its own
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write what is done when into this file, for Perfetto (ui.perfetto.dev)
+    /// Write a timeline of the sync to this file, for Perfetto (ui.perfetto.dev)
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Draw a line for each peer, where there is a terminal
+    /// Show a line for each peer, if stderr is a terminal
     #[arg(long, short)]
     pub(crate) verbose: bool,
-    /// Do not check the signatures of quorums: those of a simnet with signatures=none never signed anything
+    /// Do not check the signatures of quorums; needed for a simnet with signatures=none
     #[arg(long)]
     skip_quorum_signatures: bool,
 }
@@ -140,7 +143,7 @@ impl SyncArgs {
         &self.network
     }
 
-    /// Where a trace is wanted.
+    /// The file that a trace is written to, if one was requested.
     pub(crate) fn trace(&self) -> Option<&Path> {
         self.trace.as_deref()
     }

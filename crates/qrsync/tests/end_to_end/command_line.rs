@@ -256,7 +256,7 @@ fn who_signs_is_answered_or_the_question_explained() {
     signer(&unknown).fails(1, &[&id, "not in the stored chain"]);
     let no_cycle = generated_world().block_hash(400).unwrap().to_string();
     let no_cycle = ["instantsend", "--request-id", &id, "--cycle-hash", &no_cycle];
-    signer(&no_cycle).fails(1, &["height 400", "begins no cycle", "24"]);
+    signer(&no_cycle).fails(1, &["height 400", "is not the first block of a cycle", "24"]);
     signer(&["platform", "--height", "400", "--quorum-hash", &id]).fails(1, &["106", &id, "400"]);
     signer(&["platform", "--height", "400"]).is_usage_error(&["--quorum-hash", "--request-id"]);
 }

@@ -152,6 +152,6 @@ fn an_interrupted_demo_promises_nothing() {
     running.interrupt();
     let finished = running.finish();
     assert_eq!(finished.code(), Some(130), "{}", finished.stderr());
-    assert!(finished.stderr().contains("nothing of it is kept"), "{}", finished.stderr());
+    assert!(finished.stderr().contains("no result is kept"), "{}", finished.stderr());
     assert!(!finished.stderr().contains("continues"), "{}", finished.stderr());
 }

@@ -5,9 +5,9 @@ use crate::{expectation::Expectation, registration::RequestId};
 
 /// Finds requests that the peer swallowed together with their fences.
 impl<E: Expectation> PendingTable<E> {
-    /// A further fence behind everything registered so far, to be written as soon as it is made: for when requests have
-    /// been out for long, because a peer that swallowed a request may have swallowed its fence too. Replaces an earlier
-    /// one. `None` when nothing is owed, or fences prove nothing.
+    /// Returns the nonce of another fence, behind everything registered so far; write it at once. Use it when requests
+    /// have been outstanding for long, because a peer that swallowed a request may have swallowed its fence too. It
+    /// replaces an earlier probe. `None` if no answer is outstanding, or if the peer is unfenced.
     pub fn probe(&mut self) -> Option<u64> {
         let last = *self.entries.last_key_value()?.0;
         if !self.fenced || self.closed || self.in_flight() == 0 {
@@ -18,9 +18,9 @@ impl<E: Expectation> PendingTable<E> {
         Some(nonce)
     }
 
-    /// To be asked before [`on_fence`](Self::on_fence): the requests that this fence proves lost, oldest first. Their own
-    /// fences should have come before, and in an ordered stream will not come any more. They end here. A fence that
-    /// comes all the same unfences the peer.
+    /// Ends and returns the requests that this fence shows to be lost, oldest first. Call it before
+    /// [`on_fence`](Self::on_fence). Their own fences should have returned before, and cannot return any more in an
+    /// ordered stream. If one does, the peer becomes unfenced.
     ///
     /// The fence's own request is among them if an earlier one that content cannot tell from it has got its answer.
     #[must_use = "whoever waits for these requests must be told"]
@@ -63,7 +63,7 @@ impl<E: Expectation> PendingTable<E> {
         lost
     }
 
-    /// When the oldest request was registered for which nothing has come yet.
+    /// Returns when the oldest request without an answer and without a fence was registered.
     #[must_use]
     pub fn waiting_since(&self) -> Option<Instant> {
         let owed =

@@ -1,6 +1,7 @@
 use super::{Candidate, PeerSelector, penalty};
 
-/// A weighted draw among the few offered peers that would answer this request soonest; now and then, any of them.
+/// Selects at random, with weights, among the few candidates that would answer this request soonest; occasionally it
+/// selects any candidate.
 ///
 /// Soonest by [`Candidate::expected`]: the round trip, what the peer has to do before, and this request by its kind
 /// and size. Before the first such answer of anybody, requests are spread evenly. Failures in a row make a peer count as
@@ -13,7 +14,7 @@ pub struct ExpectedCompletion {
 }
 
 impl ExpectedCompletion {
-    /// Equal seeds make equal choices.
+    /// Creates a selector. Equal seeds lead to equal choices.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { random: fastrand::Rng::with_seed(seed) }

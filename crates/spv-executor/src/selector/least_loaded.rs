@@ -1,6 +1,6 @@
 use super::{Candidate, PeerSelector};
 
-/// The peer with the smallest share of its depth in use; among equals, whoever has gone longest without a request.
+/// Selects the peer with the smallest share of its depth in use; among equals, the one with the oldest latest request.
 ///
 /// The default. A slow peer keeps its slots longer and so gets less, without anything being measured. A failure counts
 /// as a slot in use until the next good answer, so a peer is not preferred for being free at once.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use super::{Candidate, PeerSelector, penalty};
 use crate::Sample;
 
-/// The better of two peers drawn by chance: the one whose answers come sooner, for what it has in flight.
+/// Selects the better of two random peers: the one that answers sooner in relation to its requests in flight.
 ///
 /// A peer's time is an average that jumps up to a slow answer at once and comes down with time (a peak EWMA), so a
 /// peer that begins to struggle is avoided before it is overwhelmed. Two choices, and not the best of all, keep
@@ -16,7 +16,7 @@ pub struct LowestLatency<P> {
 }
 
 impl<P: Ord> LowestLatency<P> {
-    /// A selector that has heard of nobody. Equal seeds make equal choices.
+    /// Creates a selector without measurements. Equal seeds lead to equal choices.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { peaks: BTreeMap::new(), random: fastrand::Rng::with_seed(seed) }

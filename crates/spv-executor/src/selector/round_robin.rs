@@ -1,6 +1,6 @@
 use super::{Candidate, PeerSelector};
 
-/// Every peer in turn: whoever has gone longest without a new request, new peers first.
+/// Selects the peers in turn: the one with the oldest latest request, new peers first.
 ///
 /// A peer that was busy or not eligible when its turn came does not lose it.
 #[derive(Clone, Copy, Debug, Default)]

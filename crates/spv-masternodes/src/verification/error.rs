@@ -15,7 +15,7 @@ pub enum QuorumError {
     #[error("quorum type {0} does not exist on this network")]
     UnknownType(LLMQType),
     /// The commitment is of another version than its kind and height ask for.
-    #[error("commitment of version {got} where {expected} is due")]
+    #[error("the commitment has version {got}, but {expected} is required")]
     WrongVersion {
         /// Version that is due.
         expected: u16,
@@ -31,7 +31,7 @@ pub enum QuorumError {
         base_height: u32,
     },
     /// The commitment has another number of bits than its kind has members.
-    #[error("commitment with {got} {bits} where the quorum size is {expected}")]
+    #[error("the commitment has {got} {bits}, but the quorum size is {expected}")]
     WrongBitCount {
         /// Which bits.
         bits: CommitmentBits,
@@ -41,7 +41,7 @@ pub enum QuorumError {
         got: usize,
     },
     /// Too few bits are set.
-    #[error("commitment with {got} {bits} where at least {min} are due")]
+    #[error("the commitment has {got} {bits}, but at least {min} are required")]
     TooFewSet {
         /// Which bits.
         bits: CommitmentBits,
@@ -51,7 +51,7 @@ pub enum QuorumError {
         got: usize,
     },
     /// A bit is set for which there is no member.
-    #[error("commitment names number {index} of {members} members among its {bits}")]
+    #[error("the commitment marks member number {index} of {members} in its {bits}")]
     NoSuchMember {
         /// Which bits.
         bits: CommitmentBits,
@@ -61,13 +61,13 @@ pub enum QuorumError {
         members: usize,
     },
     /// The commitment has no verification vector.
-    #[error("commitment without a verification vector")]
+    #[error("the commitment has no verification vector")]
     NoVerificationVector,
     /// The quorum's public key is not a point on the curve.
-    #[error("quorum public key {0} is not a key")]
+    #[error("quorum public key {0} is not a valid key")]
     MalformedPublicKey(BLSPublicKey),
     /// The operator key of a member who signed is not a point on the curve.
-    #[error("operator key {key} of masternode {member} is not a key")]
+    #[error("operator key {key} of masternode {member} is not a valid key")]
     MalformedOperatorKey {
         /// The member.
         member: ProTxHash,
@@ -75,7 +75,7 @@ pub enum QuorumError {
         key: BLSPublicKey,
     },
     /// A signature is not a point on the curve.
-    #[error("{which} {signature} is not a signature")]
+    #[error("{which} {signature} is not a valid encoding")]
     MalformedSignature {
         /// Which signature.
         which: CommitmentSignature,

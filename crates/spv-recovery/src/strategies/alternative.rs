@@ -6,12 +6,12 @@ use crate::{
     strategy::{Context, Strategy},
 };
 
-/// Asks to do the work by its other means, if it has any: after refusals by several distinct peers, rather than asking
-/// everybody; after one refusal where [none is left](Context::none_left) who may do better; when no try is left; and when
-/// no retry can help.
+/// Decides to use the alternative of the work, if it has one: after refusals by several different peers, instead of
+/// asking all; after one refusal if [no other peer is left](Context::none_left); when no attempt is left; and when no
+/// retry can help.
 #[derive(Debug, Clone, Copy)]
 pub struct Alternative {
-    /// Distinct peers that must have refused.
+    /// Number of different peers that must have refused.
     pub after_refusals: u32,
 }
 

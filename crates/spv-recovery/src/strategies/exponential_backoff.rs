@@ -9,13 +9,13 @@ use crate::{
     strategy::{Context, Strategy},
 };
 
-/// Waits, longer each time, and retries any failure that may pass.
+/// Retries any failure that may be temporary, after a wait that grows each time.
 ///
 /// There is no wait while requests for other work are answered and chance [explains](Context::bad_luck) the failures of
 /// this one.
 #[derive(Debug, Clone, Copy)]
 pub struct ExponentialBackoff {
-    /// How long to wait.
+    /// Waits before retries.
     pub backoff: Backoff,
 }
 

@@ -6,15 +6,15 @@ use crate::{
     strategy::{Context, Strategy},
 };
 
-/// Asks to run the work alone, after a backoff, once it was tried often and most answers of the whole network fail:
-/// the load may be the cause.
+/// Decides to run the work alone, after a backoff, if it was tried often and most answers of the whole network fail,
+/// because the load may be the cause.
 #[derive(Debug, Clone, Copy)]
 pub struct SequentialFallback {
-    /// Tries of the work before this applies.
+    /// Number of attempts before this strategy applies.
     pub after_attempts: u32,
-    /// Share of answers failing from which this applies, 0 to 1.
+    /// Share of failed answers from which this strategy applies, 0 to 1.
     pub failure_rate: f64,
-    /// How long to wait.
+    /// Waits before retries.
     pub backoff: Backoff,
 }
 

@@ -8,7 +8,7 @@ use crate::{
     strategy::{Context, Strategy},
 };
 
-/// Retries at once with a peer that was not asked yet, as long as there is one.
+/// Retries at once with a peer that was not asked yet, if there is one.
 #[derive(Debug, Clone, Copy)]
 pub struct SwitchPeer;
 

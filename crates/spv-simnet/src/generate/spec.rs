@@ -292,9 +292,9 @@ mod tests {
         );
         assert!(parse("generated:quorums=large").starts_with(r#"quorums="large" is not possible"#));
         assert!(parse("generated:signatures=some").starts_with(r#"signatures="some" is not possible"#));
-        assert_eq!(parse("generated:cycles=many"), r#"cycles="many" is no number"#);
+        assert_eq!(parse("generated:cycles=many"), r#"cycles="many" is not a number"#);
         assert!(parse("generated:nodes=5").starts_with(r#"unknown setting "nodes""#));
         assert!(parse("generated:seed").starts_with(r#"unknown setting "seed""#));
-        assert!(parse("some/dir").starts_with(r#""some/dir" is no generated chain"#));
+        assert!(parse("some/dir").starts_with(r#""some/dir" is not a generated chain"#));
     }
 }

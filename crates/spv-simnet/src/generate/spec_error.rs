@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 #[non_exhaustive]
 pub enum SpecError {
     /// It does not start with the scheme.
-    #[error("{0:?} is no generated chain; use generated:masternodes=N,cycles=N,seed=N")]
+    #[error("{0:?} is not a generated chain; use generated:masternodes=N,cycles=N,seed=N")]
     Scheme(String),
     /// A part is not one of the known settings.
     #[error(
@@ -27,7 +27,7 @@ pub enum SpecError {
         value: String,
     },
     /// A value is no number.
-    #[error("{key}={value:?} is no number")]
+    #[error("{key}={value:?} is not a number")]
     Number {
         /// The setting.
         key: &'static str,

@@ -21,7 +21,7 @@ pub(super) fn load_or_generate(spec: &GeneratedSpec, directory: &Path) -> Result
         Ok(world) => return Ok(world),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            tracing::warn!(path = %path.display(), %error, "a cached world is damaged and made anew");
+            tracing::warn!(path = %path.display(), %error, "a cached world is damaged and is generated again");
         }
         Err(source) => return Err(CacheError::Read { path, source }),
     }

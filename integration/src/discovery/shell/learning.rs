@@ -54,7 +54,7 @@ impl Discovery {
                 let seen = Duration::from_secs(candidate.time.into());
                 learnt += usize::from(table.learn(candidate.address, source, seen, now, rng));
             }
-            tracing::debug!(peer = %heard.from, addresses = learnt, "learnt");
+            tracing::debug!(peer = %heard.from, addresses = learnt, "learnt addresses");
         });
     }
 
@@ -107,7 +107,9 @@ impl Discovery {
             needs_fixed
         });
         if needs_fixed {
-            tracing::warn!("no DNS seed brings a node and nobody else is known: turning to the fixed seeds");
+            tracing::warn!(
+                "no DNS seed returned a node and no other node is known; using the built-in seeds"
+            );
             return Ok(());
         }
         failure.map_or(Ok(()), Err)

@@ -98,7 +98,7 @@ async fn who_refuses_is_given_up_only_where_others_can_be_had() {
     let discovery = open(&params, &[address(9)], &store);
     discovery.heard(heard(address(9), [1]));
     assert_eq!(connect_all(&discovery), [address(1)]);
-    assert!(!discovery.refuses(&address(1)), "nobody else is known");
+    assert!(!discovery.refuses(&address(1)), "no other node is known");
     discovery.heard(heard(address(1), [2]));
     assert!(!discovery.refuses(&address(9)), "the configuration wants it");
     assert!(discovery.refuses(&address(1)));

@@ -56,7 +56,7 @@ impl Peers {
         if self.book.with_report(peer, |report| report.accepted > 0) {
             if let Some(allowed) = self.said.allows("renewed", peer) {
                 let left_out = allowed.left_out;
-                tracing::info!(%peer, left_out, "connecting anew: it has refused as often as it may on one connection");
+                tracing::info!(%peer, left_out, "reconnecting; the peer has reached the limit of refusals");
             }
             // What it has in flight may still be answered.
             self.note_loads();
@@ -140,7 +140,7 @@ impl Peers {
     /// The branch that begins with this block is set aside because nobody serves its lists; puts it on the record of those
     /// who offer it.
     pub(crate) fn on_set_aside(&self, block: &BlockId) {
-        tracing::warn!(height = block.height, hash = %block.hash, "nobody serves the lists of this branch: set aside");
+        tracing::warn!(height = block.height, hash = %block.hash, "no peer serves lists of this branch; it is set aside");
         for (peer, _) in self.book.all_heard().into_iter().filter(|(_, heard)| heard.holds(block)) {
             self.book.with_report(peer, |report| report.set_aside_from = Some(block.height));
         }

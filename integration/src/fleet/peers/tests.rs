@@ -189,5 +189,5 @@ async fn a_peer_that_falls_silent_while_it_is_asked_is_replaced_after_the_ping_t
     tokio::time::sleep(ping_timeout - RTT).await;
     assert_eq!(trouble(), None, "a large answer takes its time");
     tokio::time::sleep(ping_interval + RTT).await;
-    assert_eq!(trouble().as_deref(), Some("silent"));
+    assert_eq!(trouble().as_deref(), Some("silent: it did not answer a ping"));
 }

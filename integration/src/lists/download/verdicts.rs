@@ -55,7 +55,7 @@ impl ListDownload<'_> {
             Err(error) => {
                 if error.is_of_newer_rules() {
                     // Nobody's fault, unless another copy verifies.
-                    tracing::warn!(peer = %answer.peer, %error, "an answer is of newer rules");
+                    tracing::warn!(peer = %answer.peer, %error, "an answer was made by newer rules");
                     drop(answer.permit);
                     if let Some(task) = self.open.get_mut(&id) {
                         task.of_newer_rules.push((answer.peer, answer.kind));

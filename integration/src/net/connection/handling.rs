@@ -50,7 +50,7 @@ impl Shared {
             Ok(Some(NetworkMessage::AddrV2(entries))) => self.gossip.on_addrv2(&entries),
             Ok(_) => {}
             Err(error) => {
-                tracing::debug!(peer = %self.address, command = %frame.command, %error, "undecodable");
+                tracing::debug!(peer = %self.address, command = %frame.command, %error, "a message cannot be decoded");
                 self.allowance.lock().broken(now)?;
             }
         }
@@ -83,7 +83,7 @@ impl Shared {
         let name = frame.command;
         let Some(answer) = Answer::of(frame, self.info.headers2_limit()) else { return Ok(()) };
         if name == command::HEADERS2 && !Request::is_readable(&answer) {
-            tracing::debug!(peer = %self.address, "undecodable compressed headers: plain ones from now on");
+            tracing::debug!(peer = %self.address, "compressed headers cannot be decoded; using plain ones from now on");
             // Before the request ends with it, for whoever asks again.
             self.asks_compressed.store(false, Ordering::Relaxed);
         }

@@ -44,11 +44,11 @@ impl Pool {
             tokio::time::sleep(absence.wait(Instant::now(), &mut rng)).await;
             match self.config.resolver.look_up(name, self.config.setup.config.handshake_timeout).await {
                 Ok(addresses) => {
-                    tracing::info!(%name, addresses = %Listed(&addresses), "the peer's name is known now");
+                    tracing::info!(%name, addresses = %Listed(&addresses), "the peer's name was resolved");
                     return addresses;
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "the peer's name is still unknown");
+                    tracing::debug!(%error, "the peer's name still cannot be resolved");
                     events.send(PoolEvent::LookupFailed { name: name.clone() }).await.ok();
                 }
             }
