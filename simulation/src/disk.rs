@@ -57,6 +57,7 @@ impl Disk {
     pub fn plug_in(&self) -> impl StorageBackend {
         let mut state = self.0.lock();
         state.plugged += 1;
+        state.power_goes_at = None;
         Plugged { disk: self.clone(), number: state.plugged }
     }
 

@@ -48,7 +48,7 @@ struct Args {
     /// While following, there is no network for so many blocks from this one on, as in 300..324, instead of on the fourth day
     #[arg(long, value_name = "FROM..TO", value_parser = blocks, requires = "follow_days")]
     outage: Option<Range<u32>>,
-    /// Sync so many times on disks that fail instead, from --seed on or 0: lost syncs, torn pages, flipped bits, full, slow
+    /// Sync so many times on disks that fail instead, from --seed on or 0: they lose power, flip bits, are full or slow
     #[arg(long, value_name = "SEEDS", conflicts_with_all = ["seeds", "scenario", "json", "follow_days"])]
     storage_faults: Option<u64>,
     /// Write the figures of all scenarios to this file as JSON too
@@ -84,6 +84,9 @@ fn simulate(args: &Args) -> anyhow::Result<ExitCode> {
         return follow_for(days, args, &mut out);
     }
     if let Some(seeds) = args.storage_faults {
+        if seeds == 1 {
+            log(EnvFilter::from_default_env());
+        }
         return survive_all(args.seed.unwrap_or(0), seeds, &mut out);
     }
     if let Some(seed) = args.seed {

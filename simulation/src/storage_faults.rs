@@ -28,11 +28,11 @@ pub use survived::Survived;
 /// Nothing new was proven or stored for so long, with honest nodes there: it hangs.
 const STALLED: Duration = Duration::from_secs(60);
 
-/// One attempt, of the two seconds that an undisturbed one takes.
+/// One attempt, of the tenth of a second that an undisturbed one takes.
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// How often what is stored is looked at, and progress.
-const GLANCE: Duration = Duration::from_millis(40);
+const GLANCE: Duration = Duration::from_millis(5);
 
 /// Syncs from honest nodes on a disk that fails and is opened again, several times; in the end the power stays on, and what
 /// is stored must equal what an undisturbed sync stores. Of sixteen seeds, four flip bits too, and one has a slow disk
@@ -55,6 +55,7 @@ pub fn survive(seed: u64) -> Result<Survived, Failure> {
         .expect("a runtime without I/O needs nothing from the system");
     let mut rng = Rng::with_seed(seed);
     let disk = Disk::new(rng.u64(..));
+    let inside = runtime.enter();
     let network = nodes(&reference.world, Duration::from_millis(rng.u64(5..60)), &["", "", ""]);
     let ordeal = Ordeal {
         reference,
@@ -66,6 +67,7 @@ pub fn survive(seed: u64) -> Result<Survived, Failure> {
         survived: Survived::default(),
         rng,
     };
+    drop(inside);
     let result = panics::caught(|| runtime.block_on(ordeal.run()));
     // Threads that still work have no disk any more.
     runtime.shutdown_timeout(LONGEST);
@@ -108,6 +110,7 @@ impl Ordeal {
     /// Opens what is there, syncs until the fault ends that, and leaves the disk as it then is.
     async fn attempt(&mut self, fault: Fault) -> Result<(), Failure> {
         self.survived.count(fault);
+        tracing::info!(?fault, "another attempt");
         self.disk.set_room(None);
         let store = self.open()?;
         self.look(&store, false)?;
