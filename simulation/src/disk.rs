@@ -53,6 +53,21 @@ impl Disk {
         })))
     }
 
+    /// One that holds these bytes.
+    pub fn holding(bytes: &[u8]) -> Self {
+        let disk = Self::new(0);
+        {
+            let mut state = disk.0.lock();
+            (state.bytes, state.synced) = (bytes.to_vec(), bytes.to_vec());
+        }
+        disk
+    }
+
+    /// All that is on it, as a reader sees it.
+    pub fn contents(&self) -> Vec<u8> {
+        self.0.lock().bytes.clone()
+    }
+
     /// What a database keeps itself in. Any that was made before fails from now on.
     pub fn plug_in(&self) -> impl StorageBackend {
         let mut state = self.0.lock();
@@ -259,10 +274,6 @@ fn place(offset: u64) -> io::Result<usize> {
 mod tests {
     use super::*;
 
-    fn contents(disk: &Disk) -> Vec<u8> {
-        disk.0.lock().bytes.clone()
-    }
-
     #[test]
     fn what_was_synced_survives_the_power_and_of_the_rest_some_does() {
         let (mut kept, mut lost, mut torn) = (0, 0, 0);
@@ -272,10 +283,10 @@ mod tests {
             plugged.write(0, &[1; PAGE]).unwrap();
             plugged.sync_data().unwrap();
             plugged.write(PAGE as u64, &[2; PAGE]).unwrap();
-            assert_eq!(contents(&disk).len(), 2 * PAGE);
+            assert_eq!(disk.contents().len(), 2 * PAGE);
             disk.power_off();
             assert!(plugged.write(0, &[3]).is_err(), "the power is off");
-            let mut left = contents(&disk);
+            let mut left = disk.contents();
             assert_eq!(left[..PAGE], [1; PAGE]);
             left.resize(2 * PAGE, 0);
             match (left[PAGE], left[2 * PAGE - 1]) {
@@ -311,7 +322,7 @@ mod tests {
         disk.power_off_after(2);
         assert_eq!(plugged.len().unwrap(), 64);
         assert!(plugged.len().is_err());
-        let ones: u32 = contents(&disk).iter().map(|byte| byte.count_ones()).sum();
+        let ones: u32 = disk.contents().iter().map(|byte| byte.count_ones()).sum();
         assert_eq!(ones, 1);
     }
 }

@@ -22,7 +22,7 @@ pub use observer::Peaks;
 pub use report::{Figures, Report, Spread};
 pub use run::{Run, run, run_with_threads};
 pub use scenario::{SCENARIOS, Scenario, scenario};
-pub use storage_faults::{Survived, survive};
+pub use storage_faults::{Survived, read_changed, stored_bytes, survive};
 pub use surroundings::{nodes, surroundings};
 
 /// The programs of the library guide compile.

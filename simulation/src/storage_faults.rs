@@ -77,6 +77,38 @@ pub fn survive(seed: u64) -> Result<Survived, Failure> {
     }
 }
 
+/// The database that an undisturbed sync leaves.
+pub fn stored_bytes() -> &'static [u8] {
+    &REFERENCE.image
+}
+
+/// Opens that database with some bytes changed, and compares every row. `false`: the store said that it is damaged. Rows
+/// may be missing, as a row whose key has changed is.
+///
+/// # Errors
+/// When a row is wrong, or a panic was not contained.
+pub fn read_changed(change: impl FnOnce(&mut [u8])) -> Result<bool, Failure> {
+    let reference = &*REFERENCE;
+    panics::watch();
+    let mut bytes = reference.image.clone();
+    change(&mut bytes);
+    let read = panics::caught(|| {
+        let Ok(store) = Store::on(Disk::holding(&bytes).plug_in(), &reference.world.params().network) else {
+            return Ok(false);
+        };
+        match reference.compare(&store, false) {
+            Ok(_) => Ok(true),
+            Err(Difference::Failed(StoreError::Panicked { what, .. })) => Err(Failure::Panicked { what }),
+            Err(Difference::Failed(_)) => Ok(false),
+            Err(Difference::Wrong(what)) => Err(Failure::WrongRow { what }),
+        }
+    });
+    match panics::uncontained() {
+        Some(what) => Err(Failure::Panicked { what }),
+        None => read.unwrap_or_else(|what| Err(Failure::Panicked { what })),
+    }
+}
+
 struct Ordeal {
     reference: &'static Reference,
     network: Arc<InMemoryNetwork>,

@@ -29,6 +29,8 @@ pub(super) struct Reference {
     pub(super) bytes: u64,
     lists: BTreeMap<u32, Stored>,
     chain_lock: Option<ChainLock>,
+    /// The database, closed in order.
+    pub(super) image: Vec<u8>,
 }
 
 /// A list and what was found out about its quorums.
@@ -87,7 +89,9 @@ impl Reference {
             (height, Stored { block, state, quorums })
         });
         let (lists, chain_lock) = (lists.collect(), store.chain_lock().expect("the disk is sound"));
-        Self { world, makespan, operations, bytes, lists, chain_lock }
+        drop(store);
+        let image = disk.contents();
+        Self { world, image, makespan, operations, bytes, lists, chain_lock }
     }
 
     /// Compares all that is stored; `is_complete` says that nothing may be missing. Gives the heights of the lists.
