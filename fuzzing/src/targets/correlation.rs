@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use spv_correlation::{Config, Expectation, FenceVerdict, PendingTable, Registration, RequestId, Verdict};
@@ -53,8 +53,8 @@ struct Stream {
     now: Instant,
     max_pending: usize,
     written: Vec<Registration>,
-    /// Requests that somebody waits for.
-    waiting: BTreeSet<RequestId>,
+    /// Requests that somebody waits for, and what they ask.
+    waiting: BTreeMap<RequestId, u8>,
     closed: bool,
     matched: usize,
 }
@@ -69,7 +69,7 @@ impl Stream {
             now,
             max_pending,
             written: Vec::new(),
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             closed: false,
             matched: 0,
         }
@@ -86,7 +86,7 @@ impl Stream {
                 }
                 Verdict::Mismatched(id) => self.ends(id),
                 Verdict::Ambiguous(ids) => ids.into_iter().for_each(|id| self.ends(id)),
-                Verdict::Late(id) => assert!(!self.waiting.contains(&id), "{id} was waited for"),
+                Verdict::Late(id) => assert!(!self.waiting.contains_key(&id), "{id} was waited for"),
                 _ => {}
             },
             4 => {
@@ -118,7 +118,8 @@ impl Stream {
                 self.closed = true;
             }
             _ => {
-                self.table.remembers(|ask| ask.0 == about);
+                let waits = self.waiting.values().any(|&ask| ask == about);
+                assert!(self.table.remembers(|ask| ask.0 == about) || !waits, "{about} is forgotten");
             }
         }
     }
@@ -126,7 +127,7 @@ impl Stream {
     fn register(&mut self, about: u8) {
         if let Ok(registration) = self.table.register(Ask(about), self.now) {
             assert!(!self.closed && registration.fence != 0);
-            assert!(self.waiting.insert(registration.id), "{} twice", registration.id);
+            assert!(self.waiting.insert(registration.id, about).is_none(), "{} twice", registration.id);
             self.written.push(registration);
         }
     }
@@ -146,7 +147,7 @@ impl Stream {
     }
 
     fn ends(&mut self, id: RequestId) {
-        assert!(self.waiting.remove(&id), "{id} was not waited for");
+        assert!(self.waiting.remove(&id).is_some(), "{id} was not waited for");
     }
 }
 

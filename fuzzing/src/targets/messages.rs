@@ -70,7 +70,11 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         }
     }
     // Not all are sent by nodes that nothing is wrong with.
-    let lists: [(Command, Vec<u8>); 7] = [
+    let header = [&[1, 0, 0, 0][..], &[7; 64], &[5; 12]].concat();
+    let lists: [(Command, Vec<u8>); 10] = [
+        (command::SENDHEADERS2, Vec::new()),
+        (command::GETHEADERS, [&[70, 18, 1, 0, 1][..], &[7; 32], &[0; 32]].concat()),
+        (command::HEADERS, [&[1][..], &header, &[0]].concat()),
         (command::INV, [&[1, 29, 0, 0, 0][..], &[7; 32]].concat()),
         (command::GETDATA, [&[1, 31, 0, 0, 0][..], &[7; 32]].concat()),
         (command::NOTFOUND, [&[1, 1, 0, 0, 0][..], &[7; 32]].concat()),

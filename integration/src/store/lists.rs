@@ -8,7 +8,7 @@ use redb::ReadableTable;
 use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 
 use super::digest::digest;
-use super::schema::{EVO_NODES, HEADERS, LIST_BLOCKS, LISTS};
+use super::schema::{EVO_NODES, HEADERS, LIST_BLOCKS, LISTS, ListContents, ListValue};
 use super::{ListRow, ProvenList, SnapshotRow, Store, StoreError};
 use crate::chain::{BlockId, HeaderChain};
 
@@ -55,7 +55,9 @@ impl Store {
                     let diff = serialize(&row.diff);
                     let value =
                         (row.diff.block_hash.as_byte_array(), row.base_height, row.depth, diff.as_slice());
-                    lists.insert(row.height, value).map_err(|source| self.failed(source))?;
+                    lists
+                        .insert(row.height, sealed(row.height, value))
+                        .map_err(|source| self.failed(source))?;
                     blocks.insert(row.height, value.0).map_err(|source| self.failed(source))?;
                     for entry in row.diff.new_masternodes.iter().filter(|entry| entry.is_evo()) {
                         let name = entry.pro_reg_tx_hash.as_byte_array();
@@ -88,7 +90,7 @@ impl Store {
                 // Lists are based on lower ones.
                 for row in lists.range(lowest..).map_err(|source| self.failed(source))? {
                     let (_, value) = row.map_err(|source| self.failed(source))?;
-                    *based_on.entry(value.value().1).or_default() += 1;
+                    *based_on.entry(value.value().0.1).or_default() += 1;
                 }
                 // From above, so that what was based on a list is gone before it.
                 for height in heights.iter().rev() {
@@ -97,7 +99,7 @@ impl Store {
                     }
                     let dropped = lists.remove(height).map_err(|source| self.failed(source))?;
                     blocks.remove(height).map_err(|source| self.failed(source))?;
-                    if let Some(count) = dropped.and_then(|row| based_on.get_mut(&row.value().1)) {
+                    if let Some(count) = dropped.and_then(|row| based_on.get_mut(&row.value().0.1)) {
                         *count -= 1;
                     }
                 }
@@ -243,7 +245,11 @@ impl Store {
                 }
                 return Err(self.damaged("base of a list"));
             };
-            let (hash, base_height, depth, diff) = row.value();
+            let (value, seal) = row.value();
+            if sealed(next, value).1 != seal {
+                return Err(self.damaged("list"));
+            }
+            let (hash, base_height, depth, diff) = value;
             let hash = BlockHash::from_byte_array(*hash);
             if depth_of_wanted.is_none() && block_hash.is_some_and(|wanted| wanted != hash) {
                 return Ok(None);
@@ -274,4 +280,9 @@ impl Store {
         }
         Ok(Some((state, depth)))
     }
+}
+
+/// The row of a list.
+pub(super) fn sealed(height: u32, contents: ListContents<'_>) -> ListValue<'_> {
+    (contents, digest::<u32, ListContents<'_>>("lists", height, contents))
 }

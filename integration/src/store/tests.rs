@@ -13,6 +13,7 @@ use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 use spv_simnet::{GeneratedSpec, World};
 use tempfile::TempDir;
 
+use super::lists::sealed;
 use super::opening::FILE_NAME;
 use super::schema::{ANCESTORS, META, META_FORMAT};
 use super::*;
@@ -262,7 +263,9 @@ async fn every_list_of_a_long_row_is_a_few_diffs_away_from_a_whole_one() {
     let depths: BTreeMap<u32, (u32, u32)> = lists
         .iter()
         .unwrap()
-        .map(|row| row.map(|(height, value)| (height.value(), (value.value().1, value.value().2))).unwrap())
+        .map(|row| {
+            row.map(|(height, value)| (height.value(), (value.value().0.1, value.value().0.2))).unwrap()
+        })
         .collect();
     for (index, (height, (base, depth))) in (0..).zip(depths) {
         let expected = if index % 32 == 0 { (0, 0) } else { (height - 1, index % 32) };
@@ -465,11 +468,11 @@ fn a_file_that_was_cut_off_is_an_error() {
 #[test]
 fn rows_that_contradict_each_other_are_found_when_read() {
     type Spoil = fn(&WriteTransaction);
-    let cases: [(&str, Spoil); 5] = [
+    let cases: [(&str, Spoil); 6] = [
         ("list", |transaction| {
             let mut lists = transaction.open_table(LISTS).unwrap();
             let hash = *WORLD.block_hash(200).unwrap().as_byte_array();
-            lists.insert(200, (&hash, 180, 3, &[1, 2, 3][..])).unwrap();
+            lists.insert(200, sealed(200, (&hash, 180, 3, &[1, 2, 3][..]))).unwrap();
         }),
         ("base of a list", |transaction| {
             transaction.open_table(LISTS).unwrap().remove(150).unwrap();
@@ -477,16 +480,27 @@ fn rows_that_contradict_each_other_are_found_when_read() {
         ("base of a list", |transaction| {
             let mut lists = transaction.open_table(LISTS).unwrap();
             let payload = serialize(&diff(&WORLD, 180, 200));
-            lists
-                .insert(200, (WORLD.block_hash(200).unwrap().as_byte_array(), 200, 3, payload.as_slice()))
-                .unwrap();
+            let hash = WORLD.block_hash(200).unwrap();
+            let contents = (hash.as_byte_array(), 200, 3, payload.as_slice());
+            lists.insert(200, sealed(200, contents)).unwrap();
         }),
         ("proof of a list", |transaction| {
             let mut lists = transaction.open_table(LISTS).unwrap();
             let payload = serialize(&diff(&WORLD, 180, 199));
-            lists
-                .insert(200, (WORLD.block_hash(200).unwrap().as_byte_array(), 180, 3, payload.as_slice()))
-                .unwrap();
+            let hash = WORLD.block_hash(200).unwrap();
+            let contents = (hash.as_byte_array(), 180, 3, payload.as_slice());
+            lists.insert(200, sealed(200, contents)).unwrap();
+        }),
+        // Nothing else covers the ChainLock signatures, which come last.
+        ("list", |transaction| {
+            let mut lists = transaction.open_table(LISTS).unwrap();
+            let payload = serialize(&diff(&WORLD, 180, 200));
+            let hash = WORLD.block_hash(200).unwrap();
+            let contents = |payload| (hash.as_byte_array(), 180, 3, payload);
+            let (_, seal) = sealed(200, contents(payload.as_slice()));
+            let mut changed = payload.clone();
+            *changed.last_mut().unwrap() ^= 1;
+            lists.insert(200, (contents(changed.as_slice()), seal)).unwrap();
         }),
         ("header of a list", |transaction| {
             transaction.open_table(HEADERS).unwrap().remove(200).unwrap();
