@@ -48,7 +48,8 @@ impl Store {
                     }
                     if row.base_height > 0 {
                         let base = blocks.get(row.base_height).map_err(|source| self.failed(source))?;
-                        if base.is_none_or(|base| base.value() != row.diff.base_block_hash.as_byte_array()) {
+                        if base.is_none_or(|base| base.value().0 != row.diff.base_block_hash.as_byte_array())
+                        {
                             continue;
                         }
                     }
@@ -58,7 +59,9 @@ impl Store {
                     lists
                         .insert(row.height, sealed(row.height, value))
                         .map_err(|source| self.failed(source))?;
-                    blocks.insert(row.height, value.0).map_err(|source| self.failed(source))?;
+                    blocks
+                        .insert(row.height, sealed_block(row.height, value.0))
+                        .map_err(|source| self.failed(source))?;
                     for entry in row.diff.new_masternodes.iter().filter(|entry| entry.is_evo()) {
                         let name = entry.pro_reg_tx_hash.as_byte_array();
                         let known = evo_nodes.get(name).map_err(|source| self.failed(source))?;
@@ -121,7 +124,7 @@ impl Store {
                 .map_err(|source| self.failed(source))?
                 .map(|row| {
                     let (height, hash) = row.map_err(|source| self.failed(source))?;
-                    Ok((height.value(), BlockHash::from_byte_array(*hash.value())))
+                    self.listed(height.value(), hash.value())
                 })
                 .collect()
         })
@@ -131,7 +134,8 @@ impl Store {
     pub(super) fn highest_list(&self) -> Result<Option<u32>, StoreError> {
         let transaction = self.read()?;
         let table = transaction.open_table(LIST_BLOCKS).map_err(|source| self.failed(source))?;
-        Ok(table.last().map_err(|source| self.failed(source))?.map(|(height, _)| height.value()))
+        let last = table.last().map_err(|source| self.failed(source))?;
+        last.map(|(height, row)| Ok(self.listed(height.value(), row.value())?.0)).transpose()
     }
 
     /// Heights and blocks of the highest list at or below this height, and of the lowest one at or above it.
@@ -145,7 +149,7 @@ impl Store {
             for (place, row) in around.iter_mut().zip([below, above]) {
                 let Some(row) = row else { continue };
                 let (height, hash) = row.map_err(|source| self.failed(source))?;
-                *place = Some((height.value(), BlockHash::from_byte_array(*hash.value())));
+                *place = Some(self.listed(height.value(), hash.value())?);
             }
             Ok(around)
         })
@@ -157,7 +161,8 @@ impl Store {
             let transaction = self.read()?;
             let table = transaction.open_table(LIST_BLOCKS).map_err(|source| self.failed(source))?;
             let row = table.get(block.height).map_err(|source| self.failed(source))?;
-            Ok(row.is_some_and(|row| row.value() == block.hash.as_byte_array()))
+            let listed = row.map(|row| self.listed(block.height, row.value())).transpose()?;
+            Ok(listed.is_some_and(|(_, hash)| hash == block.hash))
         })
     }
 
@@ -219,6 +224,14 @@ impl Store {
             }
             Ok(evo_nodes)
         })
+    }
+
+    /// Height and block of a list.
+    pub(super) fn listed(&self, height: u32, row: (&[u8; 32], u64)) -> Result<(u32, BlockHash), StoreError> {
+        match row == sealed_block(height, row.0) {
+            true => Ok((height, BlockHash::from_byte_array(*row.0))),
+            false => Err(self.damaged("block of a list")),
+        }
     }
 
     /// Also says how many diffs lie between the list and the last whole one. Without `block_hash`, whatever block is at
@@ -285,4 +298,8 @@ impl Store {
 /// The row of a list.
 pub(super) fn sealed(height: u32, contents: ListContents<'_>) -> ListValue<'_> {
     (contents, digest::<u32, ListContents<'_>>("lists", height, contents))
+}
+
+fn sealed_block(height: u32, hash: &[u8; 32]) -> (&[u8; 32], u64) {
+    (hash, digest::<u32, &[u8; 32]>("list_blocks", height, hash))
 }

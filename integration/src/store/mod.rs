@@ -227,7 +227,7 @@ impl Store {
             .map_err(|source| self.failed(source))?;
         let mut blocks = transaction.open_table(LIST_BLOCKS).map_err(|source| self.failed(source))?;
         blocks
-            .retain_in(first_changed.., |height, hash| kept(height, hash))
+            .retain_in(first_changed.., |height, (hash, _)| kept(height, hash))
             .map_err(|source| self.failed(source))
     }
 

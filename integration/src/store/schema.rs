@@ -32,9 +32,10 @@ pub(super) type ChainLockValue<'a> = (u32, &'a [u8; 32], &'a [u8; 96]);
 /// Block hash to height.
 pub(super) const HEIGHTS: TableDefinition<'_, &[u8; 32], u32> = TableDefinition::new("heights");
 
-/// Height to block hash of every list in [`LISTS`]: which there are is asked more often than what they say, and those rows are
+/// Height to block hash of every list in [`LISTS`], and the row's digest: which there are is asked more often than what they say, and those rows are
 /// long.
-pub(super) const LIST_BLOCKS: TableDefinition<'_, u32, &[u8; 32]> = TableDefinition::new("list_blocks");
+pub(super) const LIST_BLOCKS: TableDefinition<'_, u32, (&[u8; 32], u64)> =
+    TableDefinition::new("list_blocks");
 
 /// Masternodes that some proven list shows as EvoNodes, with the lowest such height. A revoked EvoNode's entry goes back
 /// to version 1, which does not carry the type, but the type of a masternode never changes. Beside it, the row's digest.
