@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::lists::sealed;
 use super::opening::FILE_NAME;
-use super::schema::{ANCESTORS, META, META_FORMAT};
+use super::schema::{ANCESTORS, LIST_BLOCKS, META, META_FORMAT};
 use super::*;
 use crate::chain::{Block, BlockId};
 use crate::plan::Work;
@@ -514,6 +514,28 @@ fn rows_that_contradict_each_other_are_found_when_read() {
         transaction.commit().unwrap();
         let error = store.state(WORLD.params(), 200).unwrap_err();
         assert!(matches!(error, StoreError::Damaged { what, .. } if what == expected), "{expected}: {error}");
+    }
+}
+
+#[test]
+fn a_list_that_is_named_wrongly_is_damage() {
+    for (height, bit) in [(200, 0), (201, 0), (200, 1)] {
+        let (_directory, store) = filled(&WORLD);
+        save_some_lists(&store, &WORLD);
+        let transaction = store.write().unwrap();
+        {
+            let mut blocks = transaction.open_table(LIST_BLOCKS).unwrap();
+            let (mut hash, seal) = {
+                let row = blocks.get(200).unwrap().unwrap();
+                (*row.value().0, row.value().1)
+            };
+            hash[31] ^= bit;
+            blocks.insert(height, (&hash, seal)).unwrap();
+        }
+        transaction.commit().unwrap();
+        let is_damage = (height, bit) != (200, 0);
+        assert_eq!(store.lists().is_err_and(|error| error.is_damage()), is_damage, "{height} {bit}");
+        assert_eq!(store.tip().is_err_and(|error| error.is_damage()), is_damage, "{height} {bit}");
     }
 }
 
