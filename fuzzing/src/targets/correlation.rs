@@ -137,9 +137,8 @@ impl Stream {
             self.ends(id);
         }
         match self.table.on_fence(nonce, self.now) {
-            FenceVerdict::Refused(id) => self.ends(id),
             // It may be of a request that nobody waits for any more.
-            FenceVerdict::Matched { id, .. } => {
+            FenceVerdict::Refused(id) | FenceVerdict::Matched { id, .. } => {
                 self.waiting.remove(&id);
             }
             FenceVerdict::Answered { .. } | FenceVerdict::Inconclusive(_) | FenceVerdict::Unknown => {}

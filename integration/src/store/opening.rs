@@ -77,7 +77,7 @@ impl Store {
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         Self::open_existing(directory, |path| {
             let database = builder().open(path).map_err(|source| StoreError::open(path, source))?;
-            Ok(Backing::Writable(database))
+            Ok(Backing::writable(database))
         })
     }
 
@@ -88,10 +88,10 @@ impl Store {
     /// As for [`open`](Self::open).
     pub fn open_to_read(directory: &Path) -> Result<Self, StoreError> {
         Self::open_existing(directory, |path| match builder().open_read_only(path) {
-            Ok(database) => Ok(Backing::ReadOnly(database)),
+            Ok(database) => Ok(Backing::read_only(database)),
             Err(DatabaseError::RepairAborted) => {
                 let database = builder().open(path).map_err(|source| StoreError::open(path, source))?;
-                Ok(Backing::Writable(database))
+                Ok(Backing::writable(database))
             }
             Err(source) => Err(StoreError::open(path, source)),
         })
@@ -139,7 +139,7 @@ fn prepared(
     path: &Path,
     network: &Network,
 ) -> Result<Backing, StoreError> {
-    let backing = Backing::Writable(opened.map_err(|source| StoreError::open(path, source))?);
+    let backing = Backing::writable(opened.map_err(|source| StoreError::open(path, source))?);
     match read_network(&backing, path)? {
         None => write_meta(&backing, network, path)?,
         Some(found) if found != *network => {
