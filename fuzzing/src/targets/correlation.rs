@@ -84,13 +84,16 @@ impl Stream {
                     self.matched += 1;
                     self.ends(id);
                 }
-                Verdict::Mismatched(id) => self.ends(id),
-                Verdict::Ambiguous(ids) => ids.into_iter().for_each(|id| self.ends(id)),
+                // These may be abandoned: they keep their place in the stream.
+                Verdict::Mismatched(id) => {
+                    self.waiting.remove(&id);
+                }
+                Verdict::Ambiguous(ids) => self.waiting.retain(|id, _| !ids.contains(id)),
                 Verdict::Late(id) => assert!(!self.waiting.contains_key(&id), "{id} was waited for"),
                 _ => {}
             },
             4 => {
-                let nonce = chosen.map_or(u64::from(about), |chosen| chosen.fence);
+                let nonce = chosen.map_or_else(|| about.into(), |chosen| chosen.fence);
                 self.fence(nonce);
             }
             5 => {

@@ -253,10 +253,14 @@ impl Store {
         let mut state = ProvenState::genesis(params.genesis_hash);
         while next > 0 {
             let Some(row) = lists.get(next).map_err(|source| self.failed(source))? else {
-                if depth_of_wanted.is_none() {
-                    return Ok(None);
+                if depth_of_wanted.is_some() {
+                    return Err(self.damaged("base of a list"));
                 }
-                return Err(self.damaged("base of a list"));
+                let blocks = transaction.open_table(LIST_BLOCKS).map_err(|source| self.failed(source))?;
+                return match blocks.get(next).map_err(|source| self.failed(source))? {
+                    Some(_) => Err(self.damaged("list")),
+                    None => Ok(None),
+                };
             };
             let (value, seal) = row.value();
             if sealed(next, value).1 != seal {

@@ -468,7 +468,7 @@ fn a_file_that_was_cut_off_is_an_error() {
 #[test]
 fn rows_that_contradict_each_other_are_found_when_read() {
     type Spoil = fn(&WriteTransaction);
-    let cases: [(&str, Spoil); 6] = [
+    let cases: [(&str, Spoil); 7] = [
         ("list", |transaction| {
             let mut lists = transaction.open_table(LISTS).unwrap();
             let hash = *WORLD.block_hash(200).unwrap().as_byte_array();
@@ -476,6 +476,10 @@ fn rows_that_contradict_each_other_are_found_when_read() {
         }),
         ("base of a list", |transaction| {
             transaction.open_table(LISTS).unwrap().remove(150).unwrap();
+        }),
+        // It is named all the same.
+        ("list", |transaction| {
+            transaction.open_table(LISTS).unwrap().remove(200).unwrap();
         }),
         ("base of a list", |transaction| {
             let mut lists = transaction.open_table(LISTS).unwrap();
