@@ -80,7 +80,11 @@ fn write_corpus(target: &Target, folder: &Path) -> anyhow::Result<()> {
 fn fuzz(target: &Target, args: &Args) -> anyhow::Result<bool> {
     let seeds = (target.seeds)();
     let mut rng = Rng::with_seed(args.seed);
-    let most = args.executions.unwrap_or(if args.seconds.is_some() { u64::MAX } else { DEFAULT_EXECUTIONS });
+    let most = match (args.executions, args.seconds) {
+        (Some(executions), _) => executions,
+        (None, Some(_)) => u64::MAX,
+        (None, None) => DEFAULT_EXECUTIONS,
+    };
     let longest = args.seconds.map_or(Duration::MAX, Duration::from_secs);
     let (started, mut executions, mut good) = (Instant::now(), 0_u64, 0_u64);
     let mut out = io::stdout().lock();

@@ -498,11 +498,10 @@ fn rows_that_contradict_each_other_are_found_when_read() {
         // Nothing else covers the ChainLock signatures, which come last.
         ("list", |transaction| {
             let mut lists = transaction.open_table(LISTS).unwrap();
-            let payload = serialize(&diff(&WORLD, 180, 200));
+            let mut changed = serialize(&diff(&WORLD, 180, 200));
             let hash = WORLD.block_hash(200).unwrap();
             let contents = |payload| (hash.as_byte_array(), 180, 3, payload);
-            let (_, seal) = sealed(200, contents(payload.as_slice()));
-            let mut changed = payload.clone();
+            let (_, seal) = sealed(200, contents(changed.as_slice()));
             *changed.last_mut().unwrap() ^= 1;
             lists.insert(200, (contents(changed.as_slice()), seal)).unwrap();
         }),
