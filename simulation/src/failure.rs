@@ -23,6 +23,21 @@ pub enum Failure {
         /// Its height.
         height: u32,
     },
+    /// Something that the store returned is not so.
+    WrongRow {
+        /// What.
+        what: String,
+    },
+    /// A list that was stored is gone after another start.
+    Lost {
+        /// Its height.
+        height: u32,
+    },
+    /// A panic that nothing contained.
+    Panicked {
+        /// What it said.
+        what: String,
+    },
     /// A node had more requests at one time than the cap.
     TooManyInFlight {
         /// The node.

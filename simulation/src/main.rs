@@ -5,15 +5,17 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{fmt, fs};
 
 use anyhow::Context;
 use clap::Parser;
-use simulation::{BLOCKS_PER_DAY, Days, Figures, Report, SCENARIOS, Scenario, follow, run, scenario};
+use simulation::{
+    BLOCKS_PER_DAY, Days, Figures, Report, SCENARIOS, Scenario, Survived, follow, run, scenario, survive,
+};
 use spv_simnet::Faults;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::time::Instant;
@@ -46,6 +48,9 @@ struct Args {
     /// While following, there is no network for so many blocks from this one on, as in 300..324, instead of on the fourth day
     #[arg(long, value_name = "FROM..TO", value_parser = blocks, requires = "follow_days")]
     outage: Option<Range<u32>>,
+    /// Sync so many times on disks that fail instead, from --seed on or 0: they lose power, flip bits, are full or slow
+    #[arg(long, value_name = "SEEDS", conflicts_with_all = ["seeds", "scenario", "json", "follow_days"])]
+    storage_faults: Option<u64>,
     /// Write the figures of all scenarios to this file as JSON too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -77,6 +82,12 @@ fn simulate(args: &Args) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     if let Some(days) = args.follow_days {
         return follow_for(days, args, &mut out);
+    }
+    if let Some(seeds) = args.storage_faults {
+        if seeds == 1 {
+            log(EnvFilter::from_default_env());
+        }
+        return survive_all(args.seed.unwrap_or(0), seeds, &mut out);
     }
     if let Some(seed) = args.seed {
         log(EnvFilter::from_default_env());
@@ -175,6 +186,39 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn allocated() -> u64 {
     let stats = ALLOCATOR.stats();
     (stats.bytes_allocated - stats.bytes_deallocated) as u64
+}
+
+/// Syncs on failing disks, with these seeds on all cores, and prints each failure when it comes.
+fn survive_all(first: u64, seeds: u64, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let (done, results) = mpsc::channel();
+    let next = AtomicU64::new(first);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            let (done, next) = (done.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed - first >= seeds || done.send((seed, survive(seed))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(done);
+        let (mut total, mut failed) = (Survived::default(), 0);
+        for (seed, result) in results {
+            match result {
+                Ok(survived) => total += survived,
+                Err(failure) => {
+                    failed += 1;
+                    writeln!(out, "{failure:?}; repeat: cargo xtask sim --storage-faults 1 --seed {seed}")?;
+                }
+            }
+        }
+        writeln!(out, "{seeds} seeds, {failed} failed; {total}")?;
+        Ok(ExitCode::from(u8::from(failed > 0)))
+    })
 }
 
 /// Runs the seeds on all cores; gives the failures as the commands that repeat them.

@@ -14,10 +14,11 @@ use spv_integration::{Config, Settings};
 use spv_simnet::{GeneratedSpec, World};
 use tokio_util::sync::CancellationToken;
 
-/// Counts a stage of verification by panicking, so many times: what a program does that is asked for its metrics may
+/// Counts a stage of verification by panicking, so many times after so many good ones: what a program does that is asked for its metrics may
 /// panic like anything else.
 struct Panicking {
     stage: &'static str,
+    good: AtomicU32,
     times: AtomicU32,
 }
 
@@ -29,8 +30,10 @@ impl Recorder for Panicking {
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         let is_stage =
             key.name() == "qrsync_stage_items_total" && key.labels().any(|label| label.value() == self.stage);
-        let times = |left: u32| left.checked_sub(1);
-        if is_stage && self.times.fetch_update(Ordering::Relaxed, Ordering::Relaxed, times).is_ok() {
+        let take = |left: &AtomicU32| {
+            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+        };
+        if is_stage && !take(&self.good) && take(&self.times) {
             panic!("injected into {}", self.stage);
         }
         Counter::noop()
@@ -45,12 +48,12 @@ impl Recorder for Panicking {
     }
 }
 
-/// Syncs from two nodes while `stage` panics so many times; fails where that does not end within ten virtual minutes.
-fn sync(stage: &'static str, times: u32) -> Result<Summary, SyncError> {
+/// Syncs from two nodes while `stage` panics so many times, after so many good calls; fails where that does not end within ten virtual minutes.
+fn sync(stage: &'static str, good: u32, times: u32) -> Result<Summary, SyncError> {
     let spec =
         GeneratedSpec { masternodes: 8, cycles: 3, seed: 1, signatures: false, ..GeneratedSpec::default() };
     let world = Arc::new(World::generate(&spec));
-    let recorder = Panicking { stage, times: AtomicU32::new(times) };
+    let recorder = Panicking { stage, good: AtomicU32::new(good), times: AtomicU32::new(times) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     metrics::with_local_recorder(&recorder, || {
         runtime.unwrap().block_on(async {
@@ -73,15 +76,17 @@ fn sync(stage: &'static str, times: u32) -> Result<Summary, SyncError> {
 #[test]
 fn an_answer_whose_check_panics_is_asked_for_again() {
     for stage in ["decode", "check"] {
-        let summary = sync(stage, 1).unwrap();
-        assert_eq!(summary.state, EndState::Synced, "{stage}: {:?}", summary.reason);
-        assert!(summary.peers.iter().all(|peer| peer.failed == 0), "{stage}: {:?}", summary.peers);
+        for good in 0..6 {
+            let summary = sync(stage, good, 1).unwrap();
+            assert_eq!(summary.state, EndState::Synced, "{stage} {good}: {:?}", summary.reason);
+            assert!(summary.peers.iter().all(|peer| peer.failed == 0), "{stage} {good}: {:?}", summary.peers);
+        }
     }
 }
 
 #[test]
 fn a_check_that_always_panics_ends_the_sync_with_an_internal_failure() {
-    let summary = sync("check", u32::MAX).unwrap();
+    let summary = sync("check", 0, u32::MAX).unwrap();
     assert!(matches!(summary.state, EndState::Degraded { .. }), "{:?}", summary.state);
     assert!(summary.reason.unwrap().contains("internal failure"));
     assert!(summary.peers.iter().all(|peer| peer.invalid == 0), "{:?}", summary.peers);
@@ -90,11 +95,13 @@ fn a_check_that_always_panics_ends_the_sync_with_an_internal_failure() {
 #[test]
 fn a_panic_while_lists_are_applied_or_stored_ends_the_sync_with_an_error() {
     for stage in ["apply", "store"] {
-        match sync(stage, 1) {
-            Err(SyncError::Store(StoreError::Panicked { what, .. })) => {
-                assert_eq!(what, format!("injected into {stage}"));
+        for good in 0..4 {
+            match sync(stage, good, 1) {
+                Err(SyncError::Store(StoreError::Panicked { what, .. })) => {
+                    assert_eq!(what, format!("injected into {stage}"));
+                }
+                other => panic!("{stage} {good}: {other:?}"),
             }
-            other => panic!("{stage}: {other:?}"),
         }
     }
 }

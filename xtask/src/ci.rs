@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::tidy;
 use crate::workspace::{self, MECHANISM_CRATES};
+use crate::{fuzz, tidy};
 
 pub(crate) fn run(sh: &Shell) -> Result<()> {
     let commit = clean_commit(sh);
@@ -54,10 +54,11 @@ fn clean_commit(sh: &Shell) -> Option<String> {
 type Step = fn(&Shell) -> Result<()>;
 
 /// Cheapest first. All of them share one target directory and one profile.
-const STEPS: [(&str, Step); 7] = [
+const STEPS: [(&str, Step); 8] = [
     ("fmt", |sh| Ok(cmd!(sh, "cargo fmt --all --check").run()?)),
     ("clippy", |sh| Ok(cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?)),
     ("test", |sh| Ok(cmd!(sh, "cargo test --locked --workspace").run()?)),
+    ("fuzz", fuzz::run_briefly),
     ("doc", |sh| {
         let _denied = sh.push_env("RUSTDOCFLAGS", "-D warnings");
         Ok(cmd!(sh, "cargo doc --locked --workspace --no-deps").run()?)

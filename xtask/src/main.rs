@@ -9,6 +9,7 @@ mod consumer;
 mod dist;
 mod features;
 mod flaky;
+mod fuzz;
 mod observe;
 mod page;
 mod release;
@@ -55,6 +56,13 @@ enum Task {
     Features,
     /// Repeat all tests beside busy loops, and name those that do not always pass
     Flaky(flaky::Args),
+    /// Give decoders, the correlation table, list diffs and the database any bytes: [--seconds N] [--executions N] [--seed S]
+    /// [--target NAME] [--input FILE] [--corpus DIR]
+    Fuzz {
+        /// Handed to the runner
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Test the alert rules, and see them fire in a real Prometheus
     Observe {
         /// Fetch Debian's package of Prometheus if there is none
@@ -73,8 +81,8 @@ enum Task {
     },
     /// Put known faults into a copy of the sources and see that each is caught by its test
     SeededFaults(seeded_faults::Args),
-    /// Simulate the client against hostile networks: [--seeds N] [--seed S] [--scenario NAME] [--json FILE], or days at
-    /// the tip: [--follow-days N]
+    /// Simulate the client against hostile networks: [--seeds N] [--seed S] [--scenario NAME] [--json FILE], days at
+    /// the tip: [--follow-days N], or disks that fail: [--storage-faults N]
     Sim {
         /// Handed to the simulator
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -109,6 +117,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Dist => dist::run(&sh),
         Task::Features => features::run(&sh),
         Task::Flaky(args) => flaky::run(&sh, args),
+        Task::Fuzz { arguments } => fuzz::run(&sh, arguments),
         Task::Observe { install } => observe::run(&sh, *install),
         Task::Page => page::run(&sh),
         Task::Release { dry_run, version } => release::run(&sh, version, *dry_run),

@@ -17,7 +17,10 @@ impl Store {
             let transaction = self.write()?;
             let highest = {
                 let lists = transaction.open_table(LIST_BLOCKS).map_err(|source| self.failed(source))?;
-                lists.last().map_err(|source| self.failed(source))?.map(|(height, _)| height.value())
+                let last = lists.last().map_err(|source| self.failed(source))?;
+                last.map(|(height, row)| self.listed(height.value(), row.value()))
+                    .transpose()?
+                    .map(|(height, _)| height)
             };
             if let Some(highest) = highest
                 && self.stored_hash(&transaction, highest)? != chain.hash(highest)

@@ -1,9 +1,15 @@
 use std::fmt;
 
-use redb::{Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{
+    Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TransactionError, WriteTransaction,
+};
+
+use super::contained::contained;
 
 /// The database below a store.
-pub(super) enum Backing {
+pub(super) struct Backing(Option<Kind>);
+
+enum Kind {
     /// A file, or memory, that is written.
     Writable(Database),
     /// A file that is only read, as it may have to be.
@@ -12,26 +18,46 @@ pub(super) enum Backing {
 
 impl fmt::Debug for Backing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Writable(_) => "Writable",
-            Self::ReadOnly(_) => "ReadOnly",
+        f.write_str(match self.kind() {
+            Kind::Writable(_) => "Writable",
+            Kind::ReadOnly(_) => "ReadOnly",
         })
     }
 }
 
 impl Backing {
-    pub(super) fn begin_read(&self) -> Result<ReadTransaction, redb::TransactionError> {
-        match self {
-            Self::Writable(database) => database.begin_read(),
-            Self::ReadOnly(database) => database.begin_read(),
+    pub(super) fn writable(database: Database) -> Self {
+        Self(Some(Kind::Writable(database)))
+    }
+
+    pub(super) fn read_only(database: ReadOnlyDatabase) -> Self {
+        Self(Some(Kind::ReadOnly(database)))
+    }
+
+    pub(super) fn begin_read(&self) -> Result<ReadTransaction, TransactionError> {
+        match self.kind() {
+            Kind::Writable(database) => database.begin_read(),
+            Kind::ReadOnly(database) => database.begin_read(),
         }
     }
 
     /// `None` where nothing can be written.
-    pub(super) fn begin_write(&self) -> Option<Result<WriteTransaction, redb::TransactionError>> {
-        match self {
-            Self::Writable(database) => Some(database.begin_write()),
-            Self::ReadOnly(_) => None,
+    pub(super) fn begin_write(&self) -> Option<Result<WriteTransaction, TransactionError>> {
+        match self.kind() {
+            Kind::Writable(database) => Some(database.begin_write()),
+            Kind::ReadOnly(_) => None,
         }
+    }
+
+    fn kind(&self) -> &Kind {
+        self.0.as_ref().expect("it is taken out when this is dropped")
+    }
+}
+
+impl Drop for Backing {
+    /// Closing writes, which panics on some damaged files. Everything that was committed is there already.
+    fn drop(&mut self) {
+        let kind = self.0.take();
+        contained(|| drop(kind));
     }
 }

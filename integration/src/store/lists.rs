@@ -8,7 +8,7 @@ use redb::ReadableTable;
 use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 
 use super::digest::digest;
-use super::schema::{EVO_NODES, HEADERS, LIST_BLOCKS, LISTS};
+use super::schema::{EVO_NODES, HEADERS, LIST_BLOCKS, LISTS, ListContents, ListValue};
 use super::{ListRow, ProvenList, SnapshotRow, Store, StoreError};
 use crate::chain::{BlockId, HeaderChain};
 
@@ -48,15 +48,20 @@ impl Store {
                     }
                     if row.base_height > 0 {
                         let base = blocks.get(row.base_height).map_err(|source| self.failed(source))?;
-                        if base.is_none_or(|base| base.value() != row.diff.base_block_hash.as_byte_array()) {
+                        if base.is_none_or(|base| base.value().0 != row.diff.base_block_hash.as_byte_array())
+                        {
                             continue;
                         }
                     }
                     let diff = serialize(&row.diff);
                     let value =
                         (row.diff.block_hash.as_byte_array(), row.base_height, row.depth, diff.as_slice());
-                    lists.insert(row.height, value).map_err(|source| self.failed(source))?;
-                    blocks.insert(row.height, value.0).map_err(|source| self.failed(source))?;
+                    lists
+                        .insert(row.height, sealed(row.height, value))
+                        .map_err(|source| self.failed(source))?;
+                    blocks
+                        .insert(row.height, sealed_block(row.height, value.0))
+                        .map_err(|source| self.failed(source))?;
                     for entry in row.diff.new_masternodes.iter().filter(|entry| entry.is_evo()) {
                         let name = entry.pro_reg_tx_hash.as_byte_array();
                         let known = evo_nodes.get(name).map_err(|source| self.failed(source))?;
@@ -88,7 +93,7 @@ impl Store {
                 // Lists are based on lower ones.
                 for row in lists.range(lowest..).map_err(|source| self.failed(source))? {
                     let (_, value) = row.map_err(|source| self.failed(source))?;
-                    *based_on.entry(value.value().1).or_default() += 1;
+                    *based_on.entry(value.value().0.1).or_default() += 1;
                 }
                 // From above, so that what was based on a list is gone before it.
                 for height in heights.iter().rev() {
@@ -97,7 +102,7 @@ impl Store {
                     }
                     let dropped = lists.remove(height).map_err(|source| self.failed(source))?;
                     blocks.remove(height).map_err(|source| self.failed(source))?;
-                    if let Some(count) = dropped.and_then(|row| based_on.get_mut(&row.value().1)) {
+                    if let Some(count) = dropped.and_then(|row| based_on.get_mut(&row.value().0.1)) {
                         *count -= 1;
                     }
                 }
@@ -119,7 +124,7 @@ impl Store {
                 .map_err(|source| self.failed(source))?
                 .map(|row| {
                     let (height, hash) = row.map_err(|source| self.failed(source))?;
-                    Ok((height.value(), BlockHash::from_byte_array(*hash.value())))
+                    self.listed(height.value(), hash.value())
                 })
                 .collect()
         })
@@ -129,7 +134,8 @@ impl Store {
     pub(super) fn highest_list(&self) -> Result<Option<u32>, StoreError> {
         let transaction = self.read()?;
         let table = transaction.open_table(LIST_BLOCKS).map_err(|source| self.failed(source))?;
-        Ok(table.last().map_err(|source| self.failed(source))?.map(|(height, _)| height.value()))
+        let last = table.last().map_err(|source| self.failed(source))?;
+        last.map(|(height, row)| Ok(self.listed(height.value(), row.value())?.0)).transpose()
     }
 
     /// Heights and blocks of the highest list at or below this height, and of the lowest one at or above it.
@@ -143,7 +149,7 @@ impl Store {
             for (place, row) in around.iter_mut().zip([below, above]) {
                 let Some(row) = row else { continue };
                 let (height, hash) = row.map_err(|source| self.failed(source))?;
-                *place = Some((height.value(), BlockHash::from_byte_array(*hash.value())));
+                *place = Some(self.listed(height.value(), hash.value())?);
             }
             Ok(around)
         })
@@ -155,7 +161,8 @@ impl Store {
             let transaction = self.read()?;
             let table = transaction.open_table(LIST_BLOCKS).map_err(|source| self.failed(source))?;
             let row = table.get(block.height).map_err(|source| self.failed(source))?;
-            Ok(row.is_some_and(|row| row.value() == block.hash.as_byte_array()))
+            let listed = row.map(|row| self.listed(block.height, row.value())).transpose()?;
+            Ok(listed.is_some_and(|(_, hash)| hash == block.hash))
         })
     }
 
@@ -219,6 +226,14 @@ impl Store {
         })
     }
 
+    /// Height and block of a list.
+    pub(super) fn listed(&self, height: u32, row: (&[u8; 32], u64)) -> Result<(u32, BlockHash), StoreError> {
+        match row == sealed_block(height, row.0) {
+            true => Ok((height, BlockHash::from_byte_array(*row.0))),
+            false => Err(self.damaged("block of a list")),
+        }
+    }
+
     /// Also says how many diffs lie between the list and the last whole one. Without `block_hash`, whatever block is at
     /// that height.
     fn read_state(
@@ -238,12 +253,20 @@ impl Store {
         let mut state = ProvenState::genesis(params.genesis_hash);
         while next > 0 {
             let Some(row) = lists.get(next).map_err(|source| self.failed(source))? else {
-                if depth_of_wanted.is_none() {
-                    return Ok(None);
+                if depth_of_wanted.is_some() {
+                    return Err(self.damaged("base of a list"));
                 }
-                return Err(self.damaged("base of a list"));
+                let blocks = transaction.open_table(LIST_BLOCKS).map_err(|source| self.failed(source))?;
+                return match blocks.get(next).map_err(|source| self.failed(source))? {
+                    Some(_) => Err(self.damaged("list")),
+                    None => Ok(None),
+                };
             };
-            let (hash, base_height, depth, diff) = row.value();
+            let (value, seal) = row.value();
+            if sealed(next, value).1 != seal {
+                return Err(self.damaged("list"));
+            }
+            let (hash, base_height, depth, diff) = value;
             let hash = BlockHash::from_byte_array(*hash);
             if depth_of_wanted.is_none() && block_hash.is_some_and(|wanted| wanted != hash) {
                 return Ok(None);
@@ -274,4 +297,13 @@ impl Store {
         }
         Ok(Some((state, depth)))
     }
+}
+
+/// The row of a list.
+pub(super) fn sealed(height: u32, contents: ListContents<'_>) -> ListValue<'_> {
+    (contents, digest::<u32, ListContents<'_>>("lists", height, contents))
+}
+
+fn sealed_block(height: u32, hash: &[u8; 32]) -> (&[u8; 32], u64) {
+    (hash, digest::<u32, &[u8; 32]>("list_blocks", height, hash))
 }

@@ -224,11 +224,11 @@ impl Store {
             .retain(|name, ((height, _, _, _), _)| name.last_chunk().is_some_and(|hash| kept(height, hash)))
             .map_err(|source| self.failed(source))?;
         lists
-            .retain_in(first_changed.., |height, (hash, _, _, _)| kept(height, hash))
+            .retain_in(first_changed.., |height, ((hash, _, _, _), _)| kept(height, hash))
             .map_err(|source| self.failed(source))?;
         let mut blocks = transaction.open_table(LIST_BLOCKS).map_err(|source| self.failed(source))?;
         blocks
-            .retain_in(first_changed.., |height, hash| kept(height, hash))
+            .retain_in(first_changed.., |height, (hash, _)| kept(height, hash))
             .map_err(|source| self.failed(source))
     }
 

@@ -2,7 +2,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dashcore::Network;
-use redb::{Builder, Database, DatabaseError};
+use redb::backends::InMemoryBackend;
+use redb::{Builder, Database, DatabaseError, StorageBackend};
 
 use super::aside::set_aside;
 use super::backing::Backing;
@@ -59,6 +60,16 @@ impl Store {
         Ok(Self::of(create_in_memory(network)?, &path, network.clone()))
     }
 
+    /// The database in this storage, begun where that is empty: how a simulation keeps it on a disk that fails. Damaged while
+    /// it is open, it is replaced by one in memory, and the storage stays as it is.
+    ///
+    /// # Errors
+    /// As for [`create_or_open`](Self::create_or_open).
+    pub fn on(storage: impl StorageBackend, network: &Network) -> Result<Self, StoreError> {
+        let path = Path::new(MEMORY);
+        guarded(path, || Ok(Self::of(create_on(storage, path, network)?, path, network.clone())))
+    }
+
     /// Opens the database in `directory`, which must exist.
     ///
     /// # Errors
@@ -66,7 +77,7 @@ impl Store {
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         Self::open_existing(directory, |path| {
             let database = builder().open(path).map_err(|source| StoreError::open(path, source))?;
-            Ok(Backing::Writable(database))
+            Ok(Backing::writable(database))
         })
     }
 
@@ -77,10 +88,10 @@ impl Store {
     /// As for [`open`](Self::open).
     pub fn open_to_read(directory: &Path) -> Result<Self, StoreError> {
         Self::open_existing(directory, |path| match builder().open_read_only(path) {
-            Ok(database) => Ok(Backing::ReadOnly(database)),
+            Ok(database) => Ok(Backing::read_only(database)),
             Err(DatabaseError::RepairAborted) => {
                 let database = builder().open(path).map_err(|source| StoreError::open(path, source))?;
-                Ok(Backing::Writable(database))
+                Ok(Backing::writable(database))
             }
             Err(source) => Err(StoreError::open(path, source)),
         })
@@ -111,8 +122,24 @@ pub(super) fn guarded<T>(path: &Path, open: impl FnOnce() -> Result<T, StoreErro
 
 /// A database of this network in this file, which may be there.
 pub(super) fn create(path: &Path, network: &Network) -> Result<Backing, StoreError> {
-    let database = builder().create(path).map_err(|source| StoreError::open(path, source))?;
-    let backing = Backing::Writable(database);
+    prepared(builder().create(path), path, network)
+}
+
+pub(super) fn create_in_memory(network: &Network) -> Result<Backing, StoreError> {
+    create_on(InMemoryBackend::new(), Path::new(MEMORY), network)
+}
+
+fn create_on(storage: impl StorageBackend, path: &Path, network: &Network) -> Result<Backing, StoreError> {
+    prepared(builder().create_with_backend(storage), path, network)
+}
+
+/// A database that is new, or of this network.
+fn prepared(
+    opened: Result<Database, DatabaseError>,
+    path: &Path,
+    network: &Network,
+) -> Result<Backing, StoreError> {
+    let backing = Backing::writable(opened.map_err(|source| StoreError::open(path, source))?);
     match read_network(&backing, path)? {
         None => write_meta(&backing, network, path)?,
         Some(found) if found != *network => {
@@ -121,14 +148,6 @@ pub(super) fn create(path: &Path, network: &Network) -> Result<Backing, StoreErr
         }
         Some(_) => {}
     }
-    Ok(backing)
-}
-
-pub(super) fn create_in_memory(network: &Network) -> Result<Backing, StoreError> {
-    let (path, backend) = (Path::new(MEMORY), redb::backends::InMemoryBackend::new());
-    let database = builder().create_with_backend(backend).map_err(|source| StoreError::open(path, source))?;
-    let backing = Backing::Writable(database);
-    write_meta(&backing, network, path)?;
     Ok(backing)
 }
 

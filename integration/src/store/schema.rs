@@ -1,7 +1,7 @@
 use redb::TableDefinition;
 
 /// Changes whenever the meaning of a table does; a number that grows.
-pub(super) const FORMAT: &str = "4";
+pub(super) const FORMAT: &str = "5";
 
 pub(super) const META_FORMAT: &str = "format";
 pub(super) const META_NETWORK: &str = "network";
@@ -34,18 +34,23 @@ pub(super) type ChainLockValue<'a> = (u32, &'a [u8; 32], &'a [u8; 96]);
 /// Block hash to height.
 pub(super) const HEIGHTS: TableDefinition<'_, &[u8; 32], u32> = TableDefinition::new("heights");
 
-/// Height to block hash of every list in [`LISTS`]: which there are is asked more often than what they say, and those rows are
+/// Height to block hash of every list in [`LISTS`], and the row's digest: which there are is asked more often than what they say, and those rows are
 /// long.
-pub(super) const LIST_BLOCKS: TableDefinition<'_, u32, &[u8; 32]> = TableDefinition::new("list_blocks");
+pub(super) const LIST_BLOCKS: TableDefinition<'_, u32, (&[u8; 32], u64)> =
+    TableDefinition::new("list_blocks");
 
 /// Masternodes that some proven list shows as EvoNodes, with the lowest such height. A revoked EvoNode's entry goes back
 /// to version 1, which does not carry the type, but the type of a masternode never changes. Beside it, the row's digest.
 pub(super) const EVO_NODES: TableDefinition<'_, &[u8; 32], (u32, u64)> = TableDefinition::new("evo_nodes");
 
-/// The value of [`LISTS`].
-type ListValue<'a> = (&'a [u8; 32], u32, u32, &'a [u8]);
+/// What [`LISTS`] has beside the digest.
+pub(super) type ListContents<'a> = (&'a [u8; 32], u32, u32, &'a [u8]);
 
-/// Height to block hash, height of the base, number of diffs since the last whole list, and the `mnlistdiff`.
+/// The value of [`LISTS`].
+pub(super) type ListValue<'a> = (ListContents<'a>, u64);
+
+/// Height to block hash, height of the base, number of diffs since the last whole list, the `mnlistdiff`, and the row's
+/// digest: no root covers the ChainLock signatures beside quorums.
 pub(super) const LISTS: TableDefinition<'_, u32, ListValue<'_>> = TableDefinition::new("lists");
 
 /// Base height of a cycle of the rotated kind to the hash of its work block, whether the snapshot is proven (it follows

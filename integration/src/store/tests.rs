@@ -13,8 +13,9 @@ use spv_masternodes::{BlockRef, CheckedDiff, ProvenState};
 use spv_simnet::{GeneratedSpec, World};
 use tempfile::TempDir;
 
+use super::lists::sealed;
 use super::opening::FILE_NAME;
-use super::schema::{ANCESTORS, META, META_FORMAT};
+use super::schema::{ANCESTORS, LIST_BLOCKS, META, META_FORMAT};
 use super::*;
 use crate::chain::{Block, BlockId};
 use crate::plan::Work;
@@ -262,7 +263,9 @@ async fn every_list_of_a_long_row_is_a_few_diffs_away_from_a_whole_one() {
     let depths: BTreeMap<u32, (u32, u32)> = lists
         .iter()
         .unwrap()
-        .map(|row| row.map(|(height, value)| (height.value(), (value.value().1, value.value().2))).unwrap())
+        .map(|row| {
+            row.map(|(height, value)| (height.value(), (value.value().0.1, value.value().0.2))).unwrap()
+        })
         .collect();
     for (index, (height, (base, depth))) in (0..).zip(depths) {
         let expected = if index % 32 == 0 { (0, 0) } else { (height - 1, index % 32) };
@@ -465,28 +468,42 @@ fn a_file_that_was_cut_off_is_an_error() {
 #[test]
 fn rows_that_contradict_each_other_are_found_when_read() {
     type Spoil = fn(&WriteTransaction);
-    let cases: [(&str, Spoil); 5] = [
+    let cases: [(&str, Spoil); 7] = [
         ("list", |transaction| {
             let mut lists = transaction.open_table(LISTS).unwrap();
             let hash = *WORLD.block_hash(200).unwrap().as_byte_array();
-            lists.insert(200, (&hash, 180, 3, &[1, 2, 3][..])).unwrap();
+            lists.insert(200, sealed(200, (&hash, 180, 3, &[1, 2, 3][..]))).unwrap();
         }),
         ("base of a list", |transaction| {
             transaction.open_table(LISTS).unwrap().remove(150).unwrap();
         }),
+        // It is named all the same.
+        ("list", |transaction| {
+            transaction.open_table(LISTS).unwrap().remove(200).unwrap();
+        }),
         ("base of a list", |transaction| {
             let mut lists = transaction.open_table(LISTS).unwrap();
             let payload = serialize(&diff(&WORLD, 180, 200));
-            lists
-                .insert(200, (WORLD.block_hash(200).unwrap().as_byte_array(), 200, 3, payload.as_slice()))
-                .unwrap();
+            let hash = WORLD.block_hash(200).unwrap();
+            let contents = (hash.as_byte_array(), 200, 3, payload.as_slice());
+            lists.insert(200, sealed(200, contents)).unwrap();
         }),
         ("proof of a list", |transaction| {
             let mut lists = transaction.open_table(LISTS).unwrap();
             let payload = serialize(&diff(&WORLD, 180, 199));
-            lists
-                .insert(200, (WORLD.block_hash(200).unwrap().as_byte_array(), 180, 3, payload.as_slice()))
-                .unwrap();
+            let hash = WORLD.block_hash(200).unwrap();
+            let contents = (hash.as_byte_array(), 180, 3, payload.as_slice());
+            lists.insert(200, sealed(200, contents)).unwrap();
+        }),
+        // Nothing else covers the ChainLock signatures, which come last.
+        ("list", |transaction| {
+            let mut lists = transaction.open_table(LISTS).unwrap();
+            let mut changed = serialize(&diff(&WORLD, 180, 200));
+            let hash = WORLD.block_hash(200).unwrap();
+            let contents = |payload| (hash.as_byte_array(), 180, 3, payload);
+            let (_, seal) = sealed(200, contents(changed.as_slice()));
+            *changed.last_mut().unwrap() ^= 1;
+            lists.insert(200, (contents(changed.as_slice()), seal)).unwrap();
         }),
         ("header of a list", |transaction| {
             transaction.open_table(HEADERS).unwrap().remove(200).unwrap();
@@ -500,6 +517,28 @@ fn rows_that_contradict_each_other_are_found_when_read() {
         transaction.commit().unwrap();
         let error = store.state(WORLD.params(), 200).unwrap_err();
         assert!(matches!(error, StoreError::Damaged { what, .. } if what == expected), "{expected}: {error}");
+    }
+}
+
+#[test]
+fn a_list_that_is_named_wrongly_is_damage() {
+    for (height, bit) in [(200, 0), (201, 0), (200, 1)] {
+        let (_directory, store) = filled(&WORLD);
+        save_some_lists(&store, &WORLD);
+        let transaction = store.write().unwrap();
+        {
+            let mut blocks = transaction.open_table(LIST_BLOCKS).unwrap();
+            let (mut hash, seal) = {
+                let row = blocks.get(200).unwrap().unwrap();
+                (*row.value().0, row.value().1)
+            };
+            hash[31] ^= bit;
+            blocks.insert(height, (&hash, seal)).unwrap();
+        }
+        transaction.commit().unwrap();
+        let is_damage = (height, bit) != (200, 0);
+        assert_eq!(store.lists().is_err_and(|error| error.is_damage()), is_damage, "{height} {bit}");
+        assert_eq!(store.tip().is_err_and(|error| error.is_damage()), is_damage, "{height} {bit}");
     }
 }
 

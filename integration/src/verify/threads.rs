@@ -185,7 +185,9 @@ impl Inline {
             return;
         };
         let applied = self.applier.apply([Checked { work, contents, tag }].into_iter());
-        if let (Err(error), Some(failure)) = (applied, self.failure.take()) {
+        if let Err(error) = applied
+            && let Some(failure) = self.failure.take()
+        {
             failure.send(error).ok();
         }
     }

@@ -12,7 +12,7 @@ use spv_executor::{
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{Refused, Scripted, all_but, answer};
+use crate::support::{Act, Refused, Scripted, all_but, answer, request};
 
 const RTT: Duration = Duration::from_millis(40);
 
@@ -254,5 +254,66 @@ async fn peers_without_any_distance_are_asked() {
         }
         let asked = timeout(Duration::from_secs(100), executor.execute(answer(10, 0))).await;
         assert!(peers.contains(&asked.expect("somebody is asked").unwrap().peer));
+    }
+}
+
+/// Panics at every call of one kind from the nth on.
+struct Panicking {
+    on: &'static str,
+    good: u32,
+}
+
+impl Panicking {
+    fn called(&mut self, call: &'static str) {
+        if call == self.on {
+            self.good = self.good.checked_sub(1).unwrap_or_else(|| std::panic::panic_any("as scripted"));
+        }
+    }
+}
+
+impl PeerSelector<char> for Panicking {
+    fn select<'c>(&mut self, candidates: &'c [Candidate<'c, char>]) -> &'c Candidate<'c, char> {
+        self.called("select");
+        candidates.last().expect("there are some")
+    }
+
+    fn on_sent(&mut self, _peer: &char, _now: std::time::Instant) {
+        self.called("sent");
+    }
+
+    fn on_completed(&mut self, _peer: &char, _answer: &Sample, _now: std::time::Instant) {
+        self.called("completed");
+    }
+
+    fn on_failed(&mut self, _peer: &char, _now: std::time::Instant) {
+        self.called("failed");
+    }
+
+    fn on_removed(&mut self, _peer: &char) {
+        self.called("removed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_selector_that_panics_costs_no_request_and_no_slot() {
+    for on in ["select", "sent", "completed", "failed", "removed"] {
+        for good in [0, 1, 7] {
+            let executor =
+                Executor::with_selector(Scripted::default(), Panicking { on, good }, Config::default())
+                    .expect("the config is valid");
+            executor.add_peer('a', Depth::ONE);
+            executor.add_peer('c', Depth::ONE);
+            let requests = (0..20).map(|index| match index % 4 {
+                3 => request(5, Act::Fail),
+                _ => answer(5, index),
+            });
+            let results = executor.run(requests.collect()).await;
+            let answered = results.into_iter().filter(|result| result.is_ok()).count();
+            assert_eq!((answered, executor.capacity()), (15, 2), "{on} {good}");
+            executor.remove_peer(&'a');
+            executor.remove_peer(&'c');
+            executor.add_peer('d', Depth::ONE);
+            assert!(executor.execute(answer(5, 1)).await.is_ok(), "{on} {good}");
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! A store whose file has changed says so, or is as it was; it never gives what was not stored.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -283,4 +285,48 @@ fn lookups_do_not_wait_for_a_write_to_end() {
     transaction.open_table(LISTS).unwrap().remove(200).unwrap();
     assert_eq!(contents(&store).unwrap(), expected);
     transaction.abort().unwrap();
+}
+
+/// Memory whose writes panic from some moment on.
+#[derive(Debug)]
+struct Panicking(redb::backends::InMemoryBackend, Arc<AtomicBool>);
+
+impl redb::StorageBackend for Panicking {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        assert!(!self.1.load(Ordering::Relaxed), "injected into a write");
+        self.0.write(offset, data)
+    }
+}
+
+/// Closing writes, and does so over damaged pages too.
+#[test]
+fn a_database_that_panics_when_it_is_closed_or_replaced_ends_nothing() {
+    for replaced in [false, true] {
+        let panics = Arc::new(AtomicBool::new(false));
+        let storage = Panicking(redb::backends::InMemoryBackend::new(), panics.clone());
+        let store = Store::on(storage, &Network::Regtest).unwrap();
+        panics.store(true, Ordering::Relaxed);
+        if replaced {
+            let damage = store.damaged("page");
+            store.start_anew(&damage).unwrap();
+            assert!(store.lists().unwrap().is_empty());
+        }
+        drop(store);
+    }
 }
