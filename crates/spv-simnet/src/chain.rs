@@ -1,5 +1,6 @@
 //! What an honest node answers.
 
+mod instant_lock;
 mod locks;
 mod mined_branch;
 mod mn_list_diff;

@@ -3,7 +3,6 @@
 mod block;
 mod chain_locks;
 mod forks;
-mod instant_lock;
 mod keys;
 mod members;
 mod merkle;
@@ -32,14 +31,15 @@ use dashcore::{BlockHash, ChainParams, Header, Network};
 use crate::history::{CoinbaseProof, History, genesis_coinbase};
 use block::{Commitments, MinedBlock, Rules, Slot, mine};
 use chain_locks::ChainLocks;
-use keys::KeyRing;
 use members::{WorkBlock, rank};
 use pace::Pace;
 use quorums::{QuorumBook, Session};
 use registry::{Registry, Sources};
 use rotation::Rotation;
 
+pub(crate) use chain_locks::hash_of;
 pub use forks::Forks;
+pub(crate) use keys::KeyRing;
 pub use profile::QuorumProfile;
 pub use spec::GeneratedSpec;
 pub use spec_error::SpecError;

@@ -71,7 +71,7 @@ impl ChainLocks {
 }
 
 /// What a quorum signs, or is selected by.
-pub(super) fn hash_of(quorum: &QuorumEntry, parts: &[&[u8; 32]]) -> [u8; 32] {
+pub(crate) fn hash_of(quorum: &QuorumEntry, parts: &[&[u8; 32]]) -> [u8; 32] {
     let quorum_hash: QuorumHash = quorum.quorum_hash;
     let mut bytes = vec![quorum.llmq_type.0];
     bytes.extend_from_slice(quorum_hash.as_byte_array());

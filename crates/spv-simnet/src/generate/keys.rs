@@ -11,7 +11,7 @@ use super::scalar::SumOfProducts;
 const MAX_KEYS: usize = 100_000;
 
 /// Makes the keys of operators and quorums and, as it holds all of them, signs for whole quorums at once.
-pub(super) struct KeyRing {
+pub(crate) struct KeyRing {
     secrets: Option<Secrets>,
 }
 
@@ -27,7 +27,7 @@ impl KeyRing {
     }
 
     /// The keys of the chain with this seed once more, up to the one with this public key; `None` where that is none of them.
-    pub(super) fn again(seed: u64, wanted: &BLSPublicKey) -> Option<Self> {
+    pub(crate) fn again(seed: u64, wanted: &BLSPublicKey) -> Option<Self> {
         let (mut ring, mut rng) = (Self::signing(seed), fastrand::Rng::with_seed(0));
         (0..MAX_KEYS).any(|_| ring.make(&mut rng) == *wanted).then_some(ring)
     }
@@ -52,7 +52,7 @@ impl KeyRing {
     }
 
     /// A signature of `hash` by one of the keys made.
-    pub(super) fn sign(&self, key: &BLSPublicKey, hash: &[u8; 32], rng: &mut fastrand::Rng) -> BLSSignature {
+    pub(crate) fn sign(&self, key: &BLSPublicKey, hash: &[u8; 32], rng: &mut fastrand::Rng) -> BLSSignature {
         match &self.secrets {
             Some(secrets) => signature(secrets.get(key), hash),
             None => random::signature(rng),

@@ -6,10 +6,8 @@ use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::ephemerealdata::instant_lock::InstantLock;
 use dashcore::network::message_sml::GetMnListDiff;
 
-use super::GeneratedSpec;
-use super::chain_locks::hash_of;
-use super::keys::KeyRing;
-use crate::chain::ActiveChain;
+use super::ActiveChain;
+use crate::generate::{GeneratedSpec, KeyRing, hash_of};
 use crate::world::World;
 
 impl GeneratedSpec {
