@@ -180,6 +180,10 @@ struct Inline {
 
 impl Inline {
     fn verify(&mut self, Job { work, answer, reply }: Job) {
+        // After a failure this has ended, as the thread has.
+        if self.failure.is_none() {
+            return;
+        }
         let Applier { params, stages, .. } = &self.applier;
         let Some((contents, tag)) = check_one(&work, &answer, reply, params.genesis_hash, stages) else {
             return;
