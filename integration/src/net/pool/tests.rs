@@ -60,7 +60,7 @@ async fn a_configured_peer_that_sends_junk_is_tried_ever_more_rarely() {
         let mut waits = Vec::new();
         for _ in 0..12 {
             let (said, retry_at) = next_end(&mut events).await;
-            assert_eq!(said, "sent qrinfo unasked");
+            assert_eq!(said, "sent an unrequested qrinfo");
             waits.push(retry_at.unwrap() - Instant::now());
         }
         assert!(waits[0] <= Settings::default().reconnect_base, "{waits:?}");
@@ -90,7 +90,7 @@ async fn a_peer_that_was_found_and_sends_junk_is_banned_as_a_liar() {
         let (_named, heard) = mpsc::channel(1);
         let config = config(junk(is_proven), Some((discovery.clone(), heard)));
         let (pool, mut events) = Pool::start(&[], Vec::new(), config);
-        assert_eq!(next_end(&mut events).await.0, "sent qrinfo unasked");
+        assert_eq!(next_end(&mut events).await.0, "sent an unrequested qrinfo");
         let (_, reason) = discovery.ban(&address(1)).unwrap();
         assert_eq!(reason, BanReason::Lied);
         pool.stop().await;
