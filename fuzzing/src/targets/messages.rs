@@ -10,37 +10,10 @@ use dashcore::network::message_sml::MnListDiff;
 use crate::recording::STREAMS;
 use crate::worlds::WORLD;
 
-/// Every message that is understood.
-const COMMANDS: [Command; 23] = [
-    command::VERSION,
-    command::VERACK,
-    command::PING,
-    command::PONG,
-    command::GETHEADERS,
-    command::HEADERS,
-    command::GETHEADERS2,
-    command::HEADERS2,
-    command::SENDHEADERS,
-    command::SENDHEADERS2,
-    command::INV,
-    command::GETDATA,
-    command::NOTFOUND,
-    command::CLSIG,
-    command::ISDLOCK,
-    command::GETADDR,
-    command::ADDR,
-    command::SENDADDRV2,
-    command::ADDRV2,
-    command::GETMNLISTD,
-    command::MNLISTDIFF,
-    command::GETQRINFO,
-    command::QRINFO,
-];
-
 /// The first byte chooses the message, the rest is its payload.
 pub(crate) fn run(input: &[u8]) -> bool {
     let Some((&chosen, payload)) = input.split_first() else { return false };
-    let command = COMMANDS[usize::from(chosen) % COMMANDS.len()];
+    let command = command::ALL[usize::from(chosen) % command::ALL.len()];
     // What takes a look before decoding must stand anything, too.
     MnListDiff::peek(payload).ok();
     QRInfo::peek_work_block(payload).ok();
@@ -65,7 +38,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     for stream in STREAMS.iter() {
         let mut buffer = BytesMut::from(stream.as_slice());
         while let Ok(Some(frame)) = decoder.decode(&mut buffer) {
-            let chosen = (0..).zip(COMMANDS).find(|(_, command)| *command == frame.command);
+            let chosen = (0..).zip(command::ALL).find(|(_, command)| *command == frame.command);
             seeds.extend(chosen.map(|(index, _)| [&[index][..], &frame.payload].concat()));
         }
     }
@@ -87,7 +60,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         (command::ADDRV2, [&[1][..], &[1, 2, 3, 4], &[1, 1, 4, 1, 2, 3, 4, 78, 31]].concat()),
     ];
     for (command, payload) in lists {
-        let chosen = (0..).zip(COMMANDS).find(|(_, other)| *other == command);
+        let chosen = (0..).zip(command::ALL).find(|(_, other)| *other == command);
         seeds.extend(chosen.map(|(index, _)| [&[index][..], &payload].concat()));
     }
     seeds.sort();
@@ -104,7 +77,7 @@ mod tests {
     #[test]
     fn nearly_every_command_has_a_seed_that_decodes() {
         let good: BTreeSet<u8> = seeds().iter().filter(|seed| run(seed)).map(|seed| seed[0]).collect();
-        let missing: Vec<_> = (0..).zip(COMMANDS).filter(|(index, _)| !good.contains(index)).collect();
+        let missing: Vec<_> = (0..).zip(command::ALL).filter(|(index, _)| !good.contains(index)).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 }

@@ -110,6 +110,33 @@ pub mod names {
     /// `qrinfo`
     pub const QRINFO: Command = Command::new("qrinfo");
 
+    /// Every message that this crate decodes.
+    pub const ALL: [Command; 23] = [
+        VERSION,
+        VERACK,
+        PING,
+        PONG,
+        GETHEADERS,
+        HEADERS,
+        GETHEADERS2,
+        HEADERS2,
+        SENDHEADERS,
+        SENDHEADERS2,
+        INV,
+        GETDATA,
+        NOTFOUND,
+        CLSIG,
+        ISDLOCK,
+        GETADDR,
+        ADDR,
+        SENDADDRV2,
+        ADDRV2,
+        GETMNLISTD,
+        MNLISTDIFF,
+        GETQRINFO,
+        QRINFO,
+    ];
+
     /// Largest payload of any message that Dash Core accepts, in bytes (`MAX_PROTOCOL_MESSAGE_LENGTH`, net.h).
     pub const MAX_PAYLOAD: usize = 3 * 1024 * 1024;
 
