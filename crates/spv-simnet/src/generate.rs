@@ -37,7 +37,7 @@ use quorums::{QuorumBook, Session};
 use registry::{Registry, Sources};
 use rotation::Rotation;
 
-pub(crate) use chain_locks::hash_of;
+pub(crate) use chain_locks::{SIGNING_DEPTH, hash_of};
 pub use forks::Forks;
 pub(crate) use keys::KeyRing;
 pub use profile::QuorumProfile;

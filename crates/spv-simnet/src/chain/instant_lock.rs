@@ -7,7 +7,7 @@ use dashcore::ephemerealdata::instant_lock::InstantLock;
 use dashcore::network::message_sml::GetMnListDiff;
 
 use super::ActiveChain;
-use crate::generate::{GeneratedSpec, KeyRing, hash_of};
+use crate::generate::{GeneratedSpec, KeyRing, SIGNING_DEPTH, hash_of};
 use crate::world::World;
 
 impl GeneratedSpec {
@@ -53,9 +53,6 @@ fn signing_index(quorums: u32, request_id: &[u8; 32]) -> u32 {
     let [.., a, b, c, d] = request_id;
     (u32::from_le_bytes([*a, *b, *c, *d]) >> (31 - bits)) & ((1 << bits) - 1)
 }
-
-/// As for ChainLocks.
-const SIGNING_DEPTH: u32 = 8;
 
 #[cfg(test)]
 mod tests {

@@ -19,10 +19,7 @@ pub(super) struct MinedBlock {
 impl MinedBlock {
     /// A block that holds nothing but this coinbase.
     pub(super) fn only_coinbase(header: Header, transaction: Transaction) -> Self {
-        let merkle_hashes = vec![transaction.txid().into()];
-        let coinbase =
-            CoinbaseProof { transaction, total_transactions: 1, merkle_hashes, merkle_flags: vec![1] };
-        Self { header, hash: header.block_hash(), coinbase }
+        Self { header, hash: header.block_hash(), coinbase: CoinbaseProof::alone(transaction) }
     }
 }
 

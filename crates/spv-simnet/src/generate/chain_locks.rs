@@ -23,7 +23,7 @@ impl ChainLocks {
     /// Takes note of the quorums that are active after a block, the one after the last that was noted.
     pub(super) fn note(&mut self, active: Vec<Arc<QuorumEntry>>) {
         self.signers.push_back(active);
-        if self.signers.len() > SIGNING_DEPTH + 1 {
+        if self.signers.len() > SIGNERS {
             self.signers.pop_front();
         }
     }
@@ -62,7 +62,7 @@ impl ChainLocks {
         keys: &KeyRing,
         rng: &mut fastrand::Rng,
     ) -> Option<BLSSignature> {
-        let active = self.signers.front().filter(|_| self.signers.len() == SIGNING_DEPTH + 1)?;
+        let active = self.signers.front().filter(|_| self.signers.len() == SIGNERS)?;
         let request = ChainLock::request_id(height);
         let quorum = active.iter().min_by_key(|quorum| hash_of(quorum, &[&request]))?;
         let signed = hash_of(quorum, &[&request, hash.as_byte_array()]);
@@ -80,4 +80,7 @@ pub(crate) fn hash_of(quorum: &QuorumEntry, parts: &[&[u8; 32]]) -> [u8; 32] {
 }
 
 /// Blocks that a quorum has to be old before it signs (Dash Core `SIGN_HEIGHT_OFFSET`, llmq/signing.h).
-const SIGNING_DEPTH: usize = 8;
+pub(crate) const SIGNING_DEPTH: u32 = 8;
+
+/// Blocks whose active quorums are remembered.
+const SIGNERS: usize = SIGNING_DEPTH as usize + 1;

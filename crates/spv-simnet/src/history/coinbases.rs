@@ -15,6 +15,14 @@ pub(crate) struct CoinbaseProof {
     pub(crate) merkle_flags: Vec<u8>,
 }
 
+impl CoinbaseProof {
+    /// Of a block that holds nothing but this coinbase.
+    pub(crate) fn alone(transaction: Transaction) -> Self {
+        let merkle_hashes = vec![transaction.txid().into()];
+        Self { transaction, total_transactions: 1, merkle_hashes, merkle_flags: vec![1] }
+    }
+}
+
 /// The coinbases of all blocks, encoded one after the other: in memory, or in a file from which they are read one by one.
 #[derive(Debug)]
 pub(crate) struct Coinbases {

@@ -5,23 +5,12 @@ use super::coinbases::CoinbaseProof;
 
 /// The only transaction of the block that all Dash networks begin with, apart from time and difficulty.
 pub(crate) fn genesis_coinbase() -> CoinbaseProof {
-    let transaction = coinbase();
-    let txid = transaction.txid();
-    CoinbaseProof {
-        transaction,
-        total_transactions: 1,
-        merkle_hashes: vec![txid.into()],
-        merkle_flags: vec![1],
-    }
-}
-
-fn coinbase() -> Transaction {
     let message =
         b"Wired 09/Jan/2014 The Grand Experiment Goes Live: Overstock.com Is Now Accepting Bitcoins";
     // Pushes of the compact target 1d00ffff, the number 4 and the message.
     let script_sig = [&[4, 0xff, 0xff, 0, 0x1d, 1, 4, 0x4c, 0x59][..], message].concat();
     let script_pubkey = [&[65][..], &OUTPUT_KEY, &[0xac]].concat();
-    Transaction {
+    CoinbaseProof::alone(Transaction {
         version: 1,
         tx_type: 0,
         input: vec![TxIn {
@@ -32,7 +21,7 @@ fn coinbase() -> Transaction {
         output: vec![TxOut { value: 5_000_000_000, script_pubkey }],
         lock_time: 0,
         extra_payload: Vec::new(),
-    }
+    })
 }
 
 const OUTPUT_KEY: [u8; 65] = [
@@ -51,6 +40,6 @@ mod tests {
     #[test]
     fn coinbase_is_the_one_that_genesis_headers_commit_to() {
         let genesis = ChainParams::new(Network::Regtest).genesis;
-        assert_eq!(genesis.merkle_root, coinbase().txid().into());
+        assert_eq!(genesis.merkle_root, genesis_coinbase().transaction.txid().into());
     }
 }
