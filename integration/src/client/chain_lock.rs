@@ -43,14 +43,18 @@ impl Client {
     /// Nothing is lost.
     pub async fn verify_chain_lock(&self, lock: &ChainLock) -> Result<VerifiedLock, LockError> {
         let (height, hash) = (lock.block_height, lock.block_hash);
-        let (stored, best) =
-            self.read(move |store| Ok((store.block_hash(height)?, store.chain_lock()?))).await?;
+        let read = self.read(move |store| {
+            let best = store.chain_lock()?.filter(|best| height <= best.block_height);
+            // What lies below a locked block is locked with it.
+            let is_locked = match best {
+                Some(best) => store.block_hash(best.block_height)? == Some(best.block_hash),
+                None => false,
+            };
+            Ok((store.block_hash(height)?, is_locked))
+        });
+        let (stored, is_locked) = read.await?;
         let other = stored.filter(|stored| *stored != hash);
-        // What lies below a locked block is locked with it.
-        if let (Some(locked), Some(best)) = (other, best)
-            && height <= best.block_height
-            && self.has_block(best).await?
-        {
+        if let Some(locked) = other.filter(|_| is_locked) {
             return Err(LockError::Abandoned { height, locked });
         }
         let signer = self.chain_lock_signer(height).await?;
@@ -74,10 +78,5 @@ impl Client {
     /// Nothing is lost.
     pub async fn chain_locks(&self) -> Result<watch::Receiver<Option<ChainLock>>, LookupError> {
         self.read(|store| store.watch_chain_lock()).await
-    }
-
-    async fn has_block(&self, lock: ChainLock) -> Result<bool, LookupError> {
-        let stored = self.read(move |store| store.block_hash(lock.block_height)).await?;
-        Ok(stored == Some(lock.block_hash))
     }
 }

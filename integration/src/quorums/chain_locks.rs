@@ -18,24 +18,21 @@ pub(crate) struct ChainLocks {
     store: Arc<Store>,
     params: ChainParams,
     place: Verification,
-    best: watch::Sender<Option<ChainLock>>,
+    best: watch::Receiver<Option<ChainLock>>,
 }
 
 impl ChainLocks {
-    /// Begins with the one that is stored.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub(crate) fn open(
+    /// `best` is the highest that the store [has](Store::watch_chain_lock).
+    pub(crate) fn new(
         store: Arc<Store>,
         params: &ChainParams,
         place: Verification,
-    ) -> Result<Self, StoreError> {
-        let best = store.chain_lock()?;
-        if let Some(best) = &best {
+        best: watch::Receiver<Option<ChainLock>>,
+    ) -> Self {
+        if let Some(best) = &*best.borrow() {
             metrics::locked(best.block_height);
         }
-        Ok(Self { store, params: params.clone(), place, best: watch::Sender::new(best) })
+        Self { store, params: params.clone(), place, best }
     }
 
     /// The highest, as far as is known now.
@@ -45,7 +42,7 @@ impl ChainLocks {
 
     /// Notified of every higher one.
     pub(crate) fn changes(&self) -> watch::Receiver<Option<ChainLock>> {
-        self.best.subscribe()
+        self.best.clone()
     }
 
     /// Takes note of a lock and stores it, if it is the highest.
@@ -57,14 +54,7 @@ impl ChainLocks {
     /// The lock counts; whether it is stored is not known.
     pub(crate) async fn raise(&self, verified: VerifiedChainLock) -> Result<(), StoreError> {
         let lock = verified.lock();
-        let is_higher = self.best.send_if_modified(|best| {
-            let is_higher = best.as_ref().is_none_or(|best| best.block_height < lock.block_height);
-            if is_higher {
-                *best = Some(lock.clone());
-            }
-            is_higher
-        });
-        if !is_higher {
+        if !self.store.tell_chain_lock(lock) {
             return Ok(());
         }
         metrics::locked(lock.block_height);

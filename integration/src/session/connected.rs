@@ -51,16 +51,16 @@ impl<'a> Connected<'a> {
         // Before anybody is asked for addresses.
         config.sync.validate()?;
         let sources = find_sources(config, params, &store, environment).await?;
-        let tip = blocking(environment.verification, &store, params, |store, params| {
+        let (tip, best_lock) = blocking(environment.verification, &store, params, |store, params| {
             store.keep_params(params)?;
-            store.tip()
+            Ok((store.tip()?, store.watch_chain_lock()?))
         })
         .await?;
         let start_height = tip.map_or(0, |(height, _)| height);
         let (peers, keep_up) = connect(environment, params, sources, start_height, &config.sync, announcer)?;
         progress.show(&peers);
         let (params, verification) = (params.clone(), environment.verification);
-        let locks = Arc::new(ChainLocks::open(store.clone(), &params, verification)?);
+        let locks = Arc::new(ChainLocks::new(store.clone(), &params, verification, best_lock));
         Ok((Self { config, params, store, progress, peers, verification, locks }, keep_up))
     }
 

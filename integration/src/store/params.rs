@@ -1,4 +1,5 @@
 use dashcore::ChainParams;
+use redb::{Key, TableDefinition, Value, WriteTransaction};
 
 use super::schema::{CHAIN_LOCKS, META, META_PARAMS, QUORUMS, SNAPSHOTS};
 use super::{Store, StoreError};
@@ -39,27 +40,29 @@ impl Store {
                 let mut meta = transaction.open_table(META).map_err(|source| self.failed(source))?;
                 meta.insert(META_PARAMS, text.as_str()).map_err(|source| self.failed(source))?;
                 if before.is_some() {
-                    transaction
-                        .open_table(QUORUMS)
-                        .and_then(|mut table| Ok(table.retain(|_, _| false)?))
-                        .map_err(|source| self.failed(source))?;
-                    transaction
-                        .open_table(SNAPSHOTS)
-                        .and_then(|mut table| Ok(table.retain(|_, _| false)?))
-                        .map_err(|source| self.failed(source))?;
-                    transaction
-                        .open_table(CHAIN_LOCKS)
-                        .and_then(|mut table| Ok(table.retain(|_, _| false)?))
-                        .map_err(|source| self.failed(source))?;
+                    self.clear(&transaction, QUORUMS)?;
+                    self.clear(&transaction, SNAPSHOTS)?;
+                    self.clear(&transaction, CHAIN_LOCKS)?;
                 }
             }
             transaction.commit().map_err(|source| self.failed(source))
         })?;
         if before.is_some() {
+            self.best_lock.send_replace(None);
             tracing::warn!(
                 "the parameters of the network have changed: quorums and ChainLocks are checked again"
             );
         }
         Ok(())
+    }
+
+    /// Removes all rows of a table.
+    fn clear<K: Key + 'static, V: Value + 'static>(
+        &self,
+        transaction: &WriteTransaction,
+        table: TableDefinition<'_, K, V>,
+    ) -> Result<(), StoreError> {
+        let mut table = transaction.open_table(table).map_err(|source| self.failed(source))?;
+        table.retain(|_, _| false).map_err(|source| self.failed(source))
     }
 }

@@ -109,7 +109,8 @@ mod tests {
         let ahead = Ahead::new(store.clone(), &params, Verification::Inline);
         let patience = Patience { longest: Duration::from_secs(5), poll: Duration::from_secs(60) };
         let (tips, own) = (Tips::new(), Arc::new(start.clone()));
-        let locks = ChainLocks::open(store, &params, Verification::Inline).unwrap();
+        let best = store.watch_chain_lock().unwrap();
+        let locks = ChainLocks::new(store, &params, Verification::Inline, best);
         let mut hearing = Hearing::new(&exchange, &tips, &ahead, &locks, own.clone(), own, patience);
         for chain in [start.clone(), wrong] {
             let chain = Arc::new(chain);
