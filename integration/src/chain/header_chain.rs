@@ -163,6 +163,12 @@ impl HeaderChain {
         (lowest..=highest).rev().find(|&height| self.hash(height) == other.hash(height))
     }
 
+    /// Whether the chains hold different blocks at `height`, or at the lower of their tips where that is below it.
+    pub(crate) fn diverges_by(&self, other: &Self, height: u32) -> bool {
+        let height = height.min(self.tip_height()).min(other.tip_height());
+        self.hash(height).zip(other.hash(height)).is_some_and(|(own, theirs)| own != theirs)
+    }
+
     /// Hashes for `getheaders`, newest first: ten in a row, then ever wider apart, ending with the start block.
     pub fn locator(&self) -> Vec<BlockHash> {
         let mut locator = Vec::new();

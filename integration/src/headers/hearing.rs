@@ -338,9 +338,8 @@ impl<'a> Hearing<'a> {
             // Chains that nobody needs take memory.
             self.remembered = self.own.clone();
         }
-        if self.tips.contradicts_lock(&chain) {
-            self.exchange.peers.on_contradicted_lock(peer, self.tips.locked_height());
-        }
+        let contradicted = self.tips.locked_height().filter(|_| self.tips.contradicts_lock(&chain));
+        self.exchange.peers.contradicts_lock(peer, contradicted);
         self.has_news |= self.exchange.peers.heard(peer, chain, is_complete, was_asked);
     }
 

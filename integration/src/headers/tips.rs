@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dashcore::ephemerealdata::chain_lock::ChainLock;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -85,11 +86,17 @@ impl Tips {
         });
     }
 
-    /// The last block of this chain is locked: chains with another block at its height, or below it, are none to follow from
-    /// now on; where there are such, this one is, whoever else has it. A lower lock than before changes nothing.
-    pub(crate) fn lock(&self, locked: HeaderChain) {
+    /// Holds all chains to a verified ChainLock whose block `chain` has: chains with another block at its height, or below
+    /// it, are none to follow from now on; where there are such, `chain` up to that block is, whoever else has it. Does nothing
+    /// where `chain` does not have the block, or a lock at least as high counts already.
+    pub(crate) fn lock(&self, chain: &HeaderChain, lock: &ChainLock) {
+        let height = lock.block_height;
+        if chain.hash(height) != Some(lock.block_hash) || self.locked_height() >= Some(height) {
+            return;
+        }
+        let Some(locked) = chain.truncated(height) else { return };
         self.state.send_if_modified(|state| {
-            if state.locked_height() >= Some(locked.tip_height()) {
+            if state.locked_height() >= Some(height) {
                 return false;
             }
             state.locked = Some(Arc::new(locked));
@@ -230,10 +237,7 @@ impl State {
     }
 
     fn contradicts_lock(&self, chain: &HeaderChain) -> bool {
-        self.locked.as_ref().is_some_and(|locked| {
-            let height = locked.tip_height().min(chain.tip_height());
-            locked.hash(height).zip(chain.hash(height)).is_some_and(|(ours, theirs)| ours != theirs)
-        })
+        self.locked.as_ref().is_some_and(|locked| locked.diverges_by(chain, locked.tip_height()))
     }
 
     fn give_up(&mut self, block: BlockId) {

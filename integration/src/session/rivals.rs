@@ -28,7 +28,9 @@ impl Run<'_> {
         results: &mut RunResults,
     ) -> Result<bool, SyncError> {
         let chain = &results.chain.clone();
-        self.hold_to_lock(tips, chain);
+        if let Some(best) = self.connected.locks.best() {
+            tips.lock(chain, &best);
+        }
         for rival in self.rivals(tips, chain) {
             if let Some(lock) = self.lock_of(&rival, chain).await {
                 let mut verdict = self.connected.locks.judge(rival.clone(), lock.clone()).await?;
@@ -44,23 +46,11 @@ impl Run<'_> {
                     "the synced chain contradicts a ChainLock: changing to the locked chain"
                 );
                 self.connected.locks.raise(verified).await?;
-                if let Some(locked) = rival.truncated(lock.block_height) {
-                    tips.lock(locked);
-                }
+                tips.lock(&rival, &lock);
                 break;
             }
         }
         Ok(tips.contradicts_lock(chain))
-    }
-
-    /// Where the synced chain has the block of the highest ChainLock, holds all chains to it.
-    fn hold_to_lock(&self, tips: &Tips, chain: &HeaderChain) {
-        if let Some(best) = self.connected.locks.best()
-            && chain.hash(best.block_height) == Some(best.block_hash)
-            && let Some(locked) = chain.truncated(best.block_height)
-        {
-            tips.lock(locked);
-        }
     }
 
     /// The chains of peers that leave this one and contradict no ChainLock, that with the most work first.
@@ -71,9 +61,9 @@ impl Run<'_> {
             .filter(|heard| heard.is_complete && heard.chain.has_min_work())
             .map(|heard| heard.chain)
             .filter(|rival| {
-                let lower = chain.tip_height().min(rival.tip_height());
-                let leaves = chain.last_common(rival).is_some_and(|fork| fork < lower);
-                leaves && !tips.contradicts_lock(rival) && seen.insert(rival.tip_hash())
+                chain.diverges_by(rival, u32::MAX)
+                    && !tips.contradicts_lock(rival)
+                    && seen.insert(rival.tip_hash())
             })
             .collect();
         rivals.sort_by_key(|rival| std::cmp::Reverse(rival.work()));

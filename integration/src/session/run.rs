@@ -211,25 +211,23 @@ impl Run<'_> {
     pub(super) fn other_chain(&self, chain: &HeaderChain) -> Option<Shortfall> {
         let heard = self.connected.peers.all_heard();
         let others = heard.iter().filter(|(_, heard)| heard.is_complete).map(|(_, heard)| &heard.chain);
-        let branches = others.filter_map(|other| {
-            let fork = chain.last_common(other)?;
-            (fork < chain.tip_height().min(other.tip_height())).then_some((fork, other))
-        });
-        let (fork, best) = branches.max_by_key(|(_, other)| other.work())?;
+        let branches = others.filter(|other| chain.diverges_by(other, u32::MAX));
+        let best = branches.max_by_key(|other| other.work())?;
+        let fork = chain.last_common(best)?;
         let (ours, theirs) = (chain.tip_id(), best.tip_id());
-        let lock = self.connected.locks.best();
+        let peers = heard.iter().filter(|(_, heard)| heard.holds(&theirs)).count();
         let contradicts = |lock: &ChainLock| {
-            let (own, other) = (chain.hash(lock.block_height), best.hash(lock.block_height));
-            own == Some(lock.block_hash) && other.is_some_and(|other| other != lock.block_hash)
+            chain.hash(lock.block_height) == Some(lock.block_hash)
+                && chain.diverges_by(best, lock.block_height)
         };
-        if let Some(lock) = lock.filter(contradicts) {
+        if let Some(lock) = self.connected.locks.best().filter(contradicts) {
             return Some(Shortfall::ContradictedLock {
                 locked_height: lock.block_height,
                 locked_hash: lock.block_hash,
                 their_height: theirs.height,
                 their_hash: theirs.hash,
                 fork,
-                peers: heard.iter().filter(|(_, heard)| heard.holds(&theirs)).count(),
+                peers,
             });
         }
         Some(Shortfall::OtherChain {
@@ -238,7 +236,7 @@ impl Run<'_> {
             their_height: theirs.height,
             their_hash: theirs.hash,
             fork,
-            peers: heard.iter().filter(|(_, heard)| heard.holds(&theirs)).count(),
+            peers,
         })
     }
 

@@ -191,3 +191,32 @@ async fn headers_that_are_ahead_stand_against_a_peer_only_where_others_have_a_ti
     scene.book.compare_chains(|_, _| None);
     assert_eq!((ahead(liar), scene.book.any_ahead()), (None, false));
 }
+
+#[tokio::test(start_paused = true)]
+async fn silence_about_a_branch_that_others_have_not_shown_is_no_sign_of_a_limit() {
+    let [branch, honest] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let chain = |mark: u8| {
+        let params = dashcore::ChainParams::new(dashcore::Network::Regtest);
+        let mut chain = HeaderChain::starting_at_or_below(&params, 0);
+        for height in 1..=6 {
+            let merkle_root = dashcore::hash_types::TxMerkleNode::from_byte_array([mark * (height / 4); 32]);
+            let header = dashcore::Header { prev_blockhash: chain.tip_hash(), merkle_root, ..params.genesis };
+            chain.push_unmined(header, header.block_hash());
+        }
+        Arc::new(chain)
+    };
+    let (branch_chain, honest_chain) = (chain(1), chain(2));
+    for (height, is_shared) in [(3, true), (4, false), (6, false)] {
+        assert_eq!(branch_chain.diverges_by(&honest_chain, height), !is_shared, "{height}");
+        let scene = Scene::new(&[branch, honest]);
+        for (peer, chain) in [(branch, &branch_chain), (honest, &honest_chain)] {
+            scene.connect(peer);
+            let heard = HeardChain { chain: chain.clone(), is_complete: true };
+            scene.book.on_heard(peer, heard, true, scene.now);
+        }
+        scene.book.on_list(branch, scene.now);
+        let block = branch_chain.hash(height).unwrap();
+        (0..3).for_each(|_| scene.book.on_list_silence(branch, &block, scene.now));
+        assert_eq!(scene.book.take_turn(&branch, scene.now).is_err(), is_shared, "{height}");
+    }
+}

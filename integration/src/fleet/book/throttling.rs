@@ -37,14 +37,11 @@ impl PeerBook {
 }
 
 impl State {
-    /// Whether another peer has shown a chain that leaves this peer's below this block.
+    /// Whether another peer has shown a chain that leaves this peer's at this block or below.
     fn is_contested(&self, peer: &SocketAddr, block: &BlockHash) -> bool {
         let heard = |record: &Record| record.heard.as_ref().map(|heard| heard.chain.clone());
         let Some(chain) = self.records.get(peer).and_then(heard) else { return false };
         let Some(height) = chain.height_of(block) else { return false };
-        self.records.values().filter_map(heard).any(|other| {
-            let common = chain.last_common(&other);
-            common.is_some_and(|common| common < height.min(other.tip_height()))
-        })
+        self.records.values().filter_map(heard).any(|other| chain.diverges_by(&other, height))
     }
 }

@@ -146,18 +146,24 @@ impl Peers {
         }
     }
 
-    /// A peer has shown a chain that contradicts the ChainLock of this height.
-    pub(crate) fn on_contradicted_lock(&self, peer: SocketAddr, height: Option<u32>) {
+    /// Notes whether the chain that a peer has shown last contradicts the ChainLock of this height.
+    pub(crate) fn contradicts_lock(&self, peer: SocketAddr, height: Option<u32>) {
         let before =
             self.book.with_report(peer, |report| std::mem::replace(&mut report.contradicts_lock, height));
-        if before.is_none() {
-            tracing::warn!(%peer, height, "the peer's chain contradicts a ChainLock");
+        if let (None, Some(height)) = (before, height)
+            && let Some(allowed) = self.said.allows("contradicts lock", peer)
+        {
+            let left_out = allowed.left_out;
+            tracing::warn!(%peer, height, left_out, "the peer's chain contradicts a ChainLock");
         }
     }
 
     /// A peer has sent a ChainLock that its quorum did not sign.
-    pub(crate) fn on_wrong_lock(&self, peer: &SocketAddr) {
-        self.book.with_report(*peer, |report| report.wrong_locks += 1);
+    pub(crate) fn on_wrong_lock(&self, peer: SocketAddr, height: u32, error: &dyn fmt::Display) {
+        self.book.with_report(peer, |report| report.wrong_locks += 1);
+        if let Some(allowed) = self.said.allows("wrong lock", peer) {
+            tracing::warn!(%peer, height, left_out = allowed.left_out, %error, "wrong ChainLock");
+        }
     }
 
     /// Closes the connection to a peer that sent something wrong, which is said with the reason. One that is configured is

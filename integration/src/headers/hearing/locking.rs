@@ -31,6 +31,7 @@ pub(super) struct Locking<'a> {
 }
 
 impl Locking<'_> {
+    /// The locks that are still to be judged, with who sent them.
     fn waiting(&self) -> impl Iterator<Item = (SocketAddr, &Waiting)> {
         self.waiting.iter().flat_map(|(peer, waiting)| waiting.values().map(|waiting| (*peer, waiting)))
     }
@@ -69,10 +70,8 @@ impl Hearing<'_> {
         if self.tips.locked_height() >= Some(best.block_height) {
             return;
         }
-        if let Some(chain) = self.chain_with(&best)
-            && let Some(locked) = chain.truncated(best.block_height)
-        {
-            self.tips.lock(locked);
+        if let Some(chain) = with(&self.chains(), &best) {
+            self.tips.lock(chain, &best);
             // What was heard before may contradict it.
             self.has_news = true;
         }
@@ -91,9 +90,14 @@ impl Hearing<'_> {
             return;
         }
         let now = Instant::now();
-        let due = self.locking.waiting().filter(|(_, waiting)| waiting.not_before <= now);
-        let shown = due.filter_map(|(_, waiting)| Some((&waiting.lock, self.chain_with(&waiting.lock)?)));
+        let mut due = self.locking.waiting().filter(|(_, waiting)| waiting.not_before <= now).peekable();
+        if due.peek().is_none() {
+            return;
+        }
+        let chains = self.chains();
+        let shown = due.filter_map(|(_, waiting)| Some((&waiting.lock, with(&chains, &waiting.lock)?)));
         let Some((lock, chain)) = shown.max_by_key(|(lock, _)| lock.block_height) else { return };
+        let chain = chain.clone();
         let (locks, lock) = (self.locks, lock.clone());
         self.locking.judging = Some(judge(locks, lock, chain).boxed());
     }
@@ -116,10 +120,9 @@ impl Hearing<'_> {
                 if chain.last_common(&self.best()) >= Some(quorums_height(height)) =>
             {
                 for peer in senders {
-                    tracing::warn!(%peer, height, %error, "wrong ChainLock");
                     self.locking.waiting.remove(&peer);
                     self.locking.muted.insert(peer);
-                    self.exchange.peers.on_wrong_lock(&peer);
+                    self.exchange.peers.on_wrong_lock(peer, height, &error);
                 }
             }
             Ok(LockVerdict::Wrong(_) | LockVerdict::Unknown(_)) | Err(_) => {
@@ -135,12 +138,11 @@ impl Hearing<'_> {
             }
         }
     }
+}
 
-    /// A known chain that has the locked block.
-    fn chain_with(&self, lock: &ChainLock) -> Option<Arc<HeaderChain>> {
-        let has_block = |chain: &Arc<HeaderChain>| chain.hash(lock.block_height) == Some(lock.block_hash);
-        self.chains().into_iter().find(has_block)
-    }
+/// One of these chains that has the locked block.
+fn with<'a>(chains: &'a [Arc<HeaderChain>], lock: &ChainLock) -> Option<&'a Arc<HeaderChain>> {
+    chains.iter().find(|chain| chain.hash(lock.block_height) == Some(lock.block_hash))
 }
 
 /// Judges a lock; one that is verified counts from then on.
