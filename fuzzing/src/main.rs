@@ -1,4 +1,4 @@
-//! Runs the targets with seeds that are changed by a seeded generator, and prints how often.
+//! Runs the targets with mutated seeds, and prints the number of executions.
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,19 +12,19 @@ use clap::Parser;
 use fastrand::Rng;
 use fuzzing::{TARGETS, Target, mutated, target};
 
-/// Gives every decoder, the correlation table, list diffs and the database any bytes.
+/// Fuzzes every decoder, the correlation table, list diffs and the database.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Seconds for each target; by default as long as the executions take
+    /// Time limit for each target in seconds [default: none]
     #[arg(long)]
     seconds: Option<u64>,
-    /// Executions of each target at most
+    /// Maximum number of executions of each target [default: 10000 without --seconds]
     #[arg(long)]
     executions: Option<u64>,
-    /// Equal seeds give equal inputs
+    /// Seed of the mutations; equal seeds give equal inputs
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// This target only
+    /// Run this target only
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
     /// Run this input once instead
@@ -33,7 +33,7 @@ struct Args {
     /// Write the seeds of each target to a folder of its name below this one, for cargo-fuzz, instead of running anything
     #[arg(long, value_name = "DIR")]
     corpus: Option<PathBuf>,
-    /// Where inputs that fail are written to
+    /// Directory for inputs that fail
     #[arg(long, value_name = "DIR", default_value = "target/fuzzing")]
     failures: PathBuf,
 }

@@ -1,13 +1,13 @@
 use crate::targets::{checked_diff, correlation, frames, messages, store_rows};
 
-/// What is tried with any bytes.
+/// A piece of code that any bytes are given to.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
     /// Its name, for the command line.
     pub name: &'static str,
-    /// What it is about.
+    /// What it runs, and the property that it checks.
     pub about: &'static str,
-    /// Panics where something must not be so. Whether the bytes were good for something: decoded, accepted, read.
+    /// Runs it, and panics on a fault. Returns whether the bytes were valid: decoded, accepted or read.
     pub run: fn(&[u8]) -> bool,
     /// Inputs to begin with, most of which are good.
     pub seeds: fn() -> Vec<Vec<u8>>,
@@ -41,7 +41,7 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         name: "store_rows",
-        about: "bytes of a database changed: every row is right, missing, or said to be damaged",
+        about: "a database with changed bytes: every row is right, missing, or reported as damaged",
         run: store_rows::run,
         seeds: store_rows::seeds,
     },

@@ -82,13 +82,13 @@ impl Disk {
         self.0.lock().power_off();
     }
 
-    /// The same, when it has been used so many times more.
+    /// The same after this number of further operations.
     pub fn power_off_after(&self, operations: u64) {
         let mut state = self.0.lock();
         state.power_goes_at = Some(state.operations + operations);
     }
 
-    /// Takes so many bytes more and then fails to write; `None` takes any number.
+    /// Limits how many more bytes it takes before writes fail; `None` sets no limit.
     pub fn set_room(&self, bytes: Option<u64>) {
         self.0.lock().room = bytes;
     }
@@ -98,7 +98,7 @@ impl Disk {
         self.0.lock().pause = pause;
     }
 
-    /// Flips so many bits, anywhere.
+    /// Flips this number of bits, anywhere.
     pub fn flip_bits(&self, count: u32) {
         let State { rng, bytes, synced, .. } = &mut *self.0.lock();
         let length = bytes.len();

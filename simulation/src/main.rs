@@ -42,13 +42,13 @@ struct Args {
     /// While following, a quick node with these faults is there too, as for `qrsync simnet --faults`; may be repeated
     #[arg(long, value_name = "FAULTS", requires = "follow_days")]
     beside: Vec<Faults>,
-    /// While following, log what the client says at the level of RUST_LOG, or info; the chain is dated so that its tip is new
+    /// While following, print the client's log at the level of RUST_LOG, or info; the chain is dated so that its tip is new
     #[arg(long, requires = "follow_days")]
     log: bool,
-    /// While following, there is no network for so many blocks from this one on, as in 300..324, instead of on the fourth day
+    /// While following, take the network away for these blocks, as in 300..324, instead of on the fourth day
     #[arg(long, value_name = "FROM..TO", value_parser = blocks, requires = "follow_days")]
     outage: Option<Range<u32>>,
-    /// Sync so many times on disks that fail instead, from --seed on or 0: they lose power, flip bits, are full or slow
+    /// Instead, sync on disks that lose power, flip bits, are full or slow, with this number of seeds from --seed or 0 on
     #[arg(long, value_name = "SEEDS", conflicts_with_all = ["seeds", "scenario", "json", "follow_days"])]
     storage_faults: Option<u64>,
     /// Write the figures of all scenarios to this file as JSON too

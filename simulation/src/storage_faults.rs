@@ -25,7 +25,7 @@ use fault::Fault;
 use reference::{Difference, REFERENCE, Reference, config};
 pub use survived::Survived;
 
-/// Nothing new was proven or stored for so long, with honest nodes there: it hangs.
+/// A sync from honest nodes that has proven and stored nothing new for this long hangs.
 const STALLED: Duration = Duration::from_secs(60);
 
 /// One attempt, of the tenth of a second that an undisturbed one takes.
@@ -237,7 +237,7 @@ impl Ordeal {
         Ok(())
     }
 
-    /// Syncs, for so long, while bits flip.
+    /// Syncs until it ends or the limit is reached, while bits flip.
     async fn sync(
         &mut self,
         store: &Arc<Store>,

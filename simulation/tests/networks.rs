@@ -176,8 +176,8 @@ async fn rotation_that_never_begins_stops_nothing() {
     }
 }
 
-/// Where InstantSend does not rotate, nodes serve rotation info of nothing, though rotated quorums may form: who the members of
-/// these are cannot be told, which is what they say of themselves.
+/// Where InstantSend does not rotate, nodes serve empty rotation info, though rotated quorums may form: their members cannot be
+/// computed, and the finding says so.
 #[tokio::test(start_paused = true)]
 async fn rotated_quorums_that_nobody_explains_say_why_they_are_not_verified() {
     let world = Arc::new(World::generate(&SPEC));

@@ -14,8 +14,8 @@ use spv_integration::{Config, Settings};
 use spv_simnet::{GeneratedSpec, World};
 use tokio_util::sync::CancellationToken;
 
-/// Counts a stage of verification by panicking, so many times after so many good ones: what a program does that is asked for its metrics may
-/// panic like anything else.
+/// A recorder of metrics that panics when it counts a stage of verification: code of the embedding program may panic like
+/// any other.
 struct Panicking {
     stage: &'static str,
     good: AtomicU32,
@@ -48,7 +48,8 @@ impl Recorder for Panicking {
     }
 }
 
-/// Syncs from two nodes while `stage` panics so many times, after so many good calls; fails where that does not end within ten virtual minutes.
+/// Syncs from two nodes while `stage` panics `times` times after `good` good calls; fails if that does not end within ten
+/// virtual minutes.
 fn sync(stage: &'static str, good: u32, times: u32) -> Result<Summary, SyncError> {
     let spec =
         GeneratedSpec { masternodes: 8, cycles: 3, seed: 1, signatures: false, ..GeneratedSpec::default() };

@@ -56,7 +56,7 @@ enum Task {
     Features,
     /// Repeat all tests beside busy loops, and name those that do not always pass
     Flaky(flaky::Args),
-    /// Give decoders, the correlation table, list diffs and the database any bytes: [--seconds N] [--executions N] [--seed S]
+    /// Fuzz decoders, the correlation table, list diffs and the database: [--seconds N] [--executions N] [--seed S]
     /// [--target NAME] [--input FILE] [--corpus DIR]
     Fuzz {
         /// Handed to the runner

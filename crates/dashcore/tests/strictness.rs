@@ -290,7 +290,7 @@ fn addresses_are_as_many_and_of_what_kinds_nodes_accept() {
     assert_eq!(found[301].1, unknown_network);
     assert_eq!(entry.service_address.addresses(), [unknown_network]);
     assert_eq!(info.unknown_kind(), Some(77));
-    // If that kind carries something after all, newer rules made it, which is what is said.
+    // If that kind carries something after all, newer rules made it, and the error says so.
     let longer = [extended_entry(&[1, 0, 1, 77, 200, 200]), vec![9; 80], vec![0; 200]].concat();
     let error = deserialize::<MasternodeListEntry>(&longer).unwrap_err();
     assert!(error.is_of_newer_rules(), "{error}");

@@ -210,7 +210,7 @@ impl Live {
                 tracing::error!(%phase, minutes, "outstanding work makes no progress; please report this");
             }
             was_stalled = is_stalled;
-            // Who is not told for long starts it again.
+            // The service manager restarts a service that has stopped reporting.
             if !is_stalled {
                 systemd::alive(&self.describe());
             }

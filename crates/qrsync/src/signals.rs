@@ -10,7 +10,7 @@ use crate::exit::Exit;
 /// run; the database is whole at any moment.
 const DRAIN_LIMIT: Duration = Duration::from_millis(4500);
 
-/// A token that SIGINT and SIGTERM cancel, and SIGHUP where there is a terminal, which is gone then. Another one of them
+/// A token that SIGINT and SIGTERM cancel, and on a terminal SIGHUP too, which means that the terminal was closed. Another one of them
 /// ends the process at once, and so does the time limit.
 pub(crate) fn cancelled_by_signals() -> anyhow::Result<CancellationToken> {
     let token = CancellationToken::new();
@@ -38,7 +38,7 @@ pub(crate) fn reloads() -> anyhow::Result<Option<Signal>> {
     Ok((!on_terminal()).then(|| signal(SignalKind::hangup())).transpose()?)
 }
 
-/// Whether somebody sits before it: a service has no terminal, and neither has what `nohup` starts.
+/// Whether a person started the process: services, and programs under `nohup`, have no terminal.
 fn on_terminal() -> bool {
     io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal()
 }

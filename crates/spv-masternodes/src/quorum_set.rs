@@ -98,8 +98,8 @@ impl QuorumSet {
         Ok(Self::from_sorted(quorums))
     }
 
-    /// The set after some quorums left and some, given in order, joined, where no root tells which there were: what is said
-    /// last counts.
+    /// The set after some quorums left and some, given in order, joined, where no root proves the set: of two entries of
+    /// one quorum, the last one counts.
     pub(crate) fn apply_unproven(&self, deleted: &[DeletedQuorum], new: &[Arc<ActiveQuorum>]) -> Self {
         let stays = |old: &&Arc<ActiveQuorum>| {
             deleted.binary_search(&old.name()).is_err()

@@ -111,8 +111,8 @@ pub struct Faults {
     /// `flood=KIND:RATE`: from the end of the handshake on, so many messages a second are sent that nobody asked for.
     /// What a connection cannot take is left out.
     pub flood: Option<Flood>,
-    /// `rate-limit=N`: of the `getmnlistd` that come on a connection, so many a second are answered, and as many at once; there
-    /// is silence about the others, but for their pongs, and no misbehaviour is counted.
+    /// `rate-limit=N`: the node answers N `getmnlistd` a second on one connection, and at most N at once. It answers
+    /// nothing but the pings to the others, and counts no misbehaviour.
     pub rate_limit: Option<NonZeroU32>,
     /// `clock=OFFSET`: how wrong the time in `version` is.
     pub clock: ClockOffset,

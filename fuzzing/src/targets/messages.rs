@@ -1,7 +1,6 @@
 use bytes::BytesMut;
 use dashcore::consensus::serialize;
-use dashcore::network::framing::Command;
-use dashcore::network::framing::{DEFAULT_MAX_PAYLOAD, FrameDecoder};
+use dashcore::network::framing::{Command, DEFAULT_MAX_PAYLOAD, FrameDecoder};
 use dashcore::network::message::{NetworkMessage, command};
 use dashcore::network::message_headers2::CompressedHeaders;
 use dashcore::network::message_qrinfo::QRInfo;
@@ -75,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nearly_every_command_has_a_seed_that_decodes() {
+    fn every_command_has_a_seed_that_decodes() {
         let good: BTreeSet<u8> = seeds().iter().filter(|seed| run(seed)).map(|seed| seed[0]).collect();
         let missing: Vec<_> = (0..).zip(command::ALL).filter(|(index, _)| !good.contains(index)).collect();
         assert!(missing.is_empty(), "{missing:?}");

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// The values that a kind of setting can have, and how that is said. A number that is none is never among them.
+/// The values that a kind of setting can have, with the text for its error. NaN is never among them.
 #[derive(Debug)]
 pub(super) struct Bounds<T> {
     range: RangeInclusive<T>,

@@ -1,13 +1,13 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// So many requests in a row that get no answer, of a node that has answered others, look like a limit of its rate.
+/// Number of requests in a row without an answer from which a node that has answered others seems to limit its rate.
 const SILENT_IN_A_ROW: u32 = 3;
 
-/// So many requests at a pace tell whether it is the right one.
+/// Number of requests after which a pace is judged.
 const TRIAL: u32 = 6;
 
-/// Of a trial so many may stay without an answer, as happens a little above a node's limit.
+/// Number of requests of a trial that may stay without an answer, as happens a little above a node's limit.
 const SILENT_OF_TRIAL: u32 = 2;
 
 /// Answers are counted over this time to tell what rate the node keeps up.
@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// Where a node is asked this often, there is no pacing any more.
 const SHORTEST: Duration = Duration::from_millis(20);
 
-/// Where asking slowly did not help, it is not tried again for so long.
+/// Wait before pacing is tried again with a node that it did not help with.
 const RECONSIDERED: Duration = Duration::from_secs(60);
 
 /// Answers that are remembered, which bounds the rate that can be told: far above what a node serves.

@@ -43,7 +43,7 @@ struct AboutPeer {
     left_out: u64,
 }
 
-/// A line may be written, and so many of its kind were not since the last one.
+/// Permission to write a line, with the number of lines of its kind that were left out since the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Allowed {
     /// For the field of that name; nothing where none was left out.

@@ -1,4 +1,4 @@
-//! What a sync says of itself in the log, at the levels that are on by default.
+//! Log lines about the course of a sync, at the levels that are on by default.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -79,7 +79,7 @@ fn replaced() -> [(u32, u32); FORKS.len()] {
     FORKS.map(|(after, replaces)| (START + after - replaces, START + after - 1))
 }
 
-/// Height of the last block of a generated chain with so many cycles.
+/// Height of the last block of a generated chain with this number of cycles.
 fn last_block(cycles: u32) -> u32 {
     let spec = GeneratedSpec { masternodes: 4, cycles, signatures: false, ..GeneratedSpec::default() };
     World::generate(&spec).tip()

@@ -11,11 +11,11 @@ pub(super) enum Fault {
     Kill(Duration),
     /// The power goes at this use of the disk, which may be in the middle of a transaction.
     PowerGoesAt(u64),
-    /// The disk takes so many bytes more.
+    /// The disk is full after this number of further bytes.
     Full(u64),
-    /// So many bits flip, at different times.
+    /// This number of bits flip, at different times.
     Flips(u32),
-    /// Each write takes so long in real time.
+    /// Each write takes this long in real time.
     Slow(Duration),
 }
 

@@ -3,11 +3,12 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use dashcore::BlockHash;
+use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use spv_integration::Config;
 use spv_integration::progress::Progress;
 use spv_integration::session::{EndState, sync_with};
-use spv_integration::store::{Finding, QuorumRow, Store, StoreError};
+use spv_integration::store::{QuorumRow, Store, StoreError};
 use spv_masternodes::ProvenState;
 use spv_simnet::{GeneratedSpec, InMemoryNetwork, World};
 use tokio::time::Instant;
@@ -122,7 +123,8 @@ impl Reference {
                 return wrong(format!("list {height}"));
             }
             for (found, expected) in quorums(store, &state)?.iter().zip(&expected.quorums) {
-                let claims = |row: &Option<QuorumRow>| row.as_ref().is_some_and(is_verified);
+                let claims =
+                    |row: &Option<QuorumRow>| row.as_ref().is_some_and(|row| row.finding().is_verified());
                 if found != expected && (is_complete || claims(found)) {
                     return wrong(format!("quorum of list {height}: {found:?}, not {expected:?}"));
                 }
@@ -137,13 +139,6 @@ impl Reference {
 }
 
 fn quorums(store: &Store, state: &ProvenState) -> Result<Vec<Option<QuorumRow>>, StoreError> {
-    let row =
-        |entry: &dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry| {
-            store.quorum(entry.llmq_type, entry.quorum_hash, entry.entry_hash())
-        };
+    let row = |entry: &QuorumEntry| store.quorum(entry.llmq_type, entry.quorum_hash, entry.entry_hash());
     state.quorums().iter().map(|quorum| row(&quorum.entry)).collect()
-}
-
-fn is_verified(row: &QuorumRow) -> bool {
-    matches!(row.finding(), Finding::Verified | Finding::VerifiedBySigners)
 }

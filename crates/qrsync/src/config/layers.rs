@@ -81,7 +81,7 @@ impl Layers {
         Ok(layers)
     }
 
-    /// Refuses what a sync could not work with.
+    /// Refuses values that a sync cannot work with.
     ///
     /// # Errors
     /// The first such value, and where it stands.
@@ -92,7 +92,7 @@ impl Layers {
         }
     }
 
-    /// Says of a value that cannot be where it comes from.
+    /// Adds to the error of a value where that value comes from.
     fn blame(&self, error: ConfigError) -> anyhow::Error {
         match error.key().map(|key| self.origin(&key)) {
             None | Some(Origin::Default) => error.into(),

@@ -11,18 +11,19 @@ const COMMENT_COLUMN: usize = 40;
 pub(crate) fn toml(layers: &Layers) -> anyhow::Result<String> {
     let mut text =
         "# QRSYNC_ and a key's path in capitals, as in QRSYNC_SYNC_WINDOW, set it too.\n".to_owned();
-    section(&mut text, layers, "", &layers.tree)?;
+    section(&mut text, layers, &in_use(layers), "", &layers.tree)?;
     Ok(text)
 }
 
 /// Every key by its path.
 pub(crate) fn json(layers: &Layers) -> Value {
+    let in_use = in_use(layers);
     let entry = |key: String| {
         let origin = layers.origin(&key);
-        let value = layers.tree.pointer(&format!("/{}", key.replace('.', "/")));
+        let value = at(&layers.tree, &key);
         let mut entry = json!({ "value": value, "origin": origin.kind() });
-        if let Some(used) = in_its_place(layers, &key).filter(|_| value.is_none_or(Value::is_null)) {
-            entry["used"] = used;
+        if let Some(used) = at(&in_use, &key).filter(|_| value.is_none()) {
+            entry["used"] = used.clone();
         }
         if let Some(source) = origin.source() {
             entry["source"] = source.into();
@@ -33,7 +34,13 @@ pub(crate) fn json(layers: &Layers) -> Value {
     keys(&layers.tree).into_iter().map(entry).collect::<Map<_, _>>().into()
 }
 
-fn section(text: &mut String, layers: &Layers, path: &str, tree: &Value) -> anyhow::Result<()> {
+fn section(
+    text: &mut String,
+    layers: &Layers,
+    in_use: &Value,
+    path: &str,
+    tree: &Value,
+) -> anyhow::Result<()> {
     let Value::Object(object) = tree else { return Ok(()) };
     let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
     let (sections, values): (Vec<_>, Vec<_>) = object.iter().partition(|(_, value)| value.is_object());
@@ -41,7 +48,7 @@ fn section(text: &mut String, layers: &Layers, path: &str, tree: &Value) -> anyh
         let origin = layers.origin(&format!("{prefix}{name}"));
         let (line, origin) = match value {
             // Nothing can be said in TOML about what is not set.
-            Value::Null => match in_its_place(layers, &format!("{prefix}{name}")) {
+            Value::Null => match at(in_use, &format!("{prefix}{name}")) {
                 Some(used) => (format!("# {name} = {}", toml::Value::try_from(used)?), origin.to_string()),
                 None => (format!("# {name} ="), unset(&origin)),
             },
@@ -52,19 +59,23 @@ fn section(text: &mut String, layers: &Layers, path: &str, tree: &Value) -> anyh
     for (name, below) in sections {
         let path = format!("{prefix}{name}");
         writeln!(text, "\n[{path}]")?;
-        section(text, layers, &path, below)?;
+        section(text, layers, in_use, &path, below)?;
     }
     Ok(())
 }
 
-/// What is used where a key is not set and something is; nothing where there is no such value.
-fn in_its_place(layers: &Layers, key: &str) -> Option<Value> {
+/// The configuration with the values that are in use for keys which are not set; null if its network cannot be used.
+fn in_use(layers: &Layers) -> Value {
     let mut config = layers.config.clone();
-    let params = config.chain_params().ok()?;
+    let Ok(params) = config.chain_params() else { return Value::Null };
     config.max_tip_age = config.max_tip_age(&params);
     config.data_dir = config.data_dir().ok();
-    let used = serde_json::to_value(config).ok()?.pointer(&format!("/{}", key.replace('.', "/")))?.clone();
-    (!used.is_null()).then_some(used)
+    serde_json::to_value(config).unwrap_or_default()
+}
+
+/// The value at the path of a key, if it is set.
+fn at<'a>(tree: &'a Value, key: &str) -> Option<&'a Value> {
+    tree.pointer(&format!("/{}", key.replace('.', "/"))).filter(|value| !value.is_null())
 }
 
 fn unset(origin: &Origin) -> String {

@@ -8,7 +8,7 @@ use crate::schemas::assert_valid;
 use crate::support::DataDir;
 use crate::support::process::{Running, qrsync, run};
 
-/// A simulated network that serves this world, and what it says of itself.
+/// A simulated network that serves this world, and the lines that it printed.
 struct Served {
     _running: Running,
     peers: String,

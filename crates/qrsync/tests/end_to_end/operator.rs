@@ -10,7 +10,7 @@ use crate::support::{faulty, generated_world, honest, start};
 
 const PAGE: usize = 4_096;
 
-/// A sync that logs as it does where nothing else is said.
+/// A sync with the default log level.
 async fn sync_with_log(peers: Vec<spv_simnet::PeerConfig>, data: &Path) -> Finished {
     let network = start(&generated_world(), peers).await;
     let mut command = sync_command(&network.addresses(), data);

@@ -110,7 +110,7 @@ impl Session {
             valid_members,
             quorum_public_key: keys.make(rng),
             quorum_vvec_hash: match llmq.size {
-                // Who is alone has nothing to share.
+                // A single member has nothing to share.
                 1 => QuorumVVecHash::all_zeros(),
                 _ => QuorumVVecHash::from_byte_array(random::hash(rng)),
             },

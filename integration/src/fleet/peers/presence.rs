@@ -32,7 +32,7 @@ pub(super) enum Change {
     First(Duration),
     /// Nobody is left who can be asked.
     Deserted,
-    /// There is somebody again, after so long.
+    /// There is a peer again; the time without one.
     Back(Duration),
 }
 

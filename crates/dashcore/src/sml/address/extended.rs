@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::consensus::{Decodable, DecodeError, DecodeErrorKind, Encodable, Reader, encode_compact_size};
 
 /// Addresses by purpose (Dash Core `ExtNetInfo`, evo/netinfo.h). As many as a message has room for: nodes set no limit, and
-/// what is held here is the encoding, which takes no more memory than its bytes.
+/// the value keeps the encoding, which takes no more memory than its bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ExtendedNetInfo {
     encoded: Box<[u8]>,
