@@ -1,5 +1,4 @@
 //! Work that panics is an error in words, and the sync goes on or ends; it never waits for what will not come.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

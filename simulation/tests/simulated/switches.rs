@@ -1,5 +1,4 @@
 //! What can be switched off for the sake of measuring it: the client does worse, and as it says.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,4 @@
 //! Where a sync cannot end well, it ends soon, and its message names the cause.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,5 +1,4 @@
 //! A client that is given one address finds its peers by itself, and keeps the good ones.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,4 @@
 //! An hour at the tip beside nodes that are quick and hostile.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::thread;
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! A chain that contradicts a ChainLock is not followed, however much work it has and however many peers serve it.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

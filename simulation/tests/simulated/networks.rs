@@ -1,5 +1,4 @@
 //! Networks whose rules differ from today's public ones: all that is active is verified, or says why not.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

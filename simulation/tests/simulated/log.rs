@@ -1,5 +1,4 @@
 //! What the client logs at the default level while things take long or go wrong.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::io::{self, Write};
 use std::sync::Arc;

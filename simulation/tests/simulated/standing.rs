@@ -1,5 +1,4 @@
 //! Whether a peer may be asked, and why not, as the service shows it.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

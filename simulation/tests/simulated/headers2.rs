@@ -1,5 +1,4 @@
 //! Headers in compressed form, from asking to the synced tip.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

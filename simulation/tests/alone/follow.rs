@@ -1,24 +1,15 @@
 //! A day at the tip; `cargo xtask sim --follow-days 7` follows for a week.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
-use std::alloc::System;
 use std::time::Duration;
 
 use simulation::{BLOCKS_PER_DAY, Days, follow};
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-/// Counts what this process allocates, so nothing else is tested here.
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-fn allocated() -> u64 {
-    let stats = ALLOCATOR.stats();
-    (stats.bytes_allocated - stats.bytes_deallocated) as u64
-}
+use crate::{allocated, alone};
 
 #[test]
 fn a_day_at_the_tip_leaves_what_a_fresh_sync_finds_and_nothing_else() {
-    let followed = follow(&Days::new(BLOCKS_PER_DAY, 1), allocated).unwrap();
+    let _alone = alone();
+    let followed = follow(&Days::new(BLOCKS_PER_DAY, 1), || allocated() as u64).unwrap();
     assert_eq!((followed.checks.len(), followed.failed_steps), (4, 0));
     assert_eq!(followed.rolled_back, [1, 5, 2, 6, 3, 7]);
     for check in &followed.checks {

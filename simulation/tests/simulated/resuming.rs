@@ -1,5 +1,4 @@
 //! A download of headers that is cut off again and again gets there nevertheless.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! Starts from checkpoints: the headers below them are found, and what was taken before they were known is checked.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

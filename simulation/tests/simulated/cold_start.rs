@@ -1,9 +1,5 @@
 //! From the first SYN to a synced tip in four round trips: connect, handshake, headers, lists.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a step that fails fails its test, a skipped test says so"
-)]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,8 +1,6 @@
 //! What eight nodes can make the client hold that do nothing else than fill what it has room for; the sum of the table in
 //! docs/threat-model.md is above it.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
-use std::alloc::System;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +16,10 @@ use spv_integration::session::{Environment, follow_with};
 use spv_integration::store::Store;
 use spv_integration::verify::Verification;
 use spv_simnet::{GeneratedSpec, World};
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_util::sync::CancellationToken;
 
-/// Counts what this process allocates, so nothing else is tested here.
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+use crate::{allocated, alone};
 
 const MIB: usize = 1024 * 1024;
 
@@ -39,11 +34,6 @@ const FILLED: usize = 40 * MIB;
 
 /// The same bytes for all nodes.
 static JUNK: [u8; MIB] = [0; MIB];
-
-fn allocated() -> usize {
-    let stats = ALLOCATOR.stats();
-    stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
-}
 
 /// Greets, shows the chain, and answers every request for lists with the beginning of the largest message there may be.
 async fn fill(world: Arc<World>, mut stream: DuplexStream) -> Option<()> {
@@ -113,7 +103,9 @@ async fn send(stream: &mut DuplexStream, magic: [u8; 4], name: Command, payload:
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::await_holding_lock, reason = "it keeps other tests out, and no task of this one takes it")]
 async fn nodes_that_fill_all_there_is_room_for_do_not_fill_more() {
+    let _alone = alone();
     let spec =
         GeneratedSpec { masternodes: 8, cycles: 3, seed: 1, signatures: false, ..GeneratedSpec::default() };
     let world = Arc::new(World::generate(&spec));

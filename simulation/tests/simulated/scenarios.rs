@@ -1,5 +1,4 @@
 //! A few fixed seeds of every scenario; `cargo xtask sim` runs more.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::process::Command;
 use std::time::Duration;

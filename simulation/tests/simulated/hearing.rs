@@ -1,5 +1,4 @@
 //! Which tip a sync ends at when headers come slowly, are lost, or come from a peer that is gone by the end.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::num::NonZeroU64;
 use std::sync::{Arc, LazyLock};

@@ -1,5 +1,4 @@
 //! A database that turns out to be damaged in the middle of a sync is set aside, once, and the sync begins anew.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::path::Path;
 use std::sync::Arc;

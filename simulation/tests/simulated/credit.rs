@@ -1,5 +1,4 @@
 //! What we cost a node's patience.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! The end of a sync is true also where answers are verified on threads, as in the product, and not in virtual time.
-#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::thread;
 
