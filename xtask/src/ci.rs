@@ -1,11 +1,13 @@
 //! The gate. What passes here may be merged; a build server runs nothing else.
 
+use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use xshell::{Shell, cmd};
 
+use crate::suite::{self, Failure, now};
 use crate::workspace::{self, MECHANISM_CRATES};
 use crate::{fuzz, tidy};
 
@@ -54,10 +56,11 @@ fn clean_commit(sh: &Shell) -> Option<String> {
 type Step = fn(&Shell) -> Result<()>;
 
 /// Cheapest first. All of them share one target directory and one profile.
-const STEPS: [(&str, Step); 8] = [
+const STEPS: [(&str, Step); 9] = [
     ("fmt", |sh| Ok(cmd!(sh, "cargo fmt --all --check").run()?)),
     ("clippy", |sh| Ok(cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?)),
-    ("test", |sh| Ok(cmd!(sh, "cargo test --locked --workspace").run()?)),
+    ("test", test),
+    ("doc tests", |sh| Ok(cmd!(sh, "cargo test --locked --workspace --doc").run()?)),
     ("fuzz", fuzz::run_briefly),
     ("doc", |sh| {
         let _denied = sh.push_env("RUSTDOCFLAGS", "-D warnings");
@@ -68,15 +71,40 @@ const STEPS: [(&str, Step); 8] = [
     ("deny", deny),
 ];
 
-/// An example that does not run is worse than none. Building the crate alone also shows that it asks for all the
-/// features of its dependencies that it uses, which the rest of the workspace would hide.
+/// Builds everything that the later steps run, examples included, and runs all tests.
+fn test(sh: &Shell) -> Result<()> {
+    cmd!(sh, "cargo build --locked --workspace --examples").run()?;
+    let binaries = suite::build(sh)?;
+    let logs = workspace::target_directory(sh)?.join("tests");
+    fs::create_dir_all(&logs)?;
+    let failed = suite::run(&binaries, None, &logs, |ended| {
+        eprintln!("{:>7.1} s  {}", ended.time.as_secs_f64(), ended.name);
+        ended
+            .printed
+            .lines()
+            .filter(|line| line.contains("SKIPPED"))
+            .for_each(|line| eprintln!("    {line}"));
+    })?;
+    for Failure { test, last_words, log } in &failed {
+        eprintln!("\nFAILED {test}, see {}", log.display());
+        last_words.iter().for_each(|line| eprintln!("    {line}"));
+    }
+    ensure!(failed.is_empty(), "{} tests failed", failed.len());
+    Ok(())
+}
+
+/// An example that does not run is worse than none. Checking the crate alone shows that it asks for all the features of
+/// its dependencies that it uses, which the rest of the workspace would hide.
 fn examples(sh: &Shell) -> Result<()> {
+    let programs = workspace::target_directory(sh)?.join("debug/examples");
     let packages = workspace::packages(sh)?;
     for package in packages.iter().filter(|package| MECHANISM_CRATES.contains(&package.name.as_str())) {
         let name = &package.name;
         ensure!(!package.examples.is_empty(), "{name} has no example, add one to its examples/");
+        cmd!(sh, "cargo check --locked -q -p {name} --examples").run()?;
         for example in &package.examples {
-            cmd!(sh, "cargo run --locked -q -p {name} --example {example}").run()?;
+            let program = programs.join(example);
+            cmd!(sh, "{program}").run()?;
         }
     }
     Ok(())
@@ -98,9 +126,4 @@ fn print_times(times: &[(&str, Duration)]) {
     }
     let total: Duration = times.iter().map(|(_, time)| *time).sum();
     eprintln!("{:<10}{:>8.1} s", "total", total.as_secs_f64());
-}
-
-#[expect(clippy::disallowed_methods, reason = "how long a build takes is a matter of real time")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -1,23 +1,18 @@
 //! Repeats the tests on a machine that is busy, and names those that do not always pass.
 
-mod binaries;
 mod load;
-mod outcome;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use xshell::Shell;
 
+use crate::suite::{self, Failure, now};
 use crate::workspace;
-use binaries::TestBinary;
 use load::Load;
-use outcome::failures;
 
 /// How often, and beside what.
 #[derive(clap::Args)]
@@ -34,7 +29,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(sh: &Shell, args: &Args) -> Result<()> {
-    let binaries = binaries::build(sh)?;
+    let binaries = suite::build(sh)?;
     let logs = workspace::target_directory(sh)?.join("flaky");
     if logs.exists() {
         fs::remove_dir_all(&logs).with_context(|| format!("cannot empty {}", logs.display()))?;
@@ -46,37 +41,13 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> Result<()> {
         let (start, before) = (now(), failed.count());
         let folder = logs.join(format!("round-{round}"));
         fs::create_dir_all(&folder)?;
-        for binary in &binaries {
-            failed.add(run_one(binary, args.only.as_deref(), &folder)?);
-        }
+        failed.add(suite::run(&binaries, args.only.as_deref(), &folder, |_| {})?);
         let (time, new) = (start.elapsed().as_secs_f64(), failed.count() - before);
         println!("round {round} of {}, beside {loops} busy loops: {time:.0} s, {new} failed", args.rounds);
     }
     print!("{}", failed.report(args.rounds.get()));
     ensure!(failed.count() == 0, "{} tests do not always pass", failed.tests.len());
     Ok(())
-}
-
-/// Runs the tests of a binary; returns those that failed, each with its last words.
-fn run_one(binary: &TestBinary, only: Option<&str>, folder: &Path) -> Result<Vec<Failure>> {
-    let log = folder.join(format!("{}.log", binary.name));
-    let end = binary.run(only, &log, PATIENCE)?;
-    let printed = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
-    let failed = failures(&printed, &end).into_iter().map(|(test, last_words)| {
-        let test = test.map_or_else(|| binary.name.clone(), |test| format!("{} {test}", binary.name));
-        Failure { test, last_words, log: log.clone() }
-    });
-    Ok(failed.collect())
-}
-
-/// The longest that one binary may take before its tests count as hanging.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
-
-/// One test that failed once.
-struct Failure {
-    test: String,
-    last_words: Vec<String>,
-    log: PathBuf,
 }
 
 /// Failures by test.
@@ -110,13 +81,10 @@ impl Failed {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long tests take is a matter of real time")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]

@@ -15,6 +15,7 @@ mod page;
 mod release;
 mod seeded_faults;
 mod sim;
+mod suite;
 mod tidy;
 mod workspace;
 

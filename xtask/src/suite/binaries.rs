@@ -1,4 +1,5 @@
-use std::fs::File;
+use std::cmp::Reverse;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -13,7 +14,7 @@ use super::outcome::End;
 
 /// What `cargo test` runs, but for the documentation's examples: a library's, a program's or a file's tests.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TestBinary {
+pub(crate) struct TestBinary {
     /// Package, and where that does not say it, target.
     pub(super) name: String,
     program: PathBuf,
@@ -21,13 +22,14 @@ pub(super) struct TestBinary {
     folder: PathBuf,
 }
 
-/// Builds all tests of the workspace.
-pub(super) fn build(sh: &Shell) -> Result<Vec<TestBinary>> {
+/// Builds all tests of the workspace. The largest programs come first: they run longest, and should not begin last.
+pub(crate) fn build(sh: &Shell) -> Result<Vec<TestBinary>> {
     let build = "--no-run --message-format json-render-diagnostics";
     let build = build.split(' ');
     let messages = cmd!(sh, "cargo test --locked --workspace --tests {build...}").read()?;
-    let binaries = parse(&messages)?;
+    let mut binaries = parse(&messages)?;
     ensure!(!binaries.is_empty(), "cargo built no tests");
+    binaries.sort_by_cached_key(|binary| Reverse(fs::metadata(&binary.program).map_or(0, |file| file.len())));
     Ok(binaries)
 }
 
@@ -64,10 +66,12 @@ fn package_name(id: &str) -> &str {
 }
 
 impl TestBinary {
-    /// Runs its tests as cargo would, all of them whatever fails, and writes what they print to `log`.
+    /// Runs its tests as cargo would, all of them whatever fails, and writes what they print to `log`, also what tests
+    /// print that pass.
     pub(super) fn run(&self, only: Option<&str>, log: &Path, patience: Duration) -> Result<End> {
         let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let process = Command::new(&self.program)
+            .arg("--show-output")
             .args(only)
             .current_dir(&self.folder)
             .env("CARGO_MANIFEST_DIR", &self.folder)
