@@ -227,11 +227,16 @@ const HEADER_MARGIN_CYCLES: u32 = 8;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
+
+    static COMPARISON: LazyLock<Comparison> =
+        LazyLock::new(|| Comparison::new(World::generate(&spec(1_000, 18))));
 
     #[test]
     fn plans_save_seventy_percent_of_requests_and_most_bytes() {
-        let comparison = Comparison::new(World::generate(&spec(1_000, 18)));
+        let comparison = &*COMPARISON;
         for range in [Range::Tip, Range::Cycles(8)] {
             let counts = comparison.count(range).unwrap();
             assert!(counts.distinct < counts.per_quorum, "{counts}");
@@ -243,8 +248,7 @@ mod tests {
 
     #[test]
     fn a_rotated_quorum_counts_four_lists_and_any_other_one() {
-        let comparison = Comparison::new(World::generate(&spec(1_000, 18)));
-        let counts = comparison.count(Range::Tip).unwrap();
+        let counts = COMPARISON.count(Range::Tip).unwrap();
         // Of mainnet's kinds: 32 rotated, 4 and 4 of 400 members, 24 of Platform's; some sessions fail.
         assert!((60..=64).contains(&counts.quorums), "{counts}");
         assert_eq!(counts.per_quorum, counts.quorums + 3 * 32);

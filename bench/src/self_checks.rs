@@ -41,7 +41,9 @@ fn nobody_beats_a_bound_nobody_accepts_a_wrong_list_and_everybody_finishes_witho
 
 #[test]
 fn whoever_follows_for_a_day_waits_while_nobody_is_there_and_goes_on() {
-    for (net, contestants) in [(Net::N7, everybody()), (Net::N8, vec![named("E"), named("H")])] {
+    // A day takes long, and all others wait as A and E do.
+    for (net, contestants) in [(Net::N7, ["A", "H"]), (Net::N8, ["E", "H"])] {
+        let contestants = contestants.map(named);
         let suite = Suite {
             contestants: &contestants,
             workloads: vec![Workload::W4],
