@@ -4,6 +4,7 @@
 mod address;
 mod clock;
 mod log;
+mod panicked;
 mod resolver;
 mod timer;
 mod trace;

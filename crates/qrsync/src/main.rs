@@ -28,6 +28,7 @@ mod verify;
 use std::panic;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
@@ -39,7 +40,10 @@ use telemetry::Telemetry;
 fn main() -> ExitCode {
     leave_out_contained_panics();
     let Cli { log, command } = Cli::parse();
-    match start(command, &log) {
+    // A service manager takes it for any other failure, not for a crash.
+    let finished = panic::catch_unwind(|| start(command, &log));
+    match finished.unwrap_or_else(|_| Err(anyhow::anyhow!("an internal failure; the lines above say where")))
+    {
         Ok(exit) => exit.into(),
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -102,6 +106,8 @@ fn leave_out_contained_panics() {
 }
 
 fn in_runtime(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(command)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime
+        .context("cannot start; are too many files open, or too many processes running?")?
+        .block_on(command)
 }

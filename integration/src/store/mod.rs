@@ -23,13 +23,14 @@ mod replacing;
 mod schema;
 mod snapshots;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::{BlockHash, ChainParams, Network};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use redb::{ReadableTable, WriteTransaction};
 use tokio::sync::watch;
 
@@ -43,6 +44,7 @@ pub use quorums::{Finding, QuorumRow};
 pub use snapshots::SnapshotRow;
 
 use crate::chain::HeaderChain;
+use crate::panicked::Panicked;
 use backing::Backing;
 use contained::contained;
 use header_row::header_value;
@@ -57,6 +59,8 @@ pub struct Store {
     network: Network,
     /// The highest ChainLock, for those who watch it.
     best_lock: watch::Sender<Option<ChainLock>>,
+    /// What the disk said last when it failed.
+    disk_failure: Mutex<Option<(io::ErrorKind, String)>>,
 }
 
 impl Store {
@@ -317,6 +321,7 @@ impl Store {
             path: path.to_owned(),
             network,
             best_lock: watch::Sender::new(None),
+            disk_failure: Mutex::default(),
         }
     }
 
@@ -326,11 +331,23 @@ impl Store {
     }
 
     fn failed(&self, source: impl Into<redb::Error>) -> StoreError {
-        StoreError::database(&self.path, source.into())
+        let mut source = source.into();
+        let mut first = self.disk_failure.lock();
+        match &source {
+            redb::Error::Io(error) => *first = Some((error.kind(), error.to_string())),
+            // The database says no more of what failed before.
+            redb::Error::PreviousIo => {
+                if let Some((kind, text)) = first.clone() {
+                    source = redb::Error::Io(io::Error::new(kind, text));
+                }
+            }
+            _ => {}
+        }
+        StoreError::database(&self.path, source)
     }
 
-    pub(crate) fn panicked(&self, what: String) -> StoreError {
-        StoreError::Panicked { path: self.path.clone(), what }
+    pub(crate) fn panicked(&self, panic: &Panicked) -> StoreError {
+        StoreError::Panicked { path: self.path.clone(), what: panic.to_string() }
     }
 
     fn damaged(&self, what: &'static str) -> StoreError {

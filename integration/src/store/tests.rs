@@ -233,7 +233,8 @@ fn lists_come_back_as_states() {
 async fn every_list_of_a_long_row_is_a_few_diffs_away_from_a_whole_one() {
     let (_directory, store) = filled(&WORLD);
     let store = Arc::new(store);
-    let (verifier, _failed) = Verifier::start(WORLD.params(), store.clone(), 8, Verification::Threads);
+    let (verifier, _failed) =
+        Verifier::start(WORLD.params(), store.clone(), 8, Verification::Threads).unwrap();
     let block = |height| Block {
         height,
         hash: WORLD.block_hash(height).unwrap(),
