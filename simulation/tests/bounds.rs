@@ -218,10 +218,10 @@ fn correlation() -> Box<dyn Any> {
     let now = start();
     let table = |seed| {
         let mut table = PendingTable::new(&config, seed).unwrap();
-        let mut register = |table: &mut PendingTable<Asked>| table.register(Asked(vec![[7; 32]; 101]), now);
+        let register = |table: &mut PendingTable<Asked>| table.register(Asked(vec![[7; 32]; 101]), now);
         for _ in 0..config.max_history {
             let fence = register(&mut table).unwrap().fence;
-            table.on_fence(fence, now);
+            let _refused = table.on_fence(fence, now);
         }
         while register(&mut table).is_ok() {}
         table
@@ -255,7 +255,7 @@ fn measurements() -> Box<dyn Any> {
         recovery.on_refusal(&peer);
         let mut history = History::new();
         history.record(Attempt::new(peer, &FailureKind::Timeout, now));
-        recovery.on_failure(&history, &[peer], now);
+        let _decision = recovery.on_failure(&history, &[peer], now);
     }
     Box::new((monitor, buckets, recovery))
 }

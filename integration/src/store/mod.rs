@@ -9,6 +9,7 @@ mod blocking;
 mod chain_lock;
 mod contained;
 mod digest;
+mod disk_failure;
 mod error;
 mod header_row;
 mod list_row;
@@ -23,19 +24,19 @@ mod replacing;
 mod schema;
 mod snapshots;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::{BlockHash, ChainParams, Network};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use redb::{ReadableTable, WriteTransaction};
 use tokio::sync::watch;
 
 pub(crate) use blocking::blocking;
 pub use contained::panic_is_contained;
+use disk_failure::DiskFailure;
 pub use error::StoreError;
 pub(crate) use list_row::{ListRow, ProvenList};
 pub use peer_record::{Ban, BanReason, PeerRecord, Source};
@@ -59,8 +60,7 @@ pub struct Store {
     network: Network,
     /// The highest ChainLock, for those who watch it.
     best_lock: watch::Sender<Option<ChainLock>>,
-    /// What the disk said last when it failed.
-    disk_failure: Mutex<Option<(io::ErrorKind, String)>>,
+    disk_failure: DiskFailure,
 }
 
 impl Store {
@@ -321,7 +321,7 @@ impl Store {
             path: path.to_owned(),
             network,
             best_lock: watch::Sender::new(None),
-            disk_failure: Mutex::default(),
+            disk_failure: DiskFailure::default(),
         }
     }
 
@@ -331,19 +331,7 @@ impl Store {
     }
 
     fn failed(&self, source: impl Into<redb::Error>) -> StoreError {
-        let mut source = source.into();
-        let mut first = self.disk_failure.lock();
-        match &source {
-            redb::Error::Io(error) => *first = Some((error.kind(), error.to_string())),
-            // The database says no more of what failed before.
-            redb::Error::PreviousIo => {
-                if let Some((kind, text)) = first.clone() {
-                    source = redb::Error::Io(io::Error::new(kind, text));
-                }
-            }
-            _ => {}
-        }
-        StoreError::database(&self.path, source)
+        StoreError::database(&self.path, self.disk_failure.explain(source.into()))
     }
 
     pub(crate) fn panicked(&self, panic: &Panicked) -> StoreError {
