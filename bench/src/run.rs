@@ -193,7 +193,10 @@ async fn start(spec: &Spec<'_>, connect: &Connect, addresses: &[SocketAddr], sto
                 client.until_connected(peer, true).await;
             }
             let capacity = spec.workload.items().len() + 16;
-            let prover = Arc::new(Prover::new(params, store.clone(), capacity, Verification::Inline));
+            let prover = Arc::new(
+                Prover::new(params, store.clone(), capacity, Verification::Inline)
+                    .expect("inline verification starts no threads"),
+            );
             let surroundings = Surroundings { client: client.clone(), prover, seed: spec.seed };
             Running::Rival(rival.policy(surroundings), client)
         }
@@ -272,7 +275,8 @@ async fn prepared_store(workload: Workload) -> Arc<Store> {
     let params = world().params();
     let store = Arc::new(Store::in_memory(&params.network).expect("memory can be written"));
     store.save_chain(chain(), None).expect("memory can be written");
-    let prover = Prover::new(params, store.clone(), 1, Verification::Inline);
+    let prover = Prover::new(params, store.clone(), 1, Verification::Inline)
+        .expect("inline verification starts no threads");
     let base = workload.base();
     prover.prove(base.work.clone(), base.answer.clone()).await.expect("the world's lists are right");
     store

@@ -4,6 +4,7 @@
 mod address;
 mod clock;
 mod log;
+mod panicked;
 mod resolver;
 mod timer;
 mod trace;
@@ -27,6 +28,7 @@ pub mod verify;
 
 pub use client::Client;
 pub use config::{Config, ConfigError, LogFormat, LogSettings, Settings};
+pub use log::Counted;
 pub use trace::TRACE_TARGET;
 
 /// Describes the metrics of this crate and of the mechanism crates to the installed recorder.

@@ -3,14 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::config::PeerName;
+use crate::panicked::contained_future;
 
 /// Resolves names of nodes to addresses, by the system's DNS or by a simulation.
 #[derive(Clone)]
@@ -66,11 +65,13 @@ impl Resolver {
             return Ok(vec![address]);
         }
         // Whoever waits for a name goes on without it.
-        let lookup =
-            AssertUnwindSafe(async { (self.0)(name.host().to_owned(), name.port()).await }).catch_unwind();
+        let lookup = contained_future(async { (self.0)(name.host().to_owned(), name.port()).await });
         let found = match tokio::time::timeout(limit, lookup).await {
             Ok(Ok(found)) => found,
-            Ok(Err(_)) => Err(io::Error::other("looking it up panicked")),
+            Ok(Err(panic)) => {
+                tracing::error!(%name, %panic, "looking up a name panicked");
+                Err(io::Error::other("looking it up panicked"))
+            }
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         };
         match found {

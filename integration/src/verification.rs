@@ -1,7 +1,6 @@
 //! Where work is done that would hold up the runtime.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::panicked::{Panicked, contained};
 
 /// Where answers are verified, headers are validated and the database is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,11 +11,6 @@ pub enum Verification {
     /// time. Blocks the runtime.
     Inline,
 }
-
-/// The work panicked.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Panicked(String);
 
 impl Verification {
     /// Does work that takes long.
@@ -31,22 +25,8 @@ impl Verification {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Panicked> {
         match self {
-            Self::Threads => match tokio::task::spawn_blocking(work).await {
-                Ok(done) => Ok(done),
-                Err(error) => Err(Panicked(match error.try_into_panic() {
-                    Ok(panic) => message(panic.as_ref()),
-                    Err(cancelled) => cancelled.to_string(),
-                })),
-            },
-            Self::Inline => {
-                catch_unwind(AssertUnwindSafe(work)).map_err(|panic| Panicked(message(panic.as_ref())))
-            }
+            Self::Threads => Ok(tokio::task::spawn_blocking(work).await?),
+            Self::Inline => contained(work),
         }
     }
-}
-
-/// What a panic said.
-pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

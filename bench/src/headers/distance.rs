@@ -116,7 +116,8 @@ impl Distance {
             };
             let answer =
                 self.world.active_chain().mn_list_diff(&request).expect("nodes serve their tip's list");
-            let prover = Prover::new(&self.params, store.clone(), 1, Verification::Inline);
+            let prover = Prover::new(&self.params, store.clone(), 1, Verification::Inline)
+                .expect("inline verification starts no threads");
             let proven = prover.prove(Arc::new(work), serialize(&answer).into()).await;
             proven.expect("the world's lists are right");
         }

@@ -25,8 +25,9 @@ mod telemetry;
 mod trace_file;
 mod verify;
 
+use std::cell::Cell;
 use std::panic;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use clap::{CommandFactory, Parser};
 
@@ -37,9 +38,12 @@ use spv_integration::store::panic_is_contained;
 use telemetry::Telemetry;
 
 fn main() -> ExitCode {
-    leave_out_contained_panics();
+    word_expected_panics();
     let Cli { log, command } = Cli::parse();
-    match start(command, &log) {
+    // A service manager takes it for any other failure, not for a crash.
+    let finished = panic::catch_unwind(|| start(command, &log));
+    match finished.unwrap_or_else(|_| Err(anyhow::anyhow!("an internal failure; the lines above say where")))
+    {
         Ok(exit) => exit.into(),
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -91,10 +95,20 @@ fn run(command: Command, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result
     }
 }
 
-/// The database panics over some damaged files, which becomes an error with a message of its own.
-fn leave_out_contained_panics() {
+thread_local! {
+    static STARTS_RUNTIME: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Two kinds of panics have messages of their own. The database panics over some damaged files, which becomes an error. The
+/// runtime panics where the system gives it no threads or files, and would then wait for ever for the threads that it has.
+fn word_expected_panics() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
+        if STARTS_RUNTIME.get() {
+            let reason = info.payload().downcast_ref::<String>();
+            output::error(&cannot_start(reason.map_or("no reason is known", String::as_str)));
+            process::exit(Exit::Failed as i32);
+        }
         if !panic_is_contained() {
             usual(info);
         }
@@ -102,6 +116,12 @@ fn leave_out_contained_panics() {
 }
 
 fn in_runtime(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(command)
+    STARTS_RUNTIME.set(true);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    STARTS_RUNTIME.set(false);
+    runtime.map_err(|error| cannot_start(&error.to_string()))?.block_on(command)
+}
+
+fn cannot_start(reason: &str) -> anyhow::Error {
+    anyhow::anyhow!("cannot start: {reason}; are too many files open, or too many processes running?")
 }

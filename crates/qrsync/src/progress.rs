@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use spv_integration::Counted;
 use spv_integration::discovery::Standing;
 use spv_integration::fleet::LivePeer;
 use spv_integration::progress::{Phase, Progress, Snapshot};
@@ -183,8 +184,9 @@ fn describe(peer: &LivePeer) -> String {
         String::new()
     };
     format!(
-        "{}  {standing}, {in_flight} of {slots} in flight, {} requests{bad}{rtt}{rate}",
-        record.address, record.requests
+        "{}  {standing}, {in_flight} of {slots} in flight, {}{bad}{rtt}{rate}",
+        record.address,
+        Counted(record.requests, "request"),
     )
 }
 

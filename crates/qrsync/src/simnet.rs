@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
+use spv_integration::Counted;
 use spv_simnet::{
     ActiveChain, Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, QuorumProfile, World,
 };
@@ -59,9 +60,9 @@ pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
     } else {
         for peer in stats {
             output::text(&format!(
-                "  {}: {} requests, {} answered, {} refused, at most {} in flight",
+                "  {}: {}, {} answered, {} refused, at most {} in flight",
                 peer.address,
-                peer.requests.total(),
+                Counted(peer.requests.total(), "request"),
                 peer.answered.total(),
                 peer.refused.total(),
                 peer.max_in_flight,

@@ -3,11 +3,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use dashcore::ChainParams;
-use spv_integration::Config;
 use spv_integration::progress::Progress;
 use spv_integration::quorums::BestChainLock;
 use spv_integration::session::{Environment, QuorumsOfType, Step, Summary, follow_with, sync};
 use spv_integration::store::Store;
+use spv_integration::{Config, Counted};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -129,12 +129,12 @@ fn describe_step(step: &Step) -> String {
         step.rolled_back_to.map(|height| format!(" (rolled back to {height})")).unwrap_or_default();
     let reason = step.summary.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     format!(
-        "{}: height {} {}{rolled_back}, {} lists and {} quorums proven, {:.2} s{reason}",
+        "{}: height {} {}{rolled_back}, {} and {} proven, {:.2} s{reason}",
         state.as_str(),
         tip.height,
         tip.hash,
-        lists.verified,
-        quorums.verified,
+        Counted(lists.verified, "list"),
+        Counted(quorums.verified, "quorum"),
         seconds.total,
     )
 }
@@ -158,8 +158,10 @@ pub(crate) fn describe(summary: &Summary) -> String {
     line(
         &mut text,
         format_args!(
-            "  lists     {} proven from height {}; {} headers",
-            summary.lists.verified, summary.from_height, summary.headers,
+            "  lists     {} proven from height {}; {}",
+            summary.lists.verified,
+            summary.from_height,
+            Counted(summary.headers, "header"),
         ),
     );
     describe_quorums(&mut text, summary);
@@ -186,8 +188,12 @@ pub(crate) fn describe(summary: &Summary) -> String {
         line(
             &mut text,
             format_args!(
-                "  peer      {}  {} requests, {} refused, {} failed, rtt {rtt}, at most {} in flight{remark}",
-                peer.address, peer.requests, peer.refused, peer.failed, peer.max_in_flight,
+                "  peer      {}  {}, {} refused, {} failed, rtt {rtt}, at most {} in flight{remark}",
+                peer.address,
+                Counted(peer.requests, "request"),
+                peer.refused,
+                peer.failed,
+                peer.max_in_flight,
             ),
         );
     }
@@ -219,7 +225,7 @@ fn describe_quorums(text: &mut String, summary: &Summary) {
         let failed = at_tip(|of_type| of_type.failed);
         line(
             text,
-            format_args!("  WARNING   {} quorums are WRONG, {failed} of them at the tip", quorums.failed),
+            format_args!("  WARNING   wrong quorums: {}, {failed} of them at the tip", quorums.failed),
         );
     }
     match &summary.chain_lock {

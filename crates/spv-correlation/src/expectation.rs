@@ -4,6 +4,8 @@ use std::hash::Hash;
 ///
 /// A connection has one order of messages, so all requests whose answers share a connection are one
 /// type here: usually an enum with a variant per kind of request, and a response enum to go with it.
+///
+/// Where a method panics, so does the call that needed it. Every request still ends once, by its expiry or by closing.
 pub trait Expectation {
     /// The message that answers.
     type Response;

@@ -1,6 +1,7 @@
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+
+use crate::contained::contained;
 
 /// Which peers may be asked for a request.
 #[derive(Clone)]
@@ -24,11 +25,7 @@ impl<P: PartialEq> Eligibility<P> {
         match self {
             Self::Anybody => true,
             Self::Only(only) => only == peer,
-            // It is asked in the middle of other requests' business, which must go on.
-            Self::Where(eligible) => catch_unwind(AssertUnwindSafe(|| eligible(peer))).unwrap_or_else(|_| {
-                tracing::warn!("the predicate of a request panicked");
-                false
-            }),
+            Self::Where(eligible) => contained("the predicate of a request", false, || eligible(peer)),
         }
     }
 }

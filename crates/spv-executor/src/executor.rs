@@ -8,6 +8,7 @@ use futures::stream::{Stream, StreamExt};
 use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 
+use crate::contained::contained;
 use crate::eligibility::Eligibility;
 use crate::shared::{Shared, Submitter, now};
 use crate::{
@@ -66,7 +67,7 @@ impl<T: Transport> Executor<T> {
     /// removed peer still has requests in flight, these count when it is added again.
     pub fn add_peer(&self, peer: T::Peer, depth: Depth) {
         // Before the lock: the transport's code has no place in it.
-        let group = self.shared.transport.group(&peer);
+        let group = contained("the transport", 0, || self.shared.transport.group(&peer));
         self.shared.update(|state, _| state.plan.add_peer(peer, depth, group));
     }
 

@@ -13,6 +13,7 @@ mod budget;
 mod call;
 mod completed;
 mod config;
+mod contained;
 mod cost;
 mod depth;
 mod eligibility;

@@ -15,12 +15,13 @@ use tokio_util::task::TaskTracker;
 pub(crate) use pending::{Pending, Submitted};
 
 use crate::call::{Call, CopyEnd, Job, Message};
+use crate::contained::contained;
 use crate::eligibility::Eligibility;
 use crate::metrics::{ANSWERED, Metrics};
 use crate::plan::{Refused, RequestId, Slot, Terms};
 use crate::progress::Ending;
 use crate::selector::Contained;
-use crate::{Completed, Config, ExecuteError, LateError, PeerSelector, Permit, Progress, Transport};
+use crate::{Completed, Config, Cost, ExecuteError, LateError, PeerSelector, Permit, Progress, Transport};
 use flight::{Answer, Arrived, Lost};
 use state::State;
 use verdict::AwaitsVerdict;
@@ -97,9 +98,10 @@ impl<T: Transport> Shared<T> {
     ) -> Submitted<T> {
         let (sender, reply) = oneshot::channel();
         // The transport's code has no place in the lock.
-        let cost = self.transport.cost(&request);
+        let cost = contained("the transport", Cost::default(), || self.transport.cost(&request));
         let hedging = order.filter(|_| self.config.hedge_budget > 0);
-        let spare = hedging.and_then(|_| self.transport.duplicate(&request));
+        let copy = || contained("the transport", None, || self.transport.duplicate(&request));
+        let spare = hedging.and_then(|_| copy());
         let terms = Terms { eligible: eligible.clone(), cost, order, may_hedge: spare.is_some() };
         let submitted = self.update(|state, now| {
             let max_waiting = match submitter {

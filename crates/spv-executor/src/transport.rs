@@ -8,7 +8,8 @@ use crate::Cost;
 ///
 /// This is all an [`Executor`](crate::Executor) knows of the outside. How bytes travel, how an answer is told from
 /// others and whether it is valid is the transport's business. [`send`](Self::send) is enough to begin with; each of
-/// the other methods lets the executor do one more thing.
+/// the other methods lets the executor do one more thing. A method other than `send` and `admit` that panics over a request
+/// or a peer counts as one that knows nothing; one that panics over an answer ends that request alone.
 #[expect(
     unused_variables,
     reason = "the names are the documentation of methods that know nothing by default"

@@ -6,7 +6,8 @@ use crate::{decision::Action, failure::FailureKind, history::History};
 
 /// One way to deal with a failure.
 ///
-/// Strategies are asked in order, and the first that answers decides. A strategy that does not apply returns `None`.
+/// Strategies are asked in order, and the first that answers decides. A strategy that does not apply returns `None`, and one
+/// that panics counts as one that does not apply.
 /// It keeps no state of its own, so that equal histories and seeds give equal decisions.
 pub trait Strategy<P>: Send + Sync {
     /// A short constant name in snake case; it becomes a metric label.

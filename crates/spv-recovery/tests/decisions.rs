@@ -346,3 +346,33 @@ fn own_strategies_go_first_and_an_empty_chain_still_retries() {
     let decision = fail(&mut recovery, &mut history, 1, Invalid, start());
     assert_eq!(decision.strategy, "never");
 }
+
+#[test]
+fn a_strategy_that_panics_does_not_apply() {
+    struct Panics;
+    impl Strategy<u8> for Panics {
+        fn name(&self) -> &'static str {
+            "panics"
+        }
+        fn decide(&self, _: &Context<'_, u8>, _: &mut Rng) -> Option<Action<u8>> {
+            panic!("as written")
+        }
+    }
+    struct Falls;
+    impl Strategy<u8> for Falls {
+        fn name(&self) -> &'static str {
+            "falls"
+        }
+        fn decide(&self, _: &Context<'_, u8>, _: &mut Rng) -> Option<Action<u8>> {
+            Some(Action::Alternative)
+        }
+    }
+    for (strategies, expected) in [
+        (vec![Box::new(Panics) as Box<dyn Strategy<u8>>, Box::new(Falls)], "falls"),
+        (vec![Box::new(Panics)], "last_resort"),
+    ] {
+        let mut recovery = Recovery::with_strategies(Config::default(), 1, strategies).unwrap();
+        let mut history = History::new();
+        assert_eq!(fail(&mut recovery, &mut history, 1, Timeout, start()).strategy, expected);
+    }
+}

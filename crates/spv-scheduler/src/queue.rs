@@ -105,7 +105,7 @@ impl<T, K: Ord + Clone> Queue<T, K> {
     /// Cancel safe: a job leaves the queue only in the step that returns it.
     ///
     /// # Panics
-    /// As [`next`](Self::next).
+    /// As [`next`](Self::next), and where `may_run` does. The queue loses nothing by that.
     pub async fn next_where(
         &self,
         mut may_run: impl FnMut(&T, Instant) -> Result<(), Instant>,
@@ -139,7 +139,7 @@ impl<T, K: Ord + Clone> Queue<T, K> {
     /// Cancel safe: a job leaves the queue only in the step that returns it.
     ///
     /// # Panics
-    /// As [`next`](Self::next).
+    /// As [`next_where`](Self::next_where).
     pub async fn claim_where(
         &self,
         may_run: impl FnMut(&T, Instant) -> Result<(), Instant>,

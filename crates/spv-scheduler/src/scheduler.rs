@@ -139,6 +139,9 @@ impl<T, K: Ord + Clone> Scheduler<T, K> {
     ///
     /// An item for which `may_run` returns `Ok` runs, so it may take a token of its own there, as by
     /// [`TokenBuckets::try_take`](crate::TokenBuckets::try_take). It is asked for each ready item in turn until one may run.
+    ///
+    /// # Panics
+    /// Where `may_run` does. All items stay where they are.
     pub fn poll_where(
         &mut self,
         now: Instant,

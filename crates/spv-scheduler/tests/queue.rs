@@ -309,3 +309,24 @@ async fn work_of_a_host_whose_rate_is_spent_takes_nothing_from_the_others() {
     assert!(others_done < Duration::from_millis(5_500), "{others_done:?}");
     assert!((19..20).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_predicate_panics_leaves_the_queue_as_it_was() {
+    let queue = queue(Config::default());
+    for item in [1, 2] {
+        queue.push(item, Priority::Normal, Duration::ZERO).unwrap();
+    }
+    let worker = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.next_where(|_, _| panic!("as written")).await.is_some() }
+    });
+    assert!(worker.await.unwrap_err().is_panic());
+    assert_eq!(queue.lengths(), Lengths { ready: 2, waiting: 0, running: 0 });
+    queue.close();
+    for item in [1, 2] {
+        let job = queue.next().await.unwrap();
+        assert_eq!(job.item, item);
+        queue.finish(job.ticket);
+    }
+    assert!(queue.next().await.is_none());
+}

@@ -3,25 +3,32 @@
 use std::thread;
 
 use dashcore::{BlockHash, Header};
+use parking_lot::Mutex;
 
-/// Below this many headers a second thread costs more than it saves.
-const MIN_PER_THREAD: usize = 64;
+/// Headers that a thread takes at a time; for fewer, a second thread costs more than it saves.
+const SHARE: usize = 64;
 
 /// Hashes headers in order, spread over the machine's cores. Blocks for some microseconds per header, so call it
 /// where blocking is allowed.
 pub(crate) fn hash_all(headers: &[Header]) -> Vec<BlockHash> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let threads = cores.min(headers.len() / MIN_PER_THREAD).max(1);
-    let share = headers.len().div_ceil(threads).max(1);
+    let helpers = cores.min(headers.len() / SHARE).saturating_sub(1);
     let mut hashes = vec![BlockHash::all_zeros(); headers.len()];
-    thread::scope(|scope| {
-        for (headers, hashes) in headers.chunks(share).zip(hashes.chunks_mut(share)) {
-            scope.spawn(move || {
-                for (header, hash) in headers.iter().zip(hashes) {
-                    *hash = header.block_hash();
-                }
-            });
+    let shares = Mutex::new(headers.chunks(SHARE).zip(hashes.chunks_mut(SHARE)));
+    let take = || shares.lock().next();
+    let hash_shares = || {
+        while let Some((headers, hashes)) = take() {
+            for (header, hash) in headers.iter().zip(hashes) {
+                *hash = header.block_hash();
+            }
         }
+    };
+    thread::scope(|scope| {
+        for _ in 0..helpers {
+            // Where the system starts no more threads, this one does all.
+            thread::Builder::new().spawn_scoped(scope, hash_shares).ok();
+        }
+        hash_shares();
     });
     hashes
 }

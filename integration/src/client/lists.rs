@@ -132,7 +132,7 @@ mod tests {
         let settings = ClientSettings { max_lookups: 0, ..ClientSettings::default() };
         let store = Arc::new(Store::in_memory(&Network::Regtest).unwrap());
         let lists = Lists::new(&settings, store, ChainParams::new(Network::Regtest));
-        assert!(matches!(lists.err(), Some(ConfigError::Client { field: "max_lookups", .. })));
+        assert_eq!(lists.err().and_then(|error| error.key()).as_deref(), Some("client.max_lookups"));
     }
 
     /// Whoever polls once and is not done.

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bounds::{Bounds, CACHED_LISTS, LOOKUPS};
-use super::error::{ConfigError, ensure};
+use super::error::{Check, ConfigError};
 
 /// Limits of lookups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ impl ClientSettings {
     /// Refuses the first field out of range.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let check = |field, value: usize, bounds: &Bounds<usize>| {
-            ensure(bounds.allow(&value), || ConfigError::Client { field, reason: bounds.said })
+            Check { section: "client." }.value(field, &value, bounds)
         };
         check("cached_lists", self.cached_lists, &CACHED_LISTS)?;
         check("max_lookups", self.max_lookups, &LOOKUPS)

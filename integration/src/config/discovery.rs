@@ -67,7 +67,7 @@ impl Default for DiscoveryConfig {
 impl DiscoveryConfig {
     /// Refuses the first field out of range.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        let check = Check { section: "discovery." };
+        let check = Check { section: "sync.discovery." };
         check.value("target_peers", &self.target_peers, &CONNECTIONS)?;
         check.value("capacity", &self.capacity, &ADDRESSES)?;
         check.value("per_group", &self.per_group, &OF_NETWORK)?;

@@ -70,29 +70,11 @@ pub enum ConfigError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A setting is out of range.
-    #[error("sync.{section}{field}: {reason}")]
-    Setting {
-        /// Name of the section with a trailing dot, or empty.
-        section: &'static str,
-        /// The field.
-        field: &'static str,
-        /// What is wrong.
-        reason: &'static str,
-    },
-    /// A limit of lookups is out of range.
-    #[error("client.{field}: {reason}")]
-    Client {
-        /// The field.
-        field: &'static str,
-        /// What is wrong.
-        reason: &'static str,
-    },
-    /// A value outside of any section is out of range.
+    /// A value is out of range.
     #[error("{key}: {reason}")]
     Value {
-        /// The key.
-        key: &'static str,
+        /// The key, as in `sync.window`.
+        key: String,
         /// What is wrong.
         reason: &'static str,
     },
@@ -122,6 +104,11 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// The value of this key is out of range.
+    pub(super) fn value(key: impl Into<String>, reason: &'static str) -> Self {
+        Self::Value { key: key.into(), reason }
+    }
+
     /// Returns the key of the value, as in `sync.window`; `None` if the error is not about a single value.
     pub fn key(&self) -> Option<String> {
         Some(match self {
@@ -132,9 +119,7 @@ impl ConfigError {
             Self::Activation { .. } => "activation".to_owned(),
             Self::FixedNetwork { option, .. } => option.replace('-', "_"),
             Self::Peer { .. } => "peers".to_owned(),
-            Self::Setting { section, field, .. } => format!("sync.{section}{field}"),
-            Self::Client { field, .. } => format!("client.{field}"),
-            Self::Value { key, .. } => (*key).to_owned(),
+            Self::Value { key, .. } => key.clone(),
             Self::LogLevel { .. } => "log.level".to_owned(),
             Self::Remote { .. } => "metrics_listen".to_owned(),
         })
@@ -144,7 +129,7 @@ impl ConfigError {
 /// Checks the values of one section of the settings.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Check {
-    /// With a trailing dot, or nothing.
+    /// With a trailing dot.
     pub(super) section: &'static str,
 }
 
@@ -156,8 +141,7 @@ impl Check {
         value: &T,
         bounds: &Bounds<T>,
     ) -> Result<(), ConfigError> {
-        let Self { section } = self;
-        ensure(bounds.allow(value), || ConfigError::Setting { section, field, reason: bounds.said })
+        ensure(bounds.allow(value), || ConfigError::value(format!("{}{field}", self.section), bounds.said))
     }
 }
 
@@ -170,7 +154,7 @@ macro_rules! from_mechanism {
     ($($krate:ident => $section:literal),+) => {$(
         impl From<$krate::ConfigError> for ConfigError {
             fn from(error: $krate::ConfigError) -> Self {
-                Self::Setting { section: concat!($section, "."), field: error.field, reason: error.reason }
+                Self::value(format!(concat!("sync.", $section, ".{}"), error.field), error.reason)
             }
         }
     )+};

@@ -144,7 +144,7 @@ impl Config {
         if let Some(age) = self.max_tip_age
             && !TIME.allow(&age)
         {
-            return Err(ConfigError::Value { key: "max_tip_age", reason: TIME.said });
+            return Err(ConfigError::value("max_tip_age", TIME.said));
         }
         if let Some(address) = self.metrics_listen.filter(|address| !address.ip().is_loopback())
             && !self.metrics_allow_remote

@@ -135,12 +135,10 @@ impl Default for Settings {
 impl Settings {
     /// Refuses the first field out of range, those of the mechanism crates included.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        let check = Check { section: "" };
+        let check = Check { section: "sync." };
         check.value("window", &self.window, &WINDOW)?;
-        ensure(self.window + REPLACEMENTS <= self.scheduler.capacity, || ConfigError::Setting {
-            section: "",
-            field: "window",
-            reason: "must be at least 16 below scheduler.capacity",
+        ensure(self.window + REPLACEMENTS <= self.scheduler.capacity, || {
+            ConfigError::value("sync.window", "must be at least 16 below scheduler.capacity")
         })?;
         for (field, time) in [
             ("handshake_timeout", self.handshake_timeout),
@@ -158,11 +156,8 @@ impl Settings {
         self.executor.validate()?;
         self.scheduler.validate()?;
         // The same crate as the scheduler's, and another section.
-        self.peer_rate.validate().map_err(|error| ConfigError::Setting {
-            section: "peer_rate.",
-            field: error.field,
-            reason: error.reason,
-        })?;
+        let rate = self.peer_rate.validate();
+        rate.map_err(|error| ConfigError::value(format!("sync.peer_rate.{}", error.field), error.reason))?;
         self.recovery.validate()?;
         self.correlation.validate()?;
         self.netmon.validate()?;
@@ -197,7 +192,7 @@ mod tests {
         let capacity = Settings::default().scheduler.capacity;
         for window in [0, capacity - 15, 1_000_000, usize::MAX] {
             let settings = Settings { window, ..Settings::default() };
-            assert!(matches!(settings.validate(), Err(ConfigError::Setting { field: "window", .. })));
+            assert_eq!(settings.validate().unwrap_err().key().as_deref(), Some("sync.window"));
         }
         Settings { window: capacity - 16, ..Settings::default() }.validate().unwrap();
     }

@@ -16,6 +16,7 @@ use super::net_group::NetGroup;
 use super::table::PeerTable;
 use crate::clock::{UnixClock, UnixTime};
 use crate::config::DiscoveryConfig;
+use crate::panicked::Panicked;
 use crate::resolver::Resolver;
 use crate::store::{BanReason, PeerRecord, Source, Store};
 
@@ -248,8 +249,10 @@ impl Discovery {
         };
         let store = self.store.clone();
         let saved = tokio::task::spawn_blocking(move || store.save_peers(&rows)).await;
-        if let Ok(Err(error)) = saved {
-            tracing::warn!(%error, "the known peers cannot be stored");
+        match saved.map_err(Panicked::from) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the known peers cannot be stored"),
+            Err(panic) => tracing::error!(%panic, "storing the known peers panicked"),
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use dashcore::BlockHash;
 use spv_recovery::FailureKind;
 
+use crate::log::Counted;
 use crate::wire::RequestKind;
 
 /// What became of an answer or a request.
@@ -105,7 +106,8 @@ impl fmt::Display for OtherChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Behind { height, tip } => {
-                write!(f, "its chain ends at height {height}, {} blocks behind", tip - height)
+                let behind = Counted((tip - height).into(), "block");
+                write!(f, "its chain ends at height {height}, {behind} behind")
             }
             Self::Branch { fork, height, hash } => write!(
                 f,

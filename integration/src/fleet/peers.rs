@@ -33,6 +33,7 @@ use crate::net::{
     Announcer, ConnectError, ConnectionConfig, ConnectionSetup, Connector, DisconnectReason, OnRefusal, Pool,
     PoolConfig, PoolEvent, Room,
 };
+use crate::panicked::Panicked;
 use crate::wire::RequestKind;
 use presence::{Change, Presence};
 
@@ -56,8 +57,9 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// Starts connecting to the peers of these sources, and has new blocks announced where that is wanted. The returned future follows
-    /// the connections and has to be polled for as long as the peers are used.
+    /// Starts connecting to the peers of these sources, and has new blocks announced where that is wanted. The returned
+    /// future follows the connections and has to be polled for as long as the peers are used. It ends only when a task that
+    /// keeps connections panics, after which they are not kept any more.
     ///
     /// # Errors
     /// When a setting is out of range.
@@ -69,7 +71,7 @@ impl Peers {
         connector: &Connector,
         mut rng: fastrand::Rng,
         announcer: Option<Announcer>,
-    ) -> Result<(Arc<Self>, impl Future<Output = ()> + use<>), ConfigError> {
+    ) -> Result<(Arc<Self>, impl Future<Output = Panicked> + use<>), ConfigError> {
         let monitor = Monitor::new(settings.netmon.clone())?;
         let (gossip, discovery) = discovery
             .map(|discovery| {
@@ -207,22 +209,27 @@ impl Peers {
         self: Arc<Self>,
         mut events: mpsc::Receiver<PoolEvent>,
         mut refused: mpsc::Receiver<SocketAddr>,
-    ) {
+    ) -> Panicked {
         loop {
             tokio::select! {
                 biased;
-                event = events.recv() => match event {
-                    Some(event) => self.take_up(event),
-                    None => return,
-                },
+                Some(event) = events.recv() => {
+                    if let Err(panic) = self.take_up(event) {
+                        return panic;
+                    }
+                }
                 Some(peer) = refused.recv() => self.renew_if_spent(peer),
+                // The pool has been stopped.
+                else => return std::future::pending().await,
             }
         }
     }
 
-    fn take_up(&self, event: PoolEvent) {
+    /// An error where the pool cannot go on.
+    fn take_up(&self, event: PoolEvent) -> Result<(), Panicked> {
         let about = event.address();
         match event {
+            PoolEvent::Panicked(panic) => return Err(panic),
             PoolEvent::LookupFailed { name } => self.book.on_lookup_failed(&name),
             PoolEvent::Resolved { name, addresses } => self.book.on_resolved(&name, &addresses),
             PoolEvent::Trying { address } => self.book.on_attempt(address),
@@ -269,6 +276,7 @@ impl Peers {
             self.tell(change, peer);
         }
         self.changed.send_replace(greeted);
+        Ok(())
     }
 
     /// Logs what became of there being peers, by what happened to this one.

@@ -13,7 +13,8 @@ use crate::chain::{HeaderChain, HeaderError, hash_all};
 use crate::clock;
 use crate::fleet::{Executed, Outcome, Peers};
 use crate::net::RequestError;
-use crate::verification::{Panicked, Verification};
+use crate::panicked::Panicked;
+use crate::verification::Verification;
 use crate::wire::{Answer, AnsweredHeaders, Request, RequestKind};
 
 /// Failed attempts to have the same headers from any peer before giving up.

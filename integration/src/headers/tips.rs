@@ -267,7 +267,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use dashcore::hash_types::TxMerkleNode;
-    use dashcore::{ChainParams, Header, Network};
+    use dashcore::{BlockHash, ChainParams, Header, Network};
 
     use super::*;
 
@@ -285,6 +285,15 @@ mod tests {
             chain.push_unmined(header, header.block_hash());
         }
         chain
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_so_many_branches_are_set_aside() {
+        let mut known = State::default();
+        for index in 0..1_000 {
+            known.give_up(BlockId { height: index, hash: BlockHash::from_byte_array([7; 32]) });
+        }
+        assert_eq!(known.set_aside.len(), MAX_SET_ASIDE);
     }
 
     fn offer(tips: &Tips, chains: &[&HeaderChain]) {

@@ -1,5 +1,7 @@
 use serde::Serialize;
 
+use crate::log::Counted;
+
 /// Why not all lists could be brought.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -15,8 +17,8 @@ pub enum DownloadFailure {
     CreditSpent,
     /// A list could not be had from anybody.
     #[error(
-        "the list at height {height} could not be downloaded after {attempts} attempts{}; add peers with --peer",
-        wrong_remark(*.attempts, *.wrong)
+        "the list at height {height} could not be downloaded after {}{}; add peers with --peer",
+        Counted((*attempts).into(), "attempt"), wrong_remark(*.attempts, *.wrong)
     )]
     Exhausted {
         /// Height of the list.
@@ -28,8 +30,8 @@ pub enum DownloadFailure {
     },
     /// Only peers that do not serve it have the block of a list.
     #[error(
-        "no peer serves the list at height {height}: the peers that have its block failed {attempts} times, the others \
-         do not have it"
+        "no peer serves the list at height {height}: the peers that have its block failed {}, the others do not \
+         have it", Counted((*attempts).into(), "time")
     )]
     Unserved {
         /// Height of the list.
@@ -39,9 +41,9 @@ pub enum DownloadFailure {
     },
     /// Independent peers gave the same answer and it does not verify.
     #[error(
-        "every peer was asked for the list at height {height}, and none has one that verifies; {witnesses} independent \
-         ones gave the same answer: {reason}; where the network's quorum parameters are not the usual ones, check \
-         --llmq-params and --activation"
+        "every peer was asked for the list at height {height}, and none has one that verifies; {} gave the same \
+         answer: {reason}; where the network's quorum parameters are not the usual ones, check --llmq-params and \
+         --activation", Counted((*witnesses).into(), "independent peer")
     )]
     Unverifiable {
         /// Height of the list.
@@ -53,8 +55,8 @@ pub enum DownloadFailure {
     },
     /// Independent peers gave the same answer, and rules made it that are not known here.
     #[error(
-        "the list at height {height} was made by newer rules than this version knows; update; {witnesses} independent \
-         peers gave the same answer: {reason}"
+        "the list at height {height} was made by newer rules than this version knows; update; {} gave the same answer: \
+         {reason}", Counted((*witnesses).into(), "independent peer")
     )]
     NewerRules {
         /// Height of the list.

@@ -4,6 +4,7 @@ mod incoming;
 mod outgoing;
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,6 +37,7 @@ use super::wanted_locks::WantedLocks;
 use crate::clock;
 use crate::config::Settings;
 use crate::discovery::Heard;
+use crate::panicked::contained_future;
 use crate::wire::{Answer, Request, RequestKind};
 
 /// Requests that may wait for the writing task; the executor's cap per peer keeps it far below.
@@ -197,11 +199,15 @@ impl Connection {
             start_height: *start_height,
             wants_addresses: gossip.is_some(),
         };
-        let greeted = async {
+        let greeted = contained_future(async {
             let stream = connector.connect(address).await?;
             greet(stream, address, &greeting, decoder).await
-        };
-        let greeted = tokio::time::timeout_at(deadline, greeted).await.map_err(|_| silent("handshake"))??;
+        });
+        let greeted = tokio::time::timeout_at(deadline, greeted).await.map_err(|_| silent("handshake"))?;
+        let greeted = greeted.unwrap_or_else(|panic| {
+            tracing::error!(peer = %address, %panic, "a handshake panicked");
+            Err(io::Error::other("the handshake panicked").into())
+        })?;
 
         let (outgoing, requests) = mpsc::channel(OUTGOING_CAPACITY);
         let (replies, to_send) = mpsc::channel(REPLY_CAPACITY);
@@ -354,14 +360,20 @@ impl Shared {
         deadline: Instant,
     ) {
         // Polled in order, here and below, so that a simulation always goes the same way.
-        let reason = tokio::select! {
-            biased;
-            () = self.closing.cancelled() => DisconnectReason::Local,
-            reason = reading => reason,
-            reason = writing => reason,
-            () = self.unproven_at(deadline) => DisconnectReason::Unproven,
-            () = self.drained() => DisconnectReason::Renewed,
-        };
+        let ended = contained_future(async {
+            tokio::select! {
+                biased;
+                () = self.closing.cancelled() => DisconnectReason::Local,
+                reason = reading => reason,
+                reason = writing => reason,
+                () = self.unproven_at(deadline) => DisconnectReason::Unproven,
+                () = self.drained() => DisconnectReason::Renewed,
+            }
+        });
+        let reason = ended.await.unwrap_or_else(|panic| {
+            tracing::error!(peer = %self.address, %panic, "a connection panicked");
+            DisconnectReason::Panicked
+        });
         tracing::debug!(peer = %self.address, %reason, "disconnected");
         metrics::disconnected(&reason);
         self.reason.lock().get_or_insert(reason);

@@ -1,15 +1,13 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::verification::message;
+use crate::panicked::contained_future;
 
 /// A byte stream to a node.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -46,9 +44,8 @@ impl Connector {
 
     pub(crate) async fn connect(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
         // Whoever keeps the connections goes on with the others.
-        let connecting = AssertUnwindSafe(async { (self.0)(address).await }).catch_unwind();
-        connecting.await.unwrap_or_else(|panic| {
-            tracing::error!(peer = %address, panic = %message(panic.as_ref()), "connecting panicked");
+        contained_future(async { (self.0)(address).await }).await.unwrap_or_else(|panic| {
+            tracing::error!(peer = %address, %panic, "connecting panicked");
             Err(io::Error::other("connecting panicked"))
         })
     }

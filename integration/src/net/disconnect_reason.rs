@@ -39,6 +39,9 @@ pub(crate) enum DisconnectReason {
     /// Not even the first ping was answered within the handshake timeout.
     #[error("silent since the handshake")]
     Unproven,
+    /// The stream, or what handles its messages, panicked.
+    #[error("an internal failure ended the connection")]
+    Panicked,
 }
 
 impl DisconnectReason {
@@ -61,6 +64,7 @@ impl DisconnectReason {
             Self::Slow => "slow",
             Self::Unread => "unread",
             Self::Unproven => "unproven",
+            Self::Panicked => "panicked",
         }
     }
 }

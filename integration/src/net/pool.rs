@@ -24,6 +24,7 @@ use super::metrics;
 use crate::clock;
 use crate::config::PeerName;
 use crate::discovery::{Discovery, Heard};
+use crate::panicked::{Panicked, contained_future};
 use crate::resolver::Resolver;
 use crate::wire::RequestKind;
 
@@ -99,13 +100,15 @@ pub(crate) enum PoolEvent {
         /// When the next attempt follows; `None` where discovery chooses whether one does.
         retry_at: Option<Instant>,
     },
+    /// A task that keeps connections has panicked, and ended.
+    Panicked(Panicked),
 }
 
 impl PoolEvent {
     /// Whom it is about; nobody where a name has no address yet, or several.
     pub(crate) const fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::LookupFailed { .. } | Self::Resolved { .. } => None,
+            Self::LookupFailed { .. } | Self::Resolved { .. } | Self::Panicked(_) => None,
             Self::Trying { address }
             | Self::Up { address, .. }
             | Self::Proven { address }
@@ -151,15 +154,25 @@ impl Pool {
             tracker: TaskTracker::new(),
         });
         for &address in addresses {
-            pool.tracker.spawn(pool.clone().keep(address, events.clone()));
+            pool.spawn(pool.clone().keep(address, events.clone()), &events);
         }
         for name in unresolved {
-            pool.tracker.spawn(pool.clone().resolve(name, events.clone()));
+            pool.spawn(pool.clone().resolve(name, events.clone()), &events);
         }
         if let Some((discovery, heard)) = discovery.zip(heard) {
-            pool.tracker.spawn(pool.clone().fill(discovery, heard, events));
+            pool.spawn(pool.clone().fill(discovery, heard, events.clone()), &events);
         }
         (pool, receiver)
+    }
+
+    /// Starts a task of the pool, and tells where it panics.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static, events: &mpsc::Sender<PoolEvent>) {
+        let events = events.clone();
+        self.tracker.spawn(async move {
+            if let Err(panic) = contained_future(task).await {
+                events.send(PoolEvent::Panicked(panic)).await.ok();
+            }
+        });
     }
 
     /// The live connection to a node.

@@ -58,24 +58,22 @@ impl Prover<'_> {
     /// # Errors
     /// When the store fails.
     pub(crate) fn prove(&self, candidates: Vec<Candidate>) -> Result<Proving, StoreError> {
-        let mut proving = Proving::default();
         if candidates.is_empty() {
-            return Ok(proving);
+            return Ok(Proving::default());
         }
         if self.verification == Verification::Inline {
-            let mut verifier = self.verifier();
-            let mut check = |batch| {
-                self.check(&mut verifier, batch, &mut proving)?;
-                Ok(true)
-            };
-            let without_members = self.prepare(candidates, &mut check)?;
-            proving.merge(without_members);
-            return Ok(proving);
+            return self.prove_here(candidates);
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let (batches, incoming) = bounded(cores);
         thread::scope(|scope| {
-            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| self.check_all(&incoming))).collect();
+            let start = |_| thread::Builder::new().spawn_scoped(scope, || self.check_all(&incoming)).ok();
+            let workers: Vec<_> = (0..cores).map_while(start).collect();
+            if workers.is_empty() {
+                // The system starts no more threads.
+                return self.prove_here(candidates);
+            }
+            let mut proving = Proving::default();
             let prepared = self.prepare(candidates, |batch| Ok(batches.send(batch).is_ok()));
             drop(batches);
             for worker in workers {
@@ -87,6 +85,18 @@ impl Prover<'_> {
             proving.merge(prepared?);
             Ok(proving)
         })
+    }
+
+    /// The same on this thread alone.
+    fn prove_here(&self, candidates: Vec<Candidate>) -> Result<Proving, StoreError> {
+        let (mut proving, mut verifier) = (Proving::default(), self.verifier());
+        let mut check = |batch| {
+            self.check(&mut verifier, batch, &mut proving)?;
+            Ok(true)
+        };
+        let without_members = self.prepare(candidates, &mut check)?;
+        proving.merge(without_members);
+        Ok(proving)
     }
 
     /// Checks of quorums whose members cannot be known what can be: that their own key signed their commitment.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashcore::ChainParams;
+use futures::FutureExt;
 use futures::future::join_all;
 use tokio::sync::oneshot;
 
@@ -33,7 +34,7 @@ pub(super) struct Connected<'a> {
 
 impl<'a> Connected<'a> {
     /// Finds peers and starts connecting to them. The returned future follows the connections and has to be polled for
-    /// as long as they are used.
+    /// as long as they are used; it ends only when the sync cannot go on.
     ///
     /// # Errors
     /// When the configuration or the store cannot be used, or there is nobody to turn to.
@@ -47,7 +48,7 @@ impl<'a> Connected<'a> {
         store: Arc<Store>,
         progress: &'a Progress,
         announcer: Option<Announcer>,
-    ) -> Result<(Self, impl Future<Output = ()> + use<>), SyncError> {
+    ) -> Result<(Self, impl Future<Output = SyncError> + use<>), SyncError> {
         // Before anybody is asked for addresses.
         config.sync.validate()?;
         let sources = find_sources(config, params, &store, environment).await?;
@@ -78,12 +79,16 @@ impl<'a> Connected<'a> {
     }
 
     /// Verification for one piece of work; the receiver gets the error where the store fails.
-    pub(super) fn start_verifier(&self) -> (Verifier, oneshot::Receiver<StoreError>) {
+    ///
+    /// # Errors
+    /// When the system starts no threads.
+    pub(super) fn start_verifier(&self) -> Result<(Verifier, oneshot::Receiver<StoreError>), SyncError> {
         start_verifier(&self.params, self.store.clone(), &self.config.sync, self.verification)
     }
 }
 
-/// Starts connecting to these peers. The returned future follows the connections.
+/// Starts connecting to these peers. The returned future follows the connections, and ends only when a task that keeps them
+/// panics.
 pub(super) fn connect(
     environment: &Environment,
     params: &ChainParams,
@@ -91,10 +96,11 @@ pub(super) fn connect(
     start_height: u32,
     settings: &Settings,
     announcer: Option<Announcer>,
-) -> Result<(Arc<Peers>, impl Future<Output = ()> + use<>), SyncError> {
+) -> Result<(Arc<Peers>, impl Future<Output = SyncError> + use<>), SyncError> {
     settings.validate()?;
     let (connector, rng) = (&environment.connector, environment.rng());
-    Ok(Peers::start(params, sources, start_height, settings, connector, rng, announcer)?)
+    let (peers, keep_up) = Peers::start(params, sources, start_height, settings, connector, rng, announcer)?;
+    Ok((peers, keep_up.map(|panic| SyncError::panicked("a task that keeps connections", &panic))))
 }
 
 /// Verification with room for all answers that a window of work may bring.
@@ -103,8 +109,9 @@ pub(super) fn start_verifier(
     store: Arc<Store>,
     settings: &Settings,
     verification: Verification,
-) -> (Verifier, oneshot::Receiver<StoreError>) {
+) -> Result<(Verifier, oneshot::Receiver<StoreError>), SyncError> {
     Verifier::start(params, store, settings.window + REPLACEMENTS, verification)
+        .map_err(|source| SyncError::Threads { source })
 }
 
 /// Looks up the configured peers, and takes up what is remembered of others. DNS seeds are waited for only where there

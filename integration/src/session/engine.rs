@@ -6,6 +6,7 @@ use dashcore::ChainParams;
 use futures::FutureExt;
 use futures::future::Fuse;
 use tokio::sync::oneshot;
+use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connected::{connect, start_verifier};
@@ -15,6 +16,7 @@ use super::error::SyncError;
 use crate::config::Settings;
 use crate::fleet::{PeerSources, Peers};
 use crate::lists::{Downloaded, ListDownload};
+use crate::panicked::contained_future;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::store::{Store, StoreError};
@@ -28,7 +30,7 @@ pub struct Session {
     peers: Arc<Peers>,
     verifier: Arc<Verifier>,
     store_failed: Fuse<oneshot::Receiver<StoreError>>,
-    follower: AbortOnDropHandle<()>,
+    follower: Fuse<AbortOnDropHandle<SyncError>>,
 }
 
 /// What a download came to.
@@ -65,13 +67,13 @@ impl Session {
     ) -> Result<Self, SyncError> {
         let sources = PeerSources::of(addresses.to_vec());
         let (peers, follow) = connect(environment, params, sources, 0, &settings, None)?;
-        let (verifier, store_failed) = start_verifier(params, store, &settings, environment.verification);
+        let (verifier, store_failed) = start_verifier(params, store, &settings, environment.verification)?;
         let session = Self {
             settings,
             peers,
             verifier: Arc::new(verifier),
             store_failed: store_failed.fuse(),
-            follower: AbortOnDropHandle::new(tokio::spawn(follow)),
+            follower: AbortOnDropHandle::new(tokio::spawn(follow)).fuse(),
         };
         // Without anybody to ask, the first download says so.
         if session.peers.ready().await {
@@ -92,7 +94,13 @@ impl Session {
         let download = ListDownload::new(self.peers.clone(), &self.verifier, plan, &self.settings, progress)?;
         let Downloaded { tally, outcome, .. } = tokio::select! {
             biased;
-            downloaded = download.run() => downloaded,
+            downloaded = contained_future(download.run()) => {
+                downloaded.map_err(|panic| SyncError::panicked("the download", &panic))?
+            }
+            failed = &mut self.follower => {
+                let panicked = |error: JoinError| SyncError::panicked("a task of peers", &error.into());
+                return Err(failed.unwrap_or_else(panicked));
+            }
             Ok(error) = &mut self.store_failed => return Err(error.into()),
         };
         Ok(Download {

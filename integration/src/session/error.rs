@@ -1,8 +1,11 @@
+use std::io;
+
 use dashcore::Network;
 
 use crate::config::ConfigError;
 use crate::headers::HeaderDownloadError;
 use crate::net::LookupFailed;
+use crate::panicked::Panicked;
 use crate::store::StoreError;
 
 /// Why a sync could not be carried out; how an attempted one ended is its [`Summary`](super::Summary).
@@ -35,11 +38,31 @@ pub enum SyncError {
         /// Height of the tip.
         tip: u32,
     },
+    /// The system starts no threads.
+    #[error("no threads can be started to verify answers: {source}; are too many processes running?")]
+    Threads {
+        /// Why.
+        source: io::Error,
+    },
+    /// A callback of the caller panicked, or this library did. What was proven until then is stored.
+    #[error("an internal failure ended the sync: {part} panicked: {what}")]
+    Panicked {
+        /// What panicked.
+        part: &'static str,
+        /// What the panic said.
+        what: String,
+    },
     /// It was cancelled. What was proven until then is stored, and so are headers but for those of the last answers.
     #[error(
         "interrupted; headers and proven lists are stored, but for the last few, and the next run continues from there"
     )]
     Interrupted,
+}
+
+impl SyncError {
+    pub(super) fn panicked(part: &'static str, panic: &Panicked) -> Self {
+        Self::Panicked { part, what: panic.to_string() }
+    }
 }
 
 fn listed(failed: &[LookupFailed]) -> String {

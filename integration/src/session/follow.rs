@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::headers::{HeaderDownload, Tips};
 use crate::log::Span;
 use crate::net;
+use crate::panicked::{contained, contained_future};
 use crate::progress::{Phase, Progress};
 use crate::store::Store;
 
@@ -52,7 +53,7 @@ pub struct Step {
 ///
 /// # Errors
 /// See [`SyncError`]; being cancelled is none, it is how following ends. Nor is it one that no name can be looked up: the
-/// network is waited for.
+/// network is waited for. Where `on_step` panics, following ends with [`SyncError::Panicked`].
 ///
 /// # Cancel safety
 /// Everything stored so far stays; connections are dropped. Cancel through `cancel` to have them closed in order.
@@ -66,15 +67,18 @@ pub async fn follow_with(
     cancel: &CancellationToken,
 ) -> Result<(), SyncError> {
     let _done = progress.done_on_drop();
-    let (mut on_step, mut damage) = (on_step, Damage::default());
-    loop {
-        let followed =
-            follow_store(environment, params, config, &store, progress, &mut on_step, cancel).await;
-        match followed {
-            Err(SyncError::Interrupted) | Ok(()) => return Ok(()),
-            Err(failed) => damage.mend(failed, environment, params, &store).await?,
+    let followed = contained_future(async {
+        let (mut on_step, mut damage) = (on_step, Damage::default());
+        loop {
+            let followed =
+                follow_store(environment, params, config, &store, progress, &mut on_step, cancel).await;
+            match followed {
+                Err(SyncError::Interrupted) | Ok(()) => return Ok(()),
+                Err(failed) => damage.mend(failed, environment, params, &store).await?,
+            }
         }
-    }
+    });
+    followed.await.unwrap_or_else(|panic| Err(SyncError::panicked("the sync", &panic)))
 }
 
 /// Follows for as long as the store holds out.
@@ -111,7 +115,7 @@ async fn follow_store(
     let followed = tokio::select! {
         biased;
         followed = follower.follow(news) => followed,
-        () = keep_up => unreachable!("the pool outlives the sync"),
+        failed = keep_up => Err(failed),
     };
     peers.stop().await;
     followed
@@ -224,8 +228,9 @@ impl<F: FnMut(&Step)> Follower<'_, F> {
             self.prune(summary.tip.height).await?;
         }
         self.ends.tell(&summary, before, rolled_back_to);
-        (self.on_step)(&Step { summary, rolled_back_to });
-        Ok(())
+        let step = Step { summary, rolled_back_to };
+        contained(|| (self.on_step)(&step))
+            .map_err(|panic| SyncError::panicked("the callback for steps", &panic))
     }
 
     /// Forgets lists that nothing will be based on.

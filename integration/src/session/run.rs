@@ -96,7 +96,7 @@ impl Connected<'_> {
         work: impl AsyncFnOnce(&Run<'_>) -> Result<T, SyncError>,
         cancel: &CancellationToken,
     ) -> Result<T, SyncError> {
-        let (verifier, store_failed) = self.start_verifier();
+        let (verifier, store_failed) = self.start_verifier()?;
         let verifier = Arc::new(verifier);
         let run = Run { connected: self, verifier: verifier.clone(), started: Instant::now() };
         let result = tokio::select! {

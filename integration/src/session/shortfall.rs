@@ -91,7 +91,7 @@ pub enum Shortfall {
     },
     /// Quorums that may sign now do not verify, whoever serves what their members follow from.
     #[error(
-        "{quorums} quorums that are active at the tip are wrong by their signatures; where the network's quorum parameters \
+        "of the quorums that are active at the tip, {quorums} have wrong signatures; where the network's quorum parameters \
          are not the usual ones, check --llmq-params and --activation"
     )]
     WrongQuorums {

@@ -17,6 +17,7 @@ use crate::chain::HeaderChain;
 use crate::clock;
 use crate::config::Config;
 use crate::headers::{HeaderDownload, Tips};
+use crate::panicked::contained_future;
 use crate::progress::{Phase, Progress};
 use crate::store::Store;
 
@@ -44,7 +45,8 @@ pub async fn sync(
 /// Like [`sync`], with an environment of the caller, for example a simulation.
 ///
 /// # Errors
-/// As for [`sync`].
+/// As for [`sync`]. A panic of the environment's code is that of what it was asked for; any other one is
+/// [`SyncError::Panicked`].
 ///
 /// # Cancel safety
 /// As for [`sync`].
@@ -58,13 +60,16 @@ pub async fn sync_with(
 ) -> Result<Summary, SyncError> {
     // Also when the sync cannot begin or is dropped: whoever watches the progress waits for its end.
     let _done = progress.done_on_drop();
-    let mut damage = Damage::default();
-    loop {
-        match sync_once(environment, params, config, store.clone(), progress, cancel).await {
-            Err(failed) => damage.mend(failed, environment, params, &store).await?,
-            synced => return synced,
+    let synced = contained_future(async {
+        let mut damage = Damage::default();
+        loop {
+            match sync_once(environment, params, config, store.clone(), progress, cancel).await {
+                Err(failed) => damage.mend(failed, environment, params, &store).await?,
+                synced => return synced,
+            }
         }
-    }
+    });
+    synced.await.unwrap_or_else(|panic| Err(SyncError::panicked("the sync", &panic)))
 }
 
 async fn sync_once(
@@ -80,7 +85,7 @@ async fn sync_once(
     let summary = tokio::select! {
         biased;
         summary = connected.run(async |run| run.run(config.max_tip_age(params)).await, cancel) => summary,
-        () = keep_up => unreachable!("the pool outlives the sync"),
+        failed = keep_up => Err(failed),
     };
     connected.peers.stop().await;
     if let Ok(summary) = &summary {

@@ -1,7 +1,8 @@
 use std::fmt;
 
 use redb::{
-    Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TransactionError, WriteTransaction,
+    Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TransactionError,
+    WriteTransaction,
 };
 
 use super::contained::contained;
@@ -46,6 +47,15 @@ impl Backing {
         match self.kind() {
             Kind::Writable(database) => Some(database.begin_write()),
             Kind::ReadOnly(_) => None,
+        }
+    }
+
+    /// Compares every page with its checksum, and goes back to what was written before where that helps; whether it did.
+    /// What is only read is left as it is.
+    pub(super) fn check(&mut self) -> Result<bool, DatabaseError> {
+        match &mut self.0 {
+            Some(Kind::Writable(database)) => database.check_integrity().map(|is_whole| !is_whole),
+            Some(Kind::ReadOnly(_)) | None => Ok(false),
         }
     }
 

@@ -17,5 +17,5 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     let (used, params) = (store.clone(), params.clone());
     let done = place.offload(move || work(&used, &params)).await;
-    done.unwrap_or_else(|panicked| Err(store.panicked(panicked.to_string())))
+    done.unwrap_or_else(|panicked| Err(store.panicked(&panicked)))
 }

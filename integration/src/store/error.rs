@@ -1,5 +1,5 @@
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use dashcore::Network;
@@ -64,7 +64,7 @@ pub enum StoreError {
         /// Its format.
         found: String,
     },
-    /// The file is something else, or its beginning is damaged.
+    /// The file is something else, or its beginning has been overwritten.
     #[error("{} is not a qrsync database; move it away, or choose another --data-dir", path.display())]
     Foreign {
         /// The file.
@@ -105,6 +105,14 @@ pub enum StoreError {
         path: PathBuf,
         /// What the panic said.
         what: String,
+    },
+    /// The disk is full, or failed.
+    #[error("cannot read or write {}: {source}{}", path.display(), disk_hint(source.kind()))]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// The database failed.
     #[error("database {} failed: {source}", path.display())]
@@ -163,6 +171,7 @@ impl StoreError {
             redb::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Self::Truncated { path: path.to_owned() }
             }
+            redb::Error::Io(source) => Self::Disk { path: path.to_owned(), source },
             source => Self::Database { path: path.to_owned(), source: Box::new(source) },
         }
     }
@@ -190,7 +199,13 @@ impl StoreError {
             redb::DatabaseError::Storage(redb::StorageError::Io(source))
                 if source.kind() == io::ErrorKind::InvalidData =>
             {
-                Self::Foreign { path }
+                match begins_with_zeros(&path) {
+                    true => Self::Damaged { path, what: "its first page is empty" },
+                    false => Self::Foreign { path },
+                }
+            }
+            redb::DatabaseError::Storage(redb::StorageError::Io(source)) if is_full(source.kind()) => {
+                Self::Disk { path, source }
             }
             redb::DatabaseError::Storage(redb::StorageError::Io(source)) => Self::Access { path, source },
             redb::DatabaseError::Storage(redb::StorageError::Corrupted(text)) => {
@@ -207,6 +222,21 @@ const CUT_OFF: &str = "File truncated";
 
 /// Size of a page of the file, in bytes.
 const PAGE: u64 = 4_096;
+
+/// No other program's file begins so, but one of ours may after a power cut.
+fn begins_with_zeros(path: &Path) -> bool {
+    let mut beginning = [1; 64];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut beginning));
+    read.is_ok() && beginning == [0; 64]
+}
+
+const fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn disk_hint(kind: io::ErrorKind) -> &'static str {
+    if is_full(kind) { "; free some space, or choose another --data-dir" } else { "" }
+}
 
 const fn is_forbidden(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)

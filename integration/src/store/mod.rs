@@ -9,6 +9,7 @@ mod blocking;
 mod chain_lock;
 mod contained;
 mod digest;
+mod disk_failure;
 mod error;
 mod header_row;
 mod list_row;
@@ -35,6 +36,7 @@ use tokio::sync::watch;
 
 pub(crate) use blocking::blocking;
 pub use contained::panic_is_contained;
+use disk_failure::DiskFailure;
 pub use error::StoreError;
 pub(crate) use list_row::{ListRow, ProvenList};
 pub use peer_record::{Ban, BanReason, PeerRecord, Source};
@@ -43,6 +45,7 @@ pub use quorums::{Finding, QuorumRow};
 pub use snapshots::SnapshotRow;
 
 use crate::chain::HeaderChain;
+use crate::panicked::Panicked;
 use backing::Backing;
 use contained::contained;
 use header_row::header_value;
@@ -57,6 +60,7 @@ pub struct Store {
     network: Network,
     /// The highest ChainLock, for those who watch it.
     best_lock: watch::Sender<Option<ChainLock>>,
+    disk_failure: DiskFailure,
 }
 
 impl Store {
@@ -317,6 +321,7 @@ impl Store {
             path: path.to_owned(),
             network,
             best_lock: watch::Sender::new(None),
+            disk_failure: DiskFailure::default(),
         }
     }
 
@@ -326,11 +331,11 @@ impl Store {
     }
 
     fn failed(&self, source: impl Into<redb::Error>) -> StoreError {
-        StoreError::database(&self.path, source.into())
+        StoreError::database(&self.path, self.disk_failure.explain(source.into()))
     }
 
-    pub(crate) fn panicked(&self, what: String) -> StoreError {
-        StoreError::Panicked { path: self.path.clone(), what }
+    pub(crate) fn panicked(&self, panic: &Panicked) -> StoreError {
+        StoreError::Panicked { path: self.path.clone(), what: panic.to_string() }
     }
 
     fn damaged(&self, what: &'static str) -> StoreError {

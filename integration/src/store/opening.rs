@@ -120,9 +120,15 @@ pub(super) fn guarded<T>(path: &Path, open: impl FnOnce() -> Result<T, StoreErro
     contained(open).unwrap_or_else(|| Err(StoreError::unreadable(path)))
 }
 
-/// A database of this network in this file, which may be there.
+/// A database of this network in this file, which may be there. All of it is read then: a page that nothing reads during a
+/// sync would stay damaged for ever.
 pub(super) fn create(path: &Path, network: &Network) -> Result<Backing, StoreError> {
-    prepared(builder().create(path), path, network)
+    let is_new = !path.exists();
+    let mut backing = prepared(builder().create(path), path, network)?;
+    if !is_new && backing.check().map_err(|source| StoreError::open(path, source))? {
+        tracing::warn!(file = %path.display(), "the last write to the database is damaged and was undone");
+    }
+    Ok(backing)
 }
 
 pub(super) fn create_in_memory(network: &Network) -> Result<Backing, StoreError> {

@@ -233,7 +233,8 @@ fn lists_come_back_as_states() {
 async fn every_list_of_a_long_row_is_a_few_diffs_away_from_a_whole_one() {
     let (_directory, store) = filled(&WORLD);
     let store = Arc::new(store);
-    let (verifier, _failed) = Verifier::start(WORLD.params(), store.clone(), 8, Verification::Threads);
+    let (verifier, _failed) =
+        Verifier::start(WORLD.params(), store.clone(), 8, Verification::Threads).unwrap();
     let block = |height| Block {
         height,
         hash: WORLD.block_hash(height).unwrap(),
@@ -433,7 +434,7 @@ fn a_directory_that_cannot_be_made_is_named() {
 fn a_file_that_is_no_database_is_foreign_and_stays_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(FILE_NAME);
-    for content in [&b"x"[..], b"hello", &[0; 4096], &[0xa5; 100_000]] {
+    for content in [&b"x"[..], b"hello", &[0; 63], &[0xa5; 100_000]] {
         fs::write(&path, content).unwrap();
         for result in
             [Store::open(directory.path()), Store::create_or_replace(directory.path(), &Network::Regtest)]

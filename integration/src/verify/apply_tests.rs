@@ -106,7 +106,8 @@ async fn nobody_is_blamed_for_an_answer_whose_base_is_on_the_branch_that_the_cha
     let [left, right] = &*BRANCHES;
     for verification in [Verification::Threads, Verification::Inline] {
         let store = Arc::new(right.store());
-        let (verifier, _failed) = Verifier::start(right.world.params(), store.clone(), 8, verification);
+        let (verifier, _failed) =
+            Verifier::start(right.world.params(), store.clone(), 8, verification).unwrap();
         let verify = |(work, answer)| verifier.verify(work, answer);
         let (waits, rest) = tokio::join!(biased; verify(right.work(BASE, NEXT)), async {
             // Asked for before the reorganisation, answered after it.
@@ -126,7 +127,8 @@ async fn nobody_is_blamed_for_an_answer_whose_base_is_on_the_branch_that_the_cha
 async fn a_chain_that_goes_back_and_forth_has_its_lists_stored() {
     let [left, right] = &*BRANCHES;
     let store = Arc::new(left.store());
-    let (verifier, _failed) = Verifier::start(left.world.params(), store.clone(), 8, Verification::Threads);
+    let (verifier, _failed) =
+        Verifier::start(left.world.params(), store.clone(), 8, Verification::Threads).unwrap();
     let verify = async |(work, answer)| verifier.verify(work, answer).await.unwrap().unwrap().lists;
     assert_eq!(verify(left.work(0, BASE)).await, 1);
     store.save_chain(&right.chain, Some(0)).unwrap();

@@ -1,3 +1,4 @@
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -34,10 +35,18 @@ pub enum Unproven {
 
 impl Prover {
     /// Stores into `store`. At most `capacity` answers are held at a time, those that wait for their base included.
-    pub fn new(params: &ChainParams, store: Arc<Store>, capacity: usize, verification: Verification) -> Self {
+    ///
+    /// # Errors
+    /// When the system starts no threads.
+    pub fn new(
+        params: &ChainParams,
+        store: Arc<Store>,
+        capacity: usize,
+        verification: Verification,
+    ) -> io::Result<Self> {
         // That the store failed shows in what `prove` returns.
-        let (verifier, _) = Verifier::start(params, store, capacity, verification);
-        Self { verifier }
+        let (verifier, _) = Verifier::start(params, store, capacity, verification)?;
+        Ok(Self { verifier })
     }
 
     /// Resolves once the lists of an answer to `work` are proven and stored. Waits for the list that they are based on

@@ -1,4 +1,4 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -15,9 +15,10 @@ use super::stage::Stage;
 use super::stages::Stages;
 
 use crate::chain::HeaderChain;
+use crate::panicked::contained;
 use crate::plan::Work;
 use crate::store::{Store, StoreError};
-use crate::verification::{Verification, message};
+use crate::verification::Verification;
 use crate::wire::Answer;
 
 /// Most answers that are stored by one transaction.
@@ -82,19 +83,22 @@ struct Reply {
 impl Verifier {
     /// Starts the threads; they end when this is dropped and their queue is empty. `capacity` bounds the answers held.
     /// A failing database ends them too and is reported through the returned receiver.
+    ///
+    /// # Errors
+    /// When the system starts no threads.
     pub(crate) fn start(
         params: &ChainParams,
         store: Arc<Store>,
         capacity: usize,
         verification: Verification,
-    ) -> (Self, oneshot::Receiver<StoreError>) {
+    ) -> io::Result<(Self, oneshot::Receiver<StoreError>)> {
         let places = Arc::new(Semaphore::new(capacity));
         let (stages, chain) = (Stages::default(), CurrentChain::default());
         let (failure, failed) = oneshot::channel();
         let mut applier = Applier::new(params, store, stages.clone(), chain.clone());
         if verification == Verification::Inline {
             let worker = Worker::Inline(Box::new(Mutex::new(Inline { applier, failure: Some(failure) })));
-            return (Self { worker, places, stages, chain }, failed);
+            return Ok((Self { worker, places, stages, chain }, failed));
         }
         let (jobs, incoming) = bounded::<Job>(capacity);
         let (checked, in_order) = bounded::<Checked<Reply>>(capacity);
@@ -102,16 +106,18 @@ impl Verifier {
         let genesis_hash = params.genesis_hash;
         let check = || {
             let (incoming, checked, stages) = (incoming.clone(), checked.clone(), stages.clone());
-            thread::spawn(move || check_all(&incoming, &checked, genesis_hash, &stages))
+            named("verify").spawn(move || check_all(&incoming, &checked, genesis_hash, &stages))
         };
-        let mut handles: Vec<JoinHandle<()>> = (0..cores).map(|_| check()).collect();
-        handles.push(thread::spawn(move || {
+        let mut handles = vec![check()?];
+        handles.push(named("apply").spawn(move || {
             if let Err(error) = applier.apply_all(&in_order) {
                 // Nobody listens any more when the sync is being dropped.
                 failure.send(error).ok();
             }
-        }));
-        (Self { worker: Worker::Threads { jobs, handles }, places, stages, chain }, failed)
+        })?);
+        // It takes longer with fewer.
+        handles.extend((1..cores).map_while(|_| check().ok()));
+        Ok((Self { worker: Worker::Threads { jobs, handles }, places, stages, chain }, failed))
     }
 
     /// From now on lists of this chain are stored, with its headers up to them; lists of branches that differ are not.
@@ -171,6 +177,11 @@ impl Verifier {
     }
 }
 
+/// A thread with a name that a debugger and a panic show.
+fn named(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.to_owned())
+}
+
 /// The same work without threads.
 #[derive(Debug)]
 struct Inline {
@@ -204,7 +215,12 @@ fn check_all(
     stages: &Stages,
 ) {
     for Job { work, answer, reply } in jobs {
-        if let Some((contents, tag)) = check_one(&work, &answer, reply, genesis_hash, stages)
+        let checked_one = contained(|| check_one(&work, &answer, reply, genesis_hash, stages));
+        let checked_one = checked_one.unwrap_or_else(|panic| {
+            tracing::error!(%panic, "reporting on the check of an answer panicked");
+            None
+        });
+        if let Some((contents, tag)) = checked_one
             && checked.send(Checked { work, contents, tag }).is_err()
         {
             return;
@@ -221,12 +237,12 @@ fn check_one(
     genesis_hash: BlockHash,
     stages: &Stages,
 ) -> Option<(Contents, Reply)> {
-    match catch_unwind(AssertUnwindSafe(|| check(work, answer, genesis_hash, stages))) {
+    match contained(|| check(work, answer, genesis_hash, stages)) {
         Ok(Ok(contents)) => return Some((contents, reply)),
         Ok(Err(error)) => reply.send(Err(error)),
         Err(panic) => {
             let (height, bytes) = (work.newest.height, answer.payload.len());
-            tracing::error!(height, bytes, panic = message(panic.as_ref()), "checking an answer panicked");
+            tracing::error!(height, bytes, %panic, "checking an answer panicked");
             reply.send_panicked();
         }
     }
@@ -259,8 +275,7 @@ impl Applier {
     /// Applies answers and stores what they prove by one transaction, before anybody is told. A panic is an error of the
     /// store, after which this is not to be used again.
     fn apply(&mut self, batch: impl Iterator<Item = Checked<Reply>>) -> Result<(), StoreError> {
-        let applied = catch_unwind(AssertUnwindSafe(|| self.apply_unguarded(batch)));
-        applied.unwrap_or_else(|panic| Err(self.store.panicked(message(panic.as_ref()))))
+        contained(|| self.apply_unguarded(batch)).unwrap_or_else(|panic| Err(self.store.panicked(&panic)))
     }
 
     fn apply_unguarded(&mut self, batch: impl Iterator<Item = Checked<Reply>>) -> Result<(), StoreError> {
@@ -302,13 +317,15 @@ impl Applier {
 
 impl Reply {
     fn send(self, verdict: Verdict) {
-        metrics::verified(verdict.as_ref().err().map_or("proven", AnswerError::kind), self.started.elapsed());
-        // A caller that has gone needs no verdict.
+        let (label, took) =
+            (verdict.as_ref().err().map_or("proven", AnswerError::kind), self.started.elapsed());
+        // Before a recorder of metrics is called, which may panic. A caller that has gone needs no verdict.
         self.verdict.send(Ok(verdict)).ok();
+        metrics::verified(label, took);
     }
 
     fn send_panicked(self) {
-        metrics::verified("panicked", self.started.elapsed());
         self.verdict.send(Err(VerifierError::Panicked)).ok();
+        metrics::verified("panicked", self.started.elapsed());
     }
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::process::{Finished, Running, qrsync, run, sync_command};
 use crate::support::{faulty, generated_world, honest, start};
@@ -112,6 +113,22 @@ async fn a_damaged_page_is_an_error_in_words_and_a_sync_begins_anew() {
     assert_eq!(told, 1, "{}", finished.stderr());
     assert!(!finished.stderr().contains("panicked"), "{}", finished.stderr());
     assert_eq!(ask().ok(), answer);
+}
+
+#[test]
+fn a_process_that_gets_too_few_files_says_so() {
+    let data = tempfile::tempdir().unwrap();
+    // One count for each of the two ways in which the runtime fails: it returns an error, or panics.
+    for files in [6, 8] {
+        let limited = format!("ulimit -n {files}; exec \"$0\" status --data-dir \"$1\"");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &limited]).arg(env!("CARGO_BIN_EXE_qrsync")).arg(data.path());
+        let asked = Running::start(&mut shell).finish();
+        assert_eq!(asked.code(), Some(1), "{files}: {}", asked.stderr());
+        let said = asked.stderr();
+        assert!(said.starts_with("error: cannot start: ") && said.lines().count() == 1, "{files}: {said}");
+        assert!(said.contains("Too many open files"), "{files}: {said}");
+    }
 }
 
 #[test]

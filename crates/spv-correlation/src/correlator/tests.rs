@@ -278,3 +278,41 @@ async fn a_held_answer_is_delivered_with_its_fence_and_dropped_where_nobody_wait
     assert!(matches!(correlator.on_fence(third_fence), FenceVerdict::Matched { id, .. } if id == third));
     assert!(correlator.shared.state.lock().held.is_none());
 }
+
+/// Panics over some answers.
+struct Fragile;
+
+impl Expectation for Fragile {
+    type Response = u8;
+    type Content = u8;
+    type Key = ();
+
+    fn content(response: &u8) -> u8 {
+        assert_ne!(*response, 1, "as written");
+        *response
+    }
+
+    fn accepts(&self, content: &u8) -> bool {
+        assert_ne!(*content, 2, "as written");
+        true
+    }
+
+    fn key(&self) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expectation_that_panics_takes_no_request_with_it() {
+    let correlator = Correlator::<Fragile>::new(&Config::default(), 7).unwrap();
+    let (one, _) = correlator.register(Fragile).unwrap();
+    let (two, _) = correlator.register(Fragile).unwrap();
+    for response in [1, 2] {
+        let reading = correlator.clone();
+        let read = tokio::spawn(async move { reading.on_response(response) });
+        assert!(read.await.unwrap_err().is_panic());
+    }
+    assert_eq!(correlator.in_flight(), 2);
+    assert_eq!(correlator.on_response(3), Delivery::Delivered(one.id()));
+    assert_eq!(one.await.unwrap().response, 3);
+    correlator.close();
+    assert_eq!(two.await, Err(CorrelationError::Disconnected));
+}

@@ -1,10 +1,10 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::{Candidate, PeerSelector};
 use crate::Sample;
+use crate::contained::contained;
 
-/// A selector whose panics end nothing: it is asked in the middle of other requests' business.
+/// A selector whose panics end nothing.
 pub(crate) struct Contained<P> {
     selector: Box<dyn PeerSelector<P>>,
 }
@@ -15,9 +15,7 @@ impl<P: 'static> Contained<P> {
     }
 
     fn tell(&mut self, tell: impl FnOnce(&mut dyn PeerSelector<P>)) {
-        if catch_unwind(AssertUnwindSafe(|| tell(&mut *self.selector))).is_err() {
-            tracing::warn!("the peer selector panicked");
-        }
+        contained("the peer selector", (), || tell(&mut *self.selector));
     }
 }
 

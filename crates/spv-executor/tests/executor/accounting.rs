@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use parking_lot::Mutex;
-use spv_executor::{Candidate, Config, Depth, ExecuteError, Executor, PeerSelector, Sample, Transport};
+use spv_executor::{Candidate, Config, Cost, Depth, ExecuteError, Executor, PeerSelector, Sample, Transport};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{EXPECTED_BYTES, Scripted, all_but, answer, config};
@@ -149,6 +149,7 @@ fn of_liars_alone_everything_has_failed() {
 struct Ours {
     held_up: Duration,
     panics_over_rtt: bool,
+    panics_over_requests: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -188,8 +189,19 @@ impl Transport for Ours {
         *error == Failed::Theirs
     }
 
+    fn cost(&self, _request: &u32) -> Cost {
+        assert!(!self.panics_over_requests, "as written");
+        Cost::default()
+    }
+
     fn duplicate(&self, request: &u32) -> Option<u32> {
+        assert!(!self.panics_over_requests, "as written");
         Some(*request)
+    }
+
+    fn group(&self, _peer: &char) -> u64 {
+        assert!(!self.panics_over_requests, "as written");
+        0
     }
 
     fn rtt(&self, _peer: &char) -> Option<Duration> {
@@ -259,6 +271,18 @@ async fn a_transport_that_panics_over_an_answer_loses_that_answer_alone() {
     }
     assert_eq!(executor.progress().borrow().in_flight, 0);
     executor.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_panics_over_a_request_or_a_peer_counts_as_one_that_knows_nothing() {
+    let (executor, _) = ours(Ours { panics_over_requests: true, ..Ours::default() }, &['a', 'b']);
+    for request in 7..10 {
+        let answered = executor.execute_in_order(request, |_| true, u64::from(request)).await.unwrap();
+        assert_eq!(answered.response, request);
+    }
+    assert_eq!(executor.run(vec![7, 8, 9]).await.into_iter().filter(Result::is_ok).count(), 3);
+    let progress = *executor.progress().borrow();
+    assert_eq!((progress.in_flight, progress.hedged), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::Recovery;
@@ -30,10 +31,12 @@ impl<P: Ord + Clone> Recovery<P> {
             now,
         };
         let rng = &mut self.rng;
-        let decided = self
-            .strategies
-            .iter()
-            .find_map(|strategy| Some((strategy.decide(&context, rng)?, strategy.name())));
+        let decided = self.strategies.iter().find_map(|strategy| {
+            // Whoever waits for the decision goes on with those that follow.
+            let decided =
+                catch_unwind(AssertUnwindSafe(|| strategy.decide(&context, rng).zip(Some(strategy.name()))));
+            decided.ok().flatten()
+        });
         let (action, strategy) = decided.unwrap_or_else(|| {
             let after = self.config.backoff_cap;
             (Action::Retry { after, avoid: context.unsuitable(), alone: false }, LAST_RESORT)

@@ -14,7 +14,7 @@ use crate::net::metrics;
 use crate::wire::{Answer, Request, RequestKind};
 
 /// Requests whose fence is waited for that are remembered by kind; far more than are ever in flight.
-const MAX_FENCED: usize = 64;
+pub(super) const MAX_FENCED: usize = 64;
 
 /// What messages of a node mean.
 impl Shared {

@@ -27,7 +27,7 @@ impl Pool {
         let free: Vec<bool> = addresses.iter().map(|&address| self.takes_over(address)).collect();
         events.send(PoolEvent::Resolved { name, addresses: addresses.clone() }).await.ok();
         for (address, is_free) in addresses.into_iter().zip(free) {
-            self.tracker.spawn(self.clone().keep_new(address, is_free, events.clone()));
+            self.spawn(self.clone().keep_new(address, is_free, events.clone()), &events);
         }
     }
 

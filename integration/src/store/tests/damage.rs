@@ -134,23 +134,17 @@ fn a_page_that_is_zeroed_is_noticed_and_the_store_begins_anew() {
     let path = directory.path().join(FILE_NAME);
     let whole = fs::read(&path).unwrap();
     let mut noticed = 0;
-    for page in 1..whole.len() / PAGE {
+    for page in 0..whole.len() / PAGE {
         let mut bytes = whole.clone();
         bytes[page * PAGE..][..PAGE].fill(0);
         fs::write(&path, &bytes).unwrap();
         let store = Store::create_or_replace(directory.path(), &Network::Regtest).unwrap();
-        match contents(&store) {
-            Ok(found) if found == expected => {}
-            // It was noticed when the file was opened.
-            Ok(found) if set_aside(directory.path()).is_empty() => panic!("page {page}: {found:?}"),
-            Ok(found) => assert_eq!((found.tip, found.chain.len()), (None, 0), "page {page}"),
-            Err(error) => {
-                assert!(error.is_damage(), "page {page}: {error}");
-                store.start_anew(&error).unwrap();
-                assert_eq!(store.tip().unwrap(), None);
-                store.save_chain(&chain(&WORLD, 10), None).unwrap();
-                assert_eq!(store.header_count().unwrap(), 11);
-            }
+        // Whoever opens it to write finds all that readers may find.
+        let found = contents(&store).unwrap();
+        if set_aside(directory.path()).is_empty() {
+            assert!(found == expected, "page {page}: {found:?}");
+        } else {
+            assert_eq!((found.tip, found.chain.len()), (None, 0), "page {page}");
         }
         drop(store);
         noticed += set_aside(directory.path()).len();
@@ -287,11 +281,21 @@ fn lookups_do_not_wait_for_a_write_to_end() {
     transaction.abort().unwrap();
 }
 
-/// Memory whose writes panic from some moment on.
-#[derive(Debug)]
-struct Panicking(redb::backends::InMemoryBackend, Arc<AtomicBool>);
+#[test]
+fn damage_while_it_is_open_is_set_aside_with_the_same_handle() {
+    let directory = full();
+    let store = Store::open(directory.path()).unwrap();
+    store.start_anew(&store.damaged("page")).unwrap();
+    assert_eq!((store.tip().unwrap(), set_aside(directory.path()).len()), (None, 1));
+    store.save_chain(&chain(&WORLD, 10), None).unwrap();
+    assert_eq!(store.header_count().unwrap(), 11);
+}
 
-impl redb::StorageBackend for Panicking {
+/// Memory whose writes fail from some moment on, by a panic or because there is no space.
+#[derive(Debug)]
+struct Failing(redb::backends::InMemoryBackend, Arc<AtomicBool>, fn() -> io::Error);
+
+impl redb::StorageBackend for Failing {
     fn len(&self) -> io::Result<u64> {
         self.0.len()
     }
@@ -309,7 +313,9 @@ impl redb::StorageBackend for Panicking {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        assert!(!self.1.load(Ordering::Relaxed), "injected into a write");
+        if self.1.load(Ordering::Relaxed) {
+            return Err((self.2)());
+        }
         self.0.write(offset, data)
     }
 }
@@ -319,7 +325,8 @@ impl redb::StorageBackend for Panicking {
 fn a_database_that_panics_when_it_is_closed_or_replaced_ends_nothing() {
     for replaced in [false, true] {
         let panics = Arc::new(AtomicBool::new(false));
-        let storage = Panicking(redb::backends::InMemoryBackend::new(), panics.clone());
+        let panicking = || panic!("injected into a write");
+        let storage = Failing(redb::backends::InMemoryBackend::new(), panics.clone(), panicking);
         let store = Store::on(storage, &Network::Regtest).unwrap();
         panics.store(true, Ordering::Relaxed);
         if replaced {
@@ -328,5 +335,20 @@ fn a_database_that_panics_when_it_is_closed_or_replaced_ends_nothing() {
             assert!(store.lists().unwrap().is_empty());
         }
         drop(store);
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_by_the_first_write_that_fails_and_by_all_that_follow() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let full = || io::ErrorKind::StorageFull.into();
+    let store =
+        Store::on(Failing(redb::backends::InMemoryBackend::new(), fails.clone(), full), &Network::Regtest);
+    let store = store.unwrap();
+    fails.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        let error = store.save_chain(&chain(&WORLD, 10), None).unwrap_err();
+        assert!(matches!(error, StoreError::Disk { .. }), "{error:?}");
+        assert!(error.to_string().ends_with("free some space, or choose another --data-dir"), "{error}");
     }
 }

@@ -7,8 +7,10 @@ use futures::FutureExt;
 use tokio::io::AsyncWriteExt;
 
 use super::node::{Node, answer, ends_within, request};
+use crate::net::connection::handling::MAX_FENCED;
 use crate::net::disconnect_reason::DisconnectReason;
 use crate::net::room::Room;
+use crate::wire::RequestKind;
 
 const SHORTLY: Duration = Duration::from_millis(10);
 
@@ -132,4 +134,16 @@ fn inventory(count: u8) -> Vec<u8> {
         payload.extend([byte; 32]);
     }
     payload
+}
+
+#[tokio::test(start_paused = true)]
+async fn fences_of_a_node_that_sends_no_pongs_are_bounded() {
+    let (connection, _node, _) = Node::connected(&Room::default()).await;
+    let shared = &connection.shared;
+    for _ in 0..10 * MAX_FENCED {
+        let (ticket, _) = shared.correlator.register(request()).unwrap();
+        shared.fence_sent(ticket.id(), RequestKind::MnListDiff);
+        ticket.withdraw();
+    }
+    assert_eq!(shared.fenced.lock().len(), MAX_FENCED);
 }
