@@ -193,6 +193,15 @@ pub enum LockError {
         /// The locked block at that height.
         locked: BlockHash,
     },
+    /// An InstantSend lock has a version that is not known here, and the signature does not cover it.
+    #[error("the lock has version {version}, which this version of the client does not know")]
+    UnknownVersion {
+        /// Its version.
+        version: u8,
+    },
+    /// An InstantSend lock is of no transaction, spends nothing, or spends an output twice.
+    #[error("the lock is wrong: no transaction spends these inputs")]
+    Form,
     /// The required quorum did not sign the lock.
     #[error("the lock is wrong: {0}")]
     Signature(#[from] SignatureError),

@@ -66,7 +66,7 @@ fn remark(report: &PeerReport) -> Option<String> {
         remarks.push(format!("offers a chain that contradicts the ChainLock of block {height}"));
     }
     if report.wrong_locks > 0 {
-        remarks.push(format!("sent {} wrong ChainLocks", report.wrong_locks));
+        remarks.push(format!("sent {} wrong locks", report.wrong_locks));
     }
     remarks.extend(report.other_chain.map(|chain| chain.to_string()));
     remarks.extend(report.trouble.clone());
