@@ -146,6 +146,12 @@ pub enum LookupError {
         /// Length of a cycle in blocks.
         interval: u32,
     },
+    /// A sync that is running may bring what is missing.
+    #[error("{missing}; a sync that is running now may bring it")]
+    Syncing {
+        /// What is missing.
+        missing: Box<Self>,
+    },
     /// Too many lookups are running.
     #[error("{limit} lookups are already running; wait for some, or raise client.max_lookups")]
     Busy {
@@ -167,8 +173,35 @@ impl LookupError {
                 | Self::AboveTip { .. }
                 | Self::UnknownCycle { .. }
                 | Self::QuorumUnverified { .. }
+                | Self::Syncing { .. }
                 | Self::Busy { .. }
         )
+    }
+}
+
+impl LookupError {
+    /// Whether there are lists around the height, but not that of the height itself.
+    pub(super) fn is_not_stored(&self) -> bool {
+        match self {
+            Self::NotStored { .. } => true,
+            Self::Syncing { missing } => missing.is_not_stored(),
+            _ => false,
+        }
+    }
+
+    /// The same while a sync is running, where that may bring what is missing.
+    pub(super) fn may_pass(self, is_syncing: bool) -> Self {
+        match self {
+            missing @ (Self::BelowStart { .. }
+            | Self::NotStored { .. }
+            | Self::UnknownQuorum { .. }
+            | Self::Retired { .. })
+                if is_syncing =>
+            {
+                Self::Syncing { missing: Box::new(missing) }
+            }
+            error => error,
+        }
     }
 }
 

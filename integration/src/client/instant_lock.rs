@@ -5,12 +5,12 @@ use dashcore::BlockHash;
 use dashcore::ephemerealdata::instant_lock::InstantLock;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use spv_masternodes::verification::{BlsScheme, SignatureError};
+use spv_masternodes::verification::BlsScheme;
 use tokio::sync::broadcast;
 
 use super::Client;
 use super::error::{LockError, LookupError};
-use super::quorum::Signer;
+use super::quorum::{Signer, first_that_signed};
 use crate::session::{Judge, LockFate};
 
 /// The version of InstantSend locks that name their cycle, the only one that nodes make.
@@ -96,16 +96,8 @@ impl Client {
             candidates.map_err(|error| (error.into(), None))?;
         let (txid, signature) = (lock.txid, lock.signature);
         // Off the runtime: a pairing takes milliseconds.
-        let check = self.read(move |_| {
-            let mut wrong = SignatureError::Wrong;
-            for signer in signers {
-                match signer.verify(&request_id, txid.as_byte_array(), &signature) {
-                    Ok(()) => return Ok(Ok(signer)),
-                    Err(error) => wrong = error,
-                }
-            }
-            Ok(Err(wrong))
-        });
+        let check =
+            self.read(move |_| Ok(first_that_signed(signers, &request_id, txid.as_byte_array(), &signature)));
         let wrong = match check.await.map_err(|error| (error.into(), None))? {
             Ok(signer) => return Ok(signer),
             Err(wrong) => wrong,
@@ -140,15 +132,20 @@ impl Client {
         let scheme = BlsScheme::after(height, self.params());
         let (mut signers, mut first_error, mut nobody) = (Vec::<Signer>::new(), None, None);
         for at in [Some(newest), newest.checked_sub(interval)].into_iter().flatten() {
-            match self.selected(self.params().rotated_llmq, at, &request_id, scheme).await {
-                Ok(signer) if signers.iter().any(|known| known.quorum().entry == signer.quorum().entry) => {}
-                Ok(signer) => signers.push(signer),
-                // That is known too: nobody of that cycle signs this.
-                Err(error @ LookupError::NoQuorum { .. }) => {
-                    nobody.get_or_insert(error);
-                }
-                Err(error) => {
-                    first_error.get_or_insert(error);
+            let mut found = vec![self.selected(self.params().rotated_llmq, at, &request_id, scheme).await];
+            if let Some(Err(error)) = found.first()
+                && error.is_not_stored()
+            {
+                // One of these may be the one.
+                found.extend(self.selected_nearby(&rotated, at, &request_id, scheme).await?);
+            }
+            for found in found {
+                match found {
+                    Ok(signer) if signers.iter().any(|known| known.is_same(&signer)) => {}
+                    Ok(signer) => signers.push(signer),
+                    // That is known too: nobody of that cycle signs this.
+                    Err(error @ LookupError::NoQuorum { .. }) => _ = nobody.get_or_insert(error),
+                    Err(error) => _ = first_error.get_or_insert(error),
                 }
             }
         }
@@ -208,7 +205,10 @@ impl Judge for Client {
                     tracing::warn!(%error, "an InstantSend lock could not be checked");
                     LockFate::Unknown
                 }
-                Err((LockError::Lookup(error), _)) if error.is_transient() => LockFate::Unknown,
+                // Lists of the next blocks may tell.
+                Err((LockError::Lookup(error), _)) if error.is_transient() || error.is_not_stored() => {
+                    LockFate::Unknown
+                }
                 Err((error @ LockError::Signature(_), decided_by @ Some(_))) => {
                     LockFate::Wrong { decided_by, reason: error.to_string() }
                 }

@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use dashcore::ChainParams;
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +49,8 @@ struct Shared {
     store: Arc<Store>,
     lists: Lists,
     syncing: Semaphore,
+    /// Of the sync that was started last.
+    progress: Mutex<Option<Progress>>,
     instant_locks: broadcast::Sender<Arc<VerifiedInstantLock>>,
 }
 
@@ -75,7 +78,17 @@ impl Client {
         let lists = Lists::new(&config.client, store.clone(), params.clone())?;
         let syncing = Semaphore::new(1);
         let instant_locks = broadcast::Sender::new(INSTANT_LOCKS_KEPT);
-        Ok(Self { shared: Arc::new(Shared { config, params, store, lists, syncing, instant_locks }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                config,
+                params,
+                store,
+                lists,
+                syncing,
+                progress: Mutex::default(),
+                instant_locks,
+            }),
+        })
     }
 
     /// Syncs the store to the state that the configuration requests. A second sync waits for the first, and for
@@ -109,6 +122,7 @@ impl Client {
             permit = syncing.acquire() => permit,
             () = cancel.cancelled() => return Err(SyncError::Interrupted),
         };
+        *self.shared.progress.lock() = Some(progress.clone());
         sync_with(environment, params, config, store.clone(), progress, cancel).await
     }
 
@@ -149,6 +163,7 @@ impl Client {
             permit = syncing.acquire() => permit,
             () = cancel.cancelled() => return Ok(()),
         };
+        *self.shared.progress.lock() = Some(progress.clone());
         let judge = config.sync.instant_locks.then(|| Arc::new(self.clone()) as Arc<dyn Judge>);
         follow_and_judge(environment, params, config, store.clone(), progress, on_step, cancel, judge).await
     }
