@@ -43,6 +43,9 @@ struct Gate(Arc<(Mutex<Held>, Condvar)>);
 struct Held {
     is_closed: bool,
     is_waiting: bool,
+    /// Whether the file has grown since the last sync. The database syncs that at once, seldom and under a lock that readers
+    /// need too; nothing here can change it.
+    has_grown: bool,
 }
 
 impl Gate {
@@ -52,7 +55,8 @@ impl Gate {
     }
 
     fn open(&self) {
-        *self.0.0.lock() = Held::default();
+        let mut held = self.0.0.lock();
+        (held.is_closed, held.is_waiting) = (false, false);
         self.0.1.notify_all();
     }
 
@@ -63,6 +67,9 @@ impl Gate {
     fn pass(&self) {
         let (held, opened) = &*self.0;
         let mut held = held.lock();
+        if std::mem::take(&mut held.has_grown) {
+            return;
+        }
         while held.is_closed {
             held.is_waiting = true;
             opened.wait(&mut held);
@@ -87,6 +94,7 @@ impl StorageBackend for Gated {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        self.gate.0.0.lock().has_grown = true;
         self.memory.set_len(len)
     }
 

@@ -194,6 +194,7 @@ impl LookupError {
         match self {
             missing @ (Self::BelowStart { .. }
             | Self::NotStored { .. }
+            | Self::UnknownMasternode { .. }
             | Self::UnknownQuorum { .. }
             | Self::Retired { .. })
                 if is_syncing =>
@@ -246,7 +247,9 @@ fn finding_name(finding: Option<Finding>) -> &'static str {
 
 fn next_step(finding: Option<Finding>) -> &'static str {
     match finding {
-        None => "sync again, with the signatures of quorums (not --skip-quorum-signatures)",
+        None => {
+            "sync further back (--from), or again with the signatures of quorums (not --skip-quorum-signatures)"
+        }
         Some(Finding::SignedByQuorum) => {
             "its members are from below the stored headers: sync further back (--from)"
         }

@@ -32,7 +32,7 @@ struct Candidates {
     signers: Vec<Signer>,
     /// Why one is not among them.
     error: Option<LookupError>,
-    /// Height and hash of the block whose quorums were looked at first; `None` where the quorum was named.
+    /// Height and hash of the block from which on no others are to come; `None` where it is not stored.
     decided_by: Option<(u32, BlockHash)>,
     /// Why there may be another one above the stored tip.
     open: Option<LookupError>,
@@ -77,7 +77,8 @@ impl Client {
     /// Returns a receiver of the InstantSend locks that nodes send while [`follow`](Self::follow) runs, each verified,
     /// from now on. `None` unless the configuration asks for them (`sync.instant_locks`).
     ///
-    /// Locks come in no particular order, and a lock may come again when thousands of others came in between. A receiver
+    /// Locks come in no particular order. A transaction may come again when thousands of others came in between, or with
+    /// the hash of the next cycle, which the signature does not cover. A receiver
     /// that is more than 256 locks behind is told how many it has missed. A lock whose quorum is not verified yet waits
     /// for it for at most an hour; of one node, at most 256 locks wait.
     pub fn instant_locks(&self) -> Option<broadcast::Receiver<Arc<VerifiedInstantLock>>> {
@@ -120,7 +121,7 @@ impl Client {
         }
         let interval = rotated.dkg_interval;
         let cycle_base = self.read(move |store| store.height_of(&cycle_hash)).await?;
-        let (tip, tip_hash) = self.tip().await?.ok_or(LookupError::Empty)?;
+        let (tip, _) = self.tip().await?.ok_or(LookupError::Empty)?;
         // Headers above the tip are not proven.
         let proven = cycle_base.filter(|&height| height <= tip);
         let height = proven.ok_or(LookupError::UnknownCycle { cycle_hash })?;
@@ -149,15 +150,13 @@ impl Client {
                 }
             }
         }
-        let decided_by = match newest == tip {
-            true => Some((tip, tip_hash)),
-            false => self.read(move |store| store.block_hash(newest)).await?.map(|hash| (newest, hash)),
-        };
+        // From then on its quorums are those that are there, on every chain with the same block.
         let settled = height + rotated.mining_window_end;
+        let block = self.read(move |store| store.block_hash(settled)).await?;
         Ok(Candidates {
             error: first_error.or_else(|| nobody.filter(|_| signers.is_empty())),
             signers,
-            decided_by,
+            decided_by: block.map(|hash| (settled, hash)),
             open: (newest < settled).then_some(LookupError::AboveTip { height: settled, tip }),
         })
     }

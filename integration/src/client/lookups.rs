@@ -112,10 +112,13 @@ impl Client {
         pro_tx_hash: ProTxHash,
         at: impl Into<At>,
     ) -> Result<Masternode, LookupError> {
+        let at = at.into();
+        let may_change = self.may_change(at);
         let state = self.state(at).await?;
         let (height, block_hash) = (state.height(), state.block_hash());
         let entry = state.masternodes().get(&pro_tx_hash).cloned();
-        let entry = entry.ok_or(LookupError::UnknownMasternode { pro_tx_hash, height })?;
+        let unknown = LookupError::UnknownMasternode { pro_tx_hash, height };
+        let entry = entry.ok_or_else(|| unknown.may_pass(may_change))?;
         let is_evo =
             entry.is_evo() || self.read(move |store| store.evo_nodes(height)).await?.contains(&pro_tx_hash);
         Ok(Masternode { entry, is_evo, height, block_hash })
@@ -153,9 +156,12 @@ impl Client {
         if self.params().llmq(llmq_type).is_none() {
             return Err(LookupError::UnknownType(llmq_type));
         }
+        let at = at.into();
+        let may_change = self.may_change(at);
         let state = self.state(at).await?;
         let unknown = LookupError::UnknownQuorum { llmq_type, quorum_hash, height: state.height() };
-        let quorum = state.quorums().get(llmq_type, quorum_hash).cloned().ok_or(unknown)?;
+        let quorum = state.quorums().get(llmq_type, quorum_hash).cloned();
+        let quorum = quorum.ok_or_else(|| unknown.may_pass(may_change))?;
         self.read(move |store| Quorum::read(store, &quorum, &state)).await
     }
 
@@ -181,6 +187,11 @@ impl Client {
             }
         };
         Ok(missing.may_pass(was_syncing || self.is_syncing()))
+    }
+
+    /// Whether another list may be the one that is meant, once a running sync has brought it.
+    fn may_change(&self, at: At) -> bool {
+        !matches!(at, At::Height(_)) && self.is_syncing()
     }
 
     /// Whether a sync of this handle is bringing lists or proving quorums now. A follower that waits for a block is not.
