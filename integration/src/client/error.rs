@@ -167,15 +167,18 @@ impl LookupError {
     /// Tells whether the same lookup may succeed later, without another configuration: after the next sync, with the
     /// next block, or when there is less to do.
     pub const fn is_transient(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Empty
-                | Self::AboveTip { .. }
-                | Self::UnknownCycle { .. }
-                | Self::QuorumUnverified { .. }
-                | Self::Syncing { .. }
-                | Self::Busy { .. }
-        )
+            | Self::AboveTip { .. }
+            | Self::UnknownCycle { .. }
+            | Self::Syncing { .. }
+            | Self::Busy { .. } => true,
+            // What was never looked at is below what syncs of this configuration look at, unless one is running.
+            Self::QuorumUnverified { finding, .. } => {
+                !matches!(finding, None | Some(Finding::SignedByQuorum | Finding::NoRoot))
+            }
+            _ => false,
+        }
     }
 }
 
@@ -196,6 +199,7 @@ impl LookupError {
             | Self::NotStored { .. }
             | Self::UnknownMasternode { .. }
             | Self::UnknownQuorum { .. }
+            | Self::QuorumUnverified { finding: None, .. }
             | Self::Retired { .. })
                 if is_syncing =>
             {

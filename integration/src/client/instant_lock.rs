@@ -204,8 +204,12 @@ impl Judge for Client {
                     tracing::warn!(%error, "an InstantSend lock could not be checked");
                     LockFate::Unknown
                 }
-                // Lists of the next blocks may tell.
-                Err((LockError::Lookup(error), _)) if error.is_transient() || error.is_not_stored() => {
+                // Lists of the next blocks may tell, and a quorum be checked with the next tip.
+                Err((LockError::Lookup(error), _))
+                    if error.is_transient()
+                        || error.is_not_stored()
+                        || matches!(error, LookupError::QuorumUnverified { .. }) =>
+                {
                     LockFate::Unknown
                 }
                 Err((error @ LockError::Signature(_), decided_by @ Some(_))) => {

@@ -192,7 +192,9 @@ impl Client {
         state: Arc<ProvenState>,
         scheme: BlsScheme,
     ) -> Result<Signer, LookupError> {
-        Signer::new(self.read(move |store| Quorum::read(store, &quorum, &state)).await?, scheme)
+        let is_syncing = self.is_syncing();
+        let quorum = self.read(move |store| Quorum::read(store, &quorum, &state)).await?;
+        Signer::new(quorum, scheme).map_err(|error| error.may_pass(is_syncing))
     }
 
     /// What `pick` finds among the quorums of a kind that are active at a height, and a list that shows it. `pick` takes
