@@ -224,10 +224,12 @@ How a node behaves all the time:
   junk-chain=N         N cheap blocks without lists on top of its tip, or with N:HEIGHT
                        on top of that block: valid headers, which it claims
   flood=KIND:RATE      RATE unrequested messages a second: known-headers,
-                       fork-headers, big-headers, big-lists, inv, addr or ping
+                       fork-headers, big-headers, big-lists, inv, lock-inv, locks, addr or ping
   clock=TIME           its clock, in version, is fast or slow: clock=6h, clock=-6h
   locks=KIND           how ChainLocks are announced: honest (behind the block), none, early (before it),
-                       twice, forged";
+                       twice, forged
+  instant-locks=KIND   what is made of InstantSend locks: honest (nothing), none (not announced), forged, or
+                       another cycle: genesis, unknown, no-cycle, future";
 
 #[derive(Debug, Args)]
 pub(crate) struct SimnetArgs {
@@ -265,6 +267,9 @@ pub(crate) struct SimnetArgs {
     /// Seconds between two new blocks of the nodes, until the end of the chain
     #[arg(long, value_name = "SECONDS", requires = "start_height", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) block_interval: Option<u32>,
+    /// Seconds between two InstantSend locks of made-up transactions, which the quorums of a generated chain sign
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) instant_lock_interval: Option<u32>,
     /// Refuse getqrinfo for blocks below this height
     #[arg(long, value_name = "HEIGHT")]
     pub(crate) refuse_qrinfo_below: Option<u32>,

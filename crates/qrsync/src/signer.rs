@@ -17,7 +17,8 @@ struct Answer {
     height: Option<u32>,
     /// As Dash Core's RPC prints it; `null` where the quorum was named.
     request_id: Option<String>,
-    /// Those that may have signed, the likelier one first. One, but for InstantSend locks that name their cycle.
+    /// Those that may have signed, the likelier one first. One, but for InstantSend locks that name their cycle, and for
+    /// ChainLocks where it is not known whether a commitment had been mined.
     signers: Vec<Active>,
 }
 
@@ -58,7 +59,7 @@ pub(crate) async fn run(args: SignerArgs) -> anyhow::Result<Exit> {
 async fn signers(client: &Client, command: &SignerCommand) -> Result<Vec<Signer>, LookupError> {
     let ChainParams { rotated_llmq, platform_llmq, .. } = *client.params();
     let one = match command {
-        SignerCommand::Chainlock { height, .. } => client.chain_lock_signer(*height).await?,
+        SignerCommand::Chainlock { height, .. } => return client.chain_lock_signers(*height).await,
         SignerCommand::Instantsend { request_id, at, .. } => match (at.height, at.cycle_hash) {
             (_, Some(cycle_hash)) => {
                 return client.instant_lock_signers(request_id.to_byte_array(), cycle_hash).await;

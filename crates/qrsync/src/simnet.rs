@@ -6,8 +6,10 @@ use anyhow::Context;
 use serde_json::json;
 use spv_integration::Counted;
 use spv_simnet::{
-    ActiveChain, Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, QuorumProfile, World,
+    ActiveChain, Faults, GeneratedSpec, InstantLocker, Network, NetworkConfig, PeerConfig, QuorumProfile,
+    World,
 };
+use tokio::time::{Instant, Interval, interval_at};
 
 use crate::args::SimnetArgs;
 use crate::exit::{Exit, Usage};
@@ -18,7 +20,8 @@ use crate::{output, signals};
 const GENERATED: &str = "generated:";
 
 pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
-    let world = load(&args)?;
+    let spec = args.world.starts_with(GENERATED).then(|| args.world.parse::<GeneratedSpec>()).transpose()?;
+    let world = load(&args, spec)?;
     let world = match args.refuse_qrinfo_below {
         Some(height) => world.with_qrinfo_refused_below(height),
         None => world,
@@ -28,6 +31,15 @@ pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
     let config = NetworkConfig { peers: peers(&args)?, listen: args.listen };
     let cancel = signals::cancelled_by_signals()?;
     let network = Network::start(world.clone(), config).await?;
+    let locker = match (args.instant_lock_interval, spec) {
+        (Some(seconds), Some(spec)) => {
+            Some((Duration::from_secs(seconds.into()), InstantLocker::new(&spec, &world)))
+        }
+        (Some(_), None) => {
+            return Err(Usage("--instant-lock-interval needs a generated world".to_owned()).into());
+        }
+        (None, _) => None,
+    };
 
     let addresses = network.addresses();
     let tip = json!({ "height": start.tip(), "hash": start.tip_hash() });
@@ -52,7 +64,7 @@ pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
     }
     tokio::select! {
         () = cancel.cancelled() => {}
-        () = grow(&network, start, args.block_interval) => unreachable!("it never ends"),
+        () = grow(&network, start, args.block_interval, locker) => unreachable!("it never ends"),
     }
     let stats = network.shutdown().await;
     if args.json {
@@ -72,23 +84,49 @@ pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Gives the nodes one block after the other, up to the end of the chain.
-async fn grow(network: &Network, mut chain: ActiveChain, interval: Option<u32>) {
-    if let Some(seconds) = interval {
-        let world = chain.world().clone();
-        while chain.tip() < world.tip() {
-            tokio::time::sleep(Duration::from_secs(seconds.into())).await;
-            chain = ActiveChain::new(world.clone(), chain.tip() + 1);
-            network.activate(&chain);
+/// Gives the nodes one block after the other, up to the end of the chain, and InstantSend locks meanwhile.
+async fn grow(
+    network: &Network,
+    mut chain: ActiveChain,
+    block_interval: Option<u32>,
+    mut locker: Option<(Duration, InstantLocker)>,
+) {
+    let world = chain.world().clone();
+    let mut next_block = block_interval.map(|seconds| ticks(Duration::from_secs(seconds.into())));
+    let mut next_lock = locker.as_ref().map(|(interval, _)| ticks(*interval));
+    let mut number = 0;
+    loop {
+        tokio::select! {
+            () = tick(&mut next_block), if chain.tip() < world.tip() => {
+                chain = ActiveChain::new(world.clone(), chain.tip() + 1);
+                network.activate(&chain);
+            }
+            () = tick(&mut next_lock) => {
+                number += 1;
+                let lock = locker.as_mut().and_then(|(_, locker)| locker.lock_number(chain.tip(), number));
+                if let Some(lock) = lock {
+                    network.lock_instantly(&lock);
+                }
+            }
         }
     }
-    std::future::pending().await
 }
 
-fn load(args: &SimnetArgs) -> anyhow::Result<World> {
+fn ticks(period: Duration) -> Interval {
+    interval_at(Instant::now() + period, period)
+}
+
+/// Resolves with the next tick; never where there are none.
+async fn tick(ticks: &mut Option<Interval>) {
+    match ticks {
+        Some(ticks) => _ = ticks.tick().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn load(args: &SimnetArgs, spec: Option<GeneratedSpec>) -> anyhow::Result<World> {
     let world = &args.world;
-    if world.starts_with(GENERATED) {
-        let spec: GeneratedSpec = world.parse()?;
+    if let Some(spec) = spec {
         let cache = args.world_cache.clone().or_else(World::cache_directory);
         return match cache.filter(|_| spec.profile() == QuorumProfile::Mainnet) {
             Some(directory) => Ok(World::generate_cached(&spec, &directory)?),

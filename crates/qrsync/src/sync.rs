@@ -5,9 +5,9 @@ use std::sync::Arc;
 use dashcore::ChainParams;
 use spv_integration::progress::Progress;
 use spv_integration::quorums::BestChainLock;
-use spv_integration::session::{Environment, QuorumsOfType, Step, Summary, follow_with, sync};
+use spv_integration::session::{QuorumsOfType, Step, Summary, sync};
 use spv_integration::store::Store;
-use spv_integration::{Config, Counted};
+use spv_integration::{Client, Config, Counted};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -113,8 +113,8 @@ async fn follow(
             cancel.cancel();
         }
     };
-    let environment = Environment::default();
-    let following = follow_with(&environment, params, config, store, progress, on_step, cancel);
+    let client = Client::new(params.clone(), config.clone(), store)?;
+    let following = client.follow(progress, on_step, cancel);
     systemd::ready();
     let (followed, ()) = tokio::join!(following, display.draw(progress));
     followed?;

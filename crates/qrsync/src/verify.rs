@@ -97,6 +97,7 @@ fn verdict(
 fn outcome(error: &LockError) -> &'static str {
     match error {
         LockError::Signature(_)
+        | LockError::Form
         | LockError::Lookup(LookupError::NoQuorum { .. } | LookupError::NoCycle { .. }) => "wrong",
         LockError::Abandoned { .. } => "abandoned_branch",
         LockError::Lookup(error) if error.is_transient() => "not_yet_known",

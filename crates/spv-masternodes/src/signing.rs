@@ -30,7 +30,15 @@ pub fn signing_quorum<'a>(
     llmq: &LLMQParams,
     request_id: &[u8; 32],
 ) -> Option<&'a ActiveQuorum> {
-    let mut active = quorums.of_type(llmq.llmq_type);
+    select_signer(quorums.of_type(llmq.llmq_type), llmq, request_id)
+}
+
+/// The same among these quorums of that kind.
+pub fn select_signer<'a>(
+    mut active: impl Iterator<Item = &'a ActiveQuorum>,
+    llmq: &LLMQParams,
+    request_id: &[u8; 32],
+) -> Option<&'a ActiveQuorum> {
     if llmq.rotated {
         let index = signing_index(llmq.signing_active_quorum_count, request_id);
         return active.find(|quorum| quorum.entry.quorum_index.map(i64::from) == Some(index.into()));

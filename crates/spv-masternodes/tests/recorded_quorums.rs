@@ -8,14 +8,19 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
+use dashcore::bls_sig_utils::{BLSPublicKey, BLSSignature};
 use dashcore::consensus::deserialize;
 use dashcore::ephemerealdata::chain_lock::ChainLock;
+use dashcore::ephemerealdata::instant_lock::InstantLock;
+use dashcore::hash_types::QuorumVVecHash;
 use dashcore::network::message_qrinfo::QRInfo;
 use dashcore::sml::llmq_type::LLMQType;
-use dashcore::{BlockHash, ChainParams, Network};
+use dashcore::{BitSet, BlockHash, ChainParams, Network, QuorumHash};
 use recordings::{Chain, Mainnet, json, recorded, records, regtest_params, regtest_states, snapshots};
+use spv_masternodes::ActiveQuorum;
 use spv_masternodes::chain_lock::{BestLock, quorums_height, verify_chain_lock};
 use spv_masternodes::members::{Evidence, MembersError, Needs};
+use spv_masternodes::signing::{select_signer, sign_hash};
 use spv_masternodes::verification::{QuorumCandidate, QuorumError, QuorumVerifier, VerifiedQuorum};
 
 fn verifier(params: &ChainParams) -> QuorumVerifier {
@@ -228,4 +233,49 @@ fn mainnet_chain_locks_verify() {
     }
     locked.sort_unstable();
     assert_eq!(locked, [2_240_079, 2_240_367]);
+}
+
+/// The request ids and the sign hash of locks of the main network, and which of a cycle's quorums the id names.
+#[test]
+fn recorded_locks_are_about_what_is_known_of_them() {
+    let Some(folder) = recorded("") else { return };
+    let values = json(&folder.join("vectors.json"));
+    let hex = |value: &serde_json::Value| hex_conservative::decode_to_vec(value.as_str().unwrap()).unwrap();
+    let known = &values["instant_lock_mainnet"];
+    let lock: InstantLock = deserialize(&hex(&known["payload"])).unwrap();
+    assert_eq!(lock.cyclehash.to_string(), known["cycle_hash"].as_str().unwrap());
+    let request_id = lock.request_id();
+    assert_eq!(request_id.to_vec(), hex(&known["request_id_bytes"]));
+    let llmq_type = LLMQType(u8::try_from(known["llmq_type"].as_u64().unwrap()).unwrap());
+    let quorum_hash: QuorumHash = known["quorum_hash"].as_str().unwrap().parse().unwrap();
+    let signed = sign_hash(llmq_type, quorum_hash, &request_id, lock.txid.as_byte_array());
+    assert_eq!(signed.to_vec(), hex(&known["sign_hash_bytes"]));
+
+    let llmq = *ChainParams::new(Network::Dash).llmq(llmq_type).unwrap();
+    let cycle: Vec<ActiveQuorum> = (0..32)
+        .map(|index| {
+            let entry = QuorumEntry {
+                version: 4,
+                llmq_type,
+                quorum_hash: QuorumHash::all_zeros(),
+                quorum_index: Some(index),
+                signers: BitSet::default(),
+                valid_members: BitSet::default(),
+                quorum_public_key: BLSPublicKey::default(),
+                quorum_vvec_hash: QuorumVVecHash::all_zeros(),
+                threshold_sig: BLSSignature::default(),
+                all_commitment_aggregated_signature: BLSSignature::default(),
+            };
+            ActiveQuorum { entry_hash: entry.entry_hash(), entry: entry.into(), chain_lock_signature: None }
+        })
+        .collect();
+    let selected = select_signer(cycle.iter(), &llmq, &request_id).unwrap();
+    assert_eq!(selected.entry.quorum_index.map(i64::from), known["quorum_index"].as_i64());
+
+    let locks = values["chain_locks_mainnet"].as_array().unwrap();
+    assert_eq!(locks.len(), 2);
+    for known in locks {
+        let height = u32::try_from(known["height"].as_u64().unwrap()).unwrap();
+        assert_eq!(ChainLock::request_id(height).to_vec(), hex(&known["request_id_bytes"]));
+    }
 }

@@ -18,6 +18,7 @@ use dashcore::{BlockHash, Header};
 
 use crate::world::World;
 
+pub use instant_lock::InstantLocker;
 pub use qr_info::QRInfoConstruction;
 pub use refusal::Refusal;
 

@@ -3,6 +3,7 @@
 mod clock_offset;
 mod error;
 mod flood;
+mod instant_lock_announcements;
 mod junk_chain;
 mod lock_announcements;
 mod plan;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use clock_offset::ClockOffset;
 pub use error::FaultsError;
 pub use flood::{Flood, FloodKind};
+pub use instant_lock_announcements::InstantLockAnnouncements;
 pub use junk_chain::JunkChain;
 pub use lock_announcements::LockAnnouncements;
 pub use schedule::Schedule;
@@ -118,4 +120,7 @@ pub struct Faults {
     pub clock: ClockOffset,
     /// `locks=KIND`: how the ChainLocks of new blocks are announced: `honest`, `none`, `early`, `twice` or `forged`.
     pub locks: LockAnnouncements,
+    /// `instant-locks=KIND`: what the node makes of the InstantSend locks that it is given: `honest`, `none`, `forged`,
+    /// `genesis`, `unknown`, `no-cycle` or `future`.
+    pub instant_locks: InstantLockAnnouncements,
 }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dashcore::ephemerealdata::instant_lock::InstantLock;
 use parking_lot::Mutex;
 use tokio::io::DuplexStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -137,6 +138,13 @@ impl InMemoryNetwork {
     pub fn activate(&self, address: SocketAddr, chain: ActiveChain) {
         if let Some(peer) = self.peers.get(&address) {
             peer.door.activate(chain);
+        }
+    }
+
+    /// Gives a peer an InstantSend lock, which it announces to those who relay transactions.
+    pub fn lock_instantly(&self, address: SocketAddr, lock: &InstantLock) {
+        if let Some(peer) = self.peers.get(&address) {
+            peer.door.lock_instantly(lock.clone());
         }
     }
 

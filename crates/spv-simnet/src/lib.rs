@@ -13,11 +13,12 @@ mod node;
 mod stats;
 mod world;
 
-pub use chain::{ActiveChain, QRInfoConstruction, Refusal};
+pub use chain::{ActiveChain, InstantLocker, QRInfoConstruction, Refusal};
 pub use config::{NetworkConfig, PeerConfig};
 pub use error::NetworkError;
 pub use faults::{
-    ClockOffset, Faults, FaultsError, Flood, FloodKind, JunkChain, LockAnnouncements, Schedule,
+    ClockOffset, Faults, FaultsError, Flood, FloodKind, InstantLockAnnouncements, JunkChain,
+    LockAnnouncements, Schedule,
 };
 pub use generate::{Forks, GeneratedSpec, QuorumProfile, SpecError, Unlocked};
 pub use in_memory::{Arrival, InMemoryNetwork};

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dashcore::ephemerealdata::instant_lock::InstantLock;
 use dashcore::network::message_network::MIN_PROTOCOL_VERSION;
 use parking_lot::{Mutex, RwLock};
 use tokio::net::{TcpListener, TcpSocket};
@@ -64,6 +65,11 @@ impl Network {
         self.doors.iter().for_each(|door| door.activate(chain.clone()));
     }
 
+    /// Gives all peers an InstantSend lock, which they announce to those who relay transactions.
+    pub fn lock_instantly(&self, lock: &InstantLock) {
+        self.doors.iter().for_each(|door| door.lock_instantly(lock.clone()));
+    }
+
     /// What the peers counted, in the order of the configuration.
     pub fn stats(&self) -> Vec<PeerStats> {
         self.nodes.iter().map(|node| *node.stats.lock()).collect()
@@ -99,6 +105,7 @@ pub(crate) fn nodes(
         });
         Arc::new(Node {
             locks: Mutex::default(),
+            instant_locks: Mutex::default(),
             junk,
             chain: RwLock::new(chain),
             config,

@@ -8,6 +8,7 @@ mod flooder;
 mod handler;
 mod inboxes;
 mod load;
+mod locks;
 mod outbox;
 mod rate;
 mod reply;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use dashcore::ephemerealdata::chain_lock::ChainLock;
+use dashcore::ephemerealdata::instant_lock::InstantLock;
 use parking_lot::{Mutex, RwLock};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -40,7 +43,8 @@ pub(crate) struct Node {
     pub(crate) chain: RwLock<ActiveChain>,
     /// The chain whose headers the node shows, where that is not the real one.
     pub(crate) junk: Option<MinedBranch>,
-    pub(crate) locks: Mutex<AnnouncedLocks>,
+    pub(crate) locks: Mutex<AnnouncedLocks<ChainLock>>,
+    pub(crate) instant_locks: Mutex<AnnouncedLocks<InstantLock>>,
     pub(crate) config: PeerConfig,
     /// Where the other nodes of the network listen.
     pub(crate) neighbours: Vec<SocketAddr>,
@@ -94,6 +98,12 @@ impl Door {
         let before = std::mem::replace(&mut *self.node.chain.write(), chain);
         // The handler is gone only when the whole network stops.
         let _ = self.events.send(event::Event::NewTip { before });
+    }
+
+    /// Gives the node an InstantSend lock, which it announces on its connections.
+    pub(crate) fn lock_instantly(&self, lock: InstantLock) {
+        // The handler is gone only when the whole network stops.
+        let _ = self.events.send(event::Event::NewLock { lock });
     }
 
     /// Takes connections from a listener until `stop` is cancelled.

@@ -146,6 +146,12 @@ pub enum LookupError {
         /// Length of a cycle in blocks.
         interval: u32,
     },
+    /// A sync that is running may bring what is missing.
+    #[error("{missing}; a sync that is running now may bring it")]
+    Syncing {
+        /// What is missing.
+        missing: Box<Self>,
+    },
     /// Too many lookups are running.
     #[error("{limit} lookups are already running; wait for some, or raise client.max_lookups")]
     Busy {
@@ -161,14 +167,46 @@ impl LookupError {
     /// Tells whether the same lookup may succeed later, without another configuration: after the next sync, with the
     /// next block, or when there is less to do.
     pub const fn is_transient(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Empty
-                | Self::AboveTip { .. }
-                | Self::UnknownCycle { .. }
-                | Self::QuorumUnverified { .. }
-                | Self::Busy { .. }
-        )
+            | Self::AboveTip { .. }
+            | Self::UnknownCycle { .. }
+            | Self::Syncing { .. }
+            | Self::Busy { .. } => true,
+            // What was never looked at is below what syncs of this configuration look at, unless one is running.
+            Self::QuorumUnverified { finding, .. } => {
+                !matches!(finding, None | Some(Finding::SignedByQuorum | Finding::NoRoot))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl LookupError {
+    /// Whether there are lists around the height, but not that of the height itself.
+    pub(super) fn is_not_stored(&self) -> bool {
+        match self {
+            Self::NotStored { .. } => true,
+            Self::Syncing { missing } => missing.is_not_stored(),
+            _ => false,
+        }
+    }
+
+    /// The same while a sync is running, where that may bring what is missing.
+    pub(super) fn may_pass(self, is_syncing: bool) -> Self {
+        match self {
+            missing @ (Self::BelowStart { .. }
+            | Self::NotStored { .. }
+            | Self::UnknownMasternode { .. }
+            | Self::UnknownQuorum { .. }
+            | Self::QuorumUnverified { finding: None, .. }
+            | Self::Retired { .. })
+                if is_syncing =>
+            {
+                Self::Syncing { missing: Box::new(missing) }
+            }
+            error => error,
+        }
     }
 }
 
@@ -193,6 +231,15 @@ pub enum LockError {
         /// The locked block at that height.
         locked: BlockHash,
     },
+    /// An InstantSend lock has a version that is not known here, and the signature does not cover it.
+    #[error("the lock has version {version}, which this version of the client does not know")]
+    UnknownVersion {
+        /// Its version.
+        version: u8,
+    },
+    /// An InstantSend lock is of no transaction, spends nothing, or spends an output twice.
+    #[error("the lock is wrong: no transaction spends these inputs")]
+    Form,
     /// The required quorum did not sign the lock.
     #[error("the lock is wrong: {0}")]
     Signature(#[from] SignatureError),
@@ -204,7 +251,9 @@ fn finding_name(finding: Option<Finding>) -> &'static str {
 
 fn next_step(finding: Option<Finding>) -> &'static str {
     match finding {
-        None => "sync again, with the signatures of quorums (not --skip-quorum-signatures)",
+        None => {
+            "sync further back (--from), or again with the signatures of quorums (not --skip-quorum-signatures)"
+        }
         Some(Finding::SignedByQuorum) => {
             "its members are from below the stored headers: sync further back (--from)"
         }

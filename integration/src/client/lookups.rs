@@ -8,12 +8,10 @@ use spv_masternodes::ProvenState;
 use super::Client;
 use super::error::LookupError;
 use super::quorum::Quorum;
+use crate::progress::Phase;
 use crate::store::blocking;
 use crate::store::{Store, StoreError};
 use crate::verification::Verification;
-
-/// A quorum is mined within a few dozen blocks of its base block, so one of so many lists above it has it, if any.
-pub(super) const LISTS_SEARCHED: usize = 64;
 
 /// Which stored list a lookup uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,23 +78,24 @@ impl Client {
     /// Nothing is lost.
     pub async fn state(&self, at: impl Into<At>) -> Result<Arc<ProvenState>, LookupError> {
         let at = at.into();
+        let is_syncing = self.is_syncing();
         let mut missing = LookupError::Empty;
         for _ in 0..ATTEMPTS {
             let (height, block_hash) = match at {
-                At::Newest => self.newest_at_or_below(u32::MAX).await?,
-                At::AtOrBelow(height) => self.newest_at_or_below(height).await?,
+                At::Newest => self.newest_at_or_below(u32::MAX, is_syncing).await?,
+                At::AtOrBelow(height) => self.newest_at_or_below(height, is_syncing).await?,
                 At::Height(height) => {
                     let [at_or_below, _] = self.around(height).await?;
                     match at_or_below.filter(|(found, _)| *found == height) {
                         Some(found) => found,
-                        None => return Err(self.missing(height).await?),
+                        None => return Err(self.missing(height, is_syncing).await?),
                     }
                 }
             };
             if let Some(state) = self.shared.lists.get(height, block_hash).await? {
                 return Ok(state);
             }
-            missing = self.missing(height).await?;
+            missing = self.missing(height, is_syncing).await?;
         }
         Err(missing)
     }
@@ -113,10 +112,13 @@ impl Client {
         pro_tx_hash: ProTxHash,
         at: impl Into<At>,
     ) -> Result<Masternode, LookupError> {
+        let at = at.into();
+        let may_change = self.may_change(at);
         let state = self.state(at).await?;
         let (height, block_hash) = (state.height(), state.block_hash());
         let entry = state.masternodes().get(&pro_tx_hash).cloned();
-        let entry = entry.ok_or(LookupError::UnknownMasternode { pro_tx_hash, height })?;
+        let unknown = LookupError::UnknownMasternode { pro_tx_hash, height };
+        let entry = entry.ok_or_else(|| unknown.may_pass(may_change))?;
         let is_evo =
             entry.is_evo() || self.read(move |store| store.evo_nodes(height)).await?.contains(&pro_tx_hash);
         Ok(Masternode { entry, is_evo, height, block_hash })
@@ -154,40 +156,13 @@ impl Client {
         if self.params().llmq(llmq_type).is_none() {
             return Err(LookupError::UnknownType(llmq_type));
         }
+        let at = at.into();
+        let may_change = self.may_change(at);
         let state = self.state(at).await?;
         let unknown = LookupError::UnknownQuorum { llmq_type, quorum_hash, height: state.height() };
-        let quorum = state.quorums().get(llmq_type, quorum_hash).cloned().ok_or(unknown)?;
+        let quorum = state.quorums().get(llmq_type, quorum_hash).cloned();
+        let quorum = quorum.ok_or_else(|| unknown.may_pass(may_change))?;
         self.read(move |store| Quorum::read(store, &quorum, &state)).await
-    }
-
-    /// Returns a stored quorum: as in the newest list, or else the first list above its base block in which it is
-    /// active.
-    ///
-    /// # Errors
-    /// When there is none in these lists, or the store fails.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost.
-    pub async fn find_quorum(
-        &self,
-        llmq_type: LLMQType,
-        quorum_hash: QuorumHash,
-    ) -> Result<Quorum, LookupError> {
-        let unknown = match self.quorum(llmq_type, quorum_hash, At::Newest).await {
-            Err(unknown @ LookupError::UnknownQuorum { .. }) => unknown,
-            found => return found,
-        };
-        let base = self.read(move |store| store.height_of(&quorum_hash.into())).await?;
-        let Some(base) = base else { return Err(unknown) };
-        let heights = self.stored_heights().await?;
-        let above = heights.into_iter().skip_while(|&height| height <= base).take(LISTS_SEARCHED);
-        for height in above {
-            match self.quorum(llmq_type, quorum_hash, height).await {
-                Err(LookupError::UnknownQuorum { .. }) => {}
-                found => return found,
-            }
-        }
-        Err(unknown)
     }
 
     /// Height and block of the nearest stored lists at or below, and at or above a height.
@@ -195,11 +170,11 @@ impl Client {
         self.read(move |store| store.lists_around(height)).await
     }
 
-    /// Why no list is stored for a height.
-    pub(super) async fn missing(&self, height: u32) -> Result<LookupError, LookupError> {
+    /// Why no list is stored for a height. A sync that was running when the lookup began may have stored some meanwhile.
+    pub(super) async fn missing(&self, height: u32, was_syncing: bool) -> Result<LookupError, LookupError> {
         let [below, above] = self.around(height).await?;
         let tip = self.tip().await?.map_or(0, |(tip, _)| tip);
-        Ok(match (below, above) {
+        let missing = match (below, above) {
             _ if height > tip && (below.is_some() || above.is_some()) => {
                 LookupError::AboveTip { height, tip }
             }
@@ -210,6 +185,20 @@ impl Client {
                 let nearest = if height - below <= above - height { below } else { above };
                 LookupError::NotStored { height, nearest }
             }
+        };
+        Ok(missing.may_pass(was_syncing || self.is_syncing()))
+    }
+
+    /// Whether another list may be the one that is meant, once a running sync has brought it.
+    fn may_change(&self, at: At) -> bool {
+        !matches!(at, At::Height(_)) && self.is_syncing()
+    }
+
+    /// Whether a sync of this handle is bringing lists or proving quorums now. A follower that waits for a block is not.
+    pub(super) fn is_syncing(&self) -> bool {
+        let progress = self.shared.progress.lock().clone();
+        progress.is_some_and(|progress| {
+            !matches!(progress.watch().borrow().phase, Phase::Following | Phase::Done)
         })
     }
 
@@ -220,10 +209,14 @@ impl Client {
         Ok(blocking(Verification::Threads, self.store(), self.params(), |store, _| read(store)).await?)
     }
 
-    async fn newest_at_or_below(&self, height: u32) -> Result<(u32, BlockHash), LookupError> {
+    async fn newest_at_or_below(
+        &self,
+        height: u32,
+        was_syncing: bool,
+    ) -> Result<(u32, BlockHash), LookupError> {
         match self.around(height).await? {
             [Some(found), _] => Ok(found),
-            [None, Some((start, _))] => Err(LookupError::BelowStart { height, start }),
+            [None, Some((start, _))] => Err(LookupError::BelowStart { height, start }.may_pass(was_syncing)),
             [None, None] => Err(LookupError::Empty),
         }
     }

@@ -14,11 +14,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use dashcore::ChainParams;
-use tokio::sync::Semaphore;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 pub use chain_lock::{LockedBlock, VerifiedLock};
 pub use error::{LockError, LookupError, OpenError};
+pub use instant_lock::VerifiedInstantLock;
 pub use lookups::{At, Masternode};
 pub use quorum::{Quorum, QuorumProof, Signer};
 
@@ -26,7 +28,7 @@ pub use crate::plan::RETIRED_INTERVALS;
 
 use crate::config::{Config, ConfigError};
 use crate::progress::Progress;
-use crate::session::{Environment, Step, Summary, SyncError, follow_with, sync_with};
+use crate::session::{Environment, Judge, Step, Summary, SyncError, follow_and_judge, sync_with};
 use crate::store::Store;
 use lists::Lists;
 
@@ -47,7 +49,13 @@ struct Shared {
     store: Arc<Store>,
     lists: Lists,
     syncing: Semaphore,
+    /// Of the sync that was started last.
+    progress: Mutex<Option<Progress>>,
+    instant_locks: broadcast::Sender<Arc<VerifiedInstantLock>>,
 }
+
+/// InstantSend locks that a receiver may be behind.
+const INSTANT_LOCKS_KEPT: usize = 256;
 
 impl Client {
     /// Opens the store in the configured data directory, or creates it. A damaged file is set aside under another name.
@@ -69,7 +77,18 @@ impl Client {
     pub fn new(params: ChainParams, config: Config, store: Arc<Store>) -> Result<Self, ConfigError> {
         let lists = Lists::new(&config.client, store.clone(), params.clone())?;
         let syncing = Semaphore::new(1);
-        Ok(Self { shared: Arc::new(Shared { config, params, store, lists, syncing }) })
+        let instant_locks = broadcast::Sender::new(INSTANT_LOCKS_KEPT);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                config,
+                params,
+                store,
+                lists,
+                syncing,
+                progress: Mutex::default(),
+                instant_locks,
+            }),
+        })
     }
 
     /// Syncs the store to the state that the configuration requests. A second sync waits for the first, and for
@@ -103,6 +122,7 @@ impl Client {
             permit = syncing.acquire() => permit,
             () = cancel.cancelled() => return Err(SyncError::Interrupted),
         };
+        *self.shared.progress.lock() = Some(progress.clone());
         sync_with(environment, params, config, store.clone(), progress, cancel).await
     }
 
@@ -143,7 +163,9 @@ impl Client {
             permit = syncing.acquire() => permit,
             () = cancel.cancelled() => return Ok(()),
         };
-        follow_with(environment, params, config, store.clone(), progress, on_step, cancel).await
+        *self.shared.progress.lock() = Some(progress.clone());
+        let judge = config.sync.instant_locks.then(|| Arc::new(self.clone()) as Arc<dyn Judge>);
+        follow_and_judge(environment, params, config, store.clone(), progress, on_step, cancel, judge).await
     }
 
     /// Returns the parameters of the network.

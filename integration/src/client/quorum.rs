@@ -141,6 +141,11 @@ impl Signer {
         verify_signature(&self.quorum.entry, request_id, message_hash, signature, self.scheme)
     }
 
+    /// Whether both are the same quorum, wherever that is shown to be active.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.quorum.entry == other.quorum.entry
+    }
+
     pub(super) fn new(quorum: Quorum, scheme: BlsScheme) -> Result<Self, LookupError> {
         if quorum.proof().is_usable() {
             return Ok(Self { quorum, scheme });
@@ -148,4 +153,21 @@ impl Signer {
         let QuorumEntry { llmq_type, quorum_hash, .. } = *quorum.entry;
         Err(LookupError::QuorumUnverified { llmq_type, quorum_hash, finding: quorum.finding })
     }
+}
+
+/// The first of these that signed `message_hash` in answer to a request.
+pub(super) fn first_that_signed(
+    signers: Vec<Signer>,
+    request_id: &[u8; 32],
+    message_hash: &[u8; 32],
+    signature: &BLSSignature,
+) -> Result<Signer, SignatureError> {
+    let mut wrong = SignatureError::Wrong;
+    for signer in signers {
+        match signer.verify(request_id, message_hash, signature) {
+            Ok(()) => return Ok(signer),
+            Err(error) => wrong = error,
+        }
+    }
+    Err(wrong)
 }

@@ -4,7 +4,7 @@ use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::sml::llmq_type::{LLMQParams, LLMQType};
 use dashcore::{BlockHash, QuorumHash};
 use spv_masternodes::chain_lock::quorums_height;
-use spv_masternodes::signing::signing_quorum;
+use spv_masternodes::signing::{select_signer, signing_quorum};
 use spv_masternodes::verification::BlsScheme;
 use spv_masternodes::{ActiveQuorum, ProvenState, QuorumSet};
 
@@ -12,6 +12,7 @@ use super::Client;
 use super::error::LookupError;
 use super::quorum::{Quorum, Signer};
 use crate::plan::sessions_between;
+use crate::store::StoreError;
 
 impl Client {
     /// Returns the quorum of this type that has to sign the request `request_id` at nodes whose tip is at `height`: one
@@ -47,6 +48,85 @@ impl Client {
         self.signer(self.params().chain_locks_llmq, block_height, request_id).await
     }
 
+    /// Returns the quorums that may have to sign the ChainLock of a block at this height, the likelier one first. One,
+    /// but for a height at which a commitment may have been mined or not: there it takes the list of that very height to
+    /// tell, and nodes accept the signature of one of the two.
+    ///
+    /// # Errors
+    /// As for [`signer`](Self::signer).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn chain_lock_signers(&self, block_height: u32) -> Result<Vec<Signer>, LookupError> {
+        let (signers, error) = self.chain_lock_candidates(block_height).await?;
+        match error {
+            Some(error) if signers.is_empty() => Err(error),
+            _ => Ok(signers),
+        }
+    }
+
+    /// Also says why one is not among them.
+    pub(super) async fn chain_lock_candidates(
+        &self,
+        block_height: u32,
+    ) -> Result<(Vec<Signer>, Option<LookupError>), LookupError> {
+        let unclear = match self.chain_lock_signer(block_height).await {
+            Ok(signer) => return Ok((vec![signer], None)),
+            Err(error) if error.is_not_stored() => error,
+            Err(error) => return Err(error),
+        };
+        let request_id = ChainLock::request_id(block_height);
+        let llmq = *self.llmq(self.params().chain_locks_llmq, block_height)?;
+        let either = self.either_of(&llmq, quorums_height(block_height), &request_id).await?;
+        if either.is_empty() {
+            return Err(unclear);
+        }
+        let scheme = BlsScheme::after(block_height, self.params());
+        let (mut signers, mut first_error) = (Vec::new(), None);
+        for (quorum, state) in either {
+            match self.usable(quorum, state, scheme).await {
+                Ok(signer) => signers.push(signer),
+                Err(error) => _ = first_error.get_or_insert(error),
+            }
+        }
+        Ok((signers, first_error))
+    }
+
+    /// Returns the quorum of this type and name, if it may sign at a height: it is active there, or was active shortly
+    /// before. [`Quorum::height`](super::Quorum::height) says where it was active last.
+    ///
+    /// # Errors
+    /// As for [`platform_signer`](Self::platform_signer).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn named_signer(
+        &self,
+        llmq_type: LLMQType,
+        quorum_hash: QuorumHash,
+        height: u32,
+    ) -> Result<Signer, LookupError> {
+        let is_syncing = self.is_syncing();
+        let llmq = self.llmq(llmq_type, height)?;
+        let pick = |quorums: &QuorumSet| quorums.get(llmq_type, quorum_hash).cloned();
+        let unclear = match self.active_at(llmq, height, pick).await {
+            Ok(Some((quorum, state))) => {
+                return self.usable(quorum, state, BlsScheme::after(height, self.params())).await;
+            }
+            Ok(None) => None,
+            // It may have left between two lists.
+            Err(error) if error.is_not_stored() => Some(error),
+            Err(error) => return Err(error),
+        };
+        match self.lately_retired(llmq, quorum_hash, height).await {
+            Err(error @ LookupError::UnknownQuorum { .. }) => {
+                Err(unclear.unwrap_or_else(|| error.may_pass(is_syncing)))
+            }
+            Err(error) => Err(error.may_pass(is_syncing)),
+            found => found,
+        }
+    }
+
     /// Returns the quorum that a Platform proof contains. It has to be active at the proof's core chain locked height,
     /// or to have been active shortly before, because Platform continues to use a quorum for a while.
     /// [`Quorum::height`](super::Quorum::height) says where it was active.
@@ -62,22 +142,7 @@ impl Client {
         quorum_hash: QuorumHash,
         core_chain_locked_height: u32,
     ) -> Result<Signer, LookupError> {
-        let (llmq_type, height) = (self.params().platform_llmq, core_chain_locked_height);
-        let llmq = self.llmq(llmq_type, height)?;
-        let pick = |quorums: &QuorumSet| quorums.get(llmq_type, quorum_hash).cloned();
-        let unclear = match self.active_at(llmq, height, pick).await {
-            Ok(Some((quorum, state))) => {
-                return self.usable(quorum, state, BlsScheme::after(height, self.params())).await;
-            }
-            Ok(None) => None,
-            // It may have left between two lists.
-            Err(error @ LookupError::NotStored { .. }) => Some(error),
-            Err(error) => return Err(error),
-        };
-        match self.lately_retired(llmq, quorum_hash, height).await {
-            Err(error @ LookupError::UnknownQuorum { .. }) => Err(unclear.unwrap_or(error)),
-            found => found,
-        }
+        self.named_signer(self.params().platform_llmq, quorum_hash, core_chain_locked_height).await
     }
 
     /// The quorum active at exactly this height that is selected for a request.
@@ -95,6 +160,24 @@ impl Client {
         self.usable(quorum, state, scheme).await
     }
 
+    /// The quorums that are selected for a request in the nearest stored lists below and above a height.
+    pub(super) async fn selected_nearby(
+        &self,
+        llmq: &LLMQParams,
+        height: u32,
+        request_id: &[u8; 32],
+        scheme: BlsScheme,
+    ) -> Result<Vec<Result<Signer, LookupError>>, LookupError> {
+        let mut found = Vec::new();
+        for neighbour in self.around(height).await? {
+            let Some(state) = self.list(neighbour).await? else { continue };
+            if let Some(quorum) = signing_quorum(state.quorums(), llmq, request_id).cloned() {
+                found.push(self.usable(quorum, state, scheme).await);
+            }
+        }
+        Ok(found)
+    }
+
     /// Parameters of a kind of quorum that may sign at a height.
     fn llmq(&self, llmq_type: LLMQType, height: u32) -> Result<&LLMQParams, LookupError> {
         if self.params().is_switched_off(llmq_type, height) {
@@ -109,7 +192,9 @@ impl Client {
         state: Arc<ProvenState>,
         scheme: BlsScheme,
     ) -> Result<Signer, LookupError> {
-        Signer::new(self.read(move |store| Quorum::read(store, &quorum, &state)).await?, scheme)
+        let is_syncing = self.is_syncing();
+        let quorum = self.read(move |store| Quorum::read(store, &quorum, &state)).await?;
+        Signer::new(quorum, scheme).map_err(|error| error.may_pass(is_syncing))
     }
 
     /// What `pick` finds among the quorums of a kind that are active at a height, and a list that shows it. `pick` takes
@@ -125,8 +210,9 @@ impl Client {
         height: u32,
         pick: impl Fn(&QuorumSet) -> Option<ActiveQuorum>,
     ) -> Result<Option<(ActiveQuorum, Arc<ProvenState>)>, LookupError> {
+        let is_syncing = self.is_syncing();
         if self.tip().await?.is_none_or(|(tip, _)| height > tip) {
-            return Err(self.missing(height).await?);
+            return Err(self.missing(height, is_syncing).await?);
         }
         let mut below = None;
         for neighbour in self.around(height).await? {
@@ -143,7 +229,70 @@ impl Client {
                 _ => below = (state.height() < height).then_some(picked.entry_hash),
             }
         }
-        Err(self.missing(height).await?)
+        Err(self.missing(height, is_syncing).await?)
+    }
+
+    /// The quorums of a kind that does not rotate which may be selected for a request at a height between two lists: the
+    /// window of at most one session is open there, whose commitment was mined by then or was not. None where the lists do
+    /// not tell even that.
+    async fn either_of(
+        &self,
+        llmq: &LLMQParams,
+        height: u32,
+        request_id: &[u8; 32],
+    ) -> Result<Vec<(ActiveQuorum, Arc<ProvenState>)>, LookupError> {
+        let [below, above] = self.around(height).await?;
+        let (Some(below), Some(above)) = (self.list(below).await?, self.list(above).await?) else {
+            return Ok(Vec::new());
+        };
+        let sessions: Vec<u32> = sessions_between(llmq, below.height(), above.height()).collect();
+        // Where as many may be active, the list above has all that were mined since the one below.
+        if llmq.rotated || sessions.len() > llmq.signing_active_quorum_count as usize {
+            return Ok(Vec::new());
+        }
+        let (llmq, request_id) = (*llmq, *request_id);
+        self.read(move |store| {
+            let mut active = Vec::new();
+            for quorum in below.quorums().of_type(llmq.llmq_type) {
+                let base = store.height_of(&quorum.entry.quorum_hash.into())?;
+                active.push((base, quorum.clone(), below.clone()));
+            }
+            active.sort_by_key(|(base, ..)| *base);
+            let mut open = None;
+            for base in sessions {
+                let hash = store.block_hash(base)?;
+                let quorum = hash.and_then(|hash| above.quorums().get(llmq.llmq_type, hash.into()));
+                let is_new = |quorum: &&ActiveQuorum| {
+                    below.quorums().get(llmq.llmq_type, quorum.entry.quorum_hash).is_none()
+                };
+                let Some(quorum) = quorum.filter(is_new) else { continue };
+                let mined = (Some(base), quorum.clone(), above.clone());
+                match height {
+                    height if height >= base + llmq.mining_window_end => active.push(mined),
+                    height if height >= base + llmq.mining_window_start => open = Some(mined),
+                    _ => {}
+                }
+            }
+            let with_open: Vec<_> = active.iter().cloned().chain(open).collect();
+            let mut either: Vec<(ActiveQuorum, Arc<ProvenState>)> = Vec::new();
+            for set in [with_open, active] {
+                let surplus = set.len().saturating_sub(llmq.signing_active_quorum_count as usize);
+                let set = &set[surplus..];
+                let selected = select_signer(set.iter().map(|(_, quorum, _)| quorum), &llmq, &request_id);
+                let found =
+                    selected.and_then(|selected| set.iter().find(|(_, quorum, _)| quorum == selected));
+                let Some((_, quorum, state)) = found else { return Ok(Vec::new()) };
+                if either.iter().all(|(known, _)| known.entry_hash != quorum.entry_hash) {
+                    either.push((quorum.clone(), state.clone()));
+                }
+            }
+            // Else these are blocks of a branch that the lists are not of.
+            let is_of_chain = |state: &Arc<ProvenState>| {
+                Ok::<_, StoreError>(store.block_hash(state.height())? == Some(state.block_hash()))
+            };
+            Ok(if is_of_chain(&below)? && is_of_chain(&above)? { either } else { Vec::new() })
+        })
+        .await
     }
 
     /// Whether what is picked from the list of one height must be the same at another: every commitment that may have

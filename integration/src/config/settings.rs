@@ -66,6 +66,10 @@ pub struct Settings {
     /// Whether the signatures of quorums are checked. Default true. If false, quorums are only proven to be active; use
     /// that for simulated networks that were generated without signatures.
     pub verify_quorums: bool,
+    /// Whether a follower asks nodes for InstantSend locks, checks them, and hands those that are verified to
+    /// [`Client::instant_locks`](crate::Client::instant_locks). Default false: nodes then also announce transactions,
+    /// a few hundred bytes each, which are ignored.
+    pub instant_locks: bool,
     /// Maximum size of an answer with masternode lists, in bytes. Default 32 MiB, 4 to 256 MiB; legacy answers exceed
     /// the 3 MiB that nodes accept. The limits of other messages follow from their entries.
     pub max_payload: usize,
@@ -101,6 +105,7 @@ impl Default for Settings {
             tip_patience: Duration::from_secs(5),
             poll_interval: Duration::from_secs(300),
             verify_quorums: true,
+            instant_locks: false,
             max_payload: DEFAULT_MAX_PAYLOAD,
             executor: spv_executor::Config {
                 // Counts only until answers were measured. Nodes that serve at all take a fraction of this.

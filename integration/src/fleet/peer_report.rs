@@ -47,7 +47,7 @@ pub(crate) struct PeerReport {
     pub(crate) set_aside_from: Option<u32>,
     /// Height of a ChainLock that a chain which it has shown contradicts.
     pub(crate) contradicts_lock: Option<u32>,
-    /// ChainLocks that it sent and that their quorum did not sign.
+    /// ChainLocks and InstantSend locks that it sent and that their quorum did not sign.
     pub(crate) wrong_locks: u64,
     /// In which way the chain that it has shown is not the one that was synced.
     pub(crate) other_chain: Option<OtherChain>,

@@ -70,7 +70,7 @@ fn remark(report: &PeerReport) -> Option<String> {
         remarks.push(format!("offers a chain that contradicts the ChainLock of block {height}"));
     }
     if report.wrong_locks > 0 {
-        remarks.push(format!("sent {}", Counted(report.wrong_locks, "wrong ChainLock")));
+        remarks.push(format!("sent {}", Counted(report.wrong_locks, "wrong lock")));
     }
     remarks.extend(report.other_chain.map(|chain| chain.to_string()));
     remarks.extend(report.trouble.clone());

@@ -9,6 +9,9 @@ const BURST: u32 = 1_000;
 /// Nodes announce a block every two and a half minutes, ping every two minutes, and send a few `inv` per second at most.
 const PER_SECOND: u32 = 20;
 
+/// The same where they announce transactions and InstantSend locks: of those the busiest day had dozens per second.
+const PER_SECOND_WITH_TRANSACTIONS: u32 = 200;
+
 /// Bytes of payload that cost as much as one more message.
 const PAYLOAD_PER_TOKEN: usize = 4 * 1024;
 
@@ -23,6 +26,8 @@ const BROKEN: u32 = 50;
 pub(super) struct Allowance {
     /// When it will be full again.
     full_at: Instant,
+    /// Time in which it gets one token.
+    interval: Duration,
 }
 
 /// That a node sends more than it may.
@@ -30,8 +35,10 @@ pub(super) struct Allowance {
 pub(super) struct Exhausted;
 
 impl Allowance {
-    pub(super) const fn new(now: Instant) -> Self {
-        Self { full_at: now }
+    /// For a node that announces transactions, or does not.
+    pub(super) fn new(with_transactions: bool, now: Instant) -> Self {
+        let per_second = if with_transactions { PER_SECOND_WITH_TRANSACTIONS } else { PER_SECOND };
+        Self { full_at: now, interval: Duration::from_secs(1) / per_second }
     }
 
     /// A message that nobody asked for, with a payload of so many bytes.
@@ -50,9 +57,8 @@ impl Allowance {
     }
 
     fn take(&mut self, tokens: u32, now: Instant) -> Result<(), Exhausted> {
-        const INTERVAL: Duration = Duration::from_millis(1_000 / PER_SECOND as u64);
-        let full_at = self.full_at.max(now) + INTERVAL * tokens;
-        if full_at - now > INTERVAL * BURST {
+        let full_at = self.full_at.max(now) + self.interval * tokens;
+        if full_at - now > self.interval * BURST {
             return Err(Exhausted);
         }
         self.full_at = full_at;
@@ -72,7 +78,7 @@ mod tests {
     /// How many of these are taken at once, and how many in the hour after.
     fn taken(mut take: impl FnMut(&mut Allowance, Instant) -> Result<(), Exhausted>) -> (usize, usize) {
         let mut now = Instant::now();
-        let mut allowance = Allowance::new(now);
+        let mut allowance = Allowance::new(false, now);
         let at_once = (0..10_000).take_while(|_| take(&mut allowance, now).is_ok()).count();
         let mut later = 0;
         for _ in 0..3_600 {
@@ -91,6 +97,6 @@ mod tests {
         assert_eq!(taken(|allowance, now| allowance.unasked(1_800_003, now)).0, 2, "full inventories");
         assert_eq!(taken(|allowance, now| allowance.broken(now)), (20, 1_440), "broken messages");
         assert_eq!(taken(|allowance, now| allowance.repeated(4 << 20, now)).0, 15, "large answers once more");
-        assert!(Allowance::new(Instant::now()).repeated(32 << 20, Instant::now()).is_ok());
+        assert!(Allowance::new(false, Instant::now()).repeated(32 << 20, Instant::now()).is_ok());
     }
 }

@@ -8,6 +8,8 @@ use dashcore::ephemerealdata::chain_lock::ChainLock;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+use super::lock_inbox::LockInbox;
+
 /// Announcements that may wait to be read: a block and a lock of more peers than are connected. Others are dropped: what they
 /// tell is asked for sooner or later anyway, and another peer sends the same lock.
 const MAX_WAITING: usize = 512;
@@ -40,6 +42,8 @@ type Place = (SocketAddr, bool);
 pub(crate) struct Announcer {
     newest: Arc<Mutex<BTreeMap<Place, News>>>,
     turns: mpsc::Sender<Place>,
+    /// Where InstantSend locks go; `None` when nobody wants them.
+    instant_locks: Option<LockInbox>,
 }
 
 /// Where announcements are read, peer after peer.
@@ -49,14 +53,22 @@ pub(crate) struct Announcements {
     turns: mpsc::Receiver<Place>,
 }
 
-/// Places for announcements that many peers fill and one task empties.
-pub(crate) fn announcements() -> (Announcer, Announcements) {
+/// Places for announcements that many peers fill and one task empties. InstantSend locks go to an inbox of their own.
+pub(crate) fn announcements(instant_locks: Option<LockInbox>) -> (Announcer, Announcements) {
     let (sender, receiver) = mpsc::channel(MAX_WAITING);
     let newest = Arc::new(Mutex::new(BTreeMap::new()));
-    (Announcer { newest: newest.clone(), turns: sender }, Announcements { newest, turns: receiver })
+    (
+        Announcer { newest: newest.clone(), turns: sender, instant_locks },
+        Announcements { newest, turns: receiver },
+    )
 }
 
 impl Announcer {
+    /// Where InstantSend locks go, if somebody wants them.
+    pub(super) fn instant_locks(&self) -> Option<&LockInbox> {
+        self.instant_locks.as_ref()
+    }
+
     /// Puts an announcement in the place of this peer. One that was not read yet is lost, and its turn is kept.
     pub(super) fn put(&self, peer: SocketAddr, news: News) {
         let mut newest = self.newest.lock();
@@ -101,7 +113,7 @@ mod tests {
 
     #[test]
     fn one_peer_cannot_take_the_place_of_another() {
-        let (announcer, mut announcements) = announcements();
+        let (announcer, mut announcements) = announcements(None);
         let mut next = || announcements.recv().now_or_never().flatten();
         (0..=255).for_each(|byte| announcer.put(peer(1), block(byte)));
         announcer.put(peer(2), block(7));
@@ -124,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_and_ends_with_the_peers() {
-        let (announcer, mut announcements) = announcements();
+        let (announcer, mut announcements) = announcements(None);
         (0..1_000).for_each(|index| announcer.put(peer(index), block(1)));
         assert_eq!(announcer.newest.lock().len(), MAX_WAITING);
         drop(announcer);

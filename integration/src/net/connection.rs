@@ -28,6 +28,7 @@ use super::disconnect_reason::DisconnectReason;
 use super::gossip::Gossip;
 use super::handshake::{ConnectError, Greeting, PeerInfo, greet};
 use super::liveness::Liveness;
+use super::lock_inbox::LockInbox;
 use super::metrics;
 use super::on_refusal::OnRefusal;
 use super::probing::Probing;
@@ -118,6 +119,7 @@ struct Shared {
     outgoing: mpsc::Sender<Outgoing>,
     replies: mpsc::Sender<NetworkMessage>,
     wanted_locks: Mutex<WantedLocks>,
+    wanted_instant_locks: Mutex<WantedLocks>,
     closing: CancellationToken,
     renewing: CancellationToken,
     closed: CancellationToken,
@@ -188,6 +190,8 @@ impl Connection {
             gossip,
             room,
         } = setup;
+        let instant_locks = announcer.as_ref().and_then(Announcer::instant_locks);
+        let wants_instant_locks = instant_locks.is_some();
         let began = Instant::now();
         let deadline = began + config.handshake_timeout;
         let silent = |during| ConnectError::Silent { during, after: config.handshake_timeout };
@@ -198,6 +202,7 @@ impl Connection {
             nonce: rng.u64(1..),
             start_height: *start_height,
             wants_addresses: gossip.is_some(),
+            wants_instant_locks,
         };
         let greeted = contained_future(async {
             let stream = connector.connect(address).await?;
@@ -230,7 +235,8 @@ impl Connection {
             rng: Mutex::new(rng),
             outgoing,
             replies,
-            wanted_locks: Mutex::default(),
+            wanted_locks: Mutex::new(WantedLocks::chain_locks()),
+            wanted_instant_locks: Mutex::new(WantedLocks::instant_locks()),
             closing: CancellationToken::new(),
             renewing: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -239,10 +245,13 @@ impl Connection {
             probing: Mutex::new(Probing::new(Instant::now())),
             proven: watch::Sender::new(false),
             liveness: Mutex::new(Liveness::new(config.ping_timeout, Instant::now())),
-            allowance: Mutex::new(Allowance::new(Instant::now())),
+            allowance: Mutex::new(Allowance::new(wants_instant_locks, Instant::now())),
             receiving_at: Mutex::default(),
             bytes_received: AtomicU64::new(0),
         });
+        if let Some(inbox) = instant_locks {
+            inbox.opened(address);
+        }
         let (read, write) = tokio::io::split(greeted.stream);
         let reading = shared.clone().read(read, greeted.buffer, room.clone());
         let writing = shared.clone().write(write, requests, to_send);
@@ -378,7 +387,15 @@ impl Shared {
         metrics::disconnected(&reason);
         self.reason.lock().get_or_insert(reason);
         self.correlator.close();
+        if let Some(inbox) = self.instant_locks() {
+            inbox.closed(self.address);
+        }
         self.closed.cancel();
+    }
+
+    /// Where InstantSend locks go, if somebody wants them.
+    fn instant_locks(&self) -> Option<&LockInbox> {
+        self.announcer.as_ref().and_then(Announcer::instant_locks)
     }
 
     fn asks_compressed(&self) -> bool {

@@ -111,9 +111,11 @@ pub(crate) struct Greeting<'a> {
     pub(crate) start_height: u32,
     /// Whether addresses of other nodes will be asked for.
     pub(crate) wants_addresses: bool,
+    /// Whether InstantSend locks are wanted. Nodes announce them only where they announce transactions too.
+    pub(crate) wants_instant_locks: bool,
 }
 
-/// Exchanges `version` and `verack`. Services 0, no relay, no masternode connection: a node then serves
+/// Exchanges `version` and `verack`. Services 0, relay only for InstantSend locks, no masternode connection: a node then serves
 /// us without asking anything back (protocol facts in docs/protocol.md).
 pub(crate) async fn greet(
     mut stream: Box<dyn Stream>,
@@ -187,7 +189,7 @@ fn version_message(receiver: SocketAddr, greeting: &Greeting<'_>) -> VersionMess
         nonce: greeting.nonce,
         user_agent: user_agent(&greeting.params.network),
         start_height: i32::try_from(greeting.start_height).unwrap_or(i32::MAX),
-        relay: false,
+        relay: greeting.wants_instant_locks,
         mn_auth_challenge: [0; 32],
         masternode_connection: false,
     }

@@ -9,6 +9,8 @@ const REQUESTS: &str = "qrsync_requests_total";
 const CONNECTIONS: &str = "qrsync_connections";
 const DISCONNECTIONS: &str = "qrsync_disconnections_total";
 const INCOMING_BYTES: &str = "qrsync_incoming_bytes";
+const INSTANT_LOCKS: &str = "qrsync_instant_locks_total";
+const INSTANT_LOCKS_WAITING: &str = "qrsync_instant_locks_waiting";
 const CONNECT_FAILURES: &str = "qrsync_connect_failures_total";
 
 /// Describes the metrics of connections.
@@ -19,6 +21,8 @@ pub(crate) fn describe() {
     describe_gauge!(CONNECTIONS, "Connected peers that can be asked");
     describe_counter!(DISCONNECTIONS, "Connections that ended, by reason");
     describe_gauge!(INCOMING_BYTES, Unit::Bytes, "Memory of large messages that are incomplete");
+    describe_counter!(INSTANT_LOCKS, "InstantSend locks that nodes sent, by outcome");
+    describe_gauge!(INSTANT_LOCKS_WAITING, "InstantSend locks that wait to be checked, or for their quorum");
     describe_counter!(CONNECT_FAILURES, "Failed attempts to connect, by reason");
 }
 
@@ -46,6 +50,16 @@ pub(super) fn disconnected(reason: &DisconnectReason) {
 #[expect(clippy::cast_precision_loss, reason = "it is far below the memory that there is")]
 pub(super) fn incoming(bytes: usize) {
     gauge!(INCOMING_BYTES).set(bytes as f64);
+}
+
+/// An InstantSend lock came to this end.
+pub(crate) fn instant_lock(outcome: &'static str) {
+    counter!(INSTANT_LOCKS, "outcome" => outcome).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "they are bounded")]
+pub(super) fn instant_locks_waiting(count: usize) {
+    gauge!(INSTANT_LOCKS_WAITING).set(count as f64);
 }
 
 pub(super) fn connect_failed(error: &ConnectError) {

@@ -80,10 +80,9 @@ impl Plan {
             .filter(|llmq| !llmq.rotated)
             .flat_map(|llmq| {
                 let newest = tip - tip % llmq.dkg_interval;
-                // The newest may not be mined yet, and those that retired may still sign: one the tip's ChainLock.
-                let locking = u32::from(llmq.llmq_type == params.chain_locks_llmq);
-                let retired =
-                    if llmq.llmq_type == params.platform_llmq { RETIRED_INTERVALS } else { locking };
+                // The newest may not be mined yet, and those that retired may still sign, or have signed what is looked at now.
+                let signs = [params.platform_llmq, params.chain_locks_llmq].contains(&llmq.llmq_type);
+                let retired = if signs { RETIRED_INTERVALS } else { 0 };
                 let sessions = 0..=llmq.signing_active_quorum_count + retired;
                 let bases = sessions.filter_map(move |age| newest.checked_sub(age * llmq.dkg_interval));
                 bases.filter_map(|base_height| Needs::of(llmq.llmq_type, base_height, params).ok())

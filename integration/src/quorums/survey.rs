@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use dashcore::blockdata::transaction::special_transaction::quorum_commitment::QuorumEntry;
 use dashcore::params::WORK_BLOCK_DEPTH;
-use dashcore::sml::llmq_type::LLMQType;
+use dashcore::sml::llmq_type::{LLMQParams, LLMQType};
 use dashcore::{BlockHash, ChainParams, QuorumHash};
 use spv_masternodes::chain_lock::{BestLock, quorums_height};
 use spv_masternodes::members::Needs;
@@ -94,12 +94,15 @@ impl Survey {
                 }
             }
         }
-        for height in retiring_heights(params, chain, proven, heights) {
-            let Some(state) = states.get(height)?.filter(ProvenState::are_quorums_proven) else { continue };
-            for quorum in state.quorums().of_type(params.platform_llmq) {
+        if heights.contains(&chain.tip_height()) {
+            let computed = computed_snapshots(params, proven, None);
+            for quorum in lately_retired(&mut states, params, chain, proven)? {
                 let name = (quorum.entry.llmq_type, quorum.entry.quorum_hash);
-                if is_lately_retired(params, chain, quorum) && seen.insert(name) {
-                    rows.extend(survey.look_at(quorum, store, params, chain)?);
+                // What proves those of Platform is downloaded, as they may still sign. Others are proven where it is there.
+                let is_wanted = name.0 == params.platform_llmq
+                    || is_provable(&quorum, store, params, chain, proven, &computed)?;
+                if is_wanted && seen.insert(name) {
+                    rows.extend(survey.look_at(&quorum, store, params, chain)?);
                 }
             }
         }
@@ -119,9 +122,7 @@ impl Survey {
         let computed = computed_snapshots(params, &held, survey.snapshots.last().copied());
         let wanted = std::mem::take(&mut survey.snapshots);
         for cycle_base in wanted.difference(&computed) {
-            let work_block = cycle_base.checked_sub(WORK_BLOCK_DEPTH).and_then(|height| chain.hash(height));
-            let stored = work_block.map(|work_block| store.snapshot(work_block)).transpose()?.flatten();
-            if stored.is_none() {
+            if !stored_snapshot(store, chain, *cycle_base)? {
                 survey.snapshots.insert(*cycle_base);
             }
         }
@@ -168,30 +169,69 @@ impl Survey {
     }
 }
 
-/// Heights of stored lists that show Platform's quorums that have retired lately, where the tip's quorums are looked at: of
-/// those within the intervals in which they may still sign, and of one below.
-fn retiring_heights(
+/// Quorums of all kinds that were active within the last intervals of their kind, as the stored lists show them: those
+/// nearest to each interval's end, as a quorum is active for one interval at least.
+fn lately_retired(
+    states: &mut States<'_>,
     params: &ChainParams,
     chain: &HeaderChain,
     proven: &BTreeSet<u32>,
-    heights: &[u32],
-) -> Vec<u32> {
+) -> Result<Vec<ActiveQuorum>, StoreError> {
     let tip = chain.tip_height();
-    let llmq = params.llmq(params.platform_llmq).filter(|_| heights.contains(&tip));
-    let Some(llmq) = llmq else { return Vec::new() };
-    let first = tip.saturating_sub(RETIRED_INTERVALS * llmq.dkg_interval);
-    let below = proven.range(..first).next_back();
-    below.into_iter().chain(proven.range(first..tip)).copied().collect()
+    let mut kinds_at: BTreeMap<u32, Vec<&LLMQParams>> = BTreeMap::new();
+    for llmq in params.llmqs.iter().filter(|llmq| !params.is_switched_off(llmq.llmq_type, tip)) {
+        let ends = (0..=RETIRED_INTERVALS).filter_map(|age| tip.checked_sub(age * llmq.dkg_interval));
+        for height in ends.filter_map(|end| proven.range(..=end).next_back()) {
+            kinds_at.entry(*height).or_default().push(llmq);
+        }
+    }
+    let mut retired = Vec::new();
+    for (height, llmqs) in kinds_at {
+        let Some(state) = states.get(height)?.filter(ProvenState::are_quorums_proven) else { continue };
+        for llmq in llmqs {
+            let quorums = state.quorums().of_type(llmq.llmq_type);
+            retired.extend(quorums.filter(|quorum| is_lately_retired(llmq, chain, quorum)).cloned());
+        }
+    }
+    Ok(retired)
 }
 
-/// Whether a quorum of Platform's kind is so new that it was active within the intervals in which it may still sign, where
-/// no session before failed.
-fn is_lately_retired(params: &ChainParams, chain: &HeaderChain, quorum: &ActiveQuorum) -> bool {
+/// Whether a quorum is so new that it was active within the intervals in which it may still sign, where no session before
+/// failed.
+fn is_lately_retired(llmq: &LLMQParams, chain: &HeaderChain, quorum: &ActiveQuorum) -> bool {
+    let active = if llmq.rotated { 1 } else { llmq.signing_active_quorum_count };
+    let newest_session = chain.tip_height() - chain.tip_height() % llmq.dkg_interval;
+    chain
+        .height_of(&BlockHash::from(quorum.entry.quorum_hash))
+        .is_some_and(|base| base + (active + RETIRED_INTERVALS) * llmq.dkg_interval >= newest_session)
+}
+
+/// Whether all that it takes to prove a quorum is stored, or follows from stored lists.
+fn is_provable(
+    quorum: &ActiveQuorum,
+    store: &Store,
+    params: &ChainParams,
+    chain: &HeaderChain,
+    proven: &BTreeSet<u32>,
+    computed: &BTreeSet<u32>,
+) -> Result<bool, StoreError> {
     let base = chain.height_of(&BlockHash::from(quorum.entry.quorum_hash));
-    params.llmq(params.platform_llmq).zip(base).is_some_and(|(llmq, base)| {
-        let sessions = llmq.signing_active_quorum_count + RETIRED_INTERVALS;
-        base + sessions * llmq.dkg_interval >= chain.tip_height() - chain.tip_height() % llmq.dkg_interval
-    })
+    let needs = base.and_then(|base| Needs::of(quorum.entry.llmq_type, base, params).ok());
+    let Some(needs) = needs.filter(|needs| needs.lists.iter().all(|height| proven.contains(height))) else {
+        return Ok(false);
+    };
+    for cycle_base in needs.snapshots {
+        if !computed.contains(&cycle_base) && !stored_snapshot(store, chain, cycle_base)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a snapshot of this cycle of the chain is stored.
+fn stored_snapshot(store: &Store, chain: &HeaderChain, cycle_base: u32) -> Result<bool, StoreError> {
+    let work_block = cycle_base.checked_sub(WORK_BLOCK_DEPTH).and_then(|height| chain.hash(height));
+    Ok(work_block.map(|work_block| store.snapshot(work_block)).transpose()?.flatten().is_some())
 }
 
 /// Base heights of the cycles whose snapshot follows from the lists at the heights of `held`.

@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +12,15 @@ use super::damage::Damage;
 use super::end_state::EndState;
 use super::environment::Environment;
 use super::error::SyncError;
+use super::instant_locks::{InstantLocks, Judge};
 use super::summary::Summary;
 use super::telling::{self, Ends};
 use crate::chain::HeaderChain;
 use crate::config::Config;
+use crate::fleet::Peers;
 use crate::headers::{HeaderDownload, Tips};
 use crate::log::Span;
-use crate::net;
+use crate::net::{self, LockInbox};
 use crate::panicked::{contained, contained_future};
 use crate::progress::{Phase, Progress};
 use crate::store::Store;
@@ -66,12 +69,35 @@ pub async fn follow_with(
     on_step: impl FnMut(&Step),
     cancel: &CancellationToken,
 ) -> Result<(), SyncError> {
+    follow_and_judge(environment, params, config, store, progress, on_step, cancel, None).await
+}
+
+/// Like [`follow_with`], and has the InstantSend locks judged that peers send, if there is a judge.
+///
+/// # Errors
+/// As for [`follow_with`].
+///
+/// # Cancel safety
+/// As for [`follow_with`].
+#[expect(clippy::too_many_arguments, reason = "those of follow_with and the judge")]
+pub(crate) async fn follow_and_judge(
+    environment: &Environment,
+    params: &ChainParams,
+    config: &Config,
+    store: Arc<Store>,
+    progress: &Progress,
+    on_step: impl FnMut(&Step),
+    cancel: &CancellationToken,
+    judge: Option<Arc<dyn Judge>>,
+) -> Result<(), SyncError> {
     let _done = progress.done_on_drop();
     let followed = contained_future(async {
         let (mut on_step, mut damage) = (on_step, Damage::default());
         loop {
+            let locks = judge.clone().map(|judge| InstantLocks { inbox: LockInbox::default(), judge });
             let followed =
-                follow_store(environment, params, config, &store, progress, &mut on_step, cancel).await;
+                follow_store(environment, params, config, &store, progress, &mut on_step, cancel, locks)
+                    .await;
             match followed {
                 Err(SyncError::Interrupted) | Ok(()) => return Ok(()),
                 Err(failed) => damage.mend(failed, environment, params, &store).await?,
@@ -82,6 +108,7 @@ pub async fn follow_with(
 }
 
 /// Follows for as long as the store holds out.
+#[expect(clippy::too_many_arguments, reason = "one call, which would only be wrapped")]
 async fn follow_store(
     environment: &Environment,
     params: &ChainParams,
@@ -90,8 +117,9 @@ async fn follow_store(
     progress: &Progress,
     on_step: impl FnMut(&Step),
     cancel: &CancellationToken,
+    instant_locks: Option<InstantLocks>,
 ) -> Result<(), SyncError> {
-    let (announcer, news) = net::announcements();
+    let (announcer, news) = net::announcements(instant_locks.as_ref().map(|locks| locks.inbox.clone()));
     telling::starting(environment, params, store).await?;
     let start =
         || Connected::start(environment, params, config, store.clone(), progress, Some(announcer.clone()));
@@ -116,9 +144,17 @@ async fn follow_store(
         biased;
         followed = follower.follow(news) => followed,
         failed = keep_up => Err(failed),
+        never = judge_locks(instant_locks, &peers, progress) => match never {},
     };
     peers.stop().await;
     followed
+}
+
+async fn judge_locks(locks: Option<InstantLocks>, peers: &Peers, progress: &Progress) -> Infallible {
+    match locks {
+        Some(locks) => locks.run(peers, progress).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Tries until some name can be looked up; a service that is started before the network is there waits for it. The waits

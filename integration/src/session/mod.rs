@@ -7,6 +7,7 @@ mod engine;
 mod environment;
 mod error;
 mod follow;
+mod instant_locks;
 mod lists;
 mod quorums;
 mod rivals;
@@ -20,7 +21,9 @@ pub use end_state::EndState;
 pub use engine::{Download, Session};
 pub use environment::Environment;
 pub use error::SyncError;
+pub(crate) use follow::follow_and_judge;
 pub use follow::{Step, follow_with};
+pub(crate) use instant_locks::{Judge, LockFate};
 pub use shortfall::Shortfall;
 pub use summary::{
     Bytes, Lists, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip, TipHeard,

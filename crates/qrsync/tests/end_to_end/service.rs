@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use spv_integration::store::Store;
-use spv_simnet::{Network, PeerConfig};
+use spv_simnet::{GeneratedSpec, InstantLocker, Network, PeerConfig};
 use tempfile::TempDir;
 
 use crate::support::process::{Finished, Response, Running, closed_port, get, sync_command, wait_until};
@@ -61,6 +61,22 @@ impl Service {
         self.network.shutdown().await;
         finished
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instant_send_locks_are_checked_and_counted_where_they_are_asked_for() {
+    let world = generated_world();
+    let spec = GeneratedSpec { masternodes: 12, cycles: 12, seed: 3, ..GeneratedSpec::DEFAULT };
+    let mut locker = InstantLocker::new(&spec, &world);
+    let locks: Vec<_> = (0..3).map(|number| locker.lock_number(world.tip(), number).unwrap()).collect();
+    let service = Service::start(|command| _ = command.env("QRSYNC_SYNC_INSTANT_LOCKS", "true")).await;
+    service.wait_until_it_answers("/ready", 200);
+    locks.iter().for_each(|lock| service.network.lock_instantly(lock));
+    wait_until("both nodes' three locks are verified once", || {
+        let metrics = service.get("/metrics").unwrap().body;
+        metrics.contains("qrsync_instant_locks_total{outcome=\"verified\"} 3")
+    });
+    service.end("-TERM").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

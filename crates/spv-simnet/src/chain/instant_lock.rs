@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use bitcoin_hashes::sha256d;
 use dashcore::Txid;
 use dashcore::blockdata::transaction::OutPoint;
 use dashcore::bls_sig_utils::BLSSignature;
@@ -10,16 +11,29 @@ use super::ActiveChain;
 use crate::generate::{GeneratedSpec, KeyRing, SIGNING_DEPTH, hash_of};
 use crate::world::World;
 
-impl GeneratedSpec {
-    /// A lock of a transaction, as the quorums of the chain with this specification sign it when their tip is at `tip`:
-    /// `None` where no quorum can, and in a chain without signatures.
-    pub fn instant_lock(
-        &self,
-        world: &Arc<World>,
-        tip: u32,
-        txid: Txid,
-        inputs: Vec<OutPoint>,
-    ) -> Option<InstantLock> {
+/// The quorums of a generated chain, as they lock transactions. It makes the chain's keys once more, and keeps them.
+pub struct InstantLocker {
+    world: Arc<World>,
+    keys: Option<KeyRing>,
+}
+
+impl std::fmt::Debug for InstantLocker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InstantLocker").field("tip", &self.world.tip()).finish_non_exhaustive()
+    }
+}
+
+impl InstantLocker {
+    /// The quorums of the chain that was generated from this specification. In a chain without signatures they lock
+    /// nothing.
+    pub fn new(spec: &GeneratedSpec, world: &Arc<World>) -> Self {
+        Self { world: Arc::clone(world), keys: spec.signatures.then(|| KeyRing::signing(spec.seed)) }
+    }
+
+    /// A lock of a transaction, as the quorums sign it when their tip is at `tip`: the one whose index the request id
+    /// names, of those that are active 8 blocks below. `None` where no quorum can.
+    pub fn lock(&mut self, tip: u32, txid: Txid, inputs: Vec<OutPoint>) -> Option<InstantLock> {
+        let (world, keys) = (&self.world, self.keys.as_mut()?);
         let llmq = *world.params().rotated();
         let mut lock = InstantLock {
             version: 1,
@@ -39,10 +53,19 @@ impl GeneratedSpec {
             let of_index = quorum.quorum_index.and_then(|index| u32::try_from(index).ok()) == Some(index);
             quorum.llmq_type == llmq.llmq_type && of_index
         })?;
-        let keys = KeyRing::again(self.seed, &quorum.quorum_public_key).filter(|_| self.signatures)?;
+        if !keys.make_until(&quorum.quorum_public_key) {
+            return None;
+        }
         let signed = hash_of(&quorum, &[&request_id, txid.as_byte_array()]);
         lock.signature = keys.sign(&quorum.quorum_public_key, &signed, &mut fastrand::Rng::with_seed(0));
         Some(lock)
+    }
+
+    /// A lock of a transaction that is made up of a number: equal numbers give the same transaction.
+    pub fn lock_number(&mut self, tip: u32, number: u64) -> Option<InstantLock> {
+        let hash = |what: &[u8]| sha256d::hash(&[what, &number.to_le_bytes()].concat()).to_byte_array();
+        let input = OutPoint { txid: Txid::from_byte_array(hash(b"input")), vout: 0 };
+        self.lock(tip, Txid::from_byte_array(hash(b"transaction")), vec![input])
     }
 }
 
@@ -73,12 +96,11 @@ mod tests {
     fn a_lock_is_of_its_transaction_and_its_cycle() {
         let spec = GeneratedSpec { masternodes: 8, cycles: 2, seed: 5, ..GeneratedSpec::DEFAULT };
         let world = Arc::new(World::generate(&spec));
-        let lock =
-            |txid| spec.instant_lock(&world, world.tip(), Txid::from_byte_array([txid; 32]), Vec::new());
-        let [one, other] = [1, 2].map(|txid| lock(txid).unwrap());
+        let mut locker = InstantLocker::new(&spec, &world);
+        let [one, other] = [1, 2].map(|number| locker.lock_number(world.tip(), number).unwrap());
         assert_ne!(one.signature, other.signature);
         assert!(one.cyclehash == other.cyclehash && !one.cyclehash.is_null());
         let unsigned = GeneratedSpec { signatures: false, ..spec };
-        assert_eq!(unsigned.instant_lock(&world, world.tip(), one.txid, Vec::new()), None);
+        assert_eq!(InstantLocker::new(&unsigned, &world).lock_number(world.tip(), 1), None);
     }
 }

@@ -1,35 +1,43 @@
+use std::collections::VecDeque;
+
 use bitcoin_hashes::sha256d;
 use dashcore::blockdata::transaction::special_transaction::coinbase::CoinbasePayload;
-use dashcore::consensus::{deserialize, serialize};
+use dashcore::consensus::{Encodable, deserialize, serialize};
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 
 use crate::world::World;
 
-/// ChainLocks that a node remembers to serve.
-const MAX_REMEMBERED: usize = 16;
+/// Locks of a kind that a node remembers to serve.
+const MAX_REMEMBERED: usize = 64;
 
-/// The newest ChainLocks that a node has announced, by the hash that names them on the wire.
-#[derive(Debug, Default)]
-pub(crate) struct AnnouncedLocks {
+/// The newest locks of a kind that a node has announced, by the hash that names them on the wire.
+#[derive(Debug)]
+pub(crate) struct AnnouncedLocks<L> {
     /// Oldest first.
-    locks: Vec<([u8; 32], ChainLock)>,
+    locks: VecDeque<([u8; 32], L)>,
 }
 
-impl AnnouncedLocks {
+impl<L> Default for AnnouncedLocks<L> {
+    fn default() -> Self {
+        Self { locks: VecDeque::new() }
+    }
+}
+
+impl<L: Encodable> AnnouncedLocks<L> {
     /// Remembers a lock; gives its name.
-    pub(crate) fn remember(&mut self, lock: ChainLock) -> [u8; 32] {
+    pub(crate) fn remember(&mut self, lock: L) -> [u8; 32] {
         let name = sha256d::hash(&serialize(&lock)).to_byte_array();
         if self.get(&name).is_none() {
             if self.locks.len() == MAX_REMEMBERED {
-                self.locks.remove(0);
+                self.locks.pop_front();
             }
-            self.locks.push((name, lock));
+            self.locks.push_back((name, lock));
         }
         name
     }
 
     /// The lock of this name.
-    pub(crate) fn get(&self, name: &[u8; 32]) -> Option<&ChainLock> {
+    pub(crate) fn get(&self, name: &[u8; 32]) -> Option<&L> {
         self.locks.iter().find(|(known, _)| known == name).map(|(_, lock)| lock)
     }
 }

@@ -6,7 +6,7 @@ pub enum FaultsError {
     #[error(
         "unknown fault {0:?}; use silent, refuse-all, headers, no-pong, never-read, one of disconnect, refuse, drop, stall, \
          wrong, corrupt, bad-checksum, reorder, forge, truncate, pad, delay, late and duplicate with =WHEN, or one of mute-after, \
-         trickle, behind, claim, withhold, junk-chain, flood, rate-limit, clock and locks with =VALUE"
+         trickle, behind, claim, withhold, junk-chain, flood, rate-limit, clock, locks and instant-locks with =VALUE"
     )]
     Unknown(String),
     /// What follows the name does not say when.
@@ -21,7 +21,7 @@ pub enum FaultsError {
     /// A flood has no kind or no rate.
     #[error(
         "{0:?} does not say what and how often; use KIND:RATE with 1 to 10000 messages a second of known-headers, \
-         fork-headers, big-headers, big-lists, inv, addr or ping"
+         fork-headers, big-headers, big-lists, inv, lock-inv, locks, addr or ping"
     )]
     Flood(String),
     /// A clock is not wrong by a time.
@@ -30,4 +30,9 @@ pub enum FaultsError {
     /// There is no such way to announce ChainLocks.
     #[error("{0:?} does not say how ChainLocks are announced; use honest, none, early, twice or forged")]
     Locks(String),
+    /// There is no such way to announce InstantSend locks.
+    #[error(
+        "{0:?} does not say what is made of InstantSend locks; use honest, none, forged, genesis, unknown, no-cycle or future"
+    )]
+    InstantLocks(String),
 }

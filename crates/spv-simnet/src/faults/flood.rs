@@ -25,6 +25,10 @@ pub enum FloodKind {
     BigLists,
     /// `inv`: 100 hashes of blocks that do not exist, others each time.
     Inv,
+    /// `lock-inv`: 50 names of ChainLocks and 50 of InstantSend locks that do not exist, others each time.
+    LockInv,
+    /// `locks`: an InstantSend lock that is made up and was not asked for, another one each time.
+    Locks,
     /// `addr`: 1,000 addresses in 127.0.0.0/8 that are made up, others each time.
     Addr,
     /// `ping`: pings.
@@ -47,12 +51,14 @@ impl Flood {
 }
 
 impl FloodKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::KnownHeaders,
         Self::ForkHeaders,
         Self::BigHeaders,
         Self::BigLists,
         Self::Inv,
+        Self::LockInv,
+        Self::Locks,
         Self::Addr,
         Self::Ping,
     ];
@@ -64,6 +70,8 @@ impl FloodKind {
             Self::BigHeaders => "big-headers",
             Self::BigLists => "big-lists",
             Self::Inv => "inv",
+            Self::LockInv => "lock-inv",
+            Self::Locks => "locks",
             Self::Addr => "addr",
             Self::Ping => "ping",
         }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use humantime_serde::re::humantime;
 
-use super::{ClockOffset, Faults, FaultsError, Flood, JunkChain, LockAnnouncements, Schedule};
+use super::{
+    ClockOffset, Faults, FaultsError, Flood, InstantLockAnnouncements, JunkChain, LockAnnouncements, Schedule,
+};
 
 impl Faults {
     fn schedules(&self) -> [(&'static str, Schedule); 13] {
@@ -40,6 +42,8 @@ impl Faults {
             self.rate_limit.map(|rate| format!("rate-limit={rate}")),
             (self.clock != ClockOffset::default()).then(|| format!("clock={}", self.clock)),
             (self.locks != LockAnnouncements::default()).then(|| format!("locks={}", self.locks)),
+            (self.instant_locks != InstantLockAnnouncements::default())
+                .then(|| format!("instant-locks={}", self.instant_locks)),
         ]
         .into_iter()
         .flatten()
@@ -104,6 +108,10 @@ impl Faults {
             "locks" => {
                 self.locks =
                     LockAnnouncements::parse(value).ok_or_else(|| FaultsError::Locks(fault.to_owned()))?;
+            }
+            "instant-locks" => {
+                self.instant_locks = InstantLockAnnouncements::parse(value)
+                    .ok_or_else(|| FaultsError::InstantLocks(fault.to_owned()))?;
             }
             "clock" => {
                 self.clock = ClockOffset::parse(value).ok_or_else(|| FaultsError::Clock(fault.to_owned()))?;
@@ -187,7 +195,7 @@ mod tests {
                        half-headers=first:1,bad-headers2=0.75,\
                        delay=0.1:500ms,late=every:2:1m1s,\
                        duplicate=every:3:200ms,mute-after=20,trickle=1,behind=7,claim=0,withhold=600,\
-                       junk-chain=500:120,flood=ping:100,rate-limit=5,clock=-6h";
+                       junk-chain=500:120,flood=ping:100,rate-limit=5,clock=-6h,locks=early,instant-locks=no-cycle";
 
     #[test]
     fn text_form_round_trips() {
@@ -220,6 +228,7 @@ mod tests {
         assert_eq!(parse("claim="), FaultsError::Number("claim=".into()));
         assert_eq!(parse("junk-chain=many"), FaultsError::Number("junk-chain=many".into()));
         assert_eq!(parse("flood=ping"), FaultsError::Flood("flood=ping".into()));
+        assert_eq!(parse("instant-locks=late"), FaultsError::InstantLocks("instant-locks=late".into()));
         assert_eq!(parse("clock=6"), FaultsError::Clock("clock=6".into()));
     }
 }

@@ -22,14 +22,17 @@ struct Secrets {
 
 impl KeyRing {
     /// Real keys of the basic scheme.
-    pub(super) fn signing(seed: u64) -> Self {
+    pub(crate) fn signing(seed: u64) -> Self {
         Self { secrets: Some(Secrets { seed, by_public_key: HashMap::new() }) }
     }
 
-    /// The keys of the chain with this seed once more, up to the one with this public key; `None` where that is none of them.
-    pub(crate) fn again(seed: u64, wanted: &BLSPublicKey) -> Option<Self> {
-        let (mut ring, mut rng) = (Self::signing(seed), fastrand::Rng::with_seed(0));
-        (0..MAX_KEYS).any(|_| ring.make(&mut rng) == *wanted).then_some(ring)
+    /// Makes the next keys, up to the one with this public key. Whether there is such a key.
+    pub(crate) fn make_until(&mut self, wanted: &BLSPublicKey) -> bool {
+        let has_made = |ring: &Self| {
+            ring.secrets.as_ref().is_none_or(|secrets| secrets.by_public_key.contains_key(wanted))
+        };
+        let mut rng = fastrand::Rng::with_seed(0);
+        has_made(self) || (0..MAX_KEYS).any(|_| self.make(&mut rng) == *wanted)
     }
 
     /// Keys and signatures that are random bytes of the right form.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use dashcore::ephemerealdata::instant_lock::InstantLock;
 use dashcore::network::framing::Frame;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
@@ -23,6 +24,8 @@ pub(super) enum Event {
     Drained,
     /// The node has another chain than before.
     NewTip { before: ActiveChain },
+    /// The node has an InstantSend lock that it had not before.
+    NewLock { lock: InstantLock },
 }
 
 /// A message on its way to the handler.

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dashcore::BlockHash;
+use dashcore::blockdata::transaction::OutPoint;
+use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::consensus::serialize;
+use dashcore::ephemerealdata::instant_lock::InstantLock;
 use dashcore::network::framing::{Command, DEFAULT_MAX_PAYLOAD};
 use dashcore::network::message::{NetworkMessage, command};
 use dashcore::network::message_blockdata::{HeadersMessage, Inventory, MAX_HEADERS};
+use dashcore::{BlockHash, Txid};
 
 use super::Node;
 use super::delivery::framed;
@@ -46,13 +49,23 @@ impl Flooder {
                 return self.unchanging(node);
             }
             FloodKind::Inv => {
-                let mut hash = || {
-                    let mut bytes = [0; 32];
-                    self.random.fill(&mut bytes);
-                    Inventory::Block(BlockHash::from_byte_array(bytes))
-                };
-                NetworkMessage::Inv((0..INVENTED_BLOCKS).map(|_| hash()).collect())
+                let blocks = (0..INVENTED).map(|_| Inventory::Block(BlockHash::from_byte_array(self.hash())));
+                NetworkMessage::Inv(blocks.collect())
             }
+            FloodKind::LockInv => {
+                let names = (0..INVENTED).map(|index| match index % 2 {
+                    0 => Inventory::ChainLock(self.hash()),
+                    _ => Inventory::InstantLock(self.hash()),
+                });
+                NetworkMessage::Inv(names.collect())
+            }
+            FloodKind::Locks => NetworkMessage::IsdLock(InstantLock {
+                version: 1,
+                inputs: vec![OutPoint { txid: Txid::from_byte_array(self.hash()), vout: 0 }],
+                txid: Txid::from_byte_array(self.hash()),
+                cyclehash: BlockHash::from_byte_array(self.hash()),
+                signature: BLSSignature::default(),
+            }),
             FloodKind::Addr => {
                 let port = node.chain().world().params().default_port;
                 let addresses = (0..MAX_ADDRESSES).map(|_| loopback_address(&mut self.random, port));
@@ -61,6 +74,12 @@ impl Flooder {
             FloodKind::Ping => NetworkMessage::Ping(self.random.u64(..)),
         };
         framed(node, message.command(), &serialize(&message))
+    }
+
+    fn hash(&mut self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        self.random.fill(&mut bytes);
+        bytes
     }
 
     fn unchanging(&mut self, node: &Node) -> Bytes {
@@ -103,4 +122,4 @@ fn loopback_address(random: &mut fastrand::Rng, port: u16) -> SocketAddr {
 }
 
 const MAX_FORK_BLOCKS: u32 = 300;
-const INVENTED_BLOCKS: usize = 100;
+const INVENTED: usize = 100;

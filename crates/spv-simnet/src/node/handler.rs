@@ -17,7 +17,6 @@ use super::outbox::{Action, Outgoing};
 use super::reply::Reply;
 use super::session::Session;
 use super::uplink::Uplink;
-use crate::chain::ActiveChain;
 use crate::faults::FaultPlan;
 use crate::luck::{Attempts, Luck};
 
@@ -113,14 +112,19 @@ impl Handler {
             }
             // Which connection it is shows when the next message is chosen.
             Event::Drained => {}
-            Event::NewTip { before } => self.announce(&before),
+            Event::NewTip { before } => self.announce(|session, node| session.announce(&before, node)),
+            Event::NewLock { lock } => {
+                self.announce(|session, node| {
+                    session.announce_instant_lock(&lock, node).into_iter().collect()
+                });
+            }
         }
     }
 
-    fn announce(&mut self, before: &ActiveChain) {
+    fn announce(&mut self, news: impl Fn(&Session, &Node) -> Vec<Reply>) {
         let now = now();
         for lane in self.lanes.values_mut() {
-            for reply in lane.session.announce(before, &self.node) {
+            for reply in news(&lane.session, &self.node) {
                 lane.dispatch(reply, &mut self.uplink, self.node.one_way(), now);
             }
         }

@@ -1,8 +1,8 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use dashcore::Network;
-use dashcore::bls_sig_utils::BLSSignature;
 use dashcore::consensus::{Decodable, Reader, serialize};
+use dashcore::ephemerealdata::instant_lock::InstantLock;
 use dashcore::network::framing::{Command, Frame};
 use dashcore::network::message::{NetworkMessage, command};
 use dashcore::network::message_addrv2::{AddrV2, AddrV2Message};
@@ -15,11 +15,12 @@ use dashcore::network::message_network::{
 use super::Node;
 use super::clock::{clock, now, tip_time};
 use super::delivery::{deliver, framed};
+use super::locks::{announced_chain_lock, announced_instant_lock, served_locks};
 use super::rate::Rate;
 use super::reply::Reply;
 use super::service::{BadRequest, Request, RequestKind};
 use crate::chain::ActiveChain;
-use crate::faults::{Fault, FaultPlan, LockAnnouncements};
+use crate::faults::{Fault, FaultPlan};
 
 /// A node's view of one connection: how far the handshake is, what the other side has done wrong.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub(super) struct Session {
     prefers_headers2: bool,
     /// Whether it serves compressed headers itself.
     offers_headers2: bool,
+    /// Whether the other side wants to hear of transactions, and so of InstantSend locks.
+    relays: bool,
     /// Pings that will not be answered.
     stalled_pings: u32,
     /// How many `getmnlistd` are answered.
@@ -59,6 +62,7 @@ impl Session {
             prefers_headers: false,
             prefers_headers2: false,
             offers_headers2: false,
+            relays: true,
             stalled_pings: 0,
             rate: node.config.faults.rate_limit.map(Rate::new),
             received: 0,
@@ -97,9 +101,7 @@ impl Session {
     /// else by the tip's hash (Dash Core `SendMessages`, net_processing.cpp); and behind that of its ChainLock.
     pub(super) fn announce(&self, before: &ActiveChain, node: &Node) -> Vec<Reply> {
         let chain = node.chain();
-        let faults = &node.config.faults;
-        let is_quiet = faults.silent || faults.never_read || self.is_mute(node);
-        if !self.handshake_done || self.closed || is_quiet || !node.shown_headers(&chain).is_complete() {
+        if !self.hears_news(node) || !node.shown_headers(&chain).is_complete() {
             return Vec::new();
         }
         let new = chain.headers_beyond(before);
@@ -113,8 +115,23 @@ impl Session {
             }
             _ => NetworkMessage::Inv(vec![Inventory::Block(chain.tip_hash())]),
         };
-        let lock = announced_lock(&chain, node).map(|lock| NetworkMessage::Inv(vec![lock]));
+        let lock = announced_chain_lock(&chain, node).map(|lock| NetworkMessage::Inv(vec![lock]));
         std::iter::once(message).chain(lock).map(|message| send(node, &message)).collect()
+    }
+
+    /// Tells of an InstantSend lock, if the other side relays transactions: others do not hear of any (Dash Core
+    /// `RelayInvFiltered`, net_processing.cpp).
+    pub(super) fn announce_instant_lock(&self, lock: &InstantLock, node: &Node) -> Option<Reply> {
+        let announced =
+            announced_instant_lock(lock.clone(), node).filter(|_| self.relays && self.hears_news(node));
+        announced.map(|lock| send(node, &NetworkMessage::Inv(vec![lock])))
+    }
+
+    /// Whether anything is announced on this connection.
+    fn hears_news(&self, node: &Node) -> bool {
+        let faults = &node.config.faults;
+        let is_quiet = faults.silent || faults.never_read || self.is_mute(node);
+        self.handshake_done && !self.closed && !is_quiet
     }
 
     /// Whether the node has had so many messages on this connection that it says nothing any more.
@@ -157,7 +174,9 @@ impl Session {
                 self.prefers_headers2 = true;
                 Vec::new()
             }
-            (command::GETDATA, _) => serve_locks(frame, node),
+            (command::GETDATA, _) => {
+                served_locks(frame, node).iter().map(|message| send(node, message)).collect()
+            }
             (command::GETADDR, _) if !self.addresses_sent => {
                 self.addresses_sent = true;
                 vec![send(node, &self.addresses(node))]
@@ -184,6 +203,7 @@ impl Session {
             }
             _ => true,
         };
+        self.relays = version.as_ref().is_none_or(|version| version.relay);
         self.offers_headers2 =
             version.is_some_and(|version| version.services & service_flags::HEADERS_COMPRESSED != 0);
         if theirs < MIN_PROTOCOL_VERSION || as_masternode || !names_us {
@@ -329,47 +349,6 @@ const DISCONNECT_SCORE: u32 = 100;
 
 /// Most entries of an `addr` or `addrv2` (Dash Core `MAX_ADDR_TO_SEND`, net_processing.cpp).
 pub(super) const MAX_ADDRESSES: usize = 1_000;
-
-/// The ChainLock that is announced with the tip of this chain.
-fn announced_lock(chain: &ActiveChain, node: &Node) -> Option<Inventory> {
-    let kind = node.config.faults.locks;
-    let height = match kind {
-        LockAnnouncements::None => return None,
-        LockAnnouncements::Early => chain.tip() + 1,
-        _ => chain.tip(),
-    };
-    let mut lock = chain.world().chain_lock(height)?;
-    if kind == LockAnnouncements::Forged {
-        let mut signature = *lock.signature.as_bytes();
-        signature[95] ^= 1;
-        lock.signature = BLSSignature::from_bytes(signature);
-    }
-    Some(Inventory::ChainLock(node.locks.lock().remember(lock)))
-}
-
-/// Serves the ChainLocks that were announced (Dash Core `ProcessGetData`, net_processing.cpp).
-fn serve_locks(frame: &Frame, node: &Node) -> Vec<Reply> {
-    let Ok(Some(NetworkMessage::GetData(wanted))) = NetworkMessage::decode(frame.command, &frame.payload)
-    else {
-        return Vec::new();
-    };
-    let locks = node.locks.lock();
-    let copies = if node.config.faults.locks == LockAnnouncements::Twice { 2 } else { 1 };
-    let (mut found, mut missing) = (Vec::new(), Vec::new());
-    for entry in wanted {
-        match entry {
-            Inventory::ChainLock(name) if let Some(lock) = locks.get(&name) => {
-                let message = NetworkMessage::ClSig(lock.clone());
-                found.extend((0..copies).map(|_| send(node, &message)));
-            }
-            _ => missing.push(entry),
-        }
-    }
-    if !missing.is_empty() {
-        found.push(send(node, &NetworkMessage::NotFound(missing)));
-    }
-    found
-}
 
 fn services(node: &Node) -> u64 {
     let always = service_flags::NETWORK | service_flags::NETWORK_LIMITED;

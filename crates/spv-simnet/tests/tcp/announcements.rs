@@ -6,7 +6,7 @@ use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::network::message::NetworkMessage;
 use dashcore::network::message_blockdata::{HeadersMessage, Inventory};
 use dashcore::network::message_sml::GetMnListDiff;
-use spv_simnet::{ActiveChain, GeneratedSpec, PeerConfig, Unlocked, World};
+use spv_simnet::{ActiveChain, GeneratedSpec, InstantLocker, PeerConfig, Unlocked, World};
 
 use crate::client::Client;
 use crate::{WORLD, diff, start};
@@ -121,6 +121,25 @@ async fn locks_come_early_twice_forged_or_not_at_all_where_faults_say_so() {
         }
         client.expect_pong(2).await;
     }
+}
+
+#[tokio::test]
+async fn instant_send_locks_are_announced_to_those_who_relay_and_served() {
+    let mut locker = InstantLocker::new(&SPEC, &WORLD);
+    let lock = locker.lock_number(WORLD.tip(), 1).unwrap();
+    let network = start(PeerConfig::default()).await;
+    let mut wallet = Client::ready_to_relay(network.addresses()[0]).await;
+    let mut other = Client::ready(network.addresses()[0]).await;
+    network.lock_instantly(&lock);
+    let name = Inventory::InstantLock(sha256d::hash(&serialize(&lock)).to_byte_array());
+    assert_eq!(wallet.receive_message().await, NetworkMessage::Inv(vec![name]));
+    let unknown = Inventory::InstantLock([7; 32]);
+    wallet.send(&NetworkMessage::GetData(vec![name, unknown])).await;
+    assert_eq!(wallet.receive_message().await, NetworkMessage::IsdLock(lock));
+    assert_eq!(wallet.receive_message().await, NetworkMessage::NotFound(vec![unknown]));
+    // Nothing came before the pong.
+    other.send(&NetworkMessage::Ping(1)).await;
+    other.expect_pong(1).await;
 }
 
 #[test]

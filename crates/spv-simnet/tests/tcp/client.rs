@@ -31,6 +31,13 @@ impl Client {
     pub(crate) async fn ready(address: SocketAddr) -> Self {
         Self::connect(address).await.greeted().await
     }
+
+    /// The same as one who relays transactions.
+    pub(crate) async fn ready_to_relay(address: SocketAddr) -> Self {
+        let mut client = Self::connect(address).await;
+        client.greet_with(version_of_relay()).await;
+        client
+    }
 }
 
 impl Client<DuplexStream> {
@@ -56,7 +63,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Completes the handshake; what the node says of itself.
     pub(crate) async fn greet(&mut self) -> VersionMessage {
-        self.send(&version(PROTOCOL_VERSION)).await;
+        self.greet_with(version(PROTOCOL_VERSION)).await
+    }
+
+    async fn greet_with(&mut self, version: NetworkMessage) -> VersionMessage {
+        self.send(&version).await;
         let NetworkMessage::Version(theirs) = self.receive_message().await else { panic!("no version") };
         self.expect(&["sendaddrv2", "verack"]).await;
         self.send(&NetworkMessage::Verack).await;
@@ -149,6 +160,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let frame = self.receive().await;
         assert!(frame.is_none(), "the end was expected, not {frame:?}");
     }
+}
+
+fn version_of_relay() -> NetworkMessage {
+    let NetworkMessage::Version(version) = version(PROTOCOL_VERSION) else { unreachable!("it is one") };
+    NetworkMessage::Version(VersionMessage { relay: true, ..version })
 }
 
 pub(crate) fn version(version: i32) -> NetworkMessage {

@@ -158,11 +158,11 @@ impl Peers {
         }
     }
 
-    /// A peer has sent a ChainLock that its quorum did not sign.
-    pub(crate) fn on_wrong_lock(&self, peer: SocketAddr, height: u32, error: &dyn fmt::Display) {
+    /// A peer has sent a lock that its quorum did not sign.
+    pub(crate) fn on_wrong_lock(&self, peer: SocketAddr, what: fmt::Arguments<'_>, error: &dyn fmt::Display) {
         self.book.with_report(peer, |report| report.wrong_locks += 1);
         if let Some(allowed) = self.said.allows("wrong lock", peer) {
-            tracing::warn!(%peer, height, left_out = allowed.left_out, %error, "wrong ChainLock");
+            tracing::warn!(%peer, %what, left_out = allowed.left_out, %error, "wrong lock");
         }
     }
 

@@ -122,7 +122,11 @@ impl Hearing<'_> {
                 for peer in senders {
                     self.locking.waiting.remove(&peer);
                     self.locking.muted.insert(peer);
-                    self.exchange.peers.on_wrong_lock(peer, height, &error);
+                    self.exchange.peers.on_wrong_lock(
+                        peer,
+                        format_args!("ChainLock of block {height}"),
+                        &error,
+                    );
                 }
             }
             Ok(LockVerdict::Wrong(_) | LockVerdict::Unknown(_)) | Err(_) => {

@@ -38,11 +38,22 @@ impl Shared {
                     self.announce(News::ChainLock(lock));
                 }
             }
+            Ok(Some(NetworkMessage::IsdLock(lock))) => {
+                let name = sha256d::hash(&frame.payload).to_byte_array();
+                if !self.wanted_instant_locks.lock().came(&name) {
+                    self.allowance.lock().unasked(frame.payload.len(), now)?;
+                } else if let Some(inbox) = self.instant_locks() {
+                    inbox.put(self.address, name, lock);
+                }
+            }
             Ok(Some(NetworkMessage::NotFound(inventory))) => {
-                let mut wanted = self.wanted_locks.lock();
+                let (mut wanted, mut wanted_instant) =
+                    (self.wanted_locks.lock(), self.wanted_instant_locks.lock());
                 for entry in inventory {
-                    if let Inventory::ChainLock(name) = entry {
-                        wanted.came(&name);
+                    match entry {
+                        Inventory::ChainLock(name) => _ = wanted.came(&name),
+                        Inventory::InstantLock(name) => _ = wanted_instant.came(&name),
+                        _ => {}
                     }
                 }
             }
@@ -57,7 +68,7 @@ impl Shared {
         Ok(())
     }
 
-    /// The node has something new. Blocks are told of, and ChainLocks asked for, if somebody listens.
+    /// The node has something new. Blocks are told of, and locks asked for, if somebody listens.
     fn on_inventory(&self, inventory: &[Inventory]) {
         let newest = inventory.iter().rev().find_map(|entry| match entry {
             Inventory::Block(hash) => Some(*hash),
@@ -67,15 +78,26 @@ impl Shared {
         if self.announcer.is_none() {
             return;
         }
-        let mut wanted = self.wanted_locks.lock();
+        let inbox = self.instant_locks();
+        let (mut wanted, mut wanted_instant) = (self.wanted_locks.lock(), self.wanted_instant_locks.lock());
         let locks = inventory.iter().filter(|entry| match entry {
             Inventory::ChainLock(name) => wanted.announced(*name),
+            Inventory::InstantLock(name) => {
+                inbox.is_some_and(|inbox| inbox.wants(self.address, name)) && wanted_instant.announced(*name)
+            }
             _ => false,
         });
         let locks: Vec<Inventory> = locks.copied().collect();
-        if !locks.is_empty() {
-            // Where there is no place, another node sends them.
-            self.replies.try_send(NetworkMessage::GetData(locks)).ok();
+        if locks.is_empty() || self.replies.try_send(NetworkMessage::GetData(locks.clone())).is_ok() {
+            return;
+        }
+        // There is no place. Another node sends them, or this one announces them again.
+        for lock in locks {
+            match lock {
+                Inventory::ChainLock(name) => wanted.was_not_asked(&name),
+                Inventory::InstantLock(name) => wanted_instant.was_not_asked(&name),
+                _ => {}
+            }
         }
     }
 

@@ -123,13 +123,15 @@ impl Shared {
             Some(_) if name == command::HEADERS => {}
             Some(_) if self.correlator.remembers(|request| request.answer_name() == name) => {}
             Some(_) => return Err(DisconnectReason::Unasked(name)),
-            // Counted when it is found to answer no ping.
+            // Counted when it is found to answer no ping, or not to have been asked for.
             None if name == command::PONG => {}
+            None if name == command::ISDLOCK && self.instant_locks().is_some() => {}
             None => self.allowance.lock().unasked(length, Instant::now())?,
         }
         let is_wanted = answers.is_some()
             || [command::PING, command::PONG, command::INV, command::ADDR, command::ADDRV2].contains(&name)
-            || [command::CLSIG, command::NOTFOUND].contains(&name);
+            || [command::CLSIG, command::NOTFOUND].contains(&name)
+            || name == command::ISDLOCK && self.instant_locks().is_some();
         let excuses = answers.is_some() && self.correlator.in_flight() > 0;
         Ok(Begun::new(header, is_wanted, excuses))
     }

@@ -50,7 +50,7 @@ impl Node {
             let ours = ours.lock().take();
             async move { ours.ok_or_else(|| std::io::ErrorKind::ConnectionRefused.into()) }
         });
-        let (announcer, announcements) = crate::net::announcements();
+        let (announcer, announcements) = crate::net::announcements(None);
         let setup =
             ConnectionSetup { announcer: Some(announcer), room: room.clone(), ..Self::setup(connector) };
         let address: SocketAddr = "1.2.3.4:9999".parse().unwrap();
