@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::systemd;
+use crate::{service_metrics, systemd};
 
 /// What may be missing for this long without the service being taken for unready: a peer, or lists for new headers.
 const GRACE: Duration = Duration::from_secs(60);
@@ -58,8 +58,8 @@ pub(crate) enum NotReady {
     Ended,
     #[error("no tip was reached yet; the phase is {0}")]
     NoTip(&'static str),
-    #[error("{state}: {reason}")]
-    NotSynced { state: &'static str, reason: String },
+    #[error("not synced: {0}")]
+    NotSynced(String),
     #[error("no peer can be asked, for {} s", .0.as_secs())]
     NoPeer(Duration),
     #[error("lists are behind the headers, for {} s", .0.as_secs())]
@@ -92,6 +92,18 @@ pub(crate) struct Status {
     lists_per_second: f64,
     in_flight: usize,
     peers: Vec<LivePeer>,
+}
+
+/// What a follower has reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AtTip {
+    pub(crate) height: u32,
+    /// Time since its block was made.
+    pub(crate) age: Duration,
+    /// Height of the highest verified ChainLock.
+    pub(crate) locked: Option<u32>,
+    /// Why it cannot be relied on.
+    pub(crate) not_ready: Option<String>,
 }
 
 /// A ChainLock.
@@ -203,6 +215,7 @@ impl Live {
         loop {
             let now = beats.tick().await;
             self.sample(now);
+            service_metrics::ready(self.readiness().is_ok());
             let is_stalled = self.is_stalled();
             if is_stalled && !was_stalled {
                 let phase = self.progress.watch().borrow().phase.as_str();
@@ -220,6 +233,7 @@ impl Live {
     /// Notes what was reached for a tip.
     pub(crate) fn reached(&self, step: &Step) {
         let summary = &step.summary;
+        service_metrics::reached(summary);
         *self.reached.lock() = Some(LastResult {
             state: summary.state.clone(),
             reason: summary.reason.clone(),
@@ -253,8 +267,7 @@ impl Live {
             return Err(NotReady::NoTip(phase.as_str()));
         };
         if *state != EndState::Synced {
-            let reason = reason.clone().unwrap_or_default();
-            return Err(NotReady::NotSynced { state: state.as_str(), reason });
+            return Err(NotReady::NotSynced(reason.clone().unwrap_or_default()));
         }
         let heartbeat = self.heartbeat.lock();
         let too_long =
@@ -270,6 +283,15 @@ impl Live {
             Some(limit) if age > limit => Err(NotReady::Stale { age, limit }),
             _ => Ok(()),
         }
+    }
+
+    /// What was reached last, on a terminal's line; `None` before the first tip.
+    pub(crate) fn at_tip(&self) -> Option<AtTip> {
+        let not_ready = self.readiness().err().map(|reason| reason.to_string());
+        let reached = self.reached.lock();
+        let tip = reached.as_ref()?.tip;
+        let locked = self.chain_locks.borrow().as_ref().map(|lock| lock.block_height);
+        Some(AtTip { height: tip.height, age: age(tip.time), locked, not_ready })
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -326,6 +348,7 @@ impl Live {
         let mut locked = self.locked.lock();
         if height != locked.map(|(height, _)| height) {
             *locked = height.map(|height| (height, now));
+            service_metrics::locked(unix_now());
         }
         drop(locked);
         let state = *self.progress.watch().borrow();
@@ -342,7 +365,7 @@ impl Live {
     /// A line for the service manager.
     fn describe(&self) -> String {
         let phase = self.progress.watch().borrow().phase.as_str();
-        let tip = self.reached.lock().as_ref().map(|reached| (reached.state.as_str(), reached.tip.height));
+        let tip = self.reached.lock().as_ref().map(|reached| (reached.state.in_words(), reached.tip.height));
         tip.map_or_else(|| phase.to_owned(), |(state, height)| format!("{phase}; {state} at height {height}"))
     }
 }
@@ -388,10 +411,13 @@ impl Heartbeat {
 }
 
 /// Time since a block was made; none where its clock is ahead of ours.
-#[expect(clippy::disallowed_methods, reason = "blocks are dated by the wall clock")]
 fn age(time: u32) -> Duration {
-    let made = std::time::UNIX_EPOCH + Duration::from_secs(time.into());
-    std::time::SystemTime::now().duration_since(made).unwrap_or_default()
+    unix_now().saturating_sub(Duration::from_secs(time.into()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "blocks are dated by the wall clock")]
+fn unix_now() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -419,7 +445,9 @@ mod tests {
         let live = live(&regtest());
         assert_eq!(live.readiness(), Err(NotReady::NoTip("connecting")));
         reach(&live, EndState::NoCapablePeer, 1);
-        assert!(matches!(live.readiness(), Err(NotReady::NotSynced { state: "NoCapablePeer", .. })));
+        assert!(
+            matches!(live.readiness(), Err(NotReady::NotSynced(reason)) if reason.contains("no usable peer"))
+        );
         reach(&live, EndState::Synced, 1);
         assert_eq!(live.readiness(), Ok(()), "regtest's blocks come when somebody wants them");
         live.cancel.cancel();

@@ -15,6 +15,7 @@ mod progress;
 mod query;
 mod quorums;
 mod serve;
+mod service_metrics;
 mod show_config;
 mod signals;
 mod signer;
@@ -39,6 +40,7 @@ use telemetry::Telemetry;
 fn main() -> ExitCode {
     leave_out_contained_panics();
     let Cli { log, command } = Cli::parse();
+    log.color.apply();
     match start(command, &log) {
         Ok(exit) => exit.into(),
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -68,7 +70,7 @@ fn start(command: Command, log: &LogArgs) -> anyhow::Result<Exit> {
 
 fn run(command: Command, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result<Exit> {
     match command {
-        Command::Demo(args) => in_runtime(demo::run(args, telemetry.drawn())),
+        Command::Demo(args) => in_runtime(demo::run(args, log, telemetry.drawn())),
         Command::Sync(args) => in_runtime(sync::run(args, log, telemetry)),
         Command::Simnet(args) => in_runtime(simnet::run(args)),
         Command::Decode(args) => decode::run(&args),

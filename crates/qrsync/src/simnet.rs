@@ -4,17 +4,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
+use spv_integration::counted;
 use spv_simnet::{
-    ActiveChain, Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, QuorumProfile, World,
+    ActiveChain, Faults, GeneratedSpec, Network, NetworkConfig, PeerConfig, QuorumProfile, SpecError, World,
 };
 
 use crate::args::SimnetArgs;
 use crate::exit::{Exit, Usage};
 use crate::network_flags::network_flags;
 use crate::{output, signals};
-
-/// Prefix of a world that is generated instead of read.
-const GENERATED: &str = "generated:";
 
 pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
     let world = load(&args)?;
@@ -35,9 +33,9 @@ pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
         output::json(&json!({ "peers": addresses, "tip": tip, "sync_flags": flags }))?;
     } else {
         output::text(&format!(
-            "serving height {} on {} nodes; stop with Ctrl-C",
+            "serving height {} on {}; stop with Ctrl-C",
             start.tip(),
-            addresses.len()
+            counted(addresses.len(), "node")
         ))?;
         for address in &addresses {
             output::text(&format!("  {address}"))?;
@@ -59,9 +57,9 @@ pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
     } else {
         for peer in stats {
             output::text(&format!(
-                "  {}: {} requests, {} answered, {} refused, at most {} in flight",
+                "  {}: {}, {} answered, {} refused, at most {} in flight",
                 peer.address,
-                peer.requests.total(),
+                counted(peer.requests.total(), "request"),
                 peer.answered.total(),
                 peer.refused.total(),
                 peer.max_in_flight,
@@ -86,17 +84,19 @@ async fn grow(network: &Network, mut chain: ActiveChain, interval: Option<u32>) 
 
 fn load(args: &SimnetArgs) -> anyhow::Result<World> {
     let world = &args.world;
-    if world.starts_with(GENERATED) {
-        let spec: GeneratedSpec = world.parse()?;
-        let cache = args.world_cache.clone().or_else(World::cache_directory);
-        return match cache.filter(|_| spec.profile() == QuorumProfile::Mainnet) {
-            Some(directory) => Ok(World::generate_cached(&spec, &directory)?),
-            None => Ok(World::generate(&spec)),
-        };
+    let spec = match world.parse::<GeneratedSpec>() {
+        Err(SpecError::Scheme(_)) => {
+            return World::load(Path::new(world)).with_context(|| {
+                format!("cannot load the world {world:?}; give a recorded chain's directory or generated:masternodes=N,cycles=N,seed=N")
+            });
+        }
+        spec => spec?,
+    };
+    let cache = args.world_cache.clone().or_else(World::cache_directory);
+    match cache.filter(|_| spec.profile() == QuorumProfile::Mainnet) {
+        Some(directory) => Ok(World::generate_cached(&spec, &directory)?),
+        None => Ok(World::generate(&spec)),
     }
-    World::load(Path::new(world)).with_context(|| {
-        format!("cannot load the world {world:?}; give a recorded chain's directory or {GENERATED}masternodes=N,cycles=N,seed=N")
-    })
 }
 
 fn peers(args: &SimnetArgs) -> anyhow::Result<Vec<PeerConfig>> {

@@ -1,4 +1,4 @@
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use crate::exit::Usage;
+use crate::service_metrics;
 use crate::trace_file::{TraceFile, Waterfall};
 
 /// Upper bounds of histogram buckets, in seconds.
@@ -32,8 +33,7 @@ impl Telemetry {
     /// When the level is none, or the file of the trace cannot be created.
     pub(crate) fn start(log: &LogSettings, trace: Option<&Path>) -> anyhow::Result<Self> {
         let (filter, handle) = reload::Layer::new(level(log)?);
-        let colours =
-            io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        let colours = console::colors_enabled_stderr();
         let drawn = MultiProgress::new();
         let above = drawn.clone();
         let writer = move || Above(above.clone());
@@ -95,5 +95,6 @@ pub(crate) fn collect_metrics() -> anyhow::Result<PrometheusHandle> {
         .and_then(PrometheusBuilder::install_recorder)
         .context("cannot collect metrics")?;
     spv_integration::describe_metrics();
+    service_metrics::describe();
     Ok(handle)
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use dashcore::BlockHash;
 use spv_recovery::FailureKind;
 
+use crate::counted;
 use crate::wire::RequestKind;
 
 /// What became of an answer or a request.
@@ -105,7 +106,7 @@ impl fmt::Display for OtherChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Behind { height, tip } => {
-                write!(f, "its chain ends at height {height}, {} blocks behind", tip - height)
+                write!(f, "its chain ends at height {height}, {} behind", counted(tip - height, "block"))
             }
             Self::Branch { fork, height, hash } => write!(
                 f,

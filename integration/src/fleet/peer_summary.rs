@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::peer_report::PeerReport;
+use crate::counted;
 
 /// One peer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,13 +52,16 @@ impl Peer {
 fn remark(report: &PeerReport) -> Option<String> {
     let mut remarks = Vec::new();
     if report.refused > 0 && report.accepted == 0 {
-        remarks.push(format!("refused all {} requests for lists", report.refused));
+        remarks.push(match report.refused {
+            1 => "refused the only request for a list".to_owned(),
+            refused => format!("refused all {refused} requests for lists"),
+        });
     }
     if report.invalid > 0 {
-        remarks.push(format!("sent {} wrong answers", report.invalid));
+        remarks.push(format!("sent {}", counted(report.invalid, "wrong answer")));
     }
     if report.timeouts > 0 {
-        remarks.push(format!("left {} requests unanswered", report.timeouts));
+        remarks.push(format!("left {} unanswered", counted(report.timeouts, "request")));
     }
     if let Some(height) = report.set_aside_from {
         remarks.push(format!("offers a branch from height {height} on whose lists nobody serves"));

@@ -1,5 +1,7 @@
 use serde::Serialize;
 
+use crate::counted;
+
 /// Why not all lists could be brought.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -15,7 +17,8 @@ pub enum DownloadFailure {
     CreditSpent,
     /// A list could not be had from anybody.
     #[error(
-        "the list at height {height} could not be downloaded after {attempts} attempts{}; add peers with --peer",
+        "the list at height {height} could not be downloaded after {}{}; add peers with --peer",
+        counted(*.attempts, "attempt"),
         wrong_remark(*.attempts, *.wrong)
     )]
     Exhausted {
@@ -28,8 +31,8 @@ pub enum DownloadFailure {
     },
     /// Only peers that do not serve it have the block of a list.
     #[error(
-        "no peer serves the list at height {height}: the peers that have its block failed {attempts} times, the others \
-         do not have it"
+        "no peer serves the list at height {height}: the peers that have its block failed {}, the others do not have it",
+        counted(*.attempts, "time")
     )]
     Unserved {
         /// Height of the list.

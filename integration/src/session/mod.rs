@@ -23,6 +23,7 @@ pub use error::SyncError;
 pub use follow::{Step, follow_with};
 pub use shortfall::Shortfall;
 pub use summary::{
-    Bytes, Lists, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip, TipHeard,
+    Bytes, Lists, Masternodes, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip,
+    TipHeard,
 };
 pub use sync::{sync, sync_with};

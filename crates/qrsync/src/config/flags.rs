@@ -2,11 +2,12 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use spv_integration::Config;
+
+use crate::output::Colour;
 
 use super::layers::{FILE_VARIABLE, Flag, Layers};
 
-/// Flags for the logs of every command.
+/// Flags for what every command says.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// Log level: error, warn, info, debug or trace, or levels per target as in info,spv_integration=debug [default:
@@ -16,6 +17,12 @@ pub(crate) struct LogArgs {
     /// Format of log lines on stderr [default: human]
     #[arg(long, value_name = "FORMAT", global = true, value_parser = ["human", "json"])]
     log_format: Option<String>,
+    /// Show no progress, and log errors alone unless --log-level is given; results are printed
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// When to colour what is printed
+    #[arg(long, value_name = "WHEN", global = true, default_value_t, value_enum)]
+    pub(crate) color: Colour,
 }
 
 impl LogArgs {
@@ -28,7 +35,8 @@ impl LogArgs {
     }
 
     fn flags(&self) -> impl Iterator<Item = Flag> {
-        let level = Flag::new("--log-level", "log.level", self.log_level.clone());
+        let quietly = self.quiet.then(|| Flag::new("--quiet", "log.level", Some("error"))).flatten();
+        let level = Flag::new("--log-level", "log.level", self.log_level.clone()).or(quietly);
         let format = Flag::new("--log-format", "log.format", self.log_format.clone());
         [level, format].into_iter().flatten()
     }
@@ -65,8 +73,8 @@ pub(crate) struct NetworkArgs {
 
 impl NetworkArgs {
     /// File, then environment and flags.
-    pub(crate) fn config(&self) -> anyhow::Result<Config> {
-        Ok(self.layers(self.flags())?.config)
+    pub(crate) fn merged(&self) -> anyhow::Result<Layers> {
+        self.layers(self.flags())
     }
 
     fn layers(&self, flags: impl IntoIterator<Item = Flag>) -> anyhow::Result<Layers> {
