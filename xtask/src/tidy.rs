@@ -2,6 +2,7 @@
 
 mod alerts;
 mod crates;
+pub(crate) mod dashboards;
 mod finding;
 mod interface;
 mod layers;
@@ -35,6 +36,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
         .with_context(|| format!("cannot read {}", layers::LAYERS))?;
     findings.extend(layers::check(&layers::parse(&floors)?, &packages, &files));
     findings.extend(alerts::check(&files));
+    findings.extend(dashboards::check(&files));
     findings.extend(metric_names::check(&files));
     let interface = Interface::read(&files);
     for file in &files {

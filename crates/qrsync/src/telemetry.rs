@@ -1,3 +1,5 @@
+mod one_prefix;
+
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
+use self::one_prefix::OnePrefix;
 use crate::exit::Usage;
 use crate::service_metrics;
 use crate::trace_file::{TraceFile, Waterfall};
@@ -90,10 +93,10 @@ fn level(log: &LogSettings) -> anyhow::Result<EnvFilter> {
 
 /// Collects metrics from here on. Must run before anything is measured.
 pub(crate) fn collect_metrics() -> anyhow::Result<PrometheusHandle> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets(&SECONDS_BUCKETS)
-        .and_then(PrometheusBuilder::install_recorder)
-        .context("cannot collect metrics")?;
+    let buckets = PrometheusBuilder::new().set_buckets(&SECONDS_BUCKETS);
+    let recorder = buckets.context("cannot collect metrics")?.build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(OnePrefix(recorder)).context("cannot collect metrics")?;
     spv_integration::describe_metrics();
     service_metrics::describe();
     Ok(handle)

@@ -48,7 +48,7 @@ impl Overall {
     pub(super) fn view(&mut self, now: Instant, state: &Snapshot) -> View {
         let first = self.headers(now, state);
         if state.planned_lists > 0 {
-            self.lists.note(now, state.proven_lists);
+            self.lists.note(now, state.arrived_lists);
         }
         if state.planned_quorums > 0 {
             self.quorums.note(now, state.judged_quorums);
@@ -74,11 +74,11 @@ impl Overall {
             Phase::Lists => {
                 let (estimate, at) = self.lists_estimated;
                 let left = estimate.map(|left| left.saturating_sub(now.duration_since(at)));
-                View { left, ..of(&self.lists, state.proven_lists, state.planned_lists) }
+                View { left, ..of(&self.lists, state.arrived_lists, state.planned_lists) }
             }
             // First the lists that members are computed from, then the signatures.
             Phase::Quorums if state.planned_quorums == 0 => {
-                of(&self.lists, state.proven_lists, state.planned_lists)
+                of(&self.lists, state.arrived_lists, state.planned_lists)
             }
             Phase::Quorums => of(&self.quorums, state.judged_quorums, state.planned_quorums),
             Phase::Connecting | Phase::Following | Phase::Done => {
@@ -139,7 +139,7 @@ mod tests {
         let state = Snapshot {
             phase: Phase::Lists,
             planned_lists: 100,
-            proven_lists: 50,
+            arrived_lists: 50,
             lists_eta: Some(Duration::from_secs(5)),
             ..Snapshot::default()
         };
