@@ -5,6 +5,7 @@ mod bench;
 mod checkpoints;
 mod child;
 mod ci;
+mod configuration;
 mod consumer;
 mod dist;
 mod features;
@@ -48,6 +49,8 @@ enum Task {
     },
     /// Run everything that a change must pass, in order, up to the first failure
     Ci,
+    /// Write the meanings of the configuration keys anew, from the documentation of their types
+    Configuration,
     /// Build and run programs outside the workspace against the packages of the mechanism crates
     Consumer,
     /// Make archives of the binary, its completions and man pages
@@ -113,6 +116,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
             checkpoints::run(&sh, &std::path::absolute(data_dir)?, network)
         }
         Task::Ci => ci::run(&sh),
+        Task::Configuration => configuration::run(&sh),
         Task::Consumer => consumer::run(&sh),
         Task::Dist => dist::run(&sh),
         Task::Features => features::run(&sh),

@@ -75,7 +75,8 @@ fn ask_dashboards(sh: &Shell, prometheus: &Prometheus) -> Result<()> {
     for path in sh.read_dir("observability/dashboards")? {
         let dashboard = serde_json::from_str(&sh.read_file(&path)?)?;
         for (title, query) in dashboards::queries(&dashboard) {
-            let query = query.replace("$__rate_interval", "10s").replace("$job", ".+").replace("$instance", ".+");
+            let query =
+                query.replace("$__rate_interval", "10s").replace("$job", ".+").replace("$instance", ".+");
             if prometheus.query(&query).with_context(|| format!("panel {title:?}"))?.is_empty() {
                 eprintln!("panel {title:?} shows nothing now");
             }

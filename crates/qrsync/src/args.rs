@@ -179,6 +179,7 @@ impl Command {
             Self::Demo(_)
             | Self::Simnet(_)
             | Self::Decode(_)
+            | Self::Config(ConfigArgs { command: ConfigCommand::Reference })
             | Self::Completions { .. }
             | Self::Man { .. } => None,
         }
@@ -427,9 +428,12 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print every key with its value and the source of the value, in the format of the configuration file
+    /// Print every key with its meaning, its value and the source of the value, in the format of the configuration file
     #[command(after_help = "Examples:
   qrsync config show > qrsync.toml
-  qrsync config show --config qrsync.toml --json")]
+  qrsync config show --network test --json")]
     Show(SyncArgs),
+    /// Print the meaning, default, range, variable and flag of every key, as Markdown
+    #[command(after_help = "Example: qrsync config reference > configuration.md")]
+    Reference,
 }

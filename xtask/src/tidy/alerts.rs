@@ -18,10 +18,12 @@ pub(super) fn check(files: &[TextFile]) -> Vec<Finding> {
     }
     for alert in &alerts {
         let place = alert.to_lowercase();
-        let (link, target) = (format!("runbook_url: {EXPLANATIONS}#{place}"), format!("<a id=\"{place}\"></a>"));
+        let (link, target) =
+            (format!("runbook_url: {EXPLANATIONS}#{place}"), format!("<a id=\"{place}\"></a>"));
         for (path, wanted) in [(RULES, link), (EXPLANATIONS, target)] {
             // A link is all of its line, so that it is not the beginning of another's.
-            let is_there = |line: &str| if path == RULES { line.trim() == wanted } else { line.contains(&wanted) };
+            let is_there =
+                |line: &str| if path == RULES { line.trim() == wanted } else { line.contains(&wanted) };
             if !text(path).lines().any(is_there) {
                 findings.push(Finding::violation(path, 1, format!("{alert} has no {wanted}, add it")));
             }
@@ -63,7 +65,10 @@ mod tests {
     #[test]
     fn an_alert_is_tested_and_explained() {
         let link = "runbook_url: docs/operations.md#qrsyncdown\n";
-        let rules = file(RULES, &format!("rules:\n      - alert: QrsyncDown\n        expr: up == 0\n          {link}"));
+        let rules = file(
+            RULES,
+            &format!("rules:\n      - alert: QrsyncDown\n        expr: up == 0\n          {link}"),
+        );
         let tested = || file(TESTS, "alertname: QrsyncDown }");
         let explained = || file(EXPLANATIONS, "| <a id=\"qrsyncdown\"></a>`QrsyncDown` | look |");
         assert_eq!(check(&[rules, tested(), explained()]), []);

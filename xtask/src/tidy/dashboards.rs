@@ -111,7 +111,8 @@ mod tests {
         bad["panels"][1]["description"] = json!("");
         bad["panels"][1]["fieldConfig"] = json!({});
         let wrong = wrong_in(&bad).join("\n");
-        for said in ["variable job", "id of another", "no unit", "no description", "data source", "job=~", "over 5m"]
+        for said in
+            ["variable job", "id of another", "no unit", "no description", "data source", "job=~", "over 5m"]
         {
             assert!(wrong.contains(said), "{said} is not in\n{wrong}");
         }

@@ -29,7 +29,7 @@ pub(super) fn check(files: &[TextFile]) -> Vec<Finding> {
         Finding::violation(path, line, format!("no metrics.rs has a metric {name}, remove or rename it here"))
     });
     let watched = files.iter().filter(|file| file.path.starts_with(WATCHERS)).flat_map(|file| {
-        let unknown = |name: &&str| !in_document.contains_key(name);
+        let unknown = |name: &&str| !in_document.contains_key(*name);
         let in_line = move |(line, text)| watched_metrics(text).filter(unknown).map(move |name| (name, line));
         file.lines().flat_map(in_line).map(|(name, line)| {
             Finding::violation(
@@ -59,7 +59,10 @@ fn watched_metrics(line: &str) -> impl Iterator<Item = &str> {
 
 type Names<'a> = BTreeMap<String, (&'a str, usize)>;
 
-fn absent_from<'a>(there: &Names<'_>, here: &'a Names<'_>) -> impl Iterator<Item = (&'a str, (&'a str, usize))> {
+fn absent_from<'a>(
+    there: &Names<'_>,
+    here: &'a Names<'_>,
+) -> impl Iterator<Item = (&'a str, (&'a str, usize))> {
     here.iter().filter(|(name, _)| !there.contains_key(*name)).map(|(name, place)| (name.as_str(), *place))
 }
 
@@ -113,8 +116,7 @@ mod tests {
     #[test]
     fn what_is_watched_is_documented() {
         let document = file(DOCUMENT, "| `qrsync_x_a_total` | `qrsync_b_seconds` |");
-        let query =
-            "expr: rate(qrsync_b_seconds_bucket{job=\"qrsync\"}[5m]) / qrsync:synced:bool > qrsync_x_gone_total";
+        let query = "expr: rate(qrsync_b_seconds_bucket{job=\"qrsync\"}[5m]) / qrsync:synced:bool > qrsync_x_gone_total";
         let files =
             [file("integration/src/metrics.rs", CODE), document, file("observability/alerts.yml", query)];
         let found: Vec<_> = check(&files).iter().map(ToString::to_string).collect();

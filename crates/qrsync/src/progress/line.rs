@@ -8,7 +8,7 @@ use super::overall::View;
 const PHASES: usize = 4;
 
 /// Widths of a bar, in columns.
-const BAR: std::ops::RangeInclusive<usize> = 8..=32;
+const BAR: std::ops::RangeInclusive<usize> = 6..=32;
 
 /// Between two parts of a line.
 const GAP: &str = "  ";
@@ -26,7 +26,7 @@ pub(super) fn of_sync(view: &View, label: &str, peers: &str, columns: usize) -> 
     let parts = [
         (Place::Name, Some(name.to_owned())),
         (Place::Left, left),
-        (Place::Percent, view.share().map(|share| format!("{:3.0} %", (share * 100.0).floor()))),
+        (Place::Percent, view.share().map(|share| format!("{:2.0} %", (share * 100.0).floor()))),
         (Place::Elapsed, Some(clock(view.elapsed))),
         (Place::Label, (!label.is_empty()).then(|| label.to_owned())),
         (Place::Rate, view.rate.map(|rate| format!("{}/s", rounded(rate)))),

@@ -664,8 +664,15 @@ async fn metrics_of_every_mechanism_can_be_scraped_during_a_sync() {
     let address = closed_port();
     let mut command = sync_command(&network.addresses(), data.path());
     let mut client = Running::start(command.args(["--metrics-listen", &address.to_string()]));
-    let prefixes =
-        ["qrsync_executor_", "qrsync_correlation_", "qrsync_scheduler_", "qrsync_recovery_", "qrsync_netmon_", "qrsync_", "process_"];
+    let prefixes = [
+        "qrsync_executor_",
+        "qrsync_correlation_",
+        "qrsync_scheduler_",
+        "qrsync_recovery_",
+        "qrsync_netmon_",
+        "qrsync_",
+        "process_",
+    ];
     let mut scraped = String::new();
     wait_until("all metrics are there", || {
         assert!(!client.has_ended(), "the sync ended before all metrics were there: {scraped}");

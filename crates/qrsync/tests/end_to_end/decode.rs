@@ -121,11 +121,10 @@ fn a_coinbase_that_is_not_in_its_block_is_not_verified_wherever_it_stands() {
     let finished = Files::new().decode("mnlistdiff", &serialize(&diff));
     assert_eq!(finished.code(), Some(4));
     assert!(finished.stderr().contains("merkle proof"), "{}", finished.stderr());
-    let places: [fn(&mut QRInfo) -> &mut MnListDiff; 4] = [
+    let places: [fn(&mut QRInfo) -> &mut MnListDiff; 3] = [
         |info| &mut info.mn_list_diff_tip,
         |info| &mut info.mn_list_diff_at_h_minus_2c,
         |info| &mut info.quorum_snapshot_and_mn_list_diff_at_h_minus_4c.as_mut().unwrap().1,
-        |info| info.mn_list_diff_list.first_mut().unwrap(),
     ];
     for place in places {
         let mut info = rotation_info();

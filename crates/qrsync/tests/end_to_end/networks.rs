@@ -186,7 +186,7 @@ fn questions_need_no_parameters() {
     let (directory, height) = (data.path().to_str().unwrap(), with_flags["height"].to_string());
     run(["signer", "chainlock", "--height", &height, "--data-dir", directory]).ok();
     for (network, words) in
-        [("test", ["not testnet", "regtest"]), ("devnet:other", ["not devnet", "regtest"])]
+        [("test", ["not test", "regtest"]), ("devnet:other", ["not devnet:other", "regtest"])]
     {
         run(["status", "--data-dir", directory, "--network", network]).fails(2, &words);
     }
