@@ -8,6 +8,7 @@ mod ci;
 mod configuration;
 mod consumer;
 mod dist;
+mod examples;
 mod features;
 mod flaky;
 mod fuzz;
@@ -55,6 +56,8 @@ enum Task {
     Consumer,
     /// Make archives of the binary, its completions and man pages
     Dist,
+    /// Run every command that texts and helps show, against a simulated network, and name those that cannot be run
+    Examples,
     /// Check that every crate builds alone, with none of its features and with each of them
     Features,
     /// Repeat all tests beside busy loops, and name those that do not always pass
@@ -119,6 +122,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Configuration => configuration::run(&sh),
         Task::Consumer => consumer::run(&sh),
         Task::Dist => dist::run(&sh),
+        Task::Examples => examples::run(&sh),
         Task::Features => features::run(&sh),
         Task::Flaky(args) => flaky::run(&sh, args),
         Task::Fuzz { arguments } => fuzz::run(&sh, arguments),

@@ -3,7 +3,7 @@ mod peers;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use spv_integration::LogSettings;
 
 use crate::config::{LogArgs, NetworkArgs, Origin, SyncArgs};
@@ -43,7 +43,7 @@ pub(crate) enum Command {
   qrsync sync --network test --data-dir /var/lib/qrsync --json
   qrsync sync --follow --metrics-listen 9184
   qrsync sync --from 2200000 --trace sync.json
-  qrsync sync --network regtest --llmq-params 100=4:4 --activation dip3=2,v20=300 --peer 127.0.0.1:19899 --from 1
+  qrsync sync --network regtest --llmq-params 100=4:4,102=4:4,104=4:4,106=4:4 --activation dip3=2,v20=100,mn_rr=100 --peer 127.0.0.1:19899 --from 1
 
 Every configuration key has an environment variable, such as QRSYNC_NETWORK, QRSYNC_PEERS or
 QRSYNC_SYNC_WINDOW. A flag overrides the variable. `qrsync config show` lists all keys.")]
@@ -117,6 +117,7 @@ Exit codes:
     #[command(after_help = "Example: qrsync man ~/.local/share/man/man1")]
     Man {
         /// Directory to write them to; it is created if it does not exist
+        #[arg(value_hint = ValueHint::DirPath)]
         directory: PathBuf,
     },
 }
@@ -240,7 +241,7 @@ pub(crate) struct SimnetArgs {
     pub(crate) world: String,
     /// Directory in which generated worlds with mainnet's quorums are cached, because generating them takes a while
     /// [default: $SPV_SIMNET_CACHE, or spv-simnet below the user's cache directory]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) world_cache: Option<PathBuf>,
     /// Number of nodes to simulate
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -283,6 +284,7 @@ pub(crate) struct DecodeArgs {
     /// Kind of the message in the file
     pub(crate) kind: MessageKind,
     /// File with the payload of the message, without the 24-byte frame
+    #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
     /// Print one JSON object
     #[arg(long)]

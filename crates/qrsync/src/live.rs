@@ -1,6 +1,6 @@
 //! What a running sync says about itself: health, readiness, status.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use dashcore::ephemerealdata::chain_lock::ChainLock;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use spv_integration::Config;
 use spv_integration::fleet::LivePeer;
 use spv_integration::progress::{Phase, Progress, Snapshot};
-use spv_integration::session::{EndState, Step, Tip};
+use spv_integration::session::{EndState, Masternodes, Quorums, QuorumsOfType, Step, Tip};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -84,6 +84,10 @@ pub(crate) struct Status {
     tip_age_seconds: Option<u64>,
     /// The highest verified ChainLock; `null` before the first.
     chain_lock: Option<Lock>,
+    /// Of the list at the tip; `null` before the first.
+    masternodes: Option<Masternodes>,
+    /// Active at the tip; `null` before the first.
+    quorums: Option<TipQuorums>,
     plan: Extent,
     progress: Extent,
     lists_eta_seconds: Option<f64>,
@@ -115,6 +119,29 @@ struct Lock {
     unchanged_seconds: f64,
 }
 
+/// Quorums that are active at a tip.
+#[derive(Debug, Clone, Serialize)]
+struct TipQuorums {
+    active: u64,
+    verified: u64,
+    /// Those that are wrong.
+    failed: u64,
+    /// Of all quorums that were looked at, by the reason why they are not verified.
+    not_verified: BTreeMap<&'static str, u64>,
+}
+
+impl TipQuorums {
+    fn of(quorums: &Quorums) -> Self {
+        let sum = |count: fn(&QuorumsOfType) -> u64| quorums.by_type.values().map(count).sum();
+        Self {
+            active: sum(|of_type| of_type.proven),
+            verified: sum(|of_type| of_type.verified),
+            failed: sum(|of_type| of_type.failed),
+            not_verified: quorums.not_verified.clone(),
+        }
+    }
+}
+
 /// How much of everything.
 #[derive(Debug, Serialize)]
 struct Extent {
@@ -130,6 +157,8 @@ struct LastResult {
     state: EndState,
     reason: Option<String>,
     tip: Tip,
+    masternodes: Option<Masternodes>,
+    quorums: TipQuorums,
 }
 
 /// The latest beats, and since when what they showed holds.
@@ -238,6 +267,8 @@ impl Live {
             state: summary.state.clone(),
             reason: summary.reason.clone(),
             tip: summary.tip,
+            masternodes: summary.masternodes,
+            quorums: TipQuorums::of(&summary.quorums),
         });
     }
 
@@ -263,7 +294,7 @@ impl Live {
             return Err(NotReady::Ended);
         }
         let reached = self.reached.lock();
-        let Some(LastResult { state, reason, tip }) = &*reached else {
+        let Some(LastResult { state, reason, tip, .. }) = &*reached else {
             return Err(NotReady::NoTip(phase.as_str()));
         };
         if *state != EndState::Synced {
@@ -313,6 +344,8 @@ impl Live {
             tip: reached.map(|reached| reached.tip),
             tip_age_seconds: reached.map(|reached| age(reached.tip.time).as_secs()),
             chain_lock: self.chain_lock(),
+            masternodes: reached.and_then(|reached| reached.masternodes),
+            quorums: reached.map(|reached| reached.quorums.clone()),
             plan: Extent {
                 headers: state.claimed_height.max(state.header_height),
                 lists: state.planned_lists,
@@ -432,7 +465,8 @@ mod tests {
     fn reach(live: &Live, state: EndState, tip_time: u32) {
         let tip = Tip { height: 7, hash: "00".repeat(32).parse().unwrap(), time: tip_time };
         let reason = state.explanation();
-        let reached = LastResult { state, reason, tip };
+        let quorums = TipQuorums::of(&Quorums::default());
+        let reached = LastResult { state, reason, tip, masternodes: None, quorums };
         *live.reached.lock() = Some(reached);
     }
 

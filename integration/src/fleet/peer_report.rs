@@ -1,5 +1,5 @@
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dashcore::BlockHash;
 use spv_recovery::FailureKind;
@@ -57,6 +57,8 @@ pub(crate) struct PeerReport {
     pub(crate) trouble: Option<String>,
     /// Attempts to connect that failed in a row.
     pub(crate) connect_failures: u32,
+    /// When the last connection on which it was usable ended; `None` before that, and while there is another.
+    pub(crate) left_at: Option<Instant>,
 }
 
 impl PeerReport {

@@ -227,7 +227,8 @@ mod tests {
             progress.lists_arrived(10);
         }
         // Ten a second, and a hundred are missing. That all wait for the list at their base changes nothing.
-        let is_ten_seconds = || eta().is_some_and(|eta| eta.abs_diff(Duration::from_secs(10)) < Duration::from_millis(1));
+        let is_ten_seconds =
+            || eta().is_some_and(|eta| eta.abs_diff(Duration::from_secs(10)) < Duration::from_millis(1));
         assert!(is_ten_seconds(), "{:?}", eta());
         progress.lists_proven(100);
         assert!(is_ten_seconds(), "{:?}", eta());

@@ -66,6 +66,13 @@ impl Reference {
             Ok(config) => config.validate().err()?.to_string(),
             Err(error) => error.to_string(),
         };
+        if error.contains("expected a nonzero") {
+            return Some("above zero".to_owned());
+        }
+        if error.starts_with("invalid value") {
+            // More than its type holds.
+            return None;
+        }
         // Of another key: what that one has to be beside this one.
         let reason = error.strip_prefix(&format!("{key}: ")).unwrap_or(&error);
         Some(reason.trim_start_matches("must ").trim_start_matches("be ").to_owned())
