@@ -128,10 +128,10 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) peers: u16,
     /// Number of masternodes in the list
-    #[arg(long, default_value_t = 150)]
+    #[arg(long, default_value_t = 100)]
     pub(crate) masternodes: u32,
     /// Number of cycles of quorum rotation in the chain
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 30)]
     pub(crate) cycles: u32,
     /// Round trip to every node, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 50)]

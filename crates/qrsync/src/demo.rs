@@ -27,11 +27,10 @@ pub(crate) async fn run(args: DemoArgs, log: &LogArgs, drawn: MultiProgress) -> 
     let spec: GeneratedSpec = spec.parse()?;
     let faults = faults(args.faults)?;
     let details = if log.quiet { Details::Nothing } else { Details::Summary };
-    let building = format!(
-        "building a simulated network of {} and {} with all their quorums",
-        counted(args.masternodes, "masternode"),
-        counted(args.cycles, "cycle"),
-    );
+    let building = [
+        "building the network".to_owned(),
+        format!("{}, {}", counted(args.masternodes, "masternode"), counted(args.cycles, "cycle")),
+    ];
     let generated = tokio::task::spawn_blocking(move || World::generate(&spec));
     let world = Display::new(drawn.clone(), details).wait_for(&building, generated).await?;
     let world = Arc::new(world);

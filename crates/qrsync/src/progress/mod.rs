@@ -97,8 +97,8 @@ impl Display {
         }
     }
 
-    /// Draws how long something takes that does not say how far it is.
-    pub(crate) async fn wait_for<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
+    /// Draws how long something takes that does not say how far it is, beside as many words about it as there is room for.
+    pub(crate) async fn wait_for<T>(&self, what: &[String], work: impl Future<Output = T>) -> T {
         if self.details == Details::Nothing {
             return work.await;
         }
@@ -109,7 +109,7 @@ impl Display {
             tokio::select! {
                 result = &mut work => return result,
                 _ = looks.tick() => {
-                    let parts = [what.to_owned(), line::clock(began.elapsed())];
+                    let parts = [what, &[line::clock(began.elapsed())]].concat();
                     drawn.show(line::of_parts(&parts, columns()));
                 }
             }
