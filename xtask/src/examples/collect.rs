@@ -62,7 +62,9 @@ pub(super) fn from_help(sh: &Shell, qrsync: &Path) -> Result<Vec<Example>> {
 }
 
 fn in_help(place: &str, help: &str) -> Vec<Example> {
-    let lines = help.lines().map(|line| line.trim_start_matches("Example:").trim());
+    // The usage, above, looks like a command and is none.
+    let shown = help.split_once("Example").map_or("", |(_, examples)| examples);
+    let lines = shown.lines().map(|line| line.trim_start_matches(':').trim());
     let commands = lines.filter(|line| line.starts_with("qrsync "));
     commands.map(|command| Example { command: command.to_owned(), place: place.to_owned() }).collect()
 }
@@ -89,7 +91,7 @@ mod tests {
         let expected = [("qrsync sync", "a.md:2"), ("install x", "a.md:4")];
         assert_eq!(found, expected.map(|(command, place)| (command.to_owned(), place.to_owned())));
 
-        let help = "Shows it\n\nUsage: qrsync x\n\nCommands:\n  one  The first\n  two  The second\n       goes on\n  help  Print this\n\nExamples:\n  qrsync x one\n  qrsync x two --all\n";
+        let help = "Shows it\n\nUsage: qrsync x\n       qrsync x <COMMAND>\n\nCommands:\n  one  The first\n  two  The second\n       goes on\n  help  Print this\n\nExamples:\n  qrsync x one\n  qrsync x two --all\n";
         let found: Vec<_> = in_help("x", help).into_iter().map(|example| example.command).collect();
         assert_eq!(found, ["qrsync x one", "qrsync x two --all"]);
         assert_eq!(subcommands(help), ["one", "two"]);

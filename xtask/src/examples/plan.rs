@@ -40,6 +40,10 @@ pub(super) fn of(command: &str, placeholders: &[(&'static str, String)]) -> Plan
     for (placeholder, value) in placeholders {
         adapted = adapted.replace(placeholder, value);
     }
+    if is_config {
+        // The simulated network's parameters are none of another network.
+        adapted = format!("unset $(env | grep -o '^QRSYNC_[A-Z_]*'); {adapted}");
+    }
     let goes_on = has("--follow") || has("qrsync simnet");
     // Its own directory: the data of the others has other parameters or is in use.
     if has("qrsync sync") {

@@ -153,7 +153,9 @@ mod tests {
         let usual = "run 2 of 2  headers  ███████░░░░░  62 %  34,568/s  0:36  0:22 left  7 of 8 peers";
         assert_eq!(at(80), usual);
         let bar = format!("{}{}", "█".repeat(19), "░".repeat(13));
-        let wide = format!("run 2 of 2  headers  step 2 of 4  {bar}  62 %  1,240,000 of 2,000,000  34,568/s  0:36  0:22 left");
+        let wide = format!(
+            "run 2 of 2  headers  step 2 of 4  {bar}  62 %  1,240,000 of 2,000,000  34,568/s  0:36  0:22 left"
+        );
         assert_eq!(at(200), format!("{wide}  7 of 8 peers"));
     }
 

@@ -2,12 +2,13 @@
 
 use std::fs::OpenOptions;
 use std::io::Read;
+use std::num::NonZeroU16;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use spv_simnet::PeerConfig;
-use std::time::Duration;
 
 use crate::support::process::{Running, qrsync, run, sync_command};
 use crate::support::{generated_world, start};
@@ -49,7 +50,8 @@ async fn drawn(columns: u16, more: &[&str], color: Option<&str>) -> Vec<u8> {
 
 /// Every screen that was to be seen, the last one at the end.
 fn screens(columns: u16, bytes: &[u8]) -> Vec<String> {
-    let mut terminal = vt100::Parser::new(ROWS, columns, 0);
+    let mut terminal =
+        vt100::Parser::new(NonZeroU16::new(ROWS).unwrap(), NonZeroU16::new(columns).unwrap(), 0);
     let mut screens = Vec::new();
     for part in bytes.split_inclusive(|byte| *byte == b'\x1b') {
         terminal.process(part);
@@ -64,8 +66,12 @@ async fn progress_fits_the_terminal_and_leaves_nothing_behind() {
         let bytes = drawn(columns, &["--log-level", "info"], None).await;
         let screens = screens(columns, &bytes);
         let with_bar = screens.iter().filter(|screen| screen.contains('░'));
-        let bars: Vec<&str> = with_bar.flat_map(|screen| screen.lines().filter(|line| line.contains('░'))).collect();
-        assert!(bars.iter().any(|line| line.starts_with("lists ") && line.contains('%')), "{columns}: {bars:?}");
+        let bars: Vec<&str> =
+            with_bar.flat_map(|screen| screen.lines().filter(|line| line.contains('░'))).collect();
+        assert!(
+            bars.iter().any(|line| line.starts_with("lists ") && line.contains('%')),
+            "{columns}: {bars:?}"
+        );
         for line in bars {
             // One that is broken over two lines would not have both.
             assert!(line.contains('%') && line.contains("0:0"), "{columns}: {line}");
