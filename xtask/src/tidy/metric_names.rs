@@ -18,7 +18,7 @@ pub(super) fn check(files: &[TextFile]) -> Vec<Finding> {
     for file in files.iter().filter(|file| file.path == DOCUMENT) {
         for (line, text) in file.lines() {
             for name in text.split('`').skip(1).step_by(2).filter(|name| is_metric(name)) {
-                in_document.entry(name.to_owned()).or_insert((file.path.as_str(), line));
+                in_document.entry(served(name)).or_insert((file.path.as_str(), line));
             }
         }
     }

@@ -75,7 +75,11 @@ impl Reference {
         }
         // Of another key: what that one has to be beside this one.
         let reason = error.strip_prefix(&format!("{key}: ")).unwrap_or(&error);
-        Some(reason.trim_start_matches("must ").trim_start_matches("be ").to_owned())
+        let reason = reason.trim_start_matches("must ");
+        Some(match reason.strip_prefix("not be ") {
+            Some(limit) => format!("not {limit}"),
+            None => reason.trim_start_matches("be ").to_owned(),
+        })
     }
 
     /// All of it, as a page of the documentation.
@@ -140,7 +144,8 @@ where it has one; a flag overrides the variable, which overrides the file, which
 prints the values in use with the origin of each.
 
 Times are written with a unit, such as `500ms`, `5s`, `2m`, `1h` or `1day`. Sizes are in bytes, rates per second, shares
-from 0 to 1. The range is what the check of the configuration says of values that are too small or too large.
+from 0 to 1. The range is what the check of the configuration says of values that are too small or too large. Where the meaning of a key
+below `sync` names another default than the column, it is that of the crate alone, and the column counts.
 ";
 
 #[cfg(test)]
@@ -173,7 +178,7 @@ mod tests {
             assert_eq!(reference.range(key), range, "{key}");
         }
         let timeout = reference.range("sync.executor.hard_timeout");
-        assert!(timeout.contains("not be below soft_timeout") && timeout.contains("a day"), "{timeout}");
+        assert!(timeout.contains("not below soft_timeout") && timeout.contains("a day"), "{timeout}");
     }
 
     #[test]

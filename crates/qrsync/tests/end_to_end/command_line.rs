@@ -426,7 +426,13 @@ fn the_configuration_that_is_shown_can_be_read_back() {
     for word in ["devnet:name", "101=12:10", "v20=300", "[::1]:2", "from = 7", "127.0.0.1:3", "/somewhere"] {
         assert!(shown.stdout().contains(word), "{word} is not in {}", shown.stdout());
     }
-    for line in shown.stdout().lines().skip(1).filter(|line| !line.is_empty() && !line.starts_with('[')) {
+    // All others are sections, or say what a key means.
+    let is_value = |line: &&str| {
+        let key = line.trim_start_matches("# ").split_once(" =").map_or("", |(key, _)| key);
+        !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    assert!(shown.stdout().lines().filter(is_value).count() > 100);
+    for line in shown.stdout().lines().filter(is_value) {
         assert!(line.contains("  # "), "{line} does not say where it comes from");
     }
 }
