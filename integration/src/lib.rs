@@ -3,6 +3,7 @@
 // The order in which these modules may use each other is that of xtask/layers.toml; `cargo xtask tidy` checks it.
 mod address;
 mod clock;
+mod counted;
 mod log;
 mod panicked;
 mod resolver;
@@ -28,7 +29,7 @@ pub mod verify;
 
 pub use client::Client;
 pub use config::{Config, ConfigError, LogFormat, LogSettings, Settings};
-pub use log::Counted;
+pub use counted::counted;
 pub use trace::TRACE_TARGET;
 
 /// Describes the metrics of this crate and of the mechanism crates to the installed recorder.

@@ -87,8 +87,6 @@ fn build(sh: &Shell, target: &Target, processor: &Processor) -> Result<PathBuf> 
     ];
     flags.extend(processor.flags.iter().map(|&flag| flag.to_owned()));
     let _flags = sh.push_env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
-    let _strip = sh.push_env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
-    let _debug = sh.push_env("CARGO_PROFILE_RELEASE_DEBUG", "0");
     let triple = &target.triple;
     // With a target named, the flags are not for what runs while it builds: that has to run here.
     let is_here = target.is_hosts && processor.flags.is_empty();

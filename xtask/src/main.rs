@@ -5,8 +5,10 @@ mod bench;
 mod checkpoints;
 mod child;
 mod ci;
+mod configuration;
 mod consumer;
 mod dist;
+mod examples;
 mod features;
 mod flaky;
 mod fuzz;
@@ -49,10 +51,14 @@ enum Task {
     },
     /// Run everything that a change must pass, in order, up to the first failure
     Ci,
+    /// Write the meanings of the configuration keys anew, from the documentation of their types
+    Configuration,
     /// Build and run programs outside the workspace against the packages of the mechanism crates
     Consumer,
     /// Make archives of the binary, its completions and man pages
     Dist,
+    /// Run every command that texts and helps show, against a simulated network, and name those that cannot be run
+    Examples,
     /// Check that every crate builds alone, with none of its features and with each of them
     Features,
     /// Repeat all tests beside busy loops, and name those that do not always pass
@@ -114,8 +120,10 @@ fn run(task: &Task) -> anyhow::Result<()> {
             checkpoints::run(&sh, &std::path::absolute(data_dir)?, network)
         }
         Task::Ci => ci::run(&sh),
+        Task::Configuration => configuration::run(&sh),
         Task::Consumer => consumer::run(&sh),
         Task::Dist => dist::run(&sh),
+        Task::Examples => examples::run(&sh),
         Task::Features => features::run(&sh),
         Task::Flaky(args) => flaky::run(&sh, args),
         Task::Fuzz { arguments } => fuzz::run(&sh, arguments),

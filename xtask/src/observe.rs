@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use xshell::{Shell, cmd};
 
 use crate::child::Child;
+use crate::tidy::dashboards;
 use prometheus::Prometheus;
 use tools::Tools;
 
@@ -51,10 +52,12 @@ fn watch_a_client(sh: &Shell, tools: &Tools) -> Result<()> {
 
     let prometheus = start_prometheus(sh, tools, directory.path(), &metrics)?;
     prometheus.wait_for(r#"up{job="qrsync"} == 1"#)?;
-    prometheus.wait_for("qrsync:synced:bool == 1")?;
+    prometheus.wait_for("qrsync:synced:bool == 1 and on (instance) qrsync_ready == 1")?;
     prometheus.wait_for("changes(qrsync_tip_height[10s]) > 1 and on (instance) qrsync_connections == 3")?;
     let firing = prometheus.query(FIRING)?;
     ensure!(firing.is_empty(), "nothing is wrong, and this fires: {firing:?}");
+
+    ask_dashboards(sh, &prometheus)?;
 
     eprintln!("stopping the nodes");
     drop(nodes);
@@ -63,6 +66,21 @@ fn watch_a_client(sh: &Shell, tools: &Tools) -> Result<()> {
     }
     for alert in prometheus.query(FIRING)? {
         eprintln!("firing: {alert}");
+    }
+    Ok(())
+}
+
+/// Every query of every dashboard is understood; those without a result are named, since rare events have none.
+fn ask_dashboards(sh: &Shell, prometheus: &Prometheus) -> Result<()> {
+    for path in sh.read_dir("observability/dashboards")? {
+        let dashboard = serde_json::from_str(&sh.read_file(&path)?)?;
+        for (title, query) in dashboards::queries(&dashboard) {
+            let query =
+                query.replace("$__rate_interval", "10s").replace("$job", ".+").replace("$instance", ".+");
+            if prometheus.query(&query).with_context(|| format!("panel {title:?}"))?.is_empty() {
+                eprintln!("panel {title:?} shows nothing now");
+            }
+        }
     }
     Ok(())
 }

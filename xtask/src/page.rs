@@ -12,7 +12,8 @@ use xshell::{Shell, cmd};
 use crate::child::Child;
 use crate::workspace;
 
-/// Looks at the page during a sync and at the tip, checks what it shows, and leaves a picture of each.
+/// Looks at the page during a sync, at the tip, and without peers; one peer lies. Checks what it shows, and leaves pictures
+/// of each in both colour schemes, for a telephone and for a screen.
 pub(crate) fn run(sh: &Shell) -> Result<()> {
     let browser = Browser::find(sh)?;
     cmd!(sh, "cargo build --locked -p qrsync").run()?;
@@ -22,7 +23,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
 
     // Slow enough to be looked at.
     let world = "generated:masternodes=60,cycles=40,seed=7";
-    let simnet = format!("simnet --world {world} --peers 4 --rtt 50 --service-time 1500");
+    let simnet = format!("simnet --world {world} --peers 4 --rtt 50 --service-time 1500 --faults 3:forge=1");
     let mut nodes = Child::start(&qrsync, simnet.split(' '))?;
     let how_to_sync = nodes.line_that_starts_with("  qrsync sync ")?;
     let peers = how_to_sync.split(' ').next_back().context("peers come last")?.split(',');
@@ -33,13 +34,21 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     let _client = Child::start(&qrsync, how_to_sync.split_whitespace().skip(1).chain(more))?;
 
     wait_for(address, "/status", "\"phase\":\"lists\"")?;
-    let busy = browser.visit(sh, address, &target.join("page-busy.png"))?;
+    let busy = browser.visit(sh, address, &target, "busy")?;
     ensure!(busy.contains(">not ready<"), "the page does not say that the sync is under way: {busy}");
     wait_for(address, "/ready", "ready\n")?;
-    let done = browser.visit(sh, address, &target.join("page-tip.png"))?;
-    for expected in [">ready<", ">Synced<", ">following<", ">regtest, version "].into_iter().chain(peers) {
+    let done = browser.visit(sh, address, &target, "tip")?;
+    let shown = [">ready<", ">synced<", ">following<", ">regtest, version ", " ready – qrsync</title>"];
+    for expected in shown.into_iter().chain(peers) {
         ensure!(done.contains(expected), "the page at the tip does not show {expected:?}: {done}");
     }
+    let first = done.split("<tr").nth(2).unwrap_or_default();
+    ensure!(first.contains("bad-peer") && first.contains("wrong answer"), "the liar is not first: {done}");
+
+    drop(nodes);
+    wait_for(address, "/status", "Connection refused")?;
+    let alone = browser.visit(sh, address, &target, "no-peers")?;
+    ensure!(alone.contains(">no usable peer<") && !alone.contains(">ready<"), "it seems well: {alone}");
     Ok(())
 }
 
@@ -56,7 +65,7 @@ impl Browser {
         let program = found
             .find(|path| path.is_file())
             .context("there is no Chromium; on Debian `apt-get install chromium` brings it")?;
-        let mut options = vec!["--headless", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,760"];
+        let mut options = vec!["--headless", "--disable-gpu", "--hide-scrollbars"];
         if cmd!(sh, "id -u").quiet().read()? == "0" {
             // Its sandbox refuses to be root's, as in a container.
             options.push("--no-sandbox");
@@ -64,14 +73,24 @@ impl Browser {
         Ok(Self { program, options })
     }
 
-    /// What the page has become after its script has run for a while; a picture of it goes to `picture`.
-    fn visit(&self, sh: &Shell, address: SocketAddr, picture: &Path) -> Result<String> {
+    /// What the page has become after its script has run for a while; pictures of it go below the target directory.
+    fn visit(&self, sh: &Shell, address: SocketAddr, target: &Path, name: &str) -> Result<String> {
         let Self { program, options } = self;
         let page = format!("http://{address}/");
-        let screenshot = format!("--screenshot={}", picture.display());
         let budget = "--virtual-time-budget=2500";
-        cmd!(sh, "{program} {options...} {budget} {screenshot} {page}").ignore_stderr().run()?;
-        println!("{}", picture.display());
+        for ((scheme, number), size) in
+            SCHEMES.into_iter().flat_map(|scheme| SIZES.map(|size| (scheme, size)))
+        {
+            let width = size.split(',').next().unwrap_or_default();
+            let picture = target.join(format!("page-{name}-{width}-{scheme}.png"));
+            let more = [
+                format!("--screenshot={}", picture.display()),
+                format!("--window-size={size}"),
+                format!("--blink-settings=preferredColorScheme={number}"),
+            ];
+            cmd!(sh, "{program} {options...} {budget} {more...} {page}").quiet().ignore_stderr().run()?;
+            println!("{}", picture.display());
+        }
         Ok(cmd!(sh, "{program} {options...} {budget} --dump-dom {page}").quiet().ignore_stderr().read()?)
     }
 }
@@ -105,5 +124,11 @@ fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on the loopback interface")?;
     Ok(listener.local_addr()?)
 }
+
+/// Colour schemes, with their numbers in Chromium.
+const SCHEMES: [(&str, u8); 2] = [("dark", 0), ("light", 1)];
+
+/// Of the window, in CSS pixels: a telephone's width and a screen's.
+const SIZES: [&str; 2] = ["400,2400", "1280,1300"];
 
 const PATIENCE_SECONDS: u32 = 120;

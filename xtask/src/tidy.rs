@@ -2,6 +2,7 @@
 
 mod alerts;
 mod crates;
+pub(crate) mod dashboards;
 mod finding;
 mod interface;
 mod layers;
@@ -17,7 +18,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use xshell::Shell;
 
-use crate::{seeded_faults as faults, workspace};
+use crate::{configuration, seeded_faults as faults, workspace};
 use finding::Finding;
 use interface::Interface;
 
@@ -35,6 +36,12 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
         .with_context(|| format!("cannot read {}", layers::LAYERS))?;
     findings.extend(layers::check(&layers::parse(&floors)?, &packages, &files));
     findings.extend(alerts::check(&files));
+    let sources = files.iter().map(|file| (file.path.as_str(), file.text.as_str()));
+    if configuration::meanings(sources)? != fs::read_to_string(root.join(configuration::MEANINGS))? {
+        let what = "is not what the types say, run `cargo xtask configuration`";
+        findings.push(Finding::violation(configuration::MEANINGS, 1, what));
+    }
+    findings.extend(dashboards::check(&files));
     findings.extend(metric_names::check(&files));
     let interface = Interface::read(&files);
     for file in &files {

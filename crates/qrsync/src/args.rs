@@ -3,7 +3,7 @@ mod peers;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use spv_integration::LogSettings;
 
 use crate::config::{LogArgs, NetworkArgs, Origin, SyncArgs};
@@ -43,7 +43,7 @@ pub(crate) enum Command {
   qrsync sync --network test --data-dir /var/lib/qrsync --json
   qrsync sync --follow --metrics-listen 9184
   qrsync sync --from 2200000 --trace sync.json
-  qrsync sync --network regtest --llmq-params 100=4:4 --activation dip3=2,v20=300 --peer 127.0.0.1:19899 --from 1
+  qrsync sync --network regtest --llmq-params 100=4:4,102=4:4,104=4:4,106=4:4 --activation dip3=2,v20=100,mn_rr=100 --peer 127.0.0.1:19899 --from 1
 
 Every configuration key has an environment variable, such as QRSYNC_NETWORK, QRSYNC_PEERS or
 QRSYNC_SYNC_WINDOW. A flag overrides the variable. `qrsync config show` lists all keys.")]
@@ -117,6 +117,7 @@ Exit codes:
     #[command(after_help = "Example: qrsync man ~/.local/share/man/man1")]
     Man {
         /// Directory to write them to; it is created if it does not exist
+        #[arg(value_hint = ValueHint::DirPath)]
         directory: PathBuf,
     },
 }
@@ -127,10 +128,10 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) peers: u16,
     /// Number of masternodes in the list
-    #[arg(long, default_value_t = 150)]
+    #[arg(long, default_value_t = 100)]
     pub(crate) masternodes: u32,
     /// Number of cycles of quorum rotation in the chain
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 30)]
     pub(crate) cycles: u32,
     /// Round trip to every node, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 50)]
@@ -179,6 +180,7 @@ impl Command {
             Self::Demo(_)
             | Self::Simnet(_)
             | Self::Decode(_)
+            | Self::Config(ConfigArgs { command: ConfigCommand::Reference })
             | Self::Completions { .. }
             | Self::Man { .. } => None,
         }
@@ -241,7 +243,7 @@ pub(crate) struct SimnetArgs {
     pub(crate) world: String,
     /// Directory in which generated worlds with mainnet's quorums are cached, because generating them takes a while
     /// [default: $SPV_SIMNET_CACHE, or spv-simnet below the user's cache directory]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) world_cache: Option<PathBuf>,
     /// Number of nodes to simulate
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -287,6 +289,7 @@ pub(crate) struct DecodeArgs {
     /// Kind of the message in the file
     pub(crate) kind: MessageKind,
     /// File with the payload of the message, without the 24-byte frame
+    #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
     /// Print one JSON object
     #[arg(long)]
@@ -432,9 +435,12 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print every key with its value and the source of the value, in the format of the configuration file
+    /// Print every key with its meaning, its value and the source of the value, in the format of the configuration file
     #[command(after_help = "Examples:
   qrsync config show > qrsync.toml
-  qrsync config show --config qrsync.toml --json")]
+  qrsync config show --network test --json")]
     Show(SyncArgs),
+    /// Print the meaning, default, range, variable and flag of every key, as Markdown
+    #[command(after_help = "Example: qrsync config reference > configuration.md")]
+    Reference,
 }

@@ -1,8 +1,10 @@
 use std::fs;
 
 use anyhow::Context;
+use dashcore::blockdata::transaction::special_transaction::coinbase::CoinbasePayload;
 use dashcore::consensus::deserialize;
-use dashcore::merkle_tree::merkle_root;
+use dashcore::hash_types::{MerkleRootMasternodeList, MerkleRootQuorums, TxMerkleNode};
+use dashcore::merkle_tree::{MerkleError, merkle_root};
 use dashcore::network::message_qrinfo::{QRInfo, QuorumSnapshot};
 use dashcore::network::message_sml::MnListDiff;
 use dashcore::{BlockHash, ChainParams, Network};
@@ -21,16 +23,16 @@ pub(crate) fn run(args: &DecodeArgs) -> anyhow::Result<Exit> {
             "{path} is no {kind} payload of protocol 70230 or later; give the payload without its 24-byte frame"
         )
     };
-    let (report, roots_match) = match args.kind {
+    let (report, wrong) = match args.kind {
         MessageKind::Qrinfo => {
             let info: QRInfo =
                 deserialize(&payload).map_err(|error| anyhow::anyhow!("{error}: {}", malformed("qrinfo")))?;
-            (describe_qrinfo(&info, payload.len()), true)
+            (describe_qrinfo(&info, payload.len()), wrong_in_qrinfo(&info))
         }
         MessageKind::Mnlistdiff => {
             let diff: MnListDiff = deserialize(&payload)
                 .map_err(|error| anyhow::anyhow!("{error}: {}", malformed("mnlistdiff")))?;
-            describe_diff_file(&diff, payload.len())?
+            (describe_diff_file(&diff, payload.len())?, wrong_in_diff(&diff).map(str::to_owned))
         }
     };
     if args.json {
@@ -38,10 +40,44 @@ pub(crate) fn run(args: &DecodeArgs) -> anyhow::Result<Exit> {
     } else {
         output::text(&serde_json::to_string_pretty(&report)?)?;
     }
-    if !roots_match {
-        return Err(NotVerified(format!("{path}: the computed roots are not those of the coinbase")).into());
+    match wrong {
+        Some(wrong) => Err(NotVerified(format!("{path}: {wrong}")).into()),
+        None => Ok(Exit::Ok),
     }
-    Ok(Exit::Ok)
+}
+
+/// The first diff in which something is wrong, and what.
+fn wrong_in_qrinfo(info: &QRInfo) -> Option<String> {
+    let minus_4c = info.quorum_snapshot_and_mn_list_diff_at_h_minus_4c.as_ref().map(|(_, diff)| diff);
+    let always = [
+        &info.mn_list_diff_tip,
+        &info.mn_list_diff_h,
+        &info.mn_list_diff_at_h_minus_c,
+        &info.mn_list_diff_at_h_minus_2c,
+        &info.mn_list_diff_at_h_minus_3c,
+    ];
+    let diffs = always.into_iter().chain(minus_4c).chain(&info.mn_list_diff_list);
+    diffs.into_iter().find_map(|diff| {
+        wrong_in_diff(diff).map(|wrong| format!("in the diff to block {}, {wrong}", diff.block_hash))
+    })
+}
+
+/// What is wrong of all that can be checked without the list at the base and without the header.
+fn wrong_in_diff(diff: &MnListDiff) -> Option<&'static str> {
+    if proof_of_coinbase(diff).is_none() {
+        return Some("the merkle proof is not one of the coinbase");
+    }
+    let Ok(coinbase) = diff.coinbase_tx.coinbase_payload() else {
+        return Some("the payload of the coinbase cannot be decoded");
+    };
+    let coinbase = coinbase.as_ref();
+    match Roots::of(diff) {
+        Ok(Some(roots)) if !roots.list(coinbase).matches || !roots.quorums(coinbase).matches => {
+            Some("the computed roots are not those of the coinbase")
+        }
+        Ok(_) => None,
+        Err(_) => Some("two neighbouring entries are the same, so the roots do not tell which list it is"),
+    }
 }
 
 fn describe_qrinfo(info: &QRInfo, bytes: usize) -> Value {
@@ -80,7 +116,7 @@ struct DiffReport {
     height: Option<i32>,
     total_transactions: u32,
     coinbase_txid: dashcore::Txid,
-    coinbase_proven_under: Option<dashcore::hash_types::TxMerkleNode>,
+    coinbase_proven_under: Option<TxMerkleNode>,
     deleted_masternodes: usize,
     masternodes: usize,
     deleted_quorums: usize,
@@ -88,25 +124,26 @@ struct DiffReport {
     chain_lock_signatures: usize,
 }
 
-/// `coinbase_proven_under` is the transaction root that a header has to have for the coinbase to be in its block.
 fn describe_diff(diff: &MnListDiff) -> DiffReport {
-    let coinbase_txid = diff.coinbase_tx.txid();
-    let proof = diff.partial_merkle_tree().extract_matches().ok();
     DiffReport {
         base_block_hash: diff.base_block_hash,
         block_hash: diff.block_hash,
         height: diff.coinbase_tx.coinbase_payload().ok().flatten().map(|payload| payload.height),
         total_transactions: diff.total_transactions,
-        coinbase_txid,
-        coinbase_proven_under: proof
-            .filter(|proof| proof.transactions == [(0, coinbase_txid)])
-            .map(|proof| proof.root),
+        coinbase_txid: diff.coinbase_tx.txid(),
+        coinbase_proven_under: proof_of_coinbase(diff),
         deleted_masternodes: diff.deleted_masternodes.len(),
         masternodes: diff.new_masternodes.len(),
         deleted_quorums: diff.deleted_quorums.len(),
         new_quorums: diff.new_quorums.len(),
         chain_lock_signatures: diff.quorums_chainlock_signatures.len(),
     }
+}
+
+/// The transaction root that a header has to have for the coinbase to be in its block; `None` if the proof is none.
+fn proof_of_coinbase(diff: &MnListDiff) -> Option<TxMerkleNode> {
+    let proof = diff.partial_merkle_tree().extract_matches().ok()?;
+    (proof.transactions == [(0, diff.coinbase_tx.txid())]).then_some(proof.root)
 }
 
 #[derive(Serialize)]
@@ -124,31 +161,50 @@ impl Root {
     }
 }
 
-/// A diff from genesis is a whole list, so its roots can be computed.
-fn describe_diff_file(diff: &MnListDiff, bytes: usize) -> anyhow::Result<(Value, bool)> {
+/// The roots of a whole list, as they are computed.
+struct Roots {
+    list: MerkleRootMasternodeList,
+    quorums: MerkleRootQuorums,
+}
+
+impl Roots {
+    /// A diff from genesis is a whole list; others cannot be computed without the list at their base.
+    fn of(diff: &MnListDiff) -> Result<Option<Self>, MerkleError> {
+        if !is_from_genesis(diff) {
+            return Ok(None);
+        }
+        let mut entries: Vec<_> = diff.new_masternodes.iter().collect();
+        entries.sort_unstable_by_key(|entry| entry.pro_reg_tx_hash);
+        let list = merkle_root(entries.into_iter().map(|entry| entry.entry_hash()).collect())?;
+        let mut commitments: Vec<_> = diff.new_quorums.iter().map(|quorum| quorum.entry_hash()).collect();
+        commitments.sort_unstable();
+        let quorums = merkle_root(commitments)?;
+        Ok(Some(Self {
+            list: MerkleRootMasternodeList::from_byte_array(list),
+            quorums: MerkleRootQuorums::from_byte_array(quorums),
+        }))
+    }
+
+    fn list(&self, coinbase: Option<&CoinbasePayload>) -> Root {
+        let named = coinbase.map(|payload| payload.merkle_root_masternode_list.to_string());
+        Root::new(self.list.to_string(), named)
+    }
+
+    fn quorums(&self, coinbase: Option<&CoinbasePayload>) -> Root {
+        let named = coinbase.and_then(|payload| payload.merkle_root_quorums).map(|root| root.to_string());
+        Root::new(self.quorums.to_string(), named)
+    }
+}
+
+fn describe_diff_file(diff: &MnListDiff, bytes: usize) -> anyhow::Result<Value> {
     let mut report = json!({ "message": "mnlistdiff", "bytes": bytes, "version": diff.version });
     merge(&mut report, serde_json::to_value(describe_diff(diff))?);
-    if !is_from_genesis(diff) {
-        return Ok((report, true));
+    if let Ok(Some(roots)) = Roots::of(diff) {
+        let coinbase = diff.coinbase_tx.coinbase_payload().ok().flatten();
+        let (list, quorums) = (roots.list(coinbase.as_ref()), roots.quorums(coinbase.as_ref()));
+        merge(&mut report, json!({ "merkle_root_mn_list": list, "merkle_root_quorums": quorums }));
     }
-    let coinbase = diff.coinbase_tx.coinbase_payload()?;
-    let mut entries: Vec<_> = diff.new_masternodes.iter().collect();
-    entries.sort_unstable_by_key(|entry| entry.pro_reg_tx_hash);
-    let list_root = merkle_root(entries.into_iter().map(|entry| entry.entry_hash()).collect())?;
-    let mut commitments: Vec<_> = diff.new_quorums.iter().map(|quorum| quorum.entry_hash()).collect();
-    commitments.sort_unstable();
-    let quorum_root = merkle_root(commitments)?;
-    let list_root = Root::new(
-        dashcore::hash_types::MerkleRootMasternodeList::from_byte_array(list_root).to_string(),
-        coinbase.as_ref().map(|payload| payload.merkle_root_masternode_list.to_string()),
-    );
-    let quorum_root = Root::new(
-        dashcore::hash_types::MerkleRootQuorums::from_byte_array(quorum_root).to_string(),
-        coinbase.as_ref().and_then(|payload| payload.merkle_root_quorums).map(|root| root.to_string()),
-    );
-    let matches = list_root.matches && quorum_root.matches;
-    merge(&mut report, json!({ "merkle_root_mn_list": list_root, "merkle_root_quorums": quorum_root }));
-    Ok((report, matches))
+    Ok(report)
 }
 
 fn is_from_genesis(diff: &MnListDiff) -> bool {

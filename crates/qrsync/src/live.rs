@@ -1,6 +1,6 @@
 //! What a running sync says about itself: health, readiness, status.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use dashcore::ephemerealdata::chain_lock::ChainLock;
@@ -10,12 +10,12 @@ use serde::Serialize;
 use spv_integration::Config;
 use spv_integration::fleet::LivePeer;
 use spv_integration::progress::{Phase, Progress, Snapshot};
-use spv_integration::session::{EndState, Step, Tip};
+use spv_integration::session::{EndState, Masternodes, Quorums, QuorumsOfType, Step, Tip};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::systemd;
+use crate::{service_metrics, systemd};
 
 /// What may be missing for this long without the service being taken for unready: a peer, or lists for new headers.
 const GRACE: Duration = Duration::from_secs(60);
@@ -58,8 +58,8 @@ pub(crate) enum NotReady {
     Ended,
     #[error("no tip was reached yet; the phase is {0}")]
     NoTip(&'static str),
-    #[error("{state}: {reason}")]
-    NotSynced { state: &'static str, reason: String },
+    #[error("not synced: {0}")]
+    NotSynced(String),
     #[error("no peer can be asked, for {} s", .0.as_secs())]
     NoPeer(Duration),
     #[error("lists are behind the headers, for {} s", .0.as_secs())]
@@ -84,6 +84,10 @@ pub(crate) struct Status {
     tip_age_seconds: Option<u64>,
     /// The highest verified ChainLock; `null` before the first.
     chain_lock: Option<Lock>,
+    /// Of the list at the tip; `null` before the first.
+    masternodes: Option<Masternodes>,
+    /// Active at the tip; `null` before the first.
+    quorums: Option<TipQuorums>,
     plan: Extent,
     progress: Extent,
     lists_eta_seconds: Option<f64>,
@@ -94,6 +98,18 @@ pub(crate) struct Status {
     peers: Vec<LivePeer>,
 }
 
+/// What a follower has reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AtTip {
+    pub(crate) height: u32,
+    /// Time since its block was made.
+    pub(crate) age: Duration,
+    /// Height of the highest verified ChainLock.
+    pub(crate) locked: Option<u32>,
+    /// Why it cannot be relied on.
+    pub(crate) not_ready: Option<String>,
+}
+
 /// A ChainLock.
 #[derive(Debug, Serialize)]
 struct Lock {
@@ -101,6 +117,29 @@ struct Lock {
     hash: BlockHash,
     /// Since no higher one was found.
     unchanged_seconds: f64,
+}
+
+/// Quorums that are active at a tip.
+#[derive(Debug, Clone, Serialize)]
+struct TipQuorums {
+    active: u64,
+    verified: u64,
+    /// Those that are wrong.
+    failed: u64,
+    /// Of all quorums that were looked at, by the reason why they are not verified.
+    not_verified: BTreeMap<&'static str, u64>,
+}
+
+impl TipQuorums {
+    fn of(quorums: &Quorums) -> Self {
+        let sum = |count: fn(&QuorumsOfType) -> u64| quorums.by_type.values().map(count).sum();
+        Self {
+            active: sum(|of_type| of_type.proven),
+            verified: sum(|of_type| of_type.verified),
+            failed: sum(|of_type| of_type.failed),
+            not_verified: quorums.not_verified.clone(),
+        }
+    }
 }
 
 /// How much of everything.
@@ -118,6 +157,8 @@ struct LastResult {
     state: EndState,
     reason: Option<String>,
     tip: Tip,
+    masternodes: Option<Masternodes>,
+    quorums: TipQuorums,
 }
 
 /// The latest beats, and since when what they showed holds.
@@ -203,6 +244,7 @@ impl Live {
         loop {
             let now = beats.tick().await;
             self.sample(now);
+            service_metrics::ready(self.readiness().is_ok());
             let is_stalled = self.is_stalled();
             if is_stalled && !was_stalled {
                 let phase = self.progress.watch().borrow().phase.as_str();
@@ -220,10 +262,13 @@ impl Live {
     /// Notes what was reached for a tip.
     pub(crate) fn reached(&self, step: &Step) {
         let summary = &step.summary;
+        service_metrics::reached(summary);
         *self.reached.lock() = Some(LastResult {
             state: summary.state.clone(),
             reason: summary.reason.clone(),
             tip: summary.tip,
+            masternodes: summary.masternodes,
+            quorums: TipQuorums::of(&summary.quorums),
         });
     }
 
@@ -249,12 +294,11 @@ impl Live {
             return Err(NotReady::Ended);
         }
         let reached = self.reached.lock();
-        let Some(LastResult { state, reason, tip }) = &*reached else {
+        let Some(LastResult { state, reason, tip, .. }) = &*reached else {
             return Err(NotReady::NoTip(phase.as_str()));
         };
         if *state != EndState::Synced {
-            let reason = reason.clone().unwrap_or_default();
-            return Err(NotReady::NotSynced { state: state.as_str(), reason });
+            return Err(NotReady::NotSynced(reason.clone().unwrap_or_default()));
         }
         let heartbeat = self.heartbeat.lock();
         let too_long =
@@ -270,6 +314,15 @@ impl Live {
             Some(limit) if age > limit => Err(NotReady::Stale { age, limit }),
             _ => Ok(()),
         }
+    }
+
+    /// What was reached last, on a terminal's line; `None` before the first tip.
+    pub(crate) fn at_tip(&self) -> Option<AtTip> {
+        let not_ready = self.readiness().err().map(|reason| reason.to_string());
+        let reached = self.reached.lock();
+        let tip = reached.as_ref()?.tip;
+        let locked = self.chain_locks.borrow().as_ref().map(|lock| lock.block_height);
+        Some(AtTip { height: tip.height, age: age(tip.time), locked, not_ready })
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -291,6 +344,8 @@ impl Live {
             tip: reached.map(|reached| reached.tip),
             tip_age_seconds: reached.map(|reached| age(reached.tip.time).as_secs()),
             chain_lock: self.chain_lock(),
+            masternodes: reached.and_then(|reached| reached.masternodes),
+            quorums: reached.map(|reached| reached.quorums.clone()),
             plan: Extent {
                 headers: state.claimed_height.max(state.header_height),
                 lists: state.planned_lists,
@@ -326,6 +381,7 @@ impl Live {
         let mut locked = self.locked.lock();
         if height != locked.map(|(height, _)| height) {
             *locked = height.map(|height| (height, now));
+            service_metrics::locked(unix_now());
         }
         drop(locked);
         let state = *self.progress.watch().borrow();
@@ -342,7 +398,7 @@ impl Live {
     /// A line for the service manager.
     fn describe(&self) -> String {
         let phase = self.progress.watch().borrow().phase.as_str();
-        let tip = self.reached.lock().as_ref().map(|reached| (reached.state.as_str(), reached.tip.height));
+        let tip = self.reached.lock().as_ref().map(|reached| (reached.state.in_words(), reached.tip.height));
         tip.map_or_else(|| phase.to_owned(), |(state, height)| format!("{phase}; {state} at height {height}"))
     }
 }
@@ -388,10 +444,13 @@ impl Heartbeat {
 }
 
 /// Time since a block was made; none where its clock is ahead of ours.
-#[expect(clippy::disallowed_methods, reason = "blocks are dated by the wall clock")]
 fn age(time: u32) -> Duration {
-    let made = std::time::UNIX_EPOCH + Duration::from_secs(time.into());
-    std::time::SystemTime::now().duration_since(made).unwrap_or_default()
+    unix_now().saturating_sub(Duration::from_secs(time.into()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "blocks are dated by the wall clock")]
+fn unix_now() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -406,7 +465,8 @@ mod tests {
     fn reach(live: &Live, state: EndState, tip_time: u32) {
         let tip = Tip { height: 7, hash: "00".repeat(32).parse().unwrap(), time: tip_time };
         let reason = state.explanation();
-        let reached = LastResult { state, reason, tip };
+        let quorums = TipQuorums::of(&Quorums::default());
+        let reached = LastResult { state, reason, tip, masternodes: None, quorums };
         *live.reached.lock() = Some(reached);
     }
 
@@ -419,7 +479,9 @@ mod tests {
         let live = live(&regtest());
         assert_eq!(live.readiness(), Err(NotReady::NoTip("connecting")));
         reach(&live, EndState::NoCapablePeer, 1);
-        assert!(matches!(live.readiness(), Err(NotReady::NotSynced { state: "NoCapablePeer", .. })));
+        assert!(
+            matches!(live.readiness(), Err(NotReady::NotSynced(reason)) if reason.contains("no usable peer"))
+        );
         reach(&live, EndState::Synced, 1);
         assert_eq!(live.readiness(), Ok(()), "regtest's blocks come when somebody wants them");
         live.cancel.cancel();

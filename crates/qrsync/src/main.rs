@@ -15,6 +15,7 @@ mod progress;
 mod query;
 mod quorums;
 mod serve;
+mod service_metrics;
 mod show_config;
 mod signals;
 mod signer;
@@ -40,6 +41,7 @@ use telemetry::Telemetry;
 fn main() -> ExitCode {
     word_expected_panics();
     let Cli { log, command } = Cli::parse();
+    log.color.apply();
     // A service manager takes it for any other failure, not for a crash.
     let finished = panic::catch_unwind(|| start(command, &log));
     match finished.unwrap_or_else(|_| Err(anyhow::anyhow!("an internal failure; the lines above say where")))
@@ -72,7 +74,7 @@ fn start(command: Command, log: &LogArgs) -> anyhow::Result<Exit> {
 
 fn run(command: Command, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result<Exit> {
     match command {
-        Command::Demo(args) => in_runtime(demo::run(args, telemetry.drawn())),
+        Command::Demo(args) => in_runtime(demo::run(args, log, telemetry.drawn())),
         Command::Sync(args) => in_runtime(sync::run(args, log, telemetry)),
         Command::Simnet(args) => in_runtime(simnet::run(args)),
         Command::Decode(args) => decode::run(&args),

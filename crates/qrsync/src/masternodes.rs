@@ -3,6 +3,7 @@ use dashcore::sml::address::{NetInfoEntry, NetInfoPurpose, ServiceAddress};
 use dashcore::sml::masternode_list_entry::{EntryMasternodeType, MasternodeListEntry};
 use dashcore::{BlockHash, ProTxHash};
 use serde::Serialize;
+use spv_integration::counted;
 
 use crate::args::{MasternodeArgs, QueryArgs};
 use crate::exit::Exit;
@@ -147,8 +148,13 @@ pub(crate) async fn masternodes(args: QueryArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     let mut text = format!(
-        "{} masternodes at height {} ({}): {} valid, {} Evo; merkle root {}",
-        answer.count, answer.height, answer.block_hash, answer.valid, answer.evo, answer.merkle_root
+        "{} at height {} ({}): {} valid, {} Evo; merkle root {}",
+        counted(answer.count, "masternode"),
+        answer.height,
+        answer.block_hash,
+        answer.valid,
+        answer.evo,
+        answer.merkle_root
     );
     for masternode in &answer.masternodes {
         text.push_str(&format!(

@@ -1,6 +1,44 @@
 use std::io::{self, Write};
 
+use clap::ValueEnum;
 use serde::Serialize;
+
+/// When output is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl Colour {
+    /// Takes effect for all that is printed from here on.
+    pub(crate) fn apply(self) {
+        match self {
+            Self::Auto => {}
+            Self::Always => {
+                console::set_colors_enabled(true);
+                console::set_colors_enabled_stderr(true);
+            }
+            Self::Never => {
+                console::set_colors_enabled(false);
+                console::set_colors_enabled_stderr(false);
+            }
+        }
+    }
+}
+
+/// Bad news on stdout.
+pub(crate) fn bad(text: &str) -> String {
+    console::style(text).red().bold().to_string()
+}
+
+/// Bad news on stderr.
+pub(crate) fn bad_on_stderr(text: &str) -> String {
+    console::style(text).for_stderr().red().bold().to_string()
+}
 
 /// Prints one JSON object on a line of its own.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
@@ -27,7 +65,7 @@ pub(crate) fn error(error: &anyhow::Error) {
     }
     let message = message.replace('\n', " ");
     // Nobody can be told when even stderr is gone.
-    writeln!(io::stderr(), "error: {message}").ok();
+    writeln!(io::stderr(), "{} {message}", bad_on_stderr("error:")).ok();
 }
 
 /// A reader that had enough, such as `head`, is no error.

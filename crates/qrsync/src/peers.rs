@@ -2,6 +2,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use serde_json::json;
+use spv_integration::counted;
 use spv_integration::discovery::{KnownPeer, Standing, ban, known_peers, unban};
 
 use crate::args::{PeersArgs, PeersCommand};
@@ -25,7 +26,7 @@ pub(crate) fn run(args: &PeersArgs) -> anyhow::Result<Exit> {
             if as_json {
                 output::json(&json!({ "address": address, "ban_seconds": length.as_secs() }))?;
             } else {
-                output::text(&format!("{address} is banned for {hours} hours"))?;
+                output::text(&format!("{address} is banned for {}", counted(*hours, "hour")))?;
             }
         }
         Some(PeersCommand::Unban { address, .. }) => {
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &PeersArgs) -> anyhow::Result<Exit> {
 fn table(peers: &[KnownPeer]) -> String {
     let is_banned = |standing: Standing| matches!(standing, Standing::Banned { .. });
     let banned = peers.iter().filter(|peer| is_banned(peer.standing)).count();
-    let mut text = format!("{} nodes known, {banned} of them banned\n", peers.len());
+    let mut text = format!("{} known, {banned} of them banned\n", counted(peers.len(), "node"));
     if !peers.is_empty() {
         let header = ("address", "score", "served", "refused", "failed", "wrong", "unreachable", "rtt");
         let (address, score, served, refused, failed, wrong, unreachable, rtt) = header;

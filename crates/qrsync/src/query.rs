@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dashcore::BlockHash;
+use dashcore::{BlockHash, ChainParams};
 use serde::Serialize;
 use spv_integration::Client;
 use spv_integration::client::At;
@@ -9,6 +9,7 @@ use spv_integration::config::NetworkParams;
 use spv_integration::store::{Store, StoreError};
 
 use crate::args::{DataArgs, QueryArgs};
+use crate::config::Origin;
 use crate::exit::{Exit, Usage};
 use crate::output;
 
@@ -64,7 +65,7 @@ pub(crate) async fn status(args: DataArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Opens data that is there, of whatever network it is, with the parameters that it was made with.
+/// Opens data that is there with the parameters that it was made with. It may be of any network, unless one is chosen.
 pub(crate) fn open(args: &DataArgs) -> anyhow::Result<Client> {
     open_with(args, Store::open_to_read)
 }
@@ -75,10 +76,21 @@ pub(crate) fn open_to_change(args: &DataArgs) -> anyhow::Result<Client> {
 }
 
 fn open_with(args: &DataArgs, open: fn(&Path) -> Result<Store, StoreError>) -> anyhow::Result<Client> {
-    let mut config = args.network.config()?;
-    let store = open(&config.data_dir()?)?;
+    let layers = args.network.merged()?;
+    let is_network_chosen = layers.origin("network") != Origin::Default;
+    let mut config = layers.config;
+    let path = config.data_dir()?;
+    let store = open(&path)?;
+    let found = store.network();
     // `local` is a regtest with parameters of its own.
-    let configured = config.chain_params().ok().filter(|params| params.network == *store.network());
+    let configured = match config.chain_params() {
+        Ok(params) if params.network == *found => Some(params),
+        Ok(ChainParams { network, .. }) if is_network_chosen => {
+            return Err(StoreError::OtherNetwork { path, found: found.clone(), expected: network }.into());
+        }
+        Err(error) if is_network_chosen => return Err(error.into()),
+        _ => None,
+    };
     config.network = store.network().to_string();
     if let Some(stored) = store.network_params()? {
         let given = NetworkParams::configured(&config);

@@ -2,6 +2,7 @@ use dashcore::sml::llmq_type::LLMQType;
 use dashcore::{ProTxHash, QuorumHash};
 use serde::Serialize;
 use spv_integration::client;
+use spv_integration::counted;
 use spv_integration::store::Finding;
 
 use crate::args::{QueryArgs, QuorumArgs};
@@ -82,7 +83,7 @@ pub(crate) async fn quorums(args: QueryArgs) -> anyhow::Result<Exit> {
         output::json(&Quorums { height, quorums })?;
         return Ok(Exit::Ok);
     }
-    let mut text = format!("{} active quorums at height {height}", quorums.len());
+    let mut text = format!("{} at height {height}", counted(quorums.len(), "active quorum"));
     for quorum in &quorums {
         text.push_str(&format!(
             "\n{:>3}  {}  index {:>2}  base {}  {}",

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
-use spv_integration::Counted;
+use spv_integration::counted;
 use spv_simnet::{
     ActiveChain, Faults, GeneratedSpec, InstantLocker, Network, NetworkConfig, PeerConfig, QuorumProfile,
-    World,
+    SpecError, World,
 };
 use tokio::time::{Instant, Interval, interval_at};
 
@@ -16,11 +16,12 @@ use crate::exit::{Exit, Usage};
 use crate::network_flags::network_flags;
 use crate::{output, signals};
 
-/// Prefix of a world that is generated instead of read.
-const GENERATED: &str = "generated:";
-
 pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
-    let spec = args.world.starts_with(GENERATED).then(|| args.world.parse::<GeneratedSpec>()).transpose()?;
+    let spec = match args.world.parse::<GeneratedSpec>() {
+        // The directory of a recorded chain.
+        Err(SpecError::Scheme(_)) => None,
+        spec => Some(spec?),
+    };
     let world = load(&args, spec)?;
     let world = match args.refuse_qrinfo_below {
         Some(height) => world.with_qrinfo_refused_below(height),
@@ -48,9 +49,9 @@ pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
         output::json(&json!({ "peers": addresses, "tip": tip, "sync_flags": flags }))?;
     } else {
         output::text(&format!(
-            "serving height {} on {} nodes; stop with Ctrl-C",
+            "serving height {} on {}; stop with Ctrl-C",
             start.tip(),
-            addresses.len()
+            counted(addresses.len(), "node")
         ))?;
         for address in &addresses {
             output::text(&format!("  {address}"))?;
@@ -74,7 +75,7 @@ pub(crate) async fn run(args: SimnetArgs) -> anyhow::Result<Exit> {
             output::text(&format!(
                 "  {}: {}, {} answered, {} refused, at most {} in flight",
                 peer.address,
-                Counted(peer.requests.total(), "request"),
+                counted(peer.requests.total(), "request"),
                 peer.answered.total(),
                 peer.refused.total(),
                 peer.max_in_flight,
@@ -126,16 +127,16 @@ async fn tick(ticks: &mut Option<Interval>) {
 
 fn load(args: &SimnetArgs, spec: Option<GeneratedSpec>) -> anyhow::Result<World> {
     let world = &args.world;
-    if let Some(spec) = spec {
-        let cache = args.world_cache.clone().or_else(World::cache_directory);
-        return match cache.filter(|_| spec.profile() == QuorumProfile::Mainnet) {
-            Some(directory) => Ok(World::generate_cached(&spec, &directory)?),
-            None => Ok(World::generate(&spec)),
-        };
+    let Some(spec) = spec else {
+        return World::load(Path::new(world)).with_context(|| {
+            format!("cannot load the world {world:?}; give a recorded chain's directory or generated:masternodes=N,cycles=N,seed=N")
+        });
+    };
+    let cache = args.world_cache.clone().or_else(World::cache_directory);
+    match cache.filter(|_| spec.profile() == QuorumProfile::Mainnet) {
+        Some(directory) => Ok(World::generate_cached(&spec, &directory)?),
+        None => Ok(World::generate(&spec)),
     }
-    World::load(Path::new(world)).with_context(|| {
-        format!("cannot load the world {world:?}; give a recorded chain's directory or {GENERATED}masternodes=N,cycles=N,seed=N")
-    })
 }
 
 fn peers(args: &SimnetArgs) -> anyhow::Result<Vec<PeerConfig>> {

@@ -5,37 +5,45 @@ use std::sync::Arc;
 use dashcore::ChainParams;
 use spv_integration::progress::Progress;
 use spv_integration::quorums::BestChainLock;
-use spv_integration::session::{QuorumsOfType, Step, Summary, sync};
-use spv_integration::store::Store;
-use spv_integration::{Client, Config, Counted};
+use spv_integration::session::{EndState, QuorumsOfType, Step, Summary, sync};
+use spv_integration::store::{FILE_NAME, Store};
+use spv_integration::{Client, Config, counted};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{Layers, LogArgs, SyncArgs};
 use crate::exit::Exit;
 use crate::live::Live;
+use crate::output::bad;
 use crate::progress::{Details, Display};
 use crate::serve::Endpoint;
 use crate::telemetry::Telemetry;
-use crate::{output, signals, systemd};
+use crate::{output, service_metrics, signals, systemd};
 
 pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result<Exit> {
     let layers = args.layers(log)?;
     let config = &layers.config;
     let params = config.chain_params()?;
     let endpoint = Endpoint::bind(config).await?;
-    let store = Arc::new(Store::create_or_replace(&config.data_dir()?, &params.network)?);
+    let directory = config.data_dir()?;
+    let store = Arc::new(Store::create_or_replace(&directory, &params.network)?);
+    let database = directory.join(FILE_NAME);
     let cancel = signals::cancelled_by_signals()?;
     let state = Progress::default();
     let live = Arc::new(Live::new(config, &params, state.clone(), store.watch_chain_lock()?, cancel.clone()));
     let serving = endpoint.map(|endpoint| AbortOnDropHandle::new(tokio::spawn(endpoint.serve(live.clone()))));
-    let details = if args.verbose { Details::EachPeer } else { Details::Summary };
+    let details = match (log.quiet, args.verbose) {
+        (true, _) => Details::Nothing,
+        (false, true) => Details::EachPeer,
+        (false, false) => Details::Summary,
+    };
     let display = Display::new(telemetry.drawn(), details);
     let work = async {
         if args.follow {
             return follow(&params, config, store, &state, &live, &display, &cancel, args.json).await;
         }
-        let (summary, ()) = tokio::join!(sync(&params, config, store, &state, &cancel), display.draw(&state));
+        let (summary, ()) =
+            tokio::join!(sync(&params, config, store, &state, &cancel), display.draw(&state, None));
         let summary = summary?;
         if args.json {
             output::json(&summary)?;
@@ -47,6 +55,7 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     let exit = tokio::select! {
         exit = work => exit,
         never = live.beat() => match never {},
+        never = service_metrics::look_at(&database) => match never {},
         never = reload(&args, log, &layers, telemetry) => never.map(|never| match never {}),
     };
     systemd::stopping();
@@ -116,7 +125,7 @@ async fn follow(
     let client = Client::new(params.clone(), config.clone(), store)?;
     let following = client.follow(progress, on_step, cancel);
     systemd::ready();
-    let (followed, ()) = tokio::join!(following, display.draw(progress));
+    let (followed, ()) = tokio::join!(following, display.draw(progress, Some(live)));
     followed?;
     printed?;
     Ok(exit)
@@ -130,20 +139,24 @@ fn describe_step(step: &Step) -> String {
     let reason = step.summary.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     format!(
         "{}: height {} {}{rolled_back}, {} and {} proven, {:.2} s{reason}",
-        state.as_str(),
+        in_words(state),
         tip.height,
         tip.hash,
-        Counted(lists.verified, "list"),
-        Counted(quorums.verified, "quorum"),
+        counted(lists.verified, "list"),
+        counted(quorums.verified, "quorum"),
         seconds.total,
     )
+}
+
+fn in_words(state: &EndState) -> String {
+    if *state == EndState::Synced { state.in_words().to_owned() } else { bad(state.in_words()) }
 }
 
 /// The summary for a person.
 pub(crate) fn describe(summary: &Summary) -> String {
     let mut text = format!(
         "{}: {} at height {} after {:.2} s (connect {:.2}, headers {:.2}, lists {:.2}, quorums {:.2})\n",
-        summary.state.as_str(),
+        in_words(&summary.state),
         summary.network,
         summary.tip.height,
         summary.seconds.total,
@@ -161,9 +174,18 @@ pub(crate) fn describe(summary: &Summary) -> String {
             "  lists     {} proven from height {}; {}",
             summary.lists.verified,
             summary.from_height,
-            Counted(summary.headers, "header"),
+            counted(summary.headers, "header"),
         ),
     );
+    if let Some(masternodes) = summary.masternodes {
+        line(
+            &mut text,
+            format_args!(
+                "  masternodes {} at the tip, {} valid, {} Evo",
+                masternodes.count, masternodes.valid, masternodes.evo,
+            ),
+        );
+    }
     describe_quorums(&mut text, summary);
     let requests = &summary.requests;
     line(
@@ -190,7 +212,7 @@ pub(crate) fn describe(summary: &Summary) -> String {
             format_args!(
                 "  peer      {}  {}, {} refused, {} failed, rtt {rtt}, at most {} in flight{remark}",
                 peer.address,
-                Counted(peer.requests, "request"),
+                counted(peer.requests, "request"),
                 peer.refused,
                 peer.failed,
                 peer.max_in_flight,
@@ -225,7 +247,11 @@ fn describe_quorums(text: &mut String, summary: &Summary) {
         let failed = at_tip(|of_type| of_type.failed);
         line(
             text,
-            format_args!("  WARNING   wrong quorums: {}, {failed} of them at the tip", quorums.failed),
+            format_args!(
+                "  {}   {} found WRONG, {failed} at the tip",
+                bad("WARNING"),
+                counted(quorums.failed, "quorum")
+            ),
         );
     }
     match &summary.chain_lock {
@@ -237,7 +263,10 @@ fn describe_quorums(text: &mut String, summary: &Summary) {
             let reason = reason.as_deref().unwrap_or_default();
             line(
                 text,
-                format_args!("  chainlock of block {height} in the tip's coinbase NOT verified: {reason}"),
+                format_args!(
+                    "  chainlock of block {height} in the tip's coinbase {}: {reason}",
+                    bad("NOT verified")
+                ),
             );
         }
         None => {}

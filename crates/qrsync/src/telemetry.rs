@@ -1,4 +1,6 @@
-use std::io::{self, IsTerminal, Write};
+mod one_prefix;
+
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +13,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
+use self::one_prefix::OnePrefix;
 use crate::exit::Usage;
+use crate::service_metrics;
 use crate::trace_file::{TraceFile, Waterfall};
 
 /// Upper bounds of histogram buckets, in seconds.
@@ -32,8 +36,7 @@ impl Telemetry {
     /// When the level is none, or the file of the trace cannot be created.
     pub(crate) fn start(log: &LogSettings, trace: Option<&Path>) -> anyhow::Result<Self> {
         let (filter, handle) = reload::Layer::new(level(log)?);
-        let colours =
-            io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        let colours = console::colors_enabled_stderr();
         let drawn = MultiProgress::new();
         let above = drawn.clone();
         let writer = move || Above(above.clone());
@@ -90,10 +93,11 @@ fn level(log: &LogSettings) -> anyhow::Result<EnvFilter> {
 
 /// Collects metrics from here on. Must run before anything is measured.
 pub(crate) fn collect_metrics() -> anyhow::Result<PrometheusHandle> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets(&SECONDS_BUCKETS)
-        .and_then(PrometheusBuilder::install_recorder)
-        .context("cannot collect metrics")?;
+    let buckets = PrometheusBuilder::new().set_buckets(&SECONDS_BUCKETS);
+    let recorder = buckets.context("cannot collect metrics")?.build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(OnePrefix(recorder)).context("cannot collect metrics")?;
     spv_integration::describe_metrics();
+    service_metrics::describe();
     Ok(handle)
 }

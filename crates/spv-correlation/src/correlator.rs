@@ -71,7 +71,7 @@ where
         let mut state = self.shared.state.lock();
         let verdict = state.observe_order(|table| table.on_response(&content, now));
         state.drop_unless_held();
-        metrics::record_verdict(&verdict);
+        metrics::record_verdict(&verdict, E::may_come_unasked(&content));
         match verdict {
             Verdict::Matched(id) => return state.deliver(id, response, now),
             Verdict::Held => {

@@ -25,6 +25,7 @@ pub fn describe_metrics() {
         Unit::Seconds,
         "Time from sending a request to its answer, including late answers"
     );
+    // An executor registers its counters, so that what has not happened yet is exported as zero.
 }
 
 /// The handles of one executor. Gauges move by differences, so that several executors add up.

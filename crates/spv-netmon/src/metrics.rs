@@ -19,6 +19,10 @@ pub fn describe() {
     describe_gauge!(CONDITION, "1 while the condition holds for the pool, else 0");
     describe_counter!(OUTCOMES, Unit::Count, "Requests by outcome");
     describe_gauge!(PEERS, Unit::Count, "Peers with measurements");
+    // What has not happened yet is exported as zero: a rate can then see its first event.
+    for outcome in [ACCEPTED, REFUSED, FAILED] {
+        counter!(OUTCOMES, "outcome" => outcome).increment(0);
+    }
 }
 
 pub(crate) fn record_rtt(sample: Duration) {

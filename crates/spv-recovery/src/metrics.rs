@@ -13,6 +13,8 @@ pub fn describe_metrics() {
     describe_counter!(GIVE_UPS, Unit::Count, "Pieces of work given up, by reason");
     describe_gauge!(OPEN_BREAKERS, Unit::Count, "Peers whose breaker is open or half open");
     describe_gauge!(OPEN_POOLS, Unit::Count, "Pools whose breaker is open or half open");
+    // What has not happened yet is exported as zero: a rate can then see its first event.
+    REASONS.iter().for_each(|reason| counter!(GIVE_UPS, "reason" => *reason).increment(0));
 }
 
 /// Records metrics of a [`Recovery`], which itself records none. Keep one reporter for each recovery.
@@ -34,6 +36,7 @@ impl Reporter {
     pub fn decided<P>(&mut self, decision: &Decision<P>) {
         counter!(DECISIONS, "strategy" => decision.strategy).increment(1);
         if let Action::GiveUp { reason } = decision.action {
+            debug_assert!(REASONS.contains(&reason.as_str()), "{reason}");
             counter!(GIVE_UPS, "reason" => reason.as_str()).increment(1);
         }
     }
@@ -83,6 +86,9 @@ impl Drop for Level {
         self.report(0);
     }
 }
+
+/// As [`GiveUpReason::as_str`](crate::GiveUpReason::as_str) names them.
+const REASONS: [&str; 3] = ["attempts_exhausted", "permanent", "unverifiable"];
 
 const DECISIONS: &str = "spv_recovery_decisions_total";
 const GIVE_UPS: &str = "spv_recovery_give_ups_total";

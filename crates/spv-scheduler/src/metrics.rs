@@ -13,6 +13,8 @@ pub fn describe_metrics() {
     describe_histogram!(WAIT, Unit::Seconds, "Time that an item was ready before it ran");
     describe_counter!(JOINED, Unit::Count, "Pushes that joined an item with the same key");
     describe_counter!(THROTTLED, Unit::Count, "Number of times that the rate limit delayed a ready item");
+    // What has not happened yet is exported as zero: a rate can then see its first event.
+    counter!(THROTTLED).increment(0);
 }
 
 /// Tells the recorder what changed since the last report, so that several queues in one process add up.

@@ -216,6 +216,7 @@ impl PeerBook {
             record.link = Link::Proven;
             record.report.connected = true;
             record.report.connect_failures = 0;
+            record.report.left_at = None;
             recovery.on_proven(&peer, now);
         });
     }
@@ -230,6 +231,7 @@ impl PeerBook {
     ) {
         self.change(peer, now, |record, _| {
             record.link = Link::Absent { retry_at };
+            record.report.left_at = Some(now);
             if trouble.is_some() {
                 record.report.trouble = trouble;
             }

@@ -19,6 +19,10 @@ pub struct LivePeer {
     pub bytes_per_second: Option<f64>,
     /// Height that it claimed when it connected; absent while there is no connection.
     pub claimed_height: Option<u32>,
+    /// Height of the chain that it has shown; absent before that. Unlike `claimed_height` it is that of now.
+    pub height: Option<u32>,
+    /// Seconds since it was last connected and usable, 0 while it is; absent if it never was.
+    pub seen_seconds: Option<f64>,
     /// Its software, as it says; absent while there is no connection.
     pub user_agent: Option<String>,
 }

@@ -1,10 +1,10 @@
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dashcore::BlockHash;
 use spv_recovery::FailureKind;
 
-use crate::log::Counted;
+use crate::counted;
 use crate::wire::RequestKind;
 
 /// What became of an answer or a request.
@@ -57,6 +57,8 @@ pub(crate) struct PeerReport {
     pub(crate) trouble: Option<String>,
     /// Attempts to connect that failed in a row.
     pub(crate) connect_failures: u32,
+    /// When the last connection on which it was usable ended; `None` before that, and while there is another.
+    pub(crate) left_at: Option<Instant>,
 }
 
 impl PeerReport {
@@ -106,8 +108,7 @@ impl fmt::Display for OtherChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Behind { height, tip } => {
-                let behind = Counted((tip - height).into(), "block");
-                write!(f, "its chain ends at height {height}, {behind} behind")
+                write!(f, "its chain ends at height {height}, {} behind", counted(tip - height, "block"))
             }
             Self::Branch { fork, height, hash } => write!(
                 f,

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::peer_report::PeerReport;
-use crate::log::Counted;
+use crate::counted;
 
 /// One peer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -53,15 +53,15 @@ fn remark(report: &PeerReport) -> Option<String> {
     let mut remarks = Vec::new();
     if report.refused > 0 && report.accepted == 0 {
         remarks.push(match report.refused {
-            1 => "refused the only request for lists".to_owned(),
+            1 => "refused the only request for a list".to_owned(),
             refused => format!("refused all {refused} requests for lists"),
         });
     }
     if report.invalid > 0 {
-        remarks.push(format!("sent {}", Counted(report.invalid, "wrong answer")));
+        remarks.push(format!("sent {}", counted(report.invalid, "wrong answer")));
     }
     if report.timeouts > 0 {
-        remarks.push(format!("left {} unanswered", Counted(report.timeouts, "request")));
+        remarks.push(format!("left {} unanswered", counted(report.timeouts, "request")));
     }
     if let Some(height) = report.set_aside_from {
         remarks.push(format!("offers a branch from height {height} on whose lists nobody serves"));
@@ -70,7 +70,7 @@ fn remark(report: &PeerReport) -> Option<String> {
         remarks.push(format!("offers a chain that contradicts the ChainLock of block {height}"));
     }
     if report.wrong_locks > 0 {
-        remarks.push(format!("sent {}", Counted(report.wrong_locks, "wrong lock")));
+        remarks.push(format!("sent {}", counted(report.wrong_locks, "wrong lock")));
     }
     remarks.extend(report.other_chain.map(|chain| chain.to_string()));
     remarks.extend(report.trouble.clone());

@@ -377,6 +377,7 @@ impl<'a> ListDownload<'a> {
             self.queue.cancel(ticket);
         }
         task.stage = Stage::Verifying;
+        self.progress.lists_arrived(task.work.wanted.len() as u64);
         let answered = self.peers.on_answer(peer);
         let (work, verifier) = (task.work.clone(), self.verifier.clone());
         let kind = work.request.kind();

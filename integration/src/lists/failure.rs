@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::log::Counted;
+use crate::counted;
 
 /// Why not all lists could be brought.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
@@ -18,7 +18,8 @@ pub enum DownloadFailure {
     /// A list could not be had from anybody.
     #[error(
         "the list at height {height} could not be downloaded after {}{}; add peers with --peer",
-        Counted((*attempts).into(), "attempt"), wrong_remark(*.attempts, *.wrong)
+        counted(*.attempts, "attempt"),
+        wrong_remark(*.attempts, *.wrong)
     )]
     Exhausted {
         /// Height of the list.
@@ -30,8 +31,8 @@ pub enum DownloadFailure {
     },
     /// Only peers that do not serve it have the block of a list.
     #[error(
-        "no peer serves the list at height {height}: the peers that have its block failed {}, the others do not \
-         have it", Counted((*attempts).into(), "time")
+        "no peer serves the list at height {height}: the peers that have its block failed {}, the others do not have it",
+        counted(*.attempts, "time")
     )]
     Unserved {
         /// Height of the list.
@@ -43,7 +44,7 @@ pub enum DownloadFailure {
     #[error(
         "every peer was asked for the list at height {height}, and none has one that verifies; {} gave the same \
          answer: {reason}; where the network's quorum parameters are not the usual ones, check --llmq-params and \
-         --activation", Counted((*witnesses).into(), "independent peer")
+         --activation", counted(*.witnesses, "independent peer")
     )]
     Unverifiable {
         /// Height of the list.
@@ -56,7 +57,7 @@ pub enum DownloadFailure {
     /// Independent peers gave the same answer, and rules made it that are not known here.
     #[error(
         "the list at height {height} was made by newer rules than this version knows; update; {} gave the same answer: \
-         {reason}", Counted((*witnesses).into(), "independent peer")
+         {reason}", counted(*.witnesses, "independent peer")
     )]
     NewerRules {
         /// Height of the list.

@@ -13,6 +13,12 @@ const INSTANT_LOCKS: &str = "qrsync_instant_locks_total";
 const INSTANT_LOCKS_WAITING: &str = "qrsync_instant_locks_waiting";
 const CONNECT_FAILURES: &str = "qrsync_connect_failures_total";
 
+/// All labels, so that what has not happened yet is exported as zero: a rate can then see its first event.
+const DISCONNECT_REASONS: [&str; 11] = [
+    "local", "renewed", "remote", "io", "framing", "unasked", "flood", "silent", "slow", "unread", "unproven",
+];
+const FAILURE_REASONS: [&str; 7] = ["io", "framing", "malformed", "closed", "too_old", "abuse", "silent"];
+
 /// Describes the metrics of connections.
 pub(crate) fn describe() {
     describe_counter!(RECEIVED_BYTES, Unit::Bytes, "Bytes received from peers, framing included");
@@ -24,6 +30,11 @@ pub(crate) fn describe() {
     describe_counter!(INSTANT_LOCKS, "InstantSend locks that nodes sent, by outcome");
     describe_gauge!(INSTANT_LOCKS_WAITING, "InstantSend locks that wait to be checked, or for their quorum");
     describe_counter!(CONNECT_FAILURES, "Failed attempts to connect, by reason");
+    RequestKind::ALL.iter().for_each(|kind| counter!(REQUESTS, "kind" => kind.as_str()).increment(0));
+    DISCONNECT_REASONS.iter().for_each(|reason| counter!(DISCONNECTIONS, "reason" => *reason).increment(0));
+    FAILURE_REASONS.iter().for_each(|reason| counter!(CONNECT_FAILURES, "reason" => *reason).increment(0));
+    counter!(RECEIVED_BYTES).increment(0);
+    counter!(UNDELIVERED_BYTES).increment(0);
 }
 
 pub(super) fn bytes_received(count: usize) {
@@ -44,6 +55,7 @@ pub(super) fn connected(count: usize) {
 }
 
 pub(super) fn disconnected(reason: &DisconnectReason) {
+    debug_assert!(DISCONNECT_REASONS.contains(&reason.kind()), "{reason}");
     counter!(DISCONNECTIONS, "reason" => reason.kind()).increment(1);
 }
 
@@ -63,5 +75,6 @@ pub(super) fn instant_locks_waiting(count: usize) {
 }
 
 pub(super) fn connect_failed(error: &ConnectError) {
+    debug_assert!(FAILURE_REASONS.contains(&error.kind()), "{error}");
     counter!(CONNECT_FAILURES, "reason" => error.kind()).increment(1);
 }

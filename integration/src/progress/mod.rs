@@ -48,7 +48,8 @@ impl Phase {
     }
 }
 
-/// Progress of a sync at one moment. Within a phase the numbers never decrease.
+/// Progress of a sync at one moment. Within a phase the numbers never decrease, but for `arrived_lists` when an answer
+/// proves to be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// The current phase.
@@ -61,8 +62,11 @@ pub struct Snapshot {
     pub planned_lists: u64,
     /// Lists in the range that are proven and stored.
     pub proven_lists: u64,
-    /// Estimated time for the missing lists at the recent rate, counted from the latest change. `None` until one was
-    /// proven, zero when none is missing.
+    /// Lists in the range that are proven, or whose answer has arrived. An answer may wait for the list at its base, so many
+    /// lists may become proven at one moment.
+    pub arrived_lists: u64,
+    /// Estimated time until the missing lists have arrived, at the recent rate, counted from the latest change. `None` until
+    /// one has, zero when none is missing.
     pub lists_eta: Option<Duration>,
     /// Quorums whose signatures are to be checked.
     pub planned_quorums: u64,
@@ -131,6 +135,7 @@ impl Progress {
         self.state.send_modify(|state| {
             state.planned_lists = planned;
             state.proven_lists = proven_before;
+            state.arrived_lists = proven_before;
             state.lists_eta = eta(&pace, state);
         });
     }
@@ -141,6 +146,7 @@ impl Progress {
         pace.set_busy(count > 0, clock::now());
         self.state.send_modify(|state| {
             state.planned_lists = state.proven_lists + count;
+            state.arrived_lists = state.proven_lists;
             state.lists_eta = eta(&pace, state);
             metrics::lists(state.proven_lists, state.planned_lists);
         });
@@ -156,22 +162,42 @@ impl Progress {
         self.state.send_modify(|state| state.judged_quorums += count);
     }
 
-    /// `count` more lists are proven.
-    pub(crate) fn lists_proven(&self, count: u64) {
+    /// The answer with `count` lists has arrived.
+    pub(crate) fn lists_arrived(&self, count: u64) {
         let now = clock::now();
         let mut pace = self.pace.lock();
         (0..count).for_each(|_| pace.completed(now, LISTS_AT_A_TIME));
         self.state.send_modify(|state| {
-            state.proven_lists += count;
+            state.arrived_lists = (state.arrived_lists + count).min(state.planned_lists);
             state.lists_eta = eta(&pace, state);
-            pace.set_busy(state.proven_lists < state.planned_lists, now);
+            pace.set_busy(state.arrived_lists < state.planned_lists, now);
+        });
+    }
+
+    /// Such an answer was wrong.
+    pub(crate) fn lists_lost(&self, count: u64) {
+        let mut pace = self.pace.lock();
+        self.state.send_modify(|state| {
+            state.arrived_lists = state.arrived_lists.saturating_sub(count).max(state.proven_lists);
+            state.lists_eta = eta(&pace, state);
+            pace.set_busy(state.arrived_lists < state.planned_lists, clock::now());
+        });
+    }
+
+    /// `count` more lists are proven.
+    pub(crate) fn lists_proven(&self, count: u64) {
+        let pace = self.pace.lock();
+        self.state.send_modify(|state| {
+            state.proven_lists += count;
+            state.arrived_lists = state.arrived_lists.max(state.proven_lists);
+            state.lists_eta = eta(&pace, state);
             metrics::lists(state.proven_lists, state.planned_lists);
         });
     }
 }
 
 fn eta(pace: &CompletionRate, state: &Snapshot) -> Option<Duration> {
-    let missing = state.planned_lists.saturating_sub(state.proven_lists);
+    let missing = state.planned_lists.saturating_sub(state.arrived_lists);
     pace.eta(usize::try_from(missing).unwrap_or(usize::MAX))
 }
 
@@ -191,19 +217,26 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_eta_follows_from_the_lists_proven_and_the_time_they_took() {
+    async fn the_eta_follows_from_the_lists_that_arrived_and_the_time_they_took() {
         let progress = Progress::default();
         let eta = || progress.watch().borrow().lists_eta;
         progress.planned(200, 0);
         assert_eq!(eta(), None);
         for _ in 0..10 {
             tokio::time::advance(Duration::from_secs(1)).await;
-            progress.lists_proven(10);
+            progress.lists_arrived(10);
         }
-        // Ten a second, and a hundred are missing.
-        assert!(eta().is_some_and(|eta| eta.abs_diff(Duration::from_secs(10)) < Duration::from_millis(1)));
+        // Ten a second, and a hundred are missing. That all wait for the list at their base changes nothing.
+        let is_ten_seconds =
+            || eta().is_some_and(|eta| eta.abs_diff(Duration::from_secs(10)) < Duration::from_millis(1));
+        assert!(is_ten_seconds(), "{:?}", eta());
         progress.lists_proven(100);
+        assert!(is_ten_seconds(), "{:?}", eta());
+        progress.lists_arrived(100);
         assert_eq!(eta(), Some(Duration::ZERO));
+        progress.lists_lost(10);
+        assert!(eta().is_some_and(|eta| !eta.is_zero()));
+        assert_eq!(progress.watch().borrow().arrived_lists, 190);
     }
 
     #[tokio::test(start_paused = true)]

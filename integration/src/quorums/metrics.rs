@@ -9,6 +9,8 @@ const CHAIN_LOCK: &str = "qrsync_chain_lock_height";
 pub(crate) fn describe() {
     describe_counter!(QUORUMS, "Checked quorums, by finding");
     describe_gauge!(CHAIN_LOCK, Unit::Count, "Height of the highest block that a verified ChainLock locks");
+    // What has not happened yet is exported as zero: a rate can then see its first event.
+    Finding::ALL.iter().for_each(|finding| counter!(QUORUMS, "finding" => finding.as_str()).increment(0));
 }
 
 pub(super) fn quorum_judged(finding: Finding) {

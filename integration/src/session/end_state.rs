@@ -38,6 +38,16 @@ impl EndState {
         }
     }
 
+    /// Returns the same for a person.
+    pub const fn in_words(&self) -> &'static str {
+        match self {
+            Self::Synced => "Synced",
+            Self::Degraded { .. } => "Incomplete",
+            Self::Unverifiable { .. } => "Not verified",
+            Self::NoCapablePeer => "No usable peer",
+        }
+    }
+
     /// Returns the seconds after which another attempt makes sense, if waiting can help.
     pub fn next_retry_seconds(&self) -> Option<f64> {
         match self {

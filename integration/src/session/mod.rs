@@ -26,6 +26,7 @@ pub use follow::{Step, follow_with};
 pub(crate) use instant_locks::{Judge, LockFate};
 pub use shortfall::Shortfall;
 pub use summary::{
-    Bytes, Lists, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip, TipHeard,
+    Bytes, Lists, Masternodes, Quorums, QuorumsOfType, RecoverySummary, Requests, Seconds, Summary, Tip,
+    TipHeard,
 };
 pub use sync::{sync, sync_with};

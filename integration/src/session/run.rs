@@ -11,7 +11,9 @@ use super::connected::Connected;
 use super::end_state::EndState;
 use super::error::SyncError;
 use super::shortfall::Shortfall;
-use super::summary::{Bytes, Lists, Quorums, RecoverySummary, Requests, Seconds, Summary, Tip, TipHeard};
+use super::summary::{
+    Bytes, Lists, Masternodes, Quorums, RecoverySummary, Requests, Seconds, Summary, Tip, TipHeard,
+};
 use crate::address::count_networks;
 use crate::chain::HeaderChain;
 use crate::config::Config;
@@ -158,6 +160,7 @@ impl Run<'_> {
             from_height: results.from,
             headers: u64::from(chain.tip_height() - chain.start_height()) + 1,
             lists: Lists { verified: results.lists, for_members: results.quorums.lists },
+            masternodes: tip_state.map(|state| Masternodes::of(state.masternodes())),
             quorums,
             chain_lock,
             requests: self.requests(&results.tally, &reports),

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use dashcore::BlockHash;
 
+use crate::counted;
 use crate::headers::{HeaderDownloadError, clock_remark};
 use crate::lists::DownloadFailure;
 
@@ -91,8 +92,10 @@ pub enum Shortfall {
     },
     /// Quorums that may sign now do not verify, whoever serves what their members follow from.
     #[error(
-        "of the quorums that are active at the tip, {quorums} have wrong signatures; where the network's quorum parameters \
-         are not the usual ones, check --llmq-params and --activation"
+        "{} at the tip {} wrong, as the signatures show; where the network's quorum parameters are not the usual ones, check \
+         --llmq-params and --activation",
+        counted(*.quorums, "active quorum"),
+        if *.quorums == 1 { "is" } else { "are" }
     )]
     WrongQuorums {
         /// How many.

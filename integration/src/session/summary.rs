@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use dashcore::BlockHash;
 use serde::Serialize;
-use spv_masternodes::{ActiveQuorum, ProvenState};
+use spv_masternodes::{ActiveQuorum, MasternodeList, ProvenState};
 
 use super::end_state::EndState;
 use crate::fleet::Peer;
@@ -34,6 +34,9 @@ pub struct Summary {
     pub headers: u64,
     /// Lists.
     pub lists: Lists,
+    /// Masternodes of the list at the tip; absent when that list was not proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masternodes: Option<Masternodes>,
     /// Quorums.
     pub quorums: Quorums,
     /// The highest ChainLock of the chain that is verified, or the one in the tip's coinbase if it could not be verified;
@@ -83,6 +86,23 @@ pub struct Lists {
     pub verified: u64,
     /// Further lists that this run downloaded to compute the members of quorums.
     pub for_members: u64,
+}
+
+/// Number of masternodes in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Masternodes {
+    /// All of them.
+    pub count: usize,
+    /// Masternodes that are not banned.
+    pub valid: usize,
+    /// EvoNodes, banned ones included.
+    pub evo: usize,
+}
+
+impl Masternodes {
+    pub(crate) fn of(list: &MasternodeList) -> Self {
+        Self { count: list.len(), valid: list.valid_count(), evo: list.evo_count() }
+    }
 }
 
 /// Quorums of a sync. Each is in a proven set; its signatures are checked separately.

@@ -2,6 +2,7 @@ use metrics::{Unit, counter, describe_counter};
 
 pub(crate) fn describe() {
     describe_counter!(DAMAGED, Unit::Count, "Damaged databases that were set aside");
+    counter!(DAMAGED).increment(0);
 }
 
 /// A database was found to be damaged, and set aside.

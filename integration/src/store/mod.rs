@@ -39,6 +39,7 @@ pub use contained::panic_is_contained;
 use disk_failure::DiskFailure;
 pub use error::StoreError;
 pub(crate) use list_row::{ListRow, ProvenList};
+pub use opening::FILE_NAME;
 pub use peer_record::{Ban, BanReason, PeerRecord, Source};
 pub(crate) use quorums::Unverified;
 pub use quorums::{Finding, QuorumRow};

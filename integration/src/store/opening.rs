@@ -15,7 +15,7 @@ use super::schema::{
 use super::{Store, StoreError};
 
 /// Name of the database file within the data directory.
-pub(super) const FILE_NAME: &str = "qrsync.redb";
+pub const FILE_NAME: &str = "qrsync.redb";
 
 /// Stands for the path of a database that is in no file.
 pub(super) const MEMORY: &str = "(memory)";

@@ -37,9 +37,8 @@ pub struct PeerRecord {
     pub ban: Option<Ban>,
 }
 
-/// Who told of an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// Who told of an address. In JSON it is [its name](Self::as_str).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The configuration.
     Configured,
@@ -51,6 +50,25 @@ pub enum Source {
     Masternode,
     /// A node in the network with this number.
     Gossip(u64),
+}
+
+impl Source {
+    /// Returns the name, without the number of the network that a node is in: it means nothing outside of the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Configured => "configured",
+            Self::Seed => "seed",
+            Self::FixedSeed => "fixed_seed",
+            Self::Masternode => "masternode",
+            Self::Gossip(_) => "gossip",
+        }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 /// A node is not connected to for a while.

@@ -176,7 +176,7 @@ impl Finding {
         }
     }
 
-    pub(super) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Verified,
         Self::VerifiedBySigners,
         Self::SignedByQuorum,

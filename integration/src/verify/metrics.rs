@@ -10,6 +10,8 @@ const VERIFICATION_SECONDS: &str = "qrsync_verification_seconds";
 const STAGE_ITEMS: &str = "qrsync_stage_items_total";
 const STAGE_SECONDS: &str = "qrsync_stage_seconds";
 
+const OUTCOMES: [&str; 6] = ["proven", "decode", "resolve", "missing_list", "proof", "panicked"];
+
 /// Describes the metrics of verification.
 pub(crate) fn describe() {
     describe_counter!(VERIFIED_ANSWERS, "Answers by the outcome of their verification");
@@ -24,9 +26,12 @@ pub(crate) fn describe() {
         "Answers, lists, quorums or ChainLocks that passed through a stage of verification"
     );
     describe_histogram!(STAGE_SECONDS, Unit::Seconds, "One thread's time for an answer or a batch, by stage");
+    // What has not happened yet is exported as zero: a rate can then see its first event.
+    OUTCOMES.iter().for_each(|outcome| counter!(VERIFIED_ANSWERS, "outcome" => *outcome).increment(0));
 }
 
 pub(super) fn verified(outcome: &'static str, elapsed: Duration) {
+    debug_assert!(OUTCOMES.contains(&outcome), "{outcome}");
     counter!(VERIFIED_ANSWERS, "outcome" => outcome).increment(1);
     histogram!(VERIFICATION_SECONDS).record(elapsed);
 }

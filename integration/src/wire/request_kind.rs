@@ -15,6 +15,8 @@ pub(crate) enum RequestKind {
 }
 
 impl RequestKind {
+    pub(crate) const ALL: [Self; 3] = [Self::GetHeaders, Self::QrInfo, Self::MnListDiff];
+
     /// Name as a metric label.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {

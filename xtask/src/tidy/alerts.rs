@@ -16,6 +16,19 @@ pub(super) fn check(files: &[TextFile]) -> Vec<Finding> {
             }
         }
     }
+    for alert in &alerts {
+        let place = alert.to_lowercase();
+        let (link, target) =
+            (format!("runbook_url: {EXPLANATIONS}#{place}"), format!("<a id=\"{place}\"></a>"));
+        for (path, wanted) in [(RULES, link), (EXPLANATIONS, target)] {
+            // A link is all of its line, so that it is not the beginning of another's.
+            let is_there =
+                |line: &str| if path == RULES { line.trim() == wanted } else { line.contains(&wanted) };
+            if !text(path).lines().any(is_there) {
+                findings.push(Finding::violation(path, 1, format!("{alert} has no {wanted}, add it")));
+            }
+        }
+    }
     for file in files.iter().filter(|file| file.path.ends_with(".md")) {
         for (number, line) in file.lines() {
             let unknown = names(line).filter(|name| !alerts.contains(name));
@@ -51,12 +64,16 @@ mod tests {
 
     #[test]
     fn an_alert_is_tested_and_explained() {
-        let rules = file(RULES, "rules:\n      - alert: QrsyncDown\n        expr: up == 0\n");
+        let link = "runbook_url: docs/operations.md#qrsyncdown\n";
+        let rules = file(
+            RULES,
+            &format!("rules:\n      - alert: QrsyncDown\n        expr: up == 0\n          {link}"),
+        );
         let tested = || file(TESTS, "alertname: QrsyncDown }");
-        let explained = || file(EXPLANATIONS, "| `QrsyncDown` | look |");
+        let explained = || file(EXPLANATIONS, "| <a id=\"qrsyncdown\"></a>`QrsyncDown` | look |");
         assert_eq!(check(&[rules, tested(), explained()]), []);
 
-        let rules = file(RULES, "- alert: QrsyncDown\n- alert: QrsyncDownAgain\n");
+        let rules = file(RULES, &format!("- alert: QrsyncDown\n{link}- alert: QrsyncDownAgain\n"));
         let text = file("README.md", "`QrsyncGone`, and Qrsync itself");
         let found = check(&[rules, tested(), explained(), text]);
         let found: Vec<_> = found.iter().map(ToString::to_string).collect();
@@ -65,6 +82,8 @@ mod tests {
             [
                 "observability/alerts.yml:1: QrsyncDownAgain is not in observability/tests.yml, show that it fires",
                 "observability/alerts.yml:1: QrsyncDownAgain is not in docs/operations.md, say what to do",
+                "observability/alerts.yml:1: QrsyncDownAgain has no runbook_url: docs/operations.md#qrsyncdownagain, add it",
+                "docs/operations.md:1: QrsyncDownAgain has no <a id=\"qrsyncdownagain\"></a>, add it",
                 "README.md:1: there is no alert QrsyncGone, correct or remove it",
             ]
         );

@@ -1,21 +1,30 @@
+use std::ffi::OsStr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use spv_integration::Config;
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Args, ValueHint};
+
+use crate::output::Colour;
 
 use super::layers::{FILE_VARIABLE, Flag, Layers};
 
-/// Flags for the logs of every command.
+/// Flags for what every command says.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// Log level: error, warn, info, debug or trace, or levels per target as in info,spv_integration=debug [default:
     /// info]
-    #[arg(long, value_name = "LEVEL", global = true)]
+    #[arg(long, value_name = "LEVEL", global = true, hide_possible_values = true, value_parser = Suggested(&LEVELS))]
     log_level: Option<String>,
     /// Format of log lines on stderr [default: human]
     #[arg(long, value_name = "FORMAT", global = true, value_parser = ["human", "json"])]
     log_format: Option<String>,
+    /// Show no progress, and log errors alone unless --log-level is given; results are printed
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// When to colour what is printed
+    #[arg(long, value_name = "WHEN", global = true, default_value_t, value_enum)]
+    pub(crate) color: Colour,
 }
 
 impl LogArgs {
@@ -28,7 +37,8 @@ impl LogArgs {
     }
 
     fn flags(&self) -> impl Iterator<Item = Flag> {
-        let level = Flag::new("--log-level", "log.level", self.log_level.clone());
+        let quietly = self.quiet.then(|| Flag::new("--quiet", "log.level", Some("error"))).flatten();
+        let level = Flag::new("--log-level", "log.level", self.log_level.clone()).or(quietly);
         let format = Flag::new("--log-format", "log.format", self.log_format.clone());
         [level, format].into_iter().flatten()
     }
@@ -37,7 +47,7 @@ impl LogArgs {
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArgs {
     /// Network: main, test, regtest, devnet:NAME or local (a regtest as dashmate sets it up) [default: main]
-    #[arg(long)]
+    #[arg(long, hide_possible_values = true, value_parser = Suggested(&NETWORKS))]
     network: Option<String>,
     /// Quorum parameters of a regtest or devnet, for example 100=4:4,106=4:4 (type=size:threshold)
     #[arg(long, value_name = "LIST")]
@@ -56,17 +66,17 @@ pub(crate) struct NetworkArgs {
     #[arg(long, value_name = "HEIGHT")]
     minimum_difficulty_blocks: Option<u32>,
     /// Directory of the database [default: below the user's data directory]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data_dir: Option<String>,
     /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE", env = FILE_VARIABLE)]
+    #[arg(long, value_name = "FILE", env = FILE_VARIABLE, value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
 }
 
 impl NetworkArgs {
     /// File, then environment and flags.
-    pub(crate) fn config(&self) -> anyhow::Result<Config> {
-        Ok(self.layers(self.flags())?.config)
+    pub(crate) fn merged(&self) -> anyhow::Result<Layers> {
+        self.layers(self.flags())
     }
 
     fn layers(&self, flags: impl IntoIterator<Item = Flag>) -> anyhow::Result<Layers> {
@@ -128,7 +138,7 @@ pub(crate) struct SyncArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// Write a timeline of the sync to this file, for Perfetto (ui.perfetto.dev)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     trace: Option<PathBuf>,
     /// Show a line for each peer, if stderr is a terminal
     #[arg(long, short)]
@@ -169,5 +179,30 @@ impl SyncArgs {
         ];
         let flags = self.network.flags().chain(flags.into_iter().flatten()).chain(log.flags());
         self.network.layers(flags)?.checked()
+    }
+}
+
+/// Levels and networks that shells complete; others are possible, and are checked with the rest of the configuration.
+const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+const NETWORKS: [&str; 5] = ["main", "test", "regtest", "devnet:", "local"];
+
+/// Takes any text, and has these for shells to complete.
+#[derive(Debug, Clone, Copy)]
+struct Suggested(&'static [&'static str]);
+
+impl TypedValueParser for Suggested {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0.iter().map(PossibleValue::new)))
     }
 }

@@ -2,6 +2,7 @@
 
 mod flags;
 mod layers;
+mod reference;
 pub(crate) mod show;
 
 pub(crate) use flags::{LogArgs, NetworkArgs, SyncArgs};

@@ -3,16 +3,25 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use super::layers::{Layers, Origin, keys, variable};
+use super::reference::Reference;
 
 /// Column at which the comments begin, where the value leaves room.
 const COMMENT_COLUMN: usize = 40;
+
+/// Columns of a line of comment.
+const COMMENT_WIDTH: usize = 100;
 
 /// A file that can be read back, with the origin of each value beside it.
 pub(crate) fn toml(layers: &Layers) -> anyhow::Result<String> {
     let mut text =
         "# QRSYNC_ and a key's path in capitals, as in QRSYNC_SYNC_WINDOW, set it too.\n".to_owned();
-    section(&mut text, layers, &in_use(layers), "", &layers.tree)?;
+    section(&mut text, layers, &in_use(layers), &Reference::new()?, "", &layers.tree)?;
     Ok(text)
+}
+
+/// The page that explains every key.
+pub(crate) fn reference() -> anyhow::Result<String> {
+    Ok(Reference::new()?.markdown())
 }
 
 /// Every key by its path.
@@ -38,6 +47,7 @@ fn section(
     text: &mut String,
     layers: &Layers,
     in_use: &Value,
+    reference: &Reference,
     path: &str,
     tree: &Value,
 ) -> anyhow::Result<()> {
@@ -45,10 +55,15 @@ fn section(
     let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
     let (sections, values): (Vec<_>, Vec<_>) = object.iter().partition(|(_, value)| value.is_object());
     for (name, value) in values {
-        let origin = layers.origin(&format!("{prefix}{name}"));
+        let key = format!("{prefix}{name}");
+        let origin = layers.origin(&key);
+        let range = reference.range(&key);
+        let range = if range.is_empty() { range } else { format!(" Range: {range}.") };
+        let meaning = reference.meaning(&key).and_then(|meaning| meaning.lines().next()).unwrap_or_default();
+        comment(text, &format!("{meaning}{range}"))?;
         let (line, origin) = match value {
             // Nothing can be said in TOML about what is not set.
-            Value::Null => match at(in_use, &format!("{prefix}{name}")) {
+            Value::Null => match at(in_use, &key) {
                 Some(used) => (format!("# {name} = {}", toml::Value::try_from(used)?), origin.to_string()),
                 None => (format!("# {name} ="), unset(&origin)),
             },
@@ -58,10 +73,27 @@ fn section(
     }
     for (name, below) in sections {
         let path = format!("{prefix}{name}");
-        writeln!(text, "\n[{path}]")?;
-        section(text, layers, in_use, &path, below)?;
+        writeln!(text)?;
+        let meaning = reference.meaning(&format!("{path}.")).and_then(|meaning| meaning.lines().next());
+        comment(text, meaning.unwrap_or_default())?;
+        writeln!(text, "[{path}]")?;
+        section(text, layers, in_use, reference, &path, below)?;
     }
     Ok(())
+}
+
+/// Writes a text as lines of comment.
+fn comment(text: &mut String, meaning: &str) -> std::fmt::Result {
+    let mut line = String::from("#");
+    for word in meaning.split_whitespace() {
+        if line.len() + 1 + word.len() > COMMENT_WIDTH {
+            writeln!(text, "{line}")?;
+            line = String::from("#");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    if line.len() > 1 { writeln!(text, "{line}") } else { Ok(()) }
 }
 
 /// The configuration with the values that are in use for keys which are not set; null if its network cannot be used.

@@ -426,7 +426,13 @@ fn the_configuration_that_is_shown_can_be_read_back() {
     for word in ["devnet:name", "101=12:10", "v20=300", "[::1]:2", "from = 7", "127.0.0.1:3", "/somewhere"] {
         assert!(shown.stdout().contains(word), "{word} is not in {}", shown.stdout());
     }
-    for line in shown.stdout().lines().skip(1).filter(|line| !line.is_empty() && !line.starts_with('[')) {
+    // All others are sections, or say what a key means.
+    let is_value = |line: &&str| {
+        let key = line.trim_start_matches("# ").split_once(" =").map_or("", |(key, _)| key);
+        !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    assert!(shown.stdout().lines().filter(is_value).count() > 100);
+    for line in shown.stdout().lines().filter(is_value) {
         assert!(line.contains("  # "), "{line} does not say where it comes from");
     }
 }
@@ -664,8 +670,15 @@ async fn metrics_of_every_mechanism_can_be_scraped_during_a_sync() {
     let address = closed_port();
     let mut command = sync_command(&network.addresses(), data.path());
     let mut client = Running::start(command.args(["--metrics-listen", &address.to_string()]));
-    let prefixes =
-        ["spv_executor_", "spv_correlation_", "spv_scheduler_", "spv_recovery_", "spv_netmon_", "qrsync_"];
+    let prefixes = [
+        "qrsync_executor_",
+        "qrsync_correlation_",
+        "qrsync_scheduler_",
+        "qrsync_recovery_",
+        "qrsync_netmon_",
+        "qrsync_",
+        "process_",
+    ];
     let mut scraped = String::new();
     wait_until("all metrics are there", || {
         assert!(!client.has_ended(), "the sync ended before all metrics were there: {scraped}");

@@ -115,6 +115,29 @@ fn a_list_that_is_not_its_coinbases_is_well_formed_but_not_verified() {
 }
 
 #[test]
+fn a_coinbase_that_is_not_in_its_block_is_not_verified_wherever_it_stands() {
+    let mut diff = list_diff(300, 400);
+    diff.coinbase_tx.lock_time ^= 1;
+    let finished = Files::new().decode("mnlistdiff", &serialize(&diff));
+    assert_eq!(finished.code(), Some(4));
+    assert!(finished.stderr().contains("merkle proof"), "{}", finished.stderr());
+    let places: [fn(&mut QRInfo) -> &mut MnListDiff; 3] = [
+        |info| &mut info.mn_list_diff_tip,
+        |info| &mut info.mn_list_diff_at_h_minus_2c,
+        |info| &mut info.quorum_snapshot_and_mn_list_diff_at_h_minus_4c.as_mut().unwrap().1,
+    ];
+    for place in places {
+        let mut info = rotation_info();
+        let diff = place(&mut info);
+        diff.coinbase_tx.extra_payload.truncate(3);
+        let named = diff.block_hash.to_string();
+        let finished = Files::new().decode("qrinfo", &serialize(&info));
+        assert_eq!(finished.code(), Some(4));
+        assert!(finished.stderr().contains(&named), "{}", finished.stderr());
+    }
+}
+
+#[test]
 fn a_payload_that_ends_early_says_where_and_in_what() {
     for (kind, payload) in
         [("mnlistdiff", serialize(&list_diff(0, 300))), ("qrinfo", serialize(&rotation_info()))]

@@ -21,3 +21,4 @@ mod recorded;
 mod schemas;
 mod service;
 mod support;
+mod terminal;

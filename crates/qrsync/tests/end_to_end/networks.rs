@@ -185,6 +185,12 @@ fn questions_need_no_parameters() {
     assert_eq!(ask("quorums", &data, &[]), with_flags);
     let (directory, height) = (data.path().to_str().unwrap(), with_flags["height"].to_string());
     run(["signer", "chainlock", "--height", &height, "--data-dir", directory]).ok();
+    for (network, words) in
+        [("test", ["not test", "regtest"]), ("devnet:other", ["not devnet:other", "regtest"])]
+    {
+        run(["status", "--data-dir", directory, "--network", network]).fails(2, &words);
+    }
+    run(["status", "--data-dir", directory, "--network", "local"]).ok();
     let wrong = ["quorums", "--data-dir", directory, "--network", "regtest", "--llmq-params", "100=3:2"];
     run(wrong).is_usage_error(&["other parameters"]);
 

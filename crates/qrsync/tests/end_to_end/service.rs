@@ -173,7 +173,7 @@ async fn a_service_that_cannot_sync_is_healthy_but_not_ready() {
         });
         reason.contains("no usable peer")
     });
-    assert!(reason.starts_with("NoCapablePeer: "), "{reason}");
+    assert!(reason.starts_with("not synced: no usable peer"), "{reason}");
     assert_eq!(Response::to(address, &get("/health")).unwrap().status, 200);
     let status: Value = serde_json::from_str(&Response::to(address, &get("/status")).unwrap().body).unwrap();
     crate::schemas::assert_valid("service-status", &status);

@@ -66,6 +66,7 @@ impl ListDownload<'_> {
                     self.peers.record(answer.peer, Outcome::Invalid(answer.kind));
                 }
                 self.tally.wasted_bytes += answer.bytes;
+                self.lost(id);
                 let attempt = Attempt::new(answer.peer, &error, now())
                     .with_digest(answer.digest)
                     .in_group(network_group(answer.peer));
@@ -87,6 +88,7 @@ impl ListDownload<'_> {
             VerifierError::Stopped => return Ok(()),
             VerifierError::Panicked => {}
         }
+        self.lost(id);
         let Some(task) = self.open.get_mut(&id) else { return Ok(()) };
         if task.has_panicked {
             return Err(DownloadFailure::Internal { height: task.work.newest.height });
@@ -96,6 +98,12 @@ impl ListDownload<'_> {
         let rank = Priority::High.in_order(task.work.order());
         task.stage = Stage::Queued(enqueue(&self.queue, id, rank, Duration::ZERO));
         Ok(())
+    }
+
+    /// The answer to this work, which had arrived, is of no use.
+    fn lost(&self, id: WorkId) {
+        let lists = self.open.get(&id).map_or(0, |task| task.work.wanted.len());
+        self.progress.lists_lost(lists as u64);
     }
 
     /// Now that a true copy is known, puts earlier answers that were wrong on the record of those who sent them.
