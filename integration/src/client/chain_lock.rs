@@ -69,7 +69,8 @@ impl Client {
     }
 
     /// Returns a receiver of the highest verified ChainLock, now and whenever a sync or a follower finds a higher one.
-    /// A slow receiver sees only the newest one.
+    /// A slow receiver sees only the newest one. The lock that is there already counts as a change, so a loop over
+    /// `changed` begins with it.
     ///
     /// # Errors
     /// When the store fails.
@@ -77,6 +78,10 @@ impl Client {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn chain_locks(&self) -> Result<watch::Receiver<Option<ChainLock>>, LookupError> {
-        self.read(|store| store.watch_chain_lock()).await
+        let mut locks = self.read(|store| store.watch_chain_lock()).await?;
+        if locks.borrow().is_some() {
+            locks.mark_changed();
+        }
+        Ok(locks)
     }
 }

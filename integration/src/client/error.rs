@@ -158,6 +158,27 @@ pub enum LookupError {
 }
 
 impl LookupError {
+    /// Returns the name of what happened, as in answers of the service.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::BelowStart { .. } => "below_start",
+            Self::AboveTip { .. } => "above_tip",
+            Self::NotStored { .. } => "not_stored",
+            Self::UnknownMasternode { .. } => "unknown_masternode",
+            Self::UnknownQuorum { .. } => "unknown_quorum",
+            Self::Retired { .. } => "retired",
+            Self::SwitchedOff { .. } => "switched_off",
+            Self::NoQuorum { .. } => "no_quorum",
+            Self::UnknownType(_) => "unknown_type",
+            Self::QuorumUnverified { .. } => "quorum_unverified",
+            Self::UnknownCycle { .. } => "unknown_cycle",
+            Self::NoCycle { .. } => "no_cycle",
+            Self::Busy { .. } => "busy",
+            Self::Store(_) => "store",
+        }
+    }
+
     /// Tells whether the same lookup may succeed later, without another configuration: after the next sync, with the
     /// next block, or when there is less to do.
     pub const fn is_transient(&self) -> bool {

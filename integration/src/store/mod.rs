@@ -22,6 +22,7 @@ mod quorums;
 mod replacing;
 mod schema;
 mod snapshots;
+mod tip;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::{BlockHash, ChainParams, Network};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use redb::{ReadableTable, WriteTransaction};
 use tokio::sync::watch;
 
@@ -57,6 +58,9 @@ pub struct Store {
     network: Network,
     /// The highest ChainLock, for those who watch it.
     best_lock: watch::Sender<Option<ChainLock>>,
+    /// The highest block whose list is stored, for those who watch it.
+    tips: watch::Sender<Option<(u32, BlockHash)>>,
+    telling_tip: Mutex<()>,
 }
 
 impl Store {
@@ -129,7 +133,8 @@ impl Store {
             };
             self.write_headers(&transaction, chain, unchanged, chain.tip_height())?;
             transaction.commit().map_err(|source| self.failed(source))
-        })
+        })?;
+        self.tell_tip()
     }
 
     /// Makes sure that the stored chain has the block of `chain` at `height`. What else is stored stays as far as it is of
@@ -317,6 +322,8 @@ impl Store {
             path: path.to_owned(),
             network,
             best_lock: watch::Sender::new(None),
+            tips: watch::Sender::new(None),
+            telling_tip: Mutex::new(()),
         }
     }
 
