@@ -6,7 +6,7 @@ use std::time::Duration;
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::{BlockHash, ChainParams};
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use spv_integration::Config;
 use spv_integration::fleet::LivePeer;
 use spv_integration::progress::{Phase, Progress, Snapshot};
@@ -92,6 +92,21 @@ pub(crate) struct Status {
     lists_per_second: f64,
     in_flight: usize,
     peers: Vec<LivePeer>,
+}
+
+/// How a service is, in an answer about its data.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ServiceState {
+    pub(crate) uptime_seconds: f64,
+    pub(crate) phase: String,
+    pub(crate) ready: bool,
+    pub(crate) not_ready: Option<String>,
+    /// How the last attempt ended; `null` before the first.
+    pub(crate) state: Option<String>,
+    pub(crate) reason: Option<String>,
+    /// Peers that can be asked now, of how many.
+    pub(crate) usable_peers: usize,
+    pub(crate) peers: usize,
 }
 
 /// A ChainLock.
@@ -310,6 +325,23 @@ impl Live {
         }
     }
 
+    pub(crate) fn service_state(&self) -> ServiceState {
+        let peers = self.progress.peers();
+        let not_ready = self.readiness().err().map(|reason| reason.to_string());
+        let reached = self.reached.lock();
+        let reached = reached.as_ref();
+        ServiceState {
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            phase: self.progress.watch().borrow().phase.as_str().to_owned(),
+            ready: not_ready.is_none(),
+            not_ready,
+            state: reached.map(|reached| reached.state.as_str().to_owned()),
+            reason: reached.and_then(|reached| reached.reason.clone()),
+            usable_peers: peers.iter().filter(|peer| peer.slots > 0).count(),
+            peers: peers.len(),
+        }
+    }
+
     fn chain_lock(&self) -> Option<Lock> {
         let lock = self.chain_locks.borrow().clone()?;
         let since = self.locked.lock().filter(|(height, _)| *height == lock.block_height);
@@ -389,7 +421,7 @@ impl Heartbeat {
 
 /// Time since a block was made; none where its clock is ahead of ours.
 #[expect(clippy::disallowed_methods, reason = "blocks are dated by the wall clock")]
-fn age(time: u32) -> Duration {
+pub(crate) fn age(time: u32) -> Duration {
     let made = std::time::UNIX_EPOCH + Duration::from_secs(time.into());
     std::time::SystemTime::now().duration_since(made).unwrap_or_default()
 }

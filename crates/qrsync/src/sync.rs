@@ -3,7 +3,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use dashcore::ChainParams;
-use spv_integration::Config;
+use spv_integration::{Client, Config};
 use spv_integration::progress::Progress;
 use spv_integration::quorums::BestChainLock;
 use spv_integration::session::{Environment, QuorumsOfType, Step, Summary, follow_with, sync};
@@ -11,11 +11,12 @@ use spv_integration::store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::answers::Data;
 use crate::config::{Layers, LogArgs, SyncArgs};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::progress::{Details, Display};
-use crate::serve::Endpoint;
+use crate::serve::{Endpoint, Events};
 use crate::telemetry::Telemetry;
 use crate::{output, signals, systemd};
 
@@ -28,12 +29,28 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     let cancel = signals::cancelled_by_signals()?;
     let state = Progress::default();
     let live = Arc::new(Live::new(config, &params, state.clone(), store.watch_chain_lock()?, cancel.clone()));
-    let serving = endpoint.map(|endpoint| AbortOnDropHandle::new(tokio::spawn(endpoint.serve(live.clone()))));
+    let events = Events::new();
+    let client = Client::new(params.clone(), config.clone(), store.clone())?;
+    let serving = {
+        let data = Data { client: client.clone(), service: Some(live.clone()) };
+        AbortOnDropHandle::new(tokio::spawn(endpoint.serve(data, live.clone(), events.clone())))
+    };
+    let observing = {
+        let (events, state) = (events.clone(), state.clone());
+        let observe = async move {
+            // Only who reads events misses something then.
+            match events.observe(&client, &state).await {
+                Ok(never) => match never {},
+                Err(error) => tracing::warn!(%error, "ChainLocks cannot be watched, so no events are told"),
+            }
+        };
+        AbortOnDropHandle::new(tokio::spawn(observe))
+    };
     let details = if args.verbose { Details::EachPeer } else { Details::Summary };
     let display = Display::new(telemetry.drawn(), details);
     let work = async {
         if args.follow {
-            return follow(&params, config, store, &state, &live, &display, &cancel, args.json).await;
+            return follow(&params, config, store, &state, &live, &events, &display, &cancel, args.json).await;
         }
         let (summary, ()) = tokio::join!(sync(&params, config, store, &state, &cancel), display.draw(&state));
         let summary = summary?;
@@ -50,7 +67,7 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
         never = reload(&args, log, &layers, telemetry) => never.map(|never| match never {}),
     };
     systemd::stopping();
-    drop(serving);
+    drop((serving, observing));
     exit
 }
 
@@ -97,6 +114,7 @@ async fn follow(
     store: Arc<Store>,
     progress: &Progress,
     live: &Live,
+    events: &Events,
     display: &Display,
     cancel: &CancellationToken,
     json: bool,
@@ -106,6 +124,7 @@ async fn follow(
     let on_step = |step: &Step| {
         exit = Exit::from(&step.summary);
         live.reached(step);
+        events.tip(step);
         printed =
             display.suspend(|| if json { output::json(step) } else { output::text(&describe_step(step)) });
         if printed.is_err() {

@@ -88,6 +88,14 @@ pub enum ConfigError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// A setting of the API cannot be used.
+    #[error("api.{field}: {reason}")]
+    Api {
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A value outside of any section is out of range.
     #[error("{key}: {reason}")]
     Value {
@@ -134,6 +142,7 @@ impl ConfigError {
             Self::Peer { .. } => "peers".to_owned(),
             Self::Setting { section, field, .. } => format!("sync.{section}{field}"),
             Self::Client { field, .. } => format!("client.{field}"),
+            Self::Api { field, .. } => format!("api.{field}"),
             Self::Value { key, .. } => (*key).to_owned(),
             Self::LogLevel { .. } => "log.level".to_owned(),
             Self::Remote { .. } => "metrics_listen".to_owned(),

@@ -1,6 +1,14 @@
 //! What is served over HTTP while a sync runs.
 
+mod connections;
 mod endpoint;
-mod routes;
+mod events;
+mod hosts;
+mod openapi;
+mod platform;
+mod router;
+mod state;
+mod v1;
 
 pub(crate) use endpoint::Endpoint;
+pub(crate) use events::Events;
