@@ -11,6 +11,7 @@ mod features;
 mod flaky;
 mod fuzz;
 mod observe;
+mod openapi;
 mod page;
 mod release;
 mod seeded_faults;
@@ -69,6 +70,8 @@ enum Task {
         #[arg(long)]
         install: bool,
     },
+    /// Write the description of the API that the service serves, from schemas/
+    Openapi,
     /// Look at the live page of `qrsync sync --follow` in Chromium, and leave pictures below the target directory
     Page,
     /// Check that a version may be released; then set it, cut the changelog, package every crate, and tag
@@ -119,6 +122,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Flaky(args) => flaky::run(&sh, args),
         Task::Fuzz { arguments } => fuzz::run(&sh, arguments),
         Task::Observe { install } => observe::run(&sh, *install),
+        Task::Openapi => openapi::run(&sh),
         Task::Page => page::run(&sh),
         Task::Release { dry_run, version } => release::run(&sh, version, *dry_run),
         Task::SeededFaults(args) => seeded_faults::run(&sh, args),

@@ -17,8 +17,9 @@ pub(crate) struct Problem {
 }
 
 /// Every problem, and the status with which the service says it.
-pub(crate) const STATUSES: [(&str, u16); 29] = [
+pub(crate) const STATUSES: [(&str, u16); 27] = [
     (BAD_REQUEST, 400),
+    ("malformed_lock", 400),
     ("no_cycle", 400),
     ("above_tip", 404),
     ("below_start", 404),
@@ -33,17 +34,14 @@ pub(crate) const STATUSES: [(&str, u16); 29] = [
     ("unknown_quorum", 404),
     ("unknown_type", 404),
     (METHOD_NOT_ALLOWED, 405),
-    ("timeout", 408),
     (QUORUM_UNVERIFIED, 409),
     ("too_large", 413),
-    ("uri_too_long", 414),
     ("wrong_host", 421),
     ("internal", 500),
     ("store", 500),
     ("busy", 503),
     ("empty", 503),
     ("too_many_subscribers", 503),
-    ("unlocked", 503),
     ("stopping", 503),
     ("overloaded", 503),
     ("too_slow", 504),

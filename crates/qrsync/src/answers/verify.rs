@@ -9,7 +9,7 @@ use spv_integration::client::{LockError, LockedBlock, LookupError, Signer, Verif
 use tokio::runtime::Handle;
 
 use super::quorums::Quorum;
-use super::{Data, NoQuery, Problem, Question, problem};
+use super::{Data, NoQuery, Problem, Question};
 
 /// Whether the right quorum signed a lock.
 pub(crate) struct AskVerify {
@@ -158,7 +158,7 @@ const fn is_proof_of_wrong(error: &LookupError) -> bool {
 
 fn decode<T: Decodable>(text: &str, message: &str) -> Result<T, Problem> {
     let expected = format!("give the payload of a {message} message in hexadecimal");
-    let refused = |error: String| Problem::new(problem::BAD_REQUEST, format!("{error}: {expected}"));
+    let refused = |error: String| Problem::new("malformed_lock", format!("{error}: {expected}"));
     let bytes = hex_conservative::decode_to_vec(text.trim()).map_err(|error| refused(error.to_string()))?;
     deserialize(&bytes).map_err(|error| refused(error.to_string()))
 }

@@ -5,6 +5,8 @@
     reason = "a step that fails fails its test; a skipped one says so"
 )]
 
+mod api;
+mod attacks;
 mod blame;
 mod client;
 mod command_line;
@@ -16,6 +18,7 @@ mod interruption;
 mod locks;
 mod networks;
 mod operator;
+mod platform;
 mod quorums;
 mod recorded;
 mod schemas;
