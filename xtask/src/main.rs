@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who started it")]
 
+mod api;
 mod bench;
 mod checkpoints;
 mod child;
@@ -30,6 +31,9 @@ use xshell::Shell;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", about = "Development tasks of this workspace")]
 enum Task {
+    /// Try the API of a real service, with a schema-driven fuzzer or under load
+    #[command(subcommand)]
+    Api(api::Args),
     /// Measure the client beside its rivals: [--quick] [--seeds N] [--only W1,N1,H] [tune | real | executor | planning |
     /// allocations]
     #[command(disable_help_flag = true)]
@@ -111,6 +115,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     sh.change_dir(root);
     match task {
+        Task::Api(args) => api::run(&sh, args),
         Task::Bench { arguments } => bench::run(&sh, arguments),
         Task::Checkpoints { data_dir, network } => {
             checkpoints::run(&sh, &std::path::absolute(data_dir)?, network)
