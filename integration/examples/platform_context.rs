@@ -94,8 +94,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::new(world.params().clone(), config, store)?;
     client.sync(&Progress::default(), &CancellationToken::new()).await?;
 
-    let provider =
-        ContextProvider { client: client.clone(), runtime: Handle::current(), patience: Duration::from_secs(1) };
+    let provider = ContextProvider {
+        client: client.clone(),
+        runtime: Handle::current(),
+        patience: Duration::from_secs(1),
+    };
     let (platform, tip) = (client.params().platform_llmq, world.tip());
     let signers = client.platform_signers(tip).await?;
     writeln!(out, "{} quorums may have signed a proof for Platform at height {tip}", signers.len())?;
@@ -113,7 +116,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let unknown = provider.quorum_public_key(platform.0.into(), [9; 32], tip).await;
     let Err(ContextError::Lookup(error)) = unknown else { return Err("there is no such quorum".into()) };
     writeln!(out, "{error}; try again: {}", error.is_transient())?;
-    let Err(other) = provider.quorum_public_key(1, [9; 32], tip).await else { return Err("that is no type".into()) };
+    let Err(other) = provider.quorum_public_key(1, [9; 32], tip).await else {
+        return Err("that is no type".into());
+    };
     writeln!(out, "{other}")?;
     let newest = client.state(At::Newest).await?;
     writeln!(out, "the newest proven list is that of height {}", newest.height())?;

@@ -409,7 +409,9 @@ pub(crate) enum SignerCommand {
 impl SignerCommand {
     pub(crate) const fn data(&self) -> &DataArgs {
         match self {
-            Self::Chainlock { data, .. } | Self::Instantsend { data, .. } | Self::Platform { data, .. } => data,
+            Self::Chainlock { data, .. } | Self::Instantsend { data, .. } | Self::Platform { data, .. } => {
+                data
+            }
         }
     }
 }

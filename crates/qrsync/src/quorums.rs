@@ -12,7 +12,17 @@ pub(crate) async fn quorums(args: QuorumsArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     if args.csv {
-        let names = ["type", "type_name", "quorum_hash", "index", "height", "public_key", "verified", "proof", "finding"];
+        let names = [
+            "type",
+            "type_name",
+            "quorum_hash",
+            "index",
+            "height",
+            "public_key",
+            "verified",
+            "proof",
+            "finding",
+        ];
         let mut table = Table::new(names);
         for quorum in &answer.quorums {
             table.row([
@@ -71,7 +81,8 @@ pub(crate) fn details(quorum: &Quorum) -> String {
     );
     for (index, member) in quorum.members.iter().enumerate() {
         let service = quorum.member_services.as_ref().and_then(|services| services.get(index));
-        let service = service.map(|service| format!("  {}", service.as_deref().unwrap_or("no longer in the list")));
+        let service =
+            service.map(|service| format!("  {}", service.as_deref().unwrap_or("no longer in the list")));
         text.push_str(&format!("\nmember {index:3}  {member}{}", service.unwrap_or_default()));
     }
     text

@@ -46,7 +46,8 @@ fn describe(status: &StatusAnswer) -> String {
         lines.push(("masternodes", format!("{}, {} valid, {} Evo", counts.count, counts.valid, counts.evo)));
     }
     if let Some(counts) = &status.quorums {
-        let findings = counts.findings.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " ")));
+        let findings =
+            counts.findings.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " ")));
         let findings = findings.collect::<Vec<_>>().join(", ");
         lines.push(("quorums", format!("{} active, {} usable: {findings}", counts.active, counts.verified)));
     }
@@ -58,7 +59,10 @@ fn describe(status: &StatusAnswer) -> String {
             let up = Duration::try_from_secs_f64(service.uptime_seconds).unwrap_or_default();
             let up = duration(up.as_secs());
             lines.push(("asked", format!("a service, version {}, up for {up}", status.version)));
-            let ready = service.not_ready.as_ref().map_or_else(|| "ready".to_owned(), |why| format!("not ready: {why}"));
+            let ready = service
+                .not_ready
+                .as_ref()
+                .map_or_else(|| "ready".to_owned(), |why| format!("not ready: {why}"));
             lines.push(("service", format!("{}; {ready}", service.phase)));
             lines.push(("peers", format!("{} of {} can be asked", service.usable_peers, service.peers)));
             if let Some(state) = &service.state {

@@ -3,11 +3,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use dashcore::ChainParams;
-use spv_integration::{Client, Config};
 use spv_integration::progress::Progress;
 use spv_integration::quorums::BestChainLock;
 use spv_integration::session::{Environment, QuorumsOfType, Step, Summary, follow_with, sync};
 use spv_integration::store::Store;
+use spv_integration::{Client, Config};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -50,7 +50,8 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     let display = Display::new(telemetry.drawn(), details);
     let work = async {
         if args.follow {
-            return follow(&params, config, store, &state, &live, &events, &display, &cancel, args.json).await;
+            return follow(&params, config, store, &state, &live, &events, &display, &cancel, args.json)
+                .await;
         }
         let (summary, ()) = tokio::join!(sync(&params, config, store, &state, &cancel), display.draw(&state));
         let summary = summary?;

@@ -45,14 +45,25 @@ fn describe(Event { name, data }: &Event) -> Option<String> {
         "tip" => {
             let back = text("rolled_back_to");
             let back = if back.is_empty() { back } else { format!(" (rolled back to {back})") };
-            format!("tip        {} {}  {}{back}{}", text("height"), text("hash"), text("state"), because("reason"))
+            format!(
+                "tip        {} {}  {}{back}{}",
+                text("height"),
+                text("hash"),
+                text("state"),
+                because("reason")
+            )
         }
         "chain_lock" => format!("chainlock  {} {}", text("height"), text("hash")),
         "phase" => format!("phase      {}", text("phase")),
         "peer" => format!("peer       {} {}{}", text("address"), text("state"), because("reason")),
         "quorum" => {
             let name = text("type_name");
-            format!("quorum     {} {name} {} {}", text("change"), text("quorum_hash"), text("proof").replace('_', " "))
+            format!(
+                "quorum     {} {name} {} {}",
+                text("change"),
+                text("quorum_hash"),
+                text("proof").replace('_', " ")
+            )
         }
         "missed" => format!("missed     {} events; this reader is too slow", text("count")),
         // Of a later version.

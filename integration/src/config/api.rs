@@ -52,7 +52,8 @@ impl ApiSettings {
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let wrong = |field, reason| ConfigError::Api { field, reason };
         let is_host = |host: &String| {
-            !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte))
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte))
         };
         ensure(self.hosts.iter().all(is_host), || wrong("hosts", "must be host names without ports"))?;
         let is_origin = |origin: &String| {

@@ -85,7 +85,12 @@ impl Question for AskDiff {
                     None => added.push(after),
                     Some(before) if before == after => {}
                     Some(before) => {
-                        changed.push(Change { pro_tx_hash, fields: other_fields(&before, &after), before, after });
+                        changed.push(Change {
+                            pro_tx_hash,
+                            fields: other_fields(&before, &after),
+                            before,
+                            after,
+                        });
                     }
                 }
             }

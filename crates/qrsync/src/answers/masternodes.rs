@@ -190,7 +190,10 @@ impl MasternodesQuery {
         self.valid.is_none_or(|valid| masternode.valid == valid)
             && self.evo.is_none_or(|evo| masternode.is_evo() == evo)
             && self.ip.is_none_or(|IpFilter { ip, port }| masternode.has_address(ip, port))
-            && self.operator_key.as_ref().is_none_or(|key| masternode.pub_key_operator.eq_ignore_ascii_case(key))
+            && self
+                .operator_key
+                .as_ref()
+                .is_none_or(|key| masternode.pub_key_operator.eq_ignore_ascii_case(key))
             && self.voting_key.is_none_or(|key| masternode.key_id_voting == key)
     }
 }

@@ -32,7 +32,8 @@ pub(crate) use peers::AskPeers;
 pub(crate) use problem::Problem;
 pub(crate) use quorums::{AskQuorum, AskQuorums, Quorum, QuorumsQuery};
 pub(crate) use signer::{
-    AskChainLockSigner, AskInstantLockSigner, AskPlatformSigner, ChainLockQuery, InstantLockQuery, PlatformQuery,
+    AskChainLockSigner, AskInstantLockSigner, AskPlatformSigner, ChainLockQuery, InstantLockQuery,
+    PlatformQuery,
 };
 pub(crate) use status::{AskStatus, StatusAnswer};
 pub(crate) use verify::{AskVerify, Lock, SignedLock};

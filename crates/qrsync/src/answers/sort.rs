@@ -34,9 +34,10 @@ impl<K: ValueEnum + Copy> FromStr for Sort<K> {
         };
         match K::from_str(name, false) {
             Ok(key) => Ok(Self { key, is_descending }),
-            Err(_) => {
-                Err(format!("{text:?} is no order; use one of {}, with a minus before it to reverse", names()))
-            }
+            Err(_) => Err(format!(
+                "{text:?} is no order; use one of {}, with a minus before it to reverse",
+                names()
+            )),
         }
     }
 }

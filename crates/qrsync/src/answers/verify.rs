@@ -112,7 +112,12 @@ impl Question for AskVerify {
 }
 
 impl Verdict {
-    fn new(lock: Lock, about: About, verified: Result<Signer, LockError>, other_branch: Option<String>) -> Self {
+    fn new(
+        lock: Lock,
+        about: About,
+        verified: Result<Signer, LockError>,
+        other_branch: Option<String>,
+    ) -> Self {
         let lock = lock.as_str().into();
         match verified {
             Ok(signer) => Self {

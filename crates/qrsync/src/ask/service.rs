@@ -44,7 +44,8 @@ impl Service {
         if uri.scheme_str().is_some_and(|scheme| scheme != "http") || uri.query().is_some() {
             return Err(refused().into());
         }
-        let authority = uri.authority().filter(|authority| !authority.host().is_empty()).ok_or_else(refused)?;
+        let authority =
+            uri.authority().filter(|authority| !authority.host().is_empty()).ok_or_else(refused)?;
         let prefix = uri.path().trim_end_matches('/').to_owned();
         Ok(Self::Address { authority: authority.to_string(), prefix })
     }
@@ -132,7 +133,12 @@ impl std::fmt::Display for Service {
 }
 
 /// Sends one request on a connection of its own.
-async fn send<S>(stream: S, host: &str, path: &str, body: Option<String>) -> anyhow::Result<Response<Incoming>>
+async fn send<S>(
+    stream: S,
+    host: &str,
+    path: &str,
+    body: Option<String>,
+) -> anyhow::Result<Response<Incoming>>
 where
     TokioIo<S>: Read + Write + Unpin + Send + 'static,
 {
@@ -214,12 +220,14 @@ mod tests {
 
     #[test]
     fn events_are_found_however_the_stream_is_cut() {
-        let stream = ": hello\n\nid: 1\nevent: tip\ndata: {\"height\":7}\n\nevent:phase\r\ndata:1\r\n\r\nevent: cut";
+        let stream =
+            ": hello\n\nid: 1\nevent: tip\ndata: {\"height\":7}\n\nevent:phase\r\ndata:1\r\n\r\nevent: cut";
         let expected = [("tip", serde_json::json!({ "height": 7 })), ("phase", 1.into())];
         let expected = expected.map(|(name, data)| Event { name: name.to_owned(), data });
         for size in [1, 2, 7, 1000] {
             let mut lines = EventLines::default();
-            let found: Vec<Event> = stream.as_bytes().chunks(size).flat_map(|chunk| lines.feed(chunk)).collect();
+            let found: Vec<Event> =
+                stream.as_bytes().chunks(size).flat_map(|chunk| lines.feed(chunk)).collect();
             assert_eq!(found, expected, "in pieces of {size}");
         }
     }

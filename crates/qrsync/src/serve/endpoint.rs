@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_io_timeout::TimeoutStream;
 use tower::Service as _;
 
 use super::connections::{Connections, Origin, Place};
@@ -36,11 +37,11 @@ use crate::telemetry;
 /// The longest that a request's head may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest that a request may take from its head to the last byte of its answer.
+/// The longest that a request may take from its head to the end of its answer, which is then on its way.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest that a reader of events may leave what is sent to it unread.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest that a client may leave what is sent to it unread.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -87,7 +88,9 @@ impl Endpoint {
     /// # Errors
     /// When the address cannot be had.
     pub(crate) async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let Some(address) = config.listen_address() else { return Ok(Self { listener: None, metrics: None }) };
+        let Some(address) = config.listen_address() else {
+            return Ok(Self { listener: None, metrics: None });
+        };
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot listen at {address}; choose another with --metrics-listen"))?;
@@ -225,12 +228,14 @@ where
         let response = router.clone().call(request);
         async move { response.await.map(|response| answering.with(response)) }
     });
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_FIELDS)
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(Box::pin(stream)), answer);
     tokio::select! {
         done = connection => if let Err(error) = done {
             tracing::debug!(%error, ?via, "an HTTP connection failed");
@@ -253,6 +258,8 @@ enum Turn {
     Waiting,
     /// Ours, until then.
     Answering { until: Instant },
+    /// Ours, for as long as the client reads.
+    Open,
 }
 
 /// Returns when an answer is not through in time.
@@ -261,7 +268,7 @@ async fn overdue(mut turns: watch::Receiver<Turn>) {
         let turn = *turns.borrow_and_update();
         let late = async {
             match turn {
-                Turn::Waiting => std::future::pending().await,
+                Turn::Waiting | Turn::Open => std::future::pending().await,
                 Turn::Answering { until } => tokio::time::sleep_until(until).await,
             }
         };
@@ -277,19 +284,20 @@ async fn overdue(mut turns: watch::Receiver<Turn>) {
 /// From a request's head to the last byte of its answer.
 struct Answering {
     conversation: Arc<Conversation>,
-    streams: bool,
 }
 
 impl Answering {
     fn begin(conversation: Arc<Conversation>) -> Self {
         conversation.place.is_busy();
         conversation.turn.send_replace(Turn::Answering { until: Instant::now() + ANSWER_TIMEOUT });
-        Self { conversation, streams: false }
+        Self { conversation }
     }
 
-    fn with(mut self, response: Response<Body>) -> Response<Answer> {
-        self.streams = response.extensions().get::<Streams>().is_some();
-        response.map(|body| Answer { body, answering: self })
+    fn with(self, response: Response<Body>) -> Response<Answer> {
+        if response.extensions().get::<Streams>().is_some() {
+            self.conversation.turn.send_replace(Turn::Open);
+        }
+        response.map(|body| Answer { body, _answering: self })
     }
 }
 
@@ -303,7 +311,7 @@ impl Drop for Answering {
 /// A body, and what ends with it.
 struct Answer {
     body: Body,
-    answering: Answering,
+    _answering: Answering,
 }
 
 impl hyper::body::Body for Answer {
@@ -314,11 +322,6 @@ impl hyper::body::Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if self.answering.streams {
-            // It is asked for more only when what was sent before is on its way.
-            let until = Instant::now() + READ_TIMEOUT;
-            self.answering.conversation.turn.send_replace(Turn::Answering { until });
-        }
         Pin::new(&mut self.body).poll_frame(context)
     }
 

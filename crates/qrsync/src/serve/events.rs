@@ -128,7 +128,10 @@ impl Events {
     fn publish(&self, event: Event) {
         let mut current = self.current.lock();
         let subject = event.subject();
-        if subject.as_ref().and_then(|subject| current.by_subject.get(subject)).is_some_and(|known| known.event == event)
+        if subject
+            .as_ref()
+            .and_then(|subject| current.by_subject.get(subject))
+            .is_some_and(|known| known.event == event)
         {
             return;
         }
@@ -159,7 +162,11 @@ impl Events {
     ///
     /// # Errors
     /// When the store fails.
-    pub(crate) async fn observe(&self, client: &Client, progress: &Progress) -> Result<Infallible, LookupError> {
+    pub(crate) async fn observe(
+        &self,
+        client: &Client,
+        progress: &Progress,
+    ) -> Result<Infallible, LookupError> {
         let mut phases = progress.watch();
         phases.mark_changed();
         let mut chain_locks = client.chain_locks().await?;
@@ -260,7 +267,9 @@ mod tests {
         }
         // The ring rounds its size up to a power of two.
         let missing = 300 - KEPT as u64;
-        assert!(matches!(news.try_recv(), Err(broadcast::error::TryRecvError::Lagged(count)) if count == missing));
+        assert!(
+            matches!(news.try_recv(), Err(broadcast::error::TryRecvError::Lagged(count)) if count == missing)
+        );
         assert_eq!(news.try_recv().unwrap().number, missing + 1);
     }
 }

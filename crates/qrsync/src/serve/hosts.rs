@@ -34,7 +34,9 @@ fn is_meant(via: Via, uri: &Uri, headers: &HeaderMap, hosts: &[String]) -> bool 
     let is_ours = |authority: &Authority| {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
         match host.parse::<IpAddr>() {
-            Ok(ip) => ip.is_loopback() || ip.to_canonical() == local.ip().to_canonical() || named(host, hosts),
+            Ok(ip) => {
+                ip.is_loopback() || ip.to_canonical() == local.ip().to_canonical() || named(host, hosts)
+            }
             Err(_) => host.eq_ignore_ascii_case("localhost") || named(host, hosts),
         }
     };

@@ -11,7 +11,7 @@ use spv_integration::Client;
 use spv_integration::client::{At, Signer};
 use tokio::sync::Mutex;
 
-use super::state::{App, Shared};
+use super::state::App;
 use super::v1::{OnePart, one, part, serialized};
 use crate::answers::{AskMasternodes, Masternode, MasternodesQuery, Problem, Question};
 
@@ -67,19 +67,20 @@ struct Evonode {
 }
 
 pub(super) async fn quorums(State(app): State<App>) -> Response {
-    respond(app.look_up(found(&app)).await.map(|found| found.active.clone()))
+    respond(app.look_up(found(app.clone())).await.map(|found| found.active.clone()))
 }
 
 pub(super) async fn previous(State(app): State<App>) -> Response {
-    respond(app.look_up(found(&app)).await.map(|found| found.previous.clone()))
+    respond(app.look_up(found(app.clone())).await.map(|found| found.previous.clone()))
 }
 
 pub(super) async fn quorum(State(app): State<App>, name: OnePart) -> Response {
     let answer = async {
         let hash: QuorumHash = part(&one(name)?, "a quorum hash")?;
-        let found = app.look_up(found(&app)).await?;
+        let found = app.look_up(found(app.clone())).await?;
         let quorum = found.active.iter().chain(&found.retired).find(|quorum| quorum.quorum_hash == hash);
-        let unknown = || Problem::new("unknown_quorum", format!("no verified Platform quorum {hash} signs now"));
+        let unknown =
+            || Problem::new("unknown_quorum", format!("no verified Platform quorum {hash} signs now"));
         quorum.cloned().ok_or_else(unknown)
     };
     respond(answer.await)
@@ -87,7 +88,8 @@ pub(super) async fn quorum(State(app): State<App>, name: OnePart) -> Response {
 
 pub(super) async fn masternodes(State(app): State<App>) -> Response {
     let evo = AskMasternodes(MasternodesQuery { evo: Some(true), ..MasternodesQuery::default() });
-    let answer = app.look_up(evo.answer(&app.data)).await;
+    let data = app.data.clone();
+    let answer = app.look_up(async move { evo.answer(&data).await }).await;
     respond(answer.map(|answer| answer.masternodes.iter().map(Evonode::from).collect::<Vec<_>>()))
 }
 
@@ -103,7 +105,7 @@ fn respond<T: Serialize>(answer: Result<T, Problem>) -> Response {
 }
 
 /// Who may have signed a proof now, or 8 blocks ago. That takes a few lists, so it is looked up once for each tip.
-async fn found(app: &Shared) -> Result<Arc<Found>, Problem> {
+async fn found(app: App) -> Result<Arc<Found>, Problem> {
     let mut cache = app.platform.0.lock().await;
     let client = &app.data.client;
     let tip = client.state(At::Newest).await?;

@@ -24,8 +24,8 @@ const HTML: &str = "text/html; charset=utf-8";
 /// Prometheus' text format.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Largest body of a request, in bytes. A lock has some hundred, and twice that in hexadecimal.
-const MAX_BODY: usize = 256 * 1024;
+/// Largest body of a request, in bytes. A lock has some hundred, and up to a few thousand with many inputs.
+const MAX_BODY: usize = 64 * 1024;
 
 type Routes = Vec<(&'static str, &'static str, MethodRouter<App>)>;
 
@@ -95,7 +95,12 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         }
         AllowOrigin::list(origins)
     };
-    Some(CorsLayer::new().allow_origin(allowed).allow_methods([Method::GET, Method::POST]).allow_headers([CONTENT_TYPE]))
+    Some(
+        CorsLayer::new()
+            .allow_origin(allowed)
+            .allow_methods([Method::GET, Method::POST])
+            .allow_headers([CONTENT_TYPE]),
+    )
 }
 
 async fn in_time(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -144,7 +149,9 @@ async fn health(State(app): State<App>) -> Response {
 async fn metrics(State(app): State<App>) -> Response {
     match &app.metrics {
         Some(metrics) => text(StatusCode::OK, METRICS, metrics.render()),
-        None => v1::refuse(&Problem::new(problem::NOT_FOUND, "metrics are collected with --metrics-listen alone")),
+        None => {
+            v1::refuse(&Problem::new(problem::NOT_FOUND, "metrics are collected with --metrics-listen alone"))
+        }
     }
 }
 

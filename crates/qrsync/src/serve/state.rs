@@ -22,9 +22,9 @@ pub(crate) struct Shared {
     pub(super) settings: ApiSettings,
     pub(super) platform: PlatformCache,
     /// Lookups at one time. They use threads that the sync needs too.
-    lookups: Semaphore,
+    lookups: Arc<Semaphore>,
     /// Signatures that are checked at one time, each of which takes a core.
-    verifications: Semaphore,
+    verifications: Arc<Semaphore>,
     /// Places of those who read events.
     pub(super) subscribers: Arc<Semaphore>,
 }
@@ -45,8 +45,8 @@ impl App {
             live,
             metrics,
             events,
-            lookups: Semaphore::new(LOOKUPS),
-            verifications: Semaphore::new((cores / 2).max(1)),
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
+            verifications: Arc::new(Semaphore::new((cores / 2).max(1))),
             subscribers: Arc::new(Semaphore::new(settings.max_subscribers)),
             settings,
             platform: PlatformCache::default(),
@@ -55,16 +55,36 @@ impl App {
 }
 
 impl Shared {
-    /// Does this when there are not too many others.
-    pub(super) async fn look_up<T>(&self, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-        let _place = self.lookups.acquire().await.map_err(|_| stopping())?;
-        work.await
+    /// Does this when there are not too many others. Once begun it is done to its end, whether or not somebody still waits for
+    /// it: who comes and goes does not have more done at one time.
+    pub(super) async fn look_up<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let place = self.lookups.clone().acquire_owned().await.map_err(|_| stopping())?;
+        finish(work, place).await
     }
 
-    pub(super) async fn verify<T>(&self, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-        let _place = self.verifications.acquire().await.map_err(|_| stopping())?;
-        self.look_up(work).await
+    pub(super) async fn verify<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let place = self.verifications.clone().acquire_owned().await.map_err(|_| stopping())?;
+        let of_lookup = self.lookups.clone().acquire_owned().await.map_err(|_| stopping())?;
+        finish(work, (place, of_lookup)).await
     }
+}
+
+async fn finish<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    places: impl Send + 'static,
+) -> Result<T, Problem> {
+    let task = tokio::spawn(async move {
+        let done = work.await;
+        drop(places);
+        done
+    });
+    task.await.unwrap_or_else(|error| Err(Problem::new("internal", format!("internal error: {error}"))))
 }
 
 fn stopping() -> Problem {

@@ -18,7 +18,8 @@ use super::endpoint::Streams;
 use super::state::App;
 use crate::answers::{
     AskChainLock, AskChainLockSigner, AskDiff, AskInstantLockSigner, AskMasternode, AskMasternodes, AskPeers,
-    AskPlatformSigner, AskQuorum, AskQuorums, AskStatus, AskVerify, Lock, NoQuery, Problem, Question, problem,
+    AskPlatformSigner, AskQuorum, AskQuorums, AskStatus, AskVerify, Lock, NoQuery, Problem, Question,
+    problem,
 };
 
 /// Time between two signs of life of a stream that has nothing to say.
@@ -99,8 +100,12 @@ async fn verify(State(app): State<App>, lock: Lock, uri: &Uri, body: Body) -> Re
         let signed = signed.map_err(|error| bad_request(format!("the body is not understood: {error}")))?;
         Ok(AskVerify { lock, signed })
     };
-    let answer = async { app.data.answer_as_json(&question()?).await };
-    respond(app.verify(answer).await)
+    let question = match question() {
+        Ok(question) => question,
+        Err(problem) => return refuse(&problem),
+    };
+    let data = app.data.clone();
+    respond(app.verify(async move { data.answer_as_json(&question).await }).await)
 }
 
 /// Events as they come, first those that say how things are.
@@ -142,9 +147,13 @@ pub(super) type OnePart = Result<Path<String>, PathRejection>;
 pub(super) type Body = Result<Bytes, BytesRejection>;
 
 /// The answer to a question, if it is one.
-async fn ask<Q: Question>(app: &App, question: Result<Q, Problem>) -> Response {
-    let answer = async { app.data.answer_as_json(&question?).await };
-    respond(app.look_up(answer).await)
+async fn ask<Q: Question + Send + 'static>(app: &App, question: Result<Q, Problem>) -> Response {
+    let question = match question {
+        Ok(question) => question,
+        Err(problem) => return refuse(&problem),
+    };
+    let data = app.data.clone();
+    respond(app.look_up(async move { data.answer_as_json(&question).await }).await)
 }
 
 pub(super) fn one<T>(parts: Result<Path<T>, PathRejection>) -> Result<T, Problem> {

@@ -56,7 +56,9 @@ async fn many_that_say_nothing_keep_nobody_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn other_names_than_its_own_are_refused() {
     let service = Service::start(|command| {
-        command.env("QRSYNC_API_HOSTS", "qrsync.example").env("QRSYNC_API_CORS_ORIGINS", "https://wallet.example");
+        command
+            .env("QRSYNC_API_HOSTS", "qrsync.example")
+            .env("QRSYNC_API_CORS_ORIGINS", "https://wallet.example");
     })
     .await;
     service.wait_until_it_answers("/ready", 200);
@@ -74,9 +76,14 @@ async fn other_names_than_its_own_are_refused() {
         assert_eq!(Response::to(service.address, &with_host(path, "prometheus-target")).unwrap().status, 200);
     }
     for host in ["qrsync.example", "127.0.0.1", "LOCALHOST:1", "[::1]"] {
-        assert_eq!(Response::to(service.address, &with_host("/v1/status", host)).unwrap().status, 200, "{host}");
+        assert_eq!(
+            Response::to(service.address, &with_host("/v1/status", host)).unwrap().status,
+            200,
+            "{host}"
+        );
     }
-    let from = |origin: &str| get("/v1/status").replace("Connection", &format!("Origin: {origin}\r\nConnection"));
+    let from =
+        |origin: &str| get("/v1/status").replace("Connection", &format!("Origin: {origin}\r\nConnection"));
     let allowed = Response::to(service.address, &from("https://wallet.example")).unwrap();
     assert!(allowed.head.contains("access-control-allow-origin: https://wallet.example"), "{}", allowed.head);
     let other = Response::to(service.address, &from("https://attacker.example")).unwrap();
@@ -107,7 +114,9 @@ async fn odd_requests_are_refused_or_answered_in_order() {
     assert_eq!(statuses(&send(&many)), [431]);
     let large = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "y".repeat(40_000));
     assert!(statuses(&send(&large)).iter().all(|status| *status == 431));
-    for line in ["GET /a b HTTP/1.1", "GET HTTP/1.1", "GET / HTTP/9.9", "\u{1}\u{2}", "GET / HTTP/1.1\r\nNo colon"] {
+    for line in
+        ["GET /a b HTTP/1.1", "GET HTTP/1.1", "GET / HTTP/9.9", "\u{1}\u{2}", "GET / HTTP/1.1\r\nNo colon"]
+    {
         let answered = statuses(&send(&format!("{line}\r\nHost: localhost\r\n\r\n")));
         assert!(answered.iter().all(|status| *status == 400), "{line:?}: {answered:?}");
     }

@@ -148,7 +148,7 @@ fn masternodes_prints_the_list_at_a_height() {
         assert!(["Evo", "Regular"].contains(&entry["type"].as_str().unwrap()));
     }
     let text = query("masternodes", &data, &["--height", "400"]);
-    assert_eq!(text.ok().lines().count(), masternodes.len() + 1);
+    assert_eq!(text.ok().lines().count(), masternodes.len() + 2, "what it is of, and names");
 
     let name = masternodes[3]["pro_tx_hash"].as_str().unwrap();
     let one = query("masternode", &data, &[name, "--height", "400", "--json"]).json();

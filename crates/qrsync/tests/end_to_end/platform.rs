@@ -61,7 +61,8 @@ impl Sdk {
     fn fetch<T: DeserializeOwned>(&self, path: &str) -> T {
         let response = Response::to(self.service.address, &get(path)).unwrap();
         assert_eq!(response.status, 200, "{path}: {}", response.body);
-        let answer: Answer<T> = serde_json::from_str(&response.body).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let answer: Answer<T> =
+            serde_json::from_str(&response.body).unwrap_or_else(|error| panic!("{path}: {error}"));
         assert!(answer.success && answer.message.is_none());
         answer.data
     }
@@ -85,7 +86,9 @@ async fn platform_s_sdk_reads_what_it_reads_of_a_trusted_server() {
     let active: Vec<Quorum> = sdk.fetch("/quorums");
     assert!(!active.is_empty());
     for quorum in &active {
-        let Quorum { height, members, threshold_signature, mining_members_count, valid_members_count, .. } = quorum;
+        let Quorum {
+            height, members, threshold_signature, mining_members_count, valid_members_count, ..
+        } = quorum;
         assert!(members.is_empty() && threshold_signature.is_empty(), "{quorum:?}");
         assert!(*mining_members_count >= 1 && *valid_members_count >= 1, "{quorum:?}");
         let base = world.block_hash(u32::try_from(*height).unwrap()).unwrap();
@@ -101,7 +104,10 @@ async fn platform_s_sdk_reads_what_it_reads_of_a_trusted_server() {
         let dialed = node.status == "ENABLED" && node.version_check == "success";
         // What the SDK dials.
         let (host, _) = node.address.rsplit_once(':').unwrap();
-        assert!(!dialed || (host.parse::<std::net::IpAddr>().is_ok() && node.platform_http_port > 0), "{node:?}");
+        assert!(
+            !dialed || (host.parse::<std::net::IpAddr>().is_ok() && node.platform_http_port > 0),
+            "{node:?}"
+        );
         assert!(["ENABLED", "POSE_BANNED"].contains(&node.status.as_str()));
     }
     assert!(evonodes.iter().any(|node| node.version_check == "success"));
@@ -109,7 +115,8 @@ async fn platform_s_sdk_reads_what_it_reads_of_a_trusted_server() {
     let one: Quorum = sdk.fetch(&format!("/quorums/{}", active[0].quorum_hash));
     assert_eq!(one.key, active[0].key);
     let active_names = names(&active);
-    let retired = previous.quorums.iter().find(|quorum| !active_names.contains(quorum.quorum_hash.as_str())).unwrap();
+    let retired =
+        previous.quorums.iter().find(|quorum| !active_names.contains(quorum.quorum_hash.as_str())).unwrap();
     assert_eq!(sdk.fetch::<Quorum>(&format!("/quorums/{}", retired.quorum_hash)).key, retired.key);
     assert_eq!(sdk.key(&retired.quorum_hash).as_ref(), Some(&retired.key));
     let nobody = Response::to(sdk.service.address, &get(&format!("/quorums/{}", "07".repeat(32)))).unwrap();
@@ -121,7 +128,8 @@ async fn platform_s_sdk_reads_what_it_reads_of_a_trusted_server() {
 
     // What was given out is what the library says is verified, and no more.
     let (_, data) = sdk.service.stop("-TERM").await;
-    let config = spv_integration::Config { network: "regtest".to_owned(), ..spv_integration::Config::default() };
+    let config =
+        spv_integration::Config { network: "regtest".to_owned(), ..spv_integration::Config::default() };
     let store = std::sync::Arc::new(spv_integration::store::Store::open(data.path()).unwrap());
     let client = spv_integration::Client::new(world.params().clone(), config, store).unwrap();
     let tip = client.state(At::Newest).await.unwrap().height();
