@@ -6,12 +6,16 @@ use spv_integration::discovery::{ban, unban};
 use crate::answers::AskPeers;
 use crate::args::{PeersArgs, PeersCommand};
 use crate::ask::{Source, open_to_change};
-use crate::exit::Exit;
+use crate::exit::{Exit, Usage};
 use crate::output;
 use crate::table::Table;
 
 pub(crate) async fn run(args: PeersArgs) -> anyhow::Result<Exit> {
     let as_json = args.data().json;
+    if args.command.is_some() && args.data().connect.is_some() {
+        let what = "a service cannot be told to ban; stop it, and change its data directory with --data-dir";
+        return Err(Usage(what.to_owned()).into());
+    }
     match &args.command {
         None => {
             let answer = Source::find(args.data()).await?.ask(&AskPeers).await?;

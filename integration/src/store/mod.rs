@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::params::WORK_BLOCK_DEPTH;
-use dashcore::{BlockHash, ChainParams, Header, Network};
+use dashcore::{BlockHash, ChainParams, Network};
 use parking_lot::{Mutex, RwLock};
 use redb::{ReadableTable, WriteTransaction};
 use tokio::sync::watch;
@@ -253,20 +253,6 @@ impl Store {
                 true => Ok(Some(height)),
                 false => Err(self.damaged("height of a block")),
             }
-        })
-    }
-
-    /// The stored header at a height.
-    ///
-    /// # Errors
-    /// When reading fails.
-    pub fn header(&self, height: u32) -> Result<Option<Header>, StoreError> {
-        self.contained(|| {
-            let transaction = self.read()?;
-            let table = transaction.open_table(HEADERS).map_err(|source| self.failed(source))?;
-            let row = table.get(height).map_err(|source| self.failed(source))?;
-            let Some(row) = row else { return Ok(None) };
-            Ok(Some(self.header_of(height, row.value())?.0))
         })
     }
 

@@ -46,8 +46,8 @@ impl Source {
         match Self::find(args).await? {
             Self::Service(service) => Ok(service),
             Self::Store(_) => {
-                let what = "no service uses this data directory; start one with `qrsync sync --follow`, or name one with \
-                            --connect";
+                let what = "no service uses this data directory; start one with `qrsync sync --follow`, or name one \
+                            with --connect";
                 Err(Usage(what.to_owned()).into())
             }
         }

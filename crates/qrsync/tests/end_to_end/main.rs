@@ -12,6 +12,7 @@ mod client;
 mod command_line;
 mod decode;
 mod end_states;
+mod events;
 mod faults;
 mod follow;
 mod interruption;
