@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::endpoint::Via;
+use super::conversation::Via;
 use super::state::App;
 use super::v1::refuse;
 use crate::answers::Problem;

@@ -1,11 +1,13 @@
 //! What is served over HTTP while a sync runs.
 
 mod connections;
+mod conversation;
 mod endpoint;
 mod events;
 mod hosts;
 mod openapi;
 mod platform;
+mod platform_quorums;
 mod router;
 mod state;
 mod v1;

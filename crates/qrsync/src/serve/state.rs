@@ -5,7 +5,7 @@ use spv_integration::config::ApiSettings;
 use tokio::sync::Semaphore;
 
 use super::events::Events;
-use super::platform::PlatformCache;
+use super::platform_quorums::PlatformCache;
 use crate::answers::{Data, Problem};
 use crate::live::Live;
 

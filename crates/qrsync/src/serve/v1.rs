@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::endpoint::Streams;
+use super::conversation::Streams;
 use super::state::App;
 use crate::answers::{
     AskChainLock, AskChainLockSigner, AskDiff, AskInstantLockSigner, AskMasternode, AskMasternodes, AskPeers,

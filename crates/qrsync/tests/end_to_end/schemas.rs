@@ -249,7 +249,8 @@ fn a_simulated_network_is_printed_as_its_schema_says() {
 #[test]
 fn what_a_schema_does_not_say_is_found() {
     let block = || serde_json::json!({ "height": 1, "block_hash": "0".repeat(64), "chain_locked": false });
-    let good = serde_json::json!({ "from": block(), "to": block(), "added": [], "removed": [], "changed": [] });
+    let good =
+        serde_json::json!({ "from": block(), "to": block(), "added": [], "removed": [], "changed": [] });
     check(&good, "diff").unwrap();
     for (pointer, value) in [
         ("/from/chain_locked", Value::Null),
