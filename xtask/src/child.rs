@@ -25,6 +25,10 @@ impl Child {
         Ok(Self { process, output: BufReader::new(output) })
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn line_that_starts_with(&mut self, start: &str) -> Result<String> {
         for line in (&mut self.output).lines() {
             let line = line?;

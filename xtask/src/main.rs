@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who started it")]
 
+mod api;
 mod bench;
 mod checkpoints;
 mod child;
@@ -13,6 +14,7 @@ mod features;
 mod flaky;
 mod fuzz;
 mod observe;
+mod openapi;
 mod page;
 mod release;
 mod seeded_faults;
@@ -32,6 +34,9 @@ use xshell::Shell;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", about = "Development tasks of this workspace")]
 enum Task {
+    /// Try the API of a real service, with a schema-driven fuzzer or under load
+    #[command(subcommand)]
+    Api(api::Args),
     /// Measure the client beside its rivals: [--quick] [--seeds N] [--only W1,N1,H] [tune | real | executor | planning |
     /// allocations]
     #[command(disable_help_flag = true)]
@@ -76,6 +81,8 @@ enum Task {
         #[arg(long)]
         install: bool,
     },
+    /// Write the description of the API that the service serves, from schemas/
+    Openapi,
     /// Look at the live page of `qrsync sync --follow` in Chromium, and leave pictures below the target directory
     Page,
     /// Check that a version may be released; then set it, cut the changelog, package every crate, and tag
@@ -115,6 +122,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     sh.change_dir(root);
     match task {
+        Task::Api(args) => api::run(&sh, args),
         Task::Bench { arguments } => bench::run(&sh, arguments),
         Task::Checkpoints { data_dir, network } => {
             checkpoints::run(&sh, &std::path::absolute(data_dir)?, network)
@@ -128,6 +136,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Flaky(args) => flaky::run(&sh, args),
         Task::Fuzz { arguments } => fuzz::run(&sh, arguments),
         Task::Observe { install } => observe::run(&sh, *install),
+        Task::Openapi => openapi::run(&sh),
         Task::Page => page::run(&sh),
         Task::Release { dry_run, version } => release::run(&sh, version, *dry_run),
         Task::SeededFaults(args) => seeded_faults::run(&sh, args),

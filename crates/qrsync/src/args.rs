@@ -4,8 +4,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use dashcore::sml::llmq_type::LLMQType;
 use spv_integration::LogSettings;
 
+use crate::answers::{
+    AtHeight, ChainLockQuery, DiffQuery, InstantLockQuery, MasternodesQuery, PlatformQuery, QuorumsQuery,
+};
 use crate::config::{LogArgs, NetworkArgs, Origin, SyncArgs};
 pub(crate) use peers::{PeersArgs, PeersCommand};
 
@@ -60,26 +64,42 @@ QRSYNC_SYNC_WINDOW. A flag overrides the variable. `qrsync config show` lists al
   qrsync decode qrinfo qrinfo.bin
   qrsync decode mnlistdiff diff.bin --json")]
     Decode(DecodeArgs),
-    /// Show what the database contains
+    /// Show what the database contains, and how the service is that uses it
     #[command(after_help = "Examples:
   qrsync status
-  qrsync status --data-dir /var/lib/qrsync --json")]
+  qrsync status --data-dir /var/lib/qrsync --json
+  qrsync status --connect http://127.0.0.1:9184")]
     Status(DataArgs),
-    /// Show the masternode list at a height
+    /// Show tips, ChainLocks and trouble of a running service as they come
+    #[command(after_help = "Examples:
+  qrsync watch
+  qrsync watch --connect http://127.0.0.1:9184 --json")]
+    Watch(DataArgs),
+    /// Show the masternode list at a height, or some of its masternodes
     #[command(after_help = "Examples:
   qrsync masternodes --json
-  qrsync masternodes --height 2240504")]
-    Masternodes(QueryArgs),
+  qrsync masternodes --height 2240504 --evo --valid=false
+  qrsync masternodes --ip 203.0.113.5
+  qrsync masternodes --sort -service --csv")]
+    Masternodes(MasternodesArgs),
+    /// Show how the masternode list changed between two heights
+    #[command(after_help = "Examples:
+  qrsync diff 2240216 2240504
+  qrsync diff 2240216 --json")]
+    Diff(DiffArgs),
     /// Show one masternode
     #[command(after_help = "Example: qrsync masternode PROTXHASH --height 2240504")]
     Masternode(MasternodeArgs),
-    /// Show the active quorums at a height
+    /// Show the active quorums at a height, or some of them
     #[command(after_help = "Examples:
   qrsync quorums
-  qrsync quorums --height 2240504 --json")]
-    Quorums(QueryArgs),
-    /// Show one active quorum with its members
-    #[command(after_help = "Example: qrsync quorum 2 HASH --json")]
+  qrsync quorums --height 2240504 --json
+  qrsync quorums --type llmq_400_60 --verified --sort -height")]
+    Quorums(QuorumsArgs),
+    /// Show one active quorum with its members and their addresses
+    #[command(after_help = "Examples:
+  qrsync quorum llmq_400_60 HASH
+  qrsync quorum 2 HASH --json")]
     Quorum(QuorumArgs),
     /// Show which verified quorum signs a ChainLock, an InstantSend lock or a Platform proof
     #[command(after_help = "Examples:
@@ -170,10 +190,12 @@ impl Command {
             Self::Sync(args) | Self::Config(ConfigArgs { command: ConfigCommand::Show(args) }) => {
                 Some(args.network())
             }
-            Self::Status(data) => Some(&data.network),
-            Self::Masternodes(query) | Self::Quorums(query) => Some(&query.data.network),
-            Self::Masternode(args) => Some(&args.query.data.network),
-            Self::Quorum(args) => Some(&args.query.data.network),
+            Self::Status(data) | Self::Watch(data) => Some(&data.network),
+            Self::Masternodes(args) => Some(&args.data.network),
+            Self::Masternode(args) => Some(&args.data.network),
+            Self::Diff(args) => Some(&args.data.network),
+            Self::Quorums(args) => Some(&args.data.network),
+            Self::Quorum(args) => Some(&args.data.network),
             Self::Signer(args) => Some(&args.command.data().network),
             Self::Verify(args) => Some(&args.command.data().network),
             Self::Peers(args) => Some(&args.data().network),
@@ -308,18 +330,45 @@ pub(crate) enum MessageKind {
 pub(crate) struct DataArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
+    /// Ask the service at this address, such as http://127.0.0.1:9184, instead of the data directory
+    #[arg(long, value_name = "URL")]
+    pub(crate) connect: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct QueryArgs {
+pub(crate) struct MasternodesArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// Height of a stored list [default: the newest]
-    #[arg(long)]
-    pub(crate) height: Option<u32>,
+    #[command(flatten)]
+    pub(crate) query: MasternodesQuery,
+    /// Print comma-separated values, with names in the first row
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuorumsArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) query: QuorumsQuery,
+    /// Print comma-separated values, with names in the first row
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    #[command(flatten)]
+    pub(crate) query: DiffQuery,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Print comma-separated values, with names in the first row
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
 }
 
 #[derive(Debug, Args)]
@@ -327,7 +376,9 @@ pub(crate) struct MasternodeArgs {
     /// Hash of the transaction that registered the masternode
     pub(crate) pro_tx_hash: dashcore::ProTxHash,
     #[command(flatten)]
-    pub(crate) query: QueryArgs,
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) query: AtHeight,
 }
 
 #[derive(Debug, Args)]
@@ -342,32 +393,35 @@ pub(crate) struct SignerArgs {
 pub(crate) enum SignerCommand {
     /// Show the quorum that locks the block at a height
     Chainlock {
-        /// Height of the block
-        #[arg(long)]
-        height: u32,
+        #[command(flatten)]
+        query: ChainLockQuery,
         #[command(flatten)]
         data: DataArgs,
     },
     /// Show the quorum that locks the inputs of a transaction
     Instantsend {
-        /// Request id
-        #[arg(long, value_name = "ID")]
-        request_id: dashcore::Txid,
         #[command(flatten)]
-        at: InstantSendAt,
+        query: InstantLockQuery,
         #[command(flatten)]
         data: DataArgs,
     },
     /// Show the quorum that signs for Platform
     Platform {
-        /// Core chain locked height of the proof, or with --request-id the height at which the signature was requested
-        #[arg(long)]
-        height: u32,
         #[command(flatten)]
-        which: PlatformQuorum,
+        query: PlatformQuery,
         #[command(flatten)]
         data: DataArgs,
     },
+}
+
+impl SignerCommand {
+    pub(crate) const fn data(&self) -> &DataArgs {
+        match self {
+            Self::Chainlock { data, .. } | Self::Instantsend { data, .. } | Self::Platform { data, .. } => {
+                data
+            }
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -394,37 +448,25 @@ pub(crate) enum VerifyCommand {
     },
 }
 
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct InstantSendAt {
-    /// Height of the tip when the signature was requested
-    #[arg(long)]
-    pub(crate) height: Option<u32>,
-    /// Cycle hash of the lock; prints both quorums whose signature nodes accept
-    #[arg(long, value_name = "HASH")]
-    pub(crate) cycle_hash: Option<dashcore::BlockHash>,
-}
-
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct PlatformQuorum {
-    /// Quorum hash that the proof contains
-    #[arg(long, value_name = "HASH")]
-    pub(crate) quorum_hash: Option<dashcore::QuorumHash>,
-    /// Request id
-    #[arg(long, value_name = "ID")]
-    pub(crate) request_id: Option<dashcore::Txid>,
+impl VerifyCommand {
+    pub(crate) const fn data(&self) -> &DataArgs {
+        match self {
+            Self::Chainlock { data, .. } | Self::Instantlock { data, .. } => data,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct QuorumArgs {
-    /// Quorum type, as a number
+    /// Quorum type: a number, or a name such as llmq_400_60
     #[arg(value_name = "TYPE")]
-    pub(crate) llmq_type: u8,
+    pub(crate) llmq_type: LLMQType,
     /// Quorum hash
     pub(crate) hash: dashcore::QuorumHash,
     #[command(flatten)]
-    pub(crate) query: QueryArgs,
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) query: AtHeight,
 }
 
 #[derive(Debug, Args)]

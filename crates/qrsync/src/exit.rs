@@ -1,10 +1,11 @@
 use std::process::ExitCode;
 
 use spv_integration::ConfigError;
-use spv_integration::client::LookupError;
 use spv_integration::session::{EndState, Summary, SyncError};
 use spv_integration::store::StoreError;
 use spv_simnet::{FaultsError, NetworkError, SpecError};
+
+use crate::answers::{Problem, problem};
 
 /// How the process ends; documented in `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +32,8 @@ impl Exit {
         if error.is::<Interrupted>() {
             return Self::Interrupted;
         }
-        match error.downcast_ref() {
-            Some(LookupError::QuorumUnverified { .. }) => return Self::NotVerified,
-            Some(LookupError::UnknownType(_)) => return Self::Usage,
-            _ => {}
+        if let Some(Problem { error, .. }) = error.downcast_ref() {
+            return Self::of_problem(error);
         }
         if error.is::<ConfigError>()
             || error.is::<SpecError>()
@@ -48,6 +47,15 @@ impl Exit {
             return Self::Usage;
         }
         error.downcast_ref::<NotVerified>().map_or(Self::Failed, |_| Self::NotVerified)
+    }
+
+    /// The exit code for what kept a question from being answered, by its name.
+    pub(crate) fn of_problem(error: &str) -> Self {
+        match error {
+            problem::QUORUM_UNVERIFIED => Self::NotVerified,
+            problem::BAD_REQUEST | "unknown_type" => Self::Usage,
+            _ => Self::Failed,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::{BlockHash, ChainParams};
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use spv_integration::Config;
 use spv_integration::fleet::LivePeer;
 use spv_integration::progress::{Phase, Progress, Snapshot};
@@ -108,6 +108,21 @@ pub(crate) struct AtTip {
     pub(crate) locked: Option<u32>,
     /// Why it cannot be relied on.
     pub(crate) not_ready: Option<String>,
+}
+
+/// How a service is, in an answer about its data.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ServiceState {
+    pub(crate) uptime_seconds: f64,
+    pub(crate) phase: String,
+    pub(crate) ready: bool,
+    pub(crate) not_ready: Option<String>,
+    /// How the last attempt ended; `null` before the first.
+    pub(crate) state: Option<String>,
+    pub(crate) reason: Option<String>,
+    /// Peers that can be asked now, of how many.
+    pub(crate) usable_peers: usize,
+    pub(crate) peers: usize,
 }
 
 /// A ChainLock.
@@ -365,6 +380,23 @@ impl Live {
         }
     }
 
+    pub(crate) fn service_state(&self) -> ServiceState {
+        let peers = self.progress.peers();
+        let not_ready = self.readiness().err().map(|reason| reason.to_string());
+        let reached = self.reached.lock();
+        let reached = reached.as_ref();
+        ServiceState {
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            phase: self.progress.watch().borrow().phase.as_str().to_owned(),
+            ready: not_ready.is_none(),
+            not_ready,
+            state: reached.map(|reached| reached.state.as_str().to_owned()),
+            reason: reached.and_then(|reached| reached.reason.clone()),
+            usable_peers: peers.iter().filter(|peer| peer.slots > 0).count(),
+            peers: peers.len(),
+        }
+    }
+
     fn chain_lock(&self) -> Option<Lock> {
         let lock = self.chain_locks.borrow().clone()?;
         let since = self.locked.lock().filter(|(height, _)| *height == lock.block_height);
@@ -444,7 +476,7 @@ impl Heartbeat {
 }
 
 /// Time since a block was made; none where its clock is ahead of ours.
-fn age(time: u32) -> Duration {
+pub(crate) fn age(time: u32) -> Duration {
     unix_now().saturating_sub(Duration::from_secs(time.into()))
 }
 

@@ -1,9 +1,12 @@
 //! `qrsync`: verified masternode lists and quorums of the Dash network, on the command line.
 
+mod answers;
 mod args;
+mod ask;
 mod config;
 mod decode;
 mod demo;
+mod diff;
 mod exit;
 mod live;
 mod manual;
@@ -12,7 +15,6 @@ mod network_flags;
 mod output;
 mod peers;
 mod progress;
-mod query;
 mod quorums;
 mod serve;
 mod service_metrics;
@@ -20,11 +22,14 @@ mod show_config;
 mod signals;
 mod signer;
 mod simnet;
+mod status;
 mod sync;
 mod systemd;
+mod table;
 mod telemetry;
 mod trace_file;
 mod verify;
+mod watch;
 
 use std::cell::Cell;
 use std::panic;
@@ -78,14 +83,16 @@ fn run(command: Command, log: &LogArgs, telemetry: &Telemetry) -> anyhow::Result
         Command::Sync(args) => in_runtime(sync::run(args, log, telemetry)),
         Command::Simnet(args) => in_runtime(simnet::run(args)),
         Command::Decode(args) => decode::run(&args),
-        Command::Status(args) => in_runtime(query::status(args)),
+        Command::Status(args) => in_runtime(status::run(args)),
+        Command::Watch(args) => in_runtime(watch::run(args)),
+        Command::Diff(args) => in_runtime(diff::run(args)),
         Command::Masternodes(args) => in_runtime(masternodes::masternodes(args)),
         Command::Masternode(args) => in_runtime(masternodes::masternode(args)),
         Command::Quorums(args) => in_runtime(quorums::quorums(args)),
         Command::Quorum(args) => in_runtime(quorums::quorum(args)),
         Command::Signer(args) => in_runtime(signer::run(args)),
         Command::Verify(args) => in_runtime(verify::run(args)),
-        Command::Peers(args) => peers::run(&args),
+        Command::Peers(args) => in_runtime(peers::run(args)),
         Command::Config(args) => show_config::run(args, log),
         Command::Completions { shell } => {
             let mut script = Vec::new();

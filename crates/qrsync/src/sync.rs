@@ -11,12 +11,13 @@ use spv_integration::{Client, Config, counted};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::answers::Data;
 use crate::config::{Layers, LogArgs, SyncArgs};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::output::bad;
 use crate::progress::{Details, Display};
-use crate::serve::Endpoint;
+use crate::serve::{Endpoint, Events};
 use crate::telemetry::Telemetry;
 use crate::{output, service_metrics, signals, systemd};
 
@@ -31,7 +32,23 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     let cancel = signals::cancelled_by_signals()?;
     let state = Progress::default();
     let live = Arc::new(Live::new(config, &params, state.clone(), store.watch_chain_lock()?, cancel.clone()));
-    let serving = endpoint.map(|endpoint| AbortOnDropHandle::new(tokio::spawn(endpoint.serve(live.clone()))));
+    let events = Events::new();
+    let client = Client::new(params.clone(), config.clone(), store.clone())?;
+    let serving = {
+        let data = Data { client: client.clone(), service: Some(live.clone()) };
+        AbortOnDropHandle::new(tokio::spawn(endpoint.serve(data, live.clone(), events.clone())))
+    };
+    let observing = {
+        let (events, state) = (events.clone(), state.clone());
+        let observe = async move {
+            // Only who reads events misses something then.
+            match events.observe(&client, &state).await {
+                Ok(never) => match never {},
+                Err(error) => tracing::warn!(%error, "ChainLocks cannot be watched, so no events are told"),
+            }
+        };
+        AbortOnDropHandle::new(tokio::spawn(observe))
+    };
     let details = match (log.quiet, args.verbose) {
         (true, _) => Details::Nothing,
         (false, true) => Details::EachPeer,
@@ -40,7 +57,8 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     let display = Display::new(telemetry.drawn(), details);
     let work = async {
         if args.follow {
-            return follow(&params, config, store, &state, &live, &display, &cancel, args.json).await;
+            return follow(&params, config, store, &state, &live, &events, &display, &cancel, args.json)
+                .await;
         }
         let (summary, ()) =
             tokio::join!(sync(&params, config, store, &state, &cancel), display.draw(&state, None));
@@ -59,7 +77,7 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
         never = reload(&args, log, &layers, telemetry) => never.map(|never| match never {}),
     };
     systemd::stopping();
-    drop(serving);
+    drop((serving, observing));
     exit
 }
 
@@ -106,6 +124,7 @@ async fn follow(
     store: Arc<Store>,
     progress: &Progress,
     live: &Live,
+    events: &Events,
     display: &Display,
     cancel: &CancellationToken,
     json: bool,
@@ -115,6 +134,7 @@ async fn follow(
     let on_step = |step: &Step| {
         exit = Exit::from(&step.summary);
         live.reached(step);
+        events.tip(step);
         printed =
             display.suspend(|| if json { output::json(step) } else { output::text(&describe_step(step)) });
         if printed.is_err() {

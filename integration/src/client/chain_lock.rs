@@ -5,6 +5,7 @@ use tokio::sync::watch;
 use super::Client;
 use super::error::{LockError, LookupError};
 use super::quorum::{Signer, first_that_signed};
+use crate::store::{Store, StoreError};
 
 /// A ChainLock whose signature by the required quorum was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,15 +44,7 @@ impl Client {
     /// Nothing is lost.
     pub async fn verify_chain_lock(&self, lock: &ChainLock) -> Result<VerifiedLock, LockError> {
         let (height, hash) = (lock.block_height, lock.block_hash);
-        let read = self.read(move |store| {
-            let best = store.chain_lock()?.filter(|best| height <= best.block_height);
-            // What lies below a locked block is locked with it.
-            let is_locked = match best {
-                Some(best) => store.block_hash(best.block_height)? == Some(best.block_hash),
-                None => false,
-            };
-            Ok((store.block_hash(height)?, is_locked))
-        });
+        let read = self.read(move |store| Ok((store.block_hash(height)?, is_locked(store, height)?)));
         let (stored, is_locked) = read.await?;
         let other = stored.filter(|stored| *stored != hash);
         if let Some(locked) = other.filter(|_| is_locked) {
@@ -77,8 +70,21 @@ impl Client {
         Ok(VerifiedLock { signer, block })
     }
 
+    /// Tells whether the block of the stored chain at this height is at or below a block that a verified ChainLock locks,
+    /// so that no reorganisation replaces it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn is_chain_locked(&self, height: u32) -> Result<bool, LookupError> {
+        self.read(move |store| is_locked(store, height)).await
+    }
+
     /// Returns a receiver of the highest verified ChainLock, now and whenever a sync or a follower finds a higher one.
-    /// A slow receiver sees only the newest one.
+    /// A slow receiver sees only the newest one. The lock that is there already counts as a change, so a loop over
+    /// `changed` begins with it.
     ///
     /// # Errors
     /// When the store fails.
@@ -86,6 +92,19 @@ impl Client {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn chain_locks(&self) -> Result<watch::Receiver<Option<ChainLock>>, LookupError> {
-        self.read(|store| store.watch_chain_lock()).await
+        let mut locks = self.read(|store| store.watch_chain_lock()).await?;
+        if locks.borrow().is_some() {
+            locks.mark_changed();
+        }
+        Ok(locks)
     }
+}
+
+/// What lies below a locked block is locked with it.
+fn is_locked(store: &Store, height: u32) -> Result<bool, StoreError> {
+    let best = store.chain_lock()?.filter(|best| height <= best.block_height);
+    Ok(match best {
+        Some(best) => store.block_hash(best.block_height)? == Some(best.block_hash),
+        None => false,
+    })
 }

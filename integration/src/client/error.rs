@@ -164,6 +164,36 @@ pub enum LookupError {
 }
 
 impl LookupError {
+    /// Returns the name of what happened, as in answers of the service.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::BelowStart { .. } => "below_start",
+            Self::AboveTip { .. } => "above_tip",
+            Self::NotStored { .. } => "not_stored",
+            Self::UnknownMasternode { .. } => "unknown_masternode",
+            Self::UnknownQuorum { .. } => "unknown_quorum",
+            Self::Retired { .. } => "retired",
+            Self::SwitchedOff { .. } => "switched_off",
+            Self::NoQuorum { .. } => "no_quorum",
+            Self::UnknownType(_) => "unknown_type",
+            Self::QuorumUnverified { .. } => "quorum_unverified",
+            Self::UnknownCycle { .. } => "unknown_cycle",
+            Self::NoCycle { .. } => "no_cycle",
+            Self::Busy { .. } => "busy",
+            Self::Syncing { missing } => missing.kind(),
+            Self::Store(_) => "store",
+        }
+    }
+
+    /// Returns what is missing: the error itself, but for [`Syncing`](Self::Syncing).
+    pub fn missing(&self) -> &Self {
+        match self {
+            Self::Syncing { missing } => missing.missing(),
+            error => error,
+        }
+    }
+
     /// Tells whether the same lookup may succeed later, without another configuration: after the next sync, with the
     /// next block, or when there is less to do.
     pub const fn is_transient(&self) -> bool {
@@ -185,11 +215,7 @@ impl LookupError {
 impl LookupError {
     /// Whether there are lists around the height, but not that of the height itself.
     pub(super) fn is_not_stored(&self) -> bool {
-        match self {
-            Self::NotStored { .. } => true,
-            Self::Syncing { missing } => missing.is_not_stored(),
-            _ => false,
-        }
+        matches!(self.missing(), Self::NotStored { .. })
     }
 
     /// The same while a sync is running, where that may bring what is missing.

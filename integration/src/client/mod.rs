@@ -9,6 +9,7 @@ pub(crate) mod metrics;
 mod quorum;
 mod retired;
 mod signers;
+mod tips;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dashcore::QuorumHash;
@@ -7,6 +8,7 @@ use spv_masternodes::{ActiveQuorum, ProvenState};
 
 use super::Client;
 use super::error::LookupError;
+use super::lookups::At;
 use super::quorum::{Quorum, Signer};
 use crate::plan::RETIRED_INTERVALS;
 
@@ -40,6 +42,55 @@ impl Client {
         let found = self.last_active(&llmq, quorum_hash, tip).await;
         let LastActive { quorum, state, .. } = found.map_err(|error| error.may_pass(is_syncing))?;
         self.read(move |store| Quorum::read(store, &quorum, &state)).await
+    }
+
+    /// Returns the verified quorums that may have signed a Platform proof with this core chain locked height: first those
+    /// that are active in the highest stored list at or below it, ordered by raw hash, then those that have left the
+    /// active set not more than [`RETIRED_INTERVALS`] DKG intervals before, the last that left first. Quorums that are
+    /// not verified are left out.
+    ///
+    /// # Errors
+    /// When no list is stored at or below the height, or the store fails.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn platform_signers(&self, core_chain_locked_height: u32) -> Result<Vec<Signer>, LookupError> {
+        let (llmq_type, height) = (self.params().platform_llmq, core_chain_locked_height);
+        let llmq = self.llmq(llmq_type, height)?;
+        let scheme = BlsScheme::after(height, self.params());
+        let newest = self.state(At::AtOrBelow(height)).await?;
+        // A quorum is active for more than an interval, so one list of each shows all of them. It left at the first
+        // stored list without it, so the list below the earliest such height counts too.
+        let intervals = (0..=RETIRED_INTERVALS).map(|count| height.saturating_sub(count * llmq.dkg_interval));
+        let earliest = height.saturating_sub(RETIRED_INTERVALS * llmq.dkg_interval + 1);
+        let mut seen = newest.height() + 1;
+        let (mut signers, mut known) = (Vec::new(), BTreeSet::new());
+        for at in intervals.chain([earliest]) {
+            let state = match self.state(At::AtOrBelow(at)).await {
+                Ok(state) => state,
+                Err(error)
+                    if matches!(error.missing(), LookupError::BelowStart { .. } | LookupError::Empty) =>
+                {
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            if state.height() >= seen {
+                continue;
+            }
+            seen = state.height();
+            let found: Vec<ActiveQuorum> = state.quorums().of_type(llmq_type).cloned().collect();
+            for quorum in found {
+                if known.insert(quorum.entry.quorum_hash) {
+                    match self.usable(quorum, state.clone(), scheme).await {
+                        Ok(signer) => signers.push(signer),
+                        Err(error) if matches!(error.missing(), LookupError::QuorumUnverified { .. }) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+        Ok(signers)
     }
 
     /// A quorum that has left the active set before `height`, but so lately that it may still sign: not more than

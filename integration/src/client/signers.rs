@@ -179,7 +179,7 @@ impl Client {
     }
 
     /// Parameters of a kind of quorum that may sign at a height.
-    fn llmq(&self, llmq_type: LLMQType, height: u32) -> Result<&LLMQParams, LookupError> {
+    pub(super) fn llmq(&self, llmq_type: LLMQType, height: u32) -> Result<&LLMQParams, LookupError> {
         if self.params().is_switched_off(llmq_type, height) {
             return Err(LookupError::SwitchedOff { llmq_type, height });
         }

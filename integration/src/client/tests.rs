@@ -194,3 +194,29 @@ async fn a_reorganisation_between_two_reads_leaves_no_wrong_certainty() {
     }
     assert!(asked > 0);
 }
+
+#[tokio::test]
+async fn tips_are_watched_from_the_one_that_is_there_on() {
+    let client = filled();
+    let mut tips = client.tips().await.unwrap();
+    assert!(tips.has_changed().unwrap(), "what is there already counts");
+    assert_eq!(*tips.borrow_and_update(), Some((200, WORLD.block_hash(200).unwrap())));
+    assert_eq!(client.wait_for_height(150).await.unwrap().0, 200);
+
+    let mut waiting = Box::pin(client.wait_for_height(210));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    client.store().save_answers(&[row(&WORLD, 205)], &[], None).unwrap();
+    assert!(tips.has_changed().unwrap());
+    assert!(futures::poll!(&mut waiting).is_pending(), "height 205 is not enough");
+    client.store().save_answers(&[row(&WORLD, 160)], &[], None).unwrap();
+    client.store().save_answers(&[row(&WORLD, 212)], &[], None).unwrap();
+    assert_eq!(waiting.await.unwrap(), (212, WORLD.block_hash(212).unwrap()));
+    client.state(210).await.unwrap_err();
+
+    // A branch that takes the place of this one has no list yet.
+    let other = world(1, 9);
+    client.store().save_chain(&chain(&other, other.tip()), Some(0)).unwrap();
+    assert_eq!(*tips.borrow_and_update(), None);
+    let empty = with_store(Store::in_memory(&Network::Regtest).unwrap(), ClientSettings::default());
+    assert!(!empty.tips().await.unwrap().has_changed().unwrap(), "there is nothing to tell");
+}

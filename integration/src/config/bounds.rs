@@ -45,6 +45,9 @@ pub(super) const PAYLOAD: Bounds<usize> =
 /// Connections that are kept.
 pub(super) const CONNECTIONS: Bounds<usize> = Bounds::new(3, 64, "must be from 3 to 64");
 
+/// Clients of the API at one time.
+pub(super) const CLIENTS: Bounds<usize> = Bounds::new(8, 65_536, "must be from 8 to 65536");
+
 /// Maximum number of remembered addresses.
 pub(super) const ADDRESSES: Bounds<usize> = Bounds::new(64, 20_000, "must be from 64 to 20000");
 

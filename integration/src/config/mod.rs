@@ -1,5 +1,6 @@
 //! Configuration: defaults, then the file, then the environment and flags. Plain data, which every other module may read.
 
+mod api;
 mod bounds;
 mod chain_params;
 mod client;
@@ -12,7 +13,7 @@ mod service;
 mod settings;
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use api::ApiSettings;
 pub(crate) use bounds::LONGEST_BAN;
 pub use client::ClientSettings;
 pub use discovery::DiscoveryConfig;
@@ -39,6 +41,9 @@ use service::listen_address;
 /// Age from which a tip of a public network is stale, where nothing else is configured: 24 blocks.
 const MAX_TIP_AGE: Duration = Duration::from_secs(3_600);
 
+/// Where Platform's SDK finds the service, unless another address is configured.
+const PLATFORM_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9184);
+
 /// The whole configuration. The keys of the file are the names of the fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -55,8 +60,8 @@ pub struct Config {
     pub from: Option<u32>,
     /// Directory of the database. Unset (default): a directory per network below the user's data directory.
     pub data_dir: Option<PathBuf>,
-    /// Address at which metrics, health and status are served over HTTP, as `ADDRESS:PORT`; a port alone means the
-    /// loopback interface. Unset (default): they are not served.
+    /// Address at which the API, metrics, health and status are served over HTTP, as `ADDRESS:PORT`; a port alone means
+    /// the loopback interface. Unset (default): they are not served.
     #[serde(deserialize_with = "listen_address")]
     pub metrics_listen: Option<SocketAddr>,
     /// Whether `metrics_listen` may be another address than loopback. Default false, because the service shows peers
@@ -83,6 +88,8 @@ pub struct Config {
     pub sync: Settings,
     /// Limits of lookups.
     pub client: ClientSettings,
+    /// The HTTP API of the `qrsync` service.
+    pub api: ApiSettings,
     /// Logs of the `qrsync` command. A program that uses the library configures its own logs.
     pub log: LogSettings,
 }
@@ -105,6 +112,7 @@ impl Default for Config {
             minimum_difficulty_blocks: None,
             sync: Settings::default(),
             client: ClientSettings::default(),
+            api: ApiSettings::default(),
             log: LogSettings::default(),
         }
     }
@@ -152,7 +160,14 @@ impl Config {
             return Err(ConfigError::Remote { address });
         }
         self.sync.validate()?;
-        self.client.validate()
+        self.client.validate()?;
+        self.api.validate()
+    }
+
+    /// Returns the address at which the service answers; `None` if it does so at none.
+    pub fn listen_address(&self) -> Option<SocketAddr> {
+        let of_platform = || self.api.platform.then_some(PLATFORM_ADDRESS);
+        self.metrics_listen.or_else(of_platform)
     }
 
     /// Returns the age from which a tip is stale on this network; `None` if there is no limit.

@@ -75,7 +75,8 @@ impl Store {
                 }
             }
             transaction.commit().map_err(|source| self.failed(source))
-        })
+        })?;
+        self.tell_tip()
     }
 
     /// Drops those of these lists on which no other is based.

@@ -23,6 +23,7 @@ mod quorums;
 mod replacing;
 mod schema;
 mod snapshots;
+mod tip;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use dashcore::ephemerealdata::chain_lock::ChainLock;
 use dashcore::params::WORK_BLOCK_DEPTH;
 use dashcore::{BlockHash, ChainParams, Network};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use redb::{ReadableTable, WriteTransaction};
 use tokio::sync::watch;
 
@@ -62,6 +63,9 @@ pub struct Store {
     /// The highest ChainLock, for those who watch it.
     best_lock: watch::Sender<Option<ChainLock>>,
     disk_failure: DiskFailure,
+    /// The highest block whose list is stored, for those who watch it.
+    tips: watch::Sender<Option<(u32, BlockHash)>>,
+    telling_tip: Mutex<()>,
 }
 
 impl Store {
@@ -71,7 +75,7 @@ impl Store {
     }
 
     /// The file; `(memory)` where there is none.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -134,7 +138,8 @@ impl Store {
             };
             self.write_headers(&transaction, chain, unchanged, chain.tip_height())?;
             transaction.commit().map_err(|source| self.failed(source))
-        })
+        })?;
+        self.tell_tip()
     }
 
     /// Makes sure that the stored chain has the block of `chain` at `height`. What else is stored stays as far as it is of
@@ -323,6 +328,8 @@ impl Store {
             network,
             best_lock: watch::Sender::new(None),
             disk_failure: DiskFailure::default(),
+            tips: watch::Sender::new(None),
+            telling_tip: Mutex::new(()),
         }
     }
 

@@ -22,6 +22,7 @@ impl Store {
             guarded(&self.path, || create(&self.path, &self.network))?
         };
         *backing = Arc::new(anew);
-        Ok(())
+        drop(backing);
+        self.tell_tip()
     }
 }

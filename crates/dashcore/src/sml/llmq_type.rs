@@ -1,8 +1,9 @@
 //! Kinds of long-living masternode quorums and their parameters (Dash Core `llmq/params.h`).
 
 use std::fmt;
+use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::consensus::{Decodable, DecodeError, Encodable, Reader};
 
@@ -40,6 +41,11 @@ impl LLMQType {
     /// Devnet Platform.
     pub const LLMQ_DEVNET_PLATFORM: Self = Self(107);
 
+    /// Its name in Dash Core (`llmq/params.h`), such as `llmq_400_60`; `None` for a kind that is not known here.
+    pub fn name(self) -> Option<&'static str> {
+        NAMES.iter().find(|(llmq_type, _)| *llmq_type == self).map(|(_, name)| *name)
+    }
+
     /// Default parameters of this kind; `None` for a kind that is not known here.
     pub fn params(self) -> Option<LLMQParams> {
         ALL.iter().find(|params| params.llmq_type == self).copied()
@@ -55,6 +61,28 @@ impl fmt::Display for LLMQType {
 impl Serialize for LLMQType {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u8(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for LLMQType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u8::deserialize(deserializer).map(Self)
+    }
+}
+
+/// A text that names no kind of quorum.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no quorum type; give its number, or its name as in llmq_400_60")]
+pub struct UnknownLLMQType(String);
+
+/// A number, or the name of a kind that is known here.
+impl FromStr for LLMQType {
+    type Err = UnknownLLMQType;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = NAMES.iter().find(|(_, name)| *name == text).map(|(llmq_type, _)| *llmq_type);
+        let numbered = || text.parse().ok().map(Self);
+        named.or_else(numbered).ok_or_else(|| UnknownLLMQType(text.to_owned()))
     }
 }
 
@@ -116,6 +144,23 @@ const fn params(
     }
 }
 
+const NAMES: [(LLMQType, &str); 14] = [
+    (LLMQType::LLMQ_50_60, "llmq_50_60"),
+    (LLMQType::LLMQ_400_60, "llmq_400_60"),
+    (LLMQType::LLMQ_400_85, "llmq_400_85"),
+    (LLMQType::LLMQ_100_67, "llmq_100_67"),
+    (LLMQType::LLMQ_60_75, "llmq_60_75"),
+    (LLMQType::LLMQ_25_67, "llmq_25_67"),
+    (LLMQType::LLMQ_TEST, "llmq_test"),
+    (LLMQType::LLMQ_DEVNET, "llmq_devnet"),
+    (LLMQType::LLMQ_TEST_V17, "llmq_test_v17"),
+    (LLMQType::LLMQ_TEST_DIP0024, "llmq_test_dip0024"),
+    (LLMQType::LLMQ_TEST_INSTANTSEND, "llmq_test_instantsend"),
+    (LLMQType::LLMQ_DEVNET_DIP0024, "llmq_devnet_dip0024"),
+    (LLMQType::LLMQ_TEST_PLATFORM, "llmq_test_platform"),
+    (LLMQType::LLMQ_DEVNET_PLATFORM, "llmq_devnet_platform"),
+];
+
 const ALL: [LLMQParams; 14] = [
     params(LLMQType::LLMQ_50_60, (50, 40, 30), 24, (10, 18), 24, false),
     params(LLMQType::LLMQ_400_60, (400, 300, 240), 288, (20, 28), 4, false),
@@ -132,3 +177,22 @@ const ALL: [LLMQParams; 14] = [
     params(LLMQType::LLMQ_TEST_PLATFORM, (3, 2, 2), 24, (10, 18), 2, false),
     params(LLMQType::LLMQ_DEVNET_PLATFORM, (12, 9, 8), 24, (10, 18), 4, false),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_kind_has_a_name_that_leads_back_to_it() {
+        for params in ALL {
+            let name = params.llmq_type.name().unwrap();
+            assert_eq!(name.parse(), Ok(params.llmq_type));
+            assert_eq!(params.llmq_type.to_string().parse(), Ok(params.llmq_type));
+        }
+        assert_eq!("250".parse(), Ok(LLMQType(250)));
+        assert_eq!(LLMQType(250).name(), None);
+        for wrong in ["", "llmq_1_2", "256", "-1", "LLMQ_50_60"] {
+            assert!(wrong.parse::<LLMQType>().is_err(), "{wrong}");
+        }
+    }
+}

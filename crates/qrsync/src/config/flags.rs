@@ -127,13 +127,17 @@ pub(crate) struct SyncArgs {
     /// After the sync, follow the tip block by block until interrupted
     #[arg(long)]
     pub(crate) follow: bool,
-    /// Serve metrics, health, status and a live page over HTTP at this address; a port alone means the loopback
-    /// interface
+    /// Serve the API, metrics, health, status and a live page over HTTP at this address; a port alone means the
+    /// loopback interface
     #[arg(long, value_name = "[ADDR:]PORT")]
     metrics_listen: Option<String>,
     /// Allow --metrics-listen to be an address that other machines can reach
     #[arg(long)]
     metrics_allow_remote: bool,
+    /// Serve also what Platform's SDK reads from a trusted server, at port 9184 of the loopback interface if there is
+    /// no --metrics-listen
+    #[arg(long)]
+    platform_api: bool,
     /// Print one JSON object at the end; with --follow, one for each tip, on a line of its own
     #[arg(long)]
     pub(crate) json: bool,
@@ -171,6 +175,7 @@ impl SyncArgs {
                 "metrics_allow_remote",
                 self.metrics_allow_remote.then_some(true),
             ),
+            Flag::new("--platform-api", "api.platform", self.platform_api.then_some(true)),
             Flag::new(
                 "--skip-quorum-signatures",
                 "sync.verify_quorums",

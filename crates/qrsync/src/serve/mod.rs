@@ -1,6 +1,16 @@
 //! What is served over HTTP while a sync runs.
 
+mod connections;
+mod conversation;
 mod endpoint;
-mod routes;
+mod events;
+mod hosts;
+mod openapi;
+mod platform;
+mod platform_quorums;
+mod router;
+mod state;
+mod v1;
 
 pub(crate) use endpoint::Endpoint;
+pub(crate) use events::Events;

@@ -148,7 +148,7 @@ fn masternodes_prints_the_list_at_a_height() {
         assert!(["Evo", "Regular"].contains(&entry["type"].as_str().unwrap()));
     }
     let text = query("masternodes", &data, &["--height", "400"]);
-    assert_eq!(text.ok().lines().count(), masternodes.len() + 1);
+    assert_eq!(text.ok().lines().count(), masternodes.len() + 2, "what it is of, and names");
 
     let name = masternodes[3]["pro_tx_hash"].as_str().unwrap();
     let one = query("masternode", &data, &[name, "--height", "400", "--json"]).json();
@@ -175,7 +175,10 @@ fn quorums_prints_the_active_ones_and_quorum_one_of_them() {
         assert!(quorum["height"].as_u64().unwrap() > 0);
     }
     let [kind, hash] = ["type", "quorum_hash"].map(|key| quorums[0][key].to_string().replace('"', ""));
-    let one = query("quorum", &data, &[&kind, &hash, "--json"]).json();
+    let mut one = query("quorum", &data, &[&kind, &hash, "--json"]).json();
+    // Of one quorum, its members' addresses are told too.
+    let told = |quorums: &mut Value| quorums[0].as_object_mut().unwrap().remove("member_services").is_some();
+    assert!(told(&mut one["quorums"]));
     assert_eq!(one["quorums"].as_array().unwrap(), &quorums[..1]);
     assert!(query("quorums", &data, &[]).ok().contains(&hash));
 
@@ -183,7 +186,8 @@ fn quorums_prints_the_active_ones_and_quorum_one_of_them() {
     let earlier = query("quorums", &data, &["--height", "400", "--json"]).json();
     let past = earlier["quorums"].as_array().unwrap().iter().find(|past| !quorums.contains(past)).unwrap();
     let [kind, hash] = ["type", "quorum_hash"].map(|key| past[key].to_string().replace('"', ""));
-    let found = query("quorum", &data, &[&kind, &hash, "--json"]).json();
+    let mut found = query("quorum", &data, &[&kind, &hash, "--json"]).json();
+    assert!(told(&mut found["quorums"]));
     assert_eq!(found["quorums"][0], *past);
     assert!((past["height"].as_u64().unwrap() + 1..=400).contains(&found["height"].as_u64().unwrap()));
     query("quorum", &data, &[&kind, &hash, "--height", "503"]).fails(1, &[&hash, "503"]);
@@ -332,13 +336,13 @@ fn a_data_directory_that_cannot_be_is_named() {
 #[test]
 fn data_of_another_network_is_left_alone() {
     let data = synced();
-    let before = query("status", &data, &["--json"]).json();
+    let before = query("masternodes", &data, &["--json"]).json();
     let peer = closed_port().to_string();
     for network in ["test", "devnet:other"] {
         run(["sync", "--network", network, "--peer", &peer, "--data-dir", text(data.path())])
             .fails(2, &["regtest", network, "--data-dir"]);
     }
-    assert_eq!(query("status", &data, &["--json"]).json(), before);
+    assert_eq!(query("masternodes", &data, &["--json"]).json(), before);
 }
 
 #[test]

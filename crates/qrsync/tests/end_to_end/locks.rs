@@ -147,6 +147,9 @@ async fn platform_s_quorums_sign_for_five_intervals_after_they_retired() {
     let client = synced(&data, &world).await;
     let (tip, interval) = (world.tip(), client.params().llmq(PLATFORM).unwrap().dkg_interval);
     let now = platform_quorums(&world, tip);
+    let all = client.platform_signers(tip).await.unwrap();
+    let all: Vec<QuorumHash> = all.iter().map(|signer| signer.quorum().entry.quorum_hash).collect();
+    assert!(all.starts_with(&now), "those that are active come first");
     let (mut found, mut retired) = (0, 0);
     for height in (tip - (RETIRED_INTERVALS + 4) * interval..tip).step_by(8) {
         for quorum_hash in platform_quorums(&world, height) {
@@ -154,7 +157,9 @@ async fn platform_s_quorums_sign_for_five_intervals_after_they_retired() {
                 continue;
             }
             let is_late = height + RETIRED_INTERVALS * interval >= tip;
-            match client.platform_signer(quorum_hash, tip).await {
+            let signer = client.platform_signer(quorum_hash, tip).await;
+            assert_eq!(signer.is_ok(), all.contains(&quorum_hash), "{height}");
+            match signer {
                 Ok(signer) => {
                     assert_eq!(signer.quorum().entry.quorum_hash, quorum_hash);
                     assert!(signer.quorum().height < tip);

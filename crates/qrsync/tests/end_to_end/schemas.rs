@@ -194,6 +194,7 @@ async fn whatever_is_stored_is_printed_as_its_schema_says() {
     let quorum = &quorums["quorums"][0];
     let (kind, hash) = (quorum["type"].to_string(), quorum["quorum_hash"].as_str().unwrap());
     assert_valid("quorums", &print(&["quorum", &kind, hash]));
+    assert_valid("diff", &print(&["diff", "16"]));
     assert_valid("signer", &print(&["signer", "chainlock", "--height", "408"]));
     let world = generated_world();
     let lock = (0..world.tip()).rev().find_map(|height| world.chain_lock(height)).unwrap();
@@ -247,25 +248,26 @@ fn a_simulated_network_is_printed_as_its_schema_says() {
 
 #[test]
 fn what_a_schema_does_not_say_is_found() {
-    let tip = || serde_json::json!({ "height": 1, "hash": "0".repeat(64) });
-    let good = serde_json::json!({ "network": "main", "tip": tip(), "chain_lock": null, "headers": 1, "lists": 0, "lowest_list": null, "highest_list": 2 });
-    check(&good, "status").unwrap();
+    let block = || serde_json::json!({ "height": 1, "block_hash": "0".repeat(64), "chain_locked": false });
+    let good =
+        serde_json::json!({ "from": block(), "to": block(), "added": [], "removed": [], "changed": [] });
+    check(&good, "diff").unwrap();
     for (pointer, value) in [
-        ("/network", Value::Null),
-        ("/headers", (-1).into()),
-        ("/headers", 0.5.into()),
-        ("/tip/hash", "00".into()),
-        ("/tip", 3.into()),
-        ("/tip/height", Value::Null),
+        ("/from/chain_locked", Value::Null),
+        ("/from/height", (-1).into()),
+        ("/from/height", 0.5.into()),
+        ("/to/block_hash", "00".into()),
+        ("/to", 3.into()),
+        ("/added", Value::Null),
     ] {
         let mut bad = good.clone();
         *bad.pointer_mut(pointer).unwrap() = value;
-        check(&bad, "status").unwrap_err();
+        check(&bad, "diff").unwrap_err();
     }
     let mut more = good.clone();
-    more["tip"]["extra"] = 1.into();
-    check(&more, "status").unwrap_err();
+    more["to"]["extra"] = 1.into();
+    check(&more, "diff").unwrap_err();
     let mut less = good;
-    less.as_object_mut().unwrap().remove("lists");
-    check(&less, "status").unwrap_err();
+    less.as_object_mut().unwrap().remove("added");
+    check(&less, "diff").unwrap_err();
 }

@@ -18,24 +18,28 @@ use crate::support::process::{Finished, Response, Running, closed_port, get, syn
 use crate::support::{generated_world, honest, slow, start};
 
 /// A service that follows a simulated network.
-struct Service {
+pub(crate) struct Service {
     process: Running,
-    address: SocketAddr,
-    network: Network,
-    _data: TempDir,
+    pub(crate) address: SocketAddr,
+    pub(crate) network: Network,
+    pub(crate) data: TempDir,
 }
 
 impl Service {
-    async fn start(adapt: impl FnOnce(&mut Command)) -> Self {
-        let network = start(&generated_world(), honest(2)).await;
+    pub(crate) async fn start(adapt: impl FnOnce(&mut Command)) -> Self {
+        Self::of(start(&generated_world(), honest(2)).await, adapt)
+    }
+
+    /// One that follows this network.
+    pub(crate) fn of(network: Network, adapt: impl FnOnce(&mut Command)) -> Self {
         let (data, address) = (tempfile::tempdir().unwrap(), closed_port());
         let mut command = sync_command(&network.addresses(), data.path());
         command.args(["--follow", "--metrics-listen", &address.port().to_string()]);
         adapt(&mut command);
-        Self { process: Running::start(&mut command), address, network, _data: data }
+        Self { process: Running::start(&mut command), address, network, data }
     }
 
-    fn get(&self, path: &str) -> Option<Response> {
+    pub(crate) fn get(&self, path: &str) -> Option<Response> {
         Response::to(self.address, &get(path))
     }
 
@@ -46,7 +50,7 @@ impl Service {
     }
 
     #[track_caller]
-    fn wait_until_it_answers(&self, path: &str, status: u16) -> Response {
+    pub(crate) fn wait_until_it_answers(&self, path: &str, status: u16) -> Response {
         let mut answer = None;
         wait_until(&format!("{path} answers {status}"), || {
             answer = self.get(path);
@@ -55,11 +59,16 @@ impl Service {
         answer.unwrap()
     }
 
-    async fn end(self, signal: &str) -> Finished {
+    pub(crate) async fn end(self, signal: &str) -> Finished {
+        self.stop(signal).await.0
+    }
+
+    /// Also gives its data.
+    pub(crate) async fn stop(self, signal: &str) -> (Finished, TempDir) {
         self.process.signal(signal);
         let finished = self.process.finish();
         self.network.shutdown().await;
-        finished
+        (finished, self.data)
     }
 }
 
@@ -127,7 +136,7 @@ async fn everything_that_is_served_answers_as_it_should() {
     for path in ["/", "/metrics", "/health", "/ready", "/status"] {
         let request = get(path);
         let refused = Response::to(service.address, &request.replace("GET", "POST")).unwrap();
-        assert!(refused.status == 405 && refused.head.contains("allow: get, head"), "{path}: {refused:?}");
+        assert!(refused.status == 405 && refused.head.contains("allow: get,head"), "{path}: {refused:?}");
         let head = Response::to(service.address, &request.replace("GET", "HEAD")).unwrap();
         assert_eq!((head.status, &*head.body), (200, ""), "{path}");
         assert!(head.head.contains("cache-control: no-store") && head.head.contains("nosniff"));

@@ -240,7 +240,7 @@ pub(crate) fn scrape(address: SocketAddr) -> Option<String> {
 
 /// The head of a request for this path.
 pub(crate) fn get(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 }
 
 /// An answer over HTTP.
