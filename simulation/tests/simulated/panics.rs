@@ -8,11 +8,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use parking_lot::Mutex;
 use simulation::{nodes, surroundings};
 use spv_integration::net::Connector;
 use spv_integration::progress::Progress;
 use spv_integration::session::{EndState, Environment, Summary, SyncError, follow_with, sync_with};
 use spv_integration::store::{Store, StoreError};
+use spv_integration::verify::Verification;
 use spv_integration::{Config, Settings};
 use spv_simnet::{ActiveChain, GeneratedSpec, InMemoryNetwork, World};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -241,5 +243,71 @@ fn a_callback_that_panics_ends_following_with_an_error() {
         assert!(matches!(error, SyncError::Panicked { .. }), "{error}");
         let said = error.to_string();
         assert_eq!(said, "an internal failure ended the sync: the callback for steps panicked: injected");
+    }
+}
+
+/// Panics in the threads of verification alone, once for each time that it is armed.
+struct InThreads;
+
+/// The name of a thread, and what is counted there.
+static ARMED: Mutex<Option<(&str, &str)>> = Mutex::new(None);
+
+impl Recorder for InThreads {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let is_hit = |(thread, counted): &mut (&str, &str)| {
+            let is_counted = key.name() == *counted || key.labels().any(|label| label.value() == *counted);
+            is_counted && std::thread::current().name() == Some(*thread)
+        };
+        if let Some((thread, counted)) = ARMED.lock().take_if(is_hit) {
+            panic!("injected into the thread {thread}, at {counted}");
+        }
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[test]
+fn a_panic_in_a_thread_of_verification_ends_in_words_whichever_it_is() {
+    metrics::set_global_recorder(InThreads).unwrap();
+    let world = world();
+    for (thread, counted) in [
+        ("verify", "decode"),
+        ("verify", "check"),
+        ("apply", "apply"),
+        ("apply", "store"),
+        ("apply", "qrsync_verified_answers_total"),
+    ] {
+        *ARMED.lock() = Some((thread, counted));
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
+        let synced = runtime.block_on(async {
+            let through =
+                |network: &_| Environment { verification: Verification::Threads, ..surroundings(network, 1) };
+            tokio::time::timeout(Duration::from_secs(60), sync_through(&world, through))
+                .await
+                .expect("it ends")
+        });
+        assert!(ARMED.lock().is_none(), "nothing panicked in {thread} at {counted}");
+        match (thread, synced) {
+            ("verify", Ok(summary)) => assert_eq!(summary.state, EndState::Synced, "{:?}", summary.reason),
+            ("apply", Err(SyncError::Store(error))) => {
+                assert!(error.to_string().contains("injected into the thread apply"), "{error}");
+            }
+            // Everybody was told before that was counted, so the sync may be done.
+            ("apply", Ok(summary)) if counted == "qrsync_verified_answers_total" => {
+                assert_eq!(summary.state, EndState::Synced, "{:?}", summary.reason);
+            }
+            (_, other) => panic!("{thread} at {counted}: {other:?}"),
+        }
     }
 }
