@@ -23,7 +23,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
 
     // Slow enough to be looked at.
     let world = "generated:masternodes=60,cycles=40,seed=7";
-    let simnet = format!("simnet --world {world} --peers 4 --rtt 50 --service-time 1500 --faults 3:forge=1");
+    let simnet = format!("simnet --world {world} --peers 4 --rtt 50 --service-time 5000 --faults 3:forge=1");
     let mut nodes = Child::start(&qrsync, simnet.split(' '))?;
     let how_to_sync = nodes.line_that_starts_with("  qrsync sync ")?;
     let peers = how_to_sync.split(' ').next_back().context("peers come last")?.split(',');
@@ -78,6 +78,9 @@ impl Browser {
         let Self { program, options } = self;
         let page = format!("http://{address}/");
         let budget = "--virtual-time-budget=2500";
+        // Before the pictures, which take a while.
+        let content =
+            cmd!(sh, "{program} {options...} {budget} --dump-dom {page}").quiet().ignore_stderr().read()?;
         for ((scheme, number), size) in
             SCHEMES.into_iter().flat_map(|scheme| SIZES.map(|size| (scheme, size)))
         {
@@ -91,7 +94,7 @@ impl Browser {
             cmd!(sh, "{program} {options...} {budget} {more...} {page}").quiet().ignore_stderr().run()?;
             println!("{}", picture.display());
         }
-        Ok(cmd!(sh, "{program} {options...} {budget} --dump-dom {page}").quiet().ignore_stderr().read()?)
+        Ok(content)
     }
 }
 
@@ -131,4 +134,4 @@ const SCHEMES: [(&str, u8); 2] = [("dark", 0), ("light", 1)];
 /// Of the window, in CSS pixels: a telephone's width and a screen's.
 const SIZES: [&str; 2] = ["400,2400", "1280,1300"];
 
-const PATIENCE_SECONDS: u32 = 120;
+const PATIENCE_SECONDS: u32 = 240;

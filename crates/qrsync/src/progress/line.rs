@@ -73,12 +73,13 @@ pub(super) fn of_parts(parts: &[String], columns: usize) -> String {
     line
 }
 
-/// Minutes and seconds, and hours where there are any.
+/// Minutes and seconds, and hours where there are any; of more than two days only these.
 pub(super) fn clock(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     match hours {
         0 => format!("{minutes}:{seconds:02}"),
+        48.. => format!("{} days", grouped(hours / 24)),
         _ => format!("{hours}:{minutes:02}:{seconds:02}"),
     }
 }
@@ -161,8 +162,8 @@ mod tests {
 
     #[test]
     fn times_and_numbers_are_those_of_people() {
-        let times = [0, 59, 61, 3_599, 7_265].map(|seconds| clock(Duration::from_secs(seconds)));
-        assert_eq!(times, ["0:00", "0:59", "1:01", "59:59", "2:01:05"]);
+        let times = [0, 59, 61, 3_599, 7_265, 200_000].map(|seconds| clock(Duration::from_secs(seconds)));
+        assert_eq!(times, ["0:00", "0:59", "1:01", "59:59", "2:01:05", "2 days"]);
         assert_eq!([0.44, 9.99, 12.4, 34_567.8].map(rounded), ["0.4", "10.0", "12", "34,568"]);
     }
 }

@@ -180,14 +180,16 @@ fn following(at_tip: &AtTip, state: &progress::Snapshot, peers: &[LivePeer], col
         Phase::Connecting => "connecting",
         Phase::Following | Phase::Done => "waiting for the next block",
     };
+    let is_alone = peers.iter().all(|peer| peer.standing != Standing::Ready);
     let parts = [
         height,
         format!("{} old", line::clock(*age)),
-        asked(peers),
+        if is_alone { "no usable peer".to_owned() } else { asked(peers) },
         locked.map(|height| format!("locked {}", line::grouped(height.into()))).unwrap_or_default(),
         doing.to_owned(),
     ];
-    line::of_parts(&parts, columns)
+    let text = line::of_parts(&parts, columns);
+    if is_alone { bad_on_stderr(&text) } else { text }
 }
 
 /// Parts of a peer's line, from what matters most.
