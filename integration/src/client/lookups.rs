@@ -10,7 +10,6 @@ use super::error::LookupError;
 use super::quorum::Quorum;
 use crate::store::blocking;
 use crate::store::{Store, StoreError};
-use crate::verification::Verification;
 
 /// A quorum is mined within a few dozen blocks of its base block, so one of so many lists above it has it, if any.
 pub(super) const LISTS_SEARCHED: usize = 64;
@@ -93,7 +92,7 @@ impl Client {
                     }
                 }
             };
-            if let Some(state) = self.shared.lists.get(height, block_hash).await? {
+            if let Some(state) = self.shared.lists.get(self.place, height, block_hash).await? {
                 return Ok(state);
             }
             missing = self.missing(height).await?;
@@ -217,7 +216,7 @@ impl Client {
         &self,
         read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, LookupError> {
-        Ok(blocking(Verification::Threads, self.store(), self.params(), |store, _| read(store)).await?)
+        Ok(blocking(self.place, self.store(), self.params(), |store, _| read(store)).await?)
     }
 
     async fn newest_at_or_below(&self, height: u32) -> Result<(u32, BlockHash), LookupError> {
