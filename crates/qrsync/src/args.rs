@@ -187,9 +187,8 @@ impl Command {
 
     fn network(&self) -> Option<&NetworkArgs> {
         match self {
-            Self::Sync(args) | Self::Config(ConfigArgs { command: ConfigCommand::Show(args) }) => {
-                Some(args.network())
-            }
+            Self::Sync(args) => Some(args.network()),
+            Self::Config(ConfigArgs { command: ConfigCommand::Show(args) }) => Some(args.network()),
             Self::Status(data) | Self::Watch(data) => Some(&data.network),
             Self::Masternodes(args) => Some(&args.data.network),
             Self::Masternode(args) => Some(&args.data.network),
@@ -481,7 +480,7 @@ pub(crate) enum ConfigCommand {
     #[command(after_help = "Examples:
   qrsync config show > qrsync.toml
   qrsync config show --network test --json")]
-    Show(SyncArgs),
+    Show(Box<SyncArgs>),
     /// Print the meaning, default, range, variable and flag of every key, as Markdown
     #[command(after_help = "Example: qrsync config reference > configuration.md")]
     Reference,

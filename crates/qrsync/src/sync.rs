@@ -35,7 +35,7 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     let events = Events::new();
     let client = Client::new(params.clone(), config.clone(), store.clone())?;
     let serving = {
-        let data = Data { client: client.clone(), service: Some(live.clone()) };
+        let data = Data::new(client.clone(), Some(live.clone()));
         AbortOnDropHandle::new(tokio::spawn(endpoint.serve(data, live.clone(), events.clone())))
     };
     let observing = {

@@ -48,23 +48,23 @@ impl Lists {
     /// Others who wait for the same list read it themselves.
     pub(super) async fn get(
         &self,
+        place: Verification,
         height: u32,
         block_hash: BlockHash,
     ) -> Result<Option<Arc<ProvenState>>, LookupError> {
-        let read = self.flights.run(block_hash, || self.read(height, block_hash)).await;
+        let read = self.flights.run(block_hash, || self.read(place, height, block_hash)).await;
         let read = read.map_err(|error| LookupError::Busy { limit: error.limit })?;
         read.map_err(LookupError::Store)
     }
 
-    async fn read(&self, height: u32, block_hash: BlockHash) -> Read {
+    async fn read(&self, place: Verification, height: u32, block_hash: BlockHash) -> Read {
         if let Some(state) = self.recent.lock().get(&block_hash) {
             metrics::list_looked_up("cached");
             return Ok(Some(state));
         }
         metrics::list_looked_up("read");
-        let state = blocking(Verification::Threads, &self.store, &self.params, move |store, params| {
-            store.state(params, height)
-        });
+        let state =
+            blocking(place, &self.store, &self.params, move |store, params| store.state(params, height));
         let state = state.await.map_err(Arc::new)?.filter(|state| state.block_hash() == block_hash);
         if let Some(state) = &state {
             self.recent.lock().keep(state.clone());
@@ -152,16 +152,20 @@ mod tests {
         let (go, gate) = tokio::sync::oneshot::channel::<()>();
         let reading = started(lists.flights.run(block_hash, async || {
             gate.await.unwrap();
-            lists.read(200, block_hash).await
+            lists.read(Verification::Threads, 200, block_hash).await
         }));
-        let waiting: Vec<_> = (0..19).map(|_| started(lists.get(200, block_hash))).collect();
+        let waiting: Vec<_> =
+            (0..19).map(|_| started(lists.get(Verification::Threads, 200, block_hash))).collect();
         go.send(()).unwrap();
         let first = reading.await.unwrap().unwrap().unwrap();
         for state in futures::future::join_all(waiting).await {
             assert!(Arc::ptr_eq(&state.unwrap().unwrap(), &first));
         }
         // The next one needs no reading.
-        assert!(Arc::ptr_eq(&lists.get(200, block_hash).await.unwrap().unwrap(), &first));
+        assert!(Arc::ptr_eq(
+            &lists.get(Verification::Threads, 200, block_hash).await.unwrap().unwrap(),
+            &first
+        ));
         let mut counted: Vec<(String, u64)> = Vec::new();
         for (key, _, _, value) in snapshotter.snapshot().into_vec() {
             if let DebugValue::Counter(count) = value {
@@ -180,7 +184,7 @@ mod tests {
         let lists = Lists::new(&settings, store, ChainParams::new(Network::Regtest)).unwrap();
         let block_hash = BlockHash::all_zeros();
         let _reading = started(lists.flights.run(block_hash, std::future::pending));
-        let refused = lists.get(200, block_hash).await.unwrap_err();
+        let refused = lists.get(Verification::Threads, 200, block_hash).await.unwrap_err();
         assert!(matches!(refused, LookupError::Busy { limit: 1 }), "{refused}");
     }
 }

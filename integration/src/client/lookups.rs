@@ -11,7 +11,6 @@ use super::quorum::Quorum;
 use crate::progress::Phase;
 use crate::store::blocking;
 use crate::store::{Store, StoreError};
-use crate::verification::Verification;
 
 /// Which stored list a lookup uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,7 +91,7 @@ impl Client {
                     }
                 }
             };
-            if let Some(state) = self.shared.lists.get(height, block_hash).await? {
+            if let Some(state) = self.shared.lists.get(self.place, height, block_hash).await? {
                 return Ok(state);
             }
             missing = self.missing(height, is_syncing).await?;
@@ -206,7 +205,7 @@ impl Client {
         &self,
         read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, LookupError> {
-        Ok(blocking(Verification::Threads, self.store(), self.params(), |store, _| read(store)).await?)
+        Ok(blocking(self.place, self.store(), self.params(), |store, _| read(store)).await?)
     }
 
     async fn newest_at_or_below(

@@ -31,6 +31,7 @@ use crate::config::{Config, ConfigError};
 use crate::progress::Progress;
 use crate::session::{Environment, Judge, Step, Summary, SyncError, follow_and_judge, sync_with};
 use crate::store::Store;
+use crate::verification::Verification;
 use lists::Lists;
 
 /// A handle to a store and its configuration. It syncs the store and answers lookups from the stored data, also while a
@@ -42,6 +43,8 @@ use lists::Lists;
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    /// Where lookups read the store.
+    place: Verification,
 }
 
 struct Shared {
@@ -79,17 +82,15 @@ impl Client {
         let lists = Lists::new(&config.client, store.clone(), params.clone())?;
         let syncing = Semaphore::new(1);
         let instant_locks = broadcast::Sender::new(INSTANT_LOCKS_KEPT);
-        Ok(Self {
-            shared: Arc::new(Shared {
-                config,
-                params,
-                store,
-                lists,
-                syncing,
-                progress: Mutex::default(),
-                instant_locks,
-            }),
-        })
+        let progress = Mutex::default();
+        let shared = Arc::new(Shared { config, params, store, lists, syncing, progress, instant_locks });
+        Ok(Self { shared, place: Verification::Threads })
+    }
+
+    /// Returns a handle whose lookups read the store on the thread that polls them, which blocks it. For callers that are
+    /// on a thread of their own, it saves a change of threads for each of the reads that a lookup consists of.
+    pub fn inline(&self) -> Self {
+        Self { shared: self.shared.clone(), place: Verification::Inline }
     }
 
     /// Syncs the store to the state that the configuration requests. A second sync waits for the first, and for

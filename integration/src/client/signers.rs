@@ -332,7 +332,7 @@ impl Client {
 
     async fn list(&self, block: Option<(u32, BlockHash)>) -> Result<Option<Arc<ProvenState>>, LookupError> {
         match block {
-            Some((height, block_hash)) => self.shared.lists.get(height, block_hash).await,
+            Some((height, block_hash)) => self.shared.lists.get(self.place, height, block_hash).await,
             None => Ok(None),
         }
     }

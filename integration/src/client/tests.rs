@@ -173,7 +173,9 @@ async fn a_list_whose_block_left_the_chain_is_gone() {
     assert_ne!(before.block_hash(), after.block_hash());
     assert_eq!(after.block_hash(), other.block_hash(100).unwrap());
     // Nobody who still has the old block's hash gets the other block's list for it.
-    assert!(client.shared.lists.get(200, WORLD.block_hash(200).unwrap()).await.unwrap().is_none());
+    assert!(
+        client.shared.lists.get(client.place, 200, WORLD.block_hash(200).unwrap()).await.unwrap().is_none()
+    );
 }
 
 /// The blocks of another branch do not tell what was mined below a list of the one that was left.
@@ -219,4 +221,17 @@ async fn tips_are_watched_from_the_one_that_is_there_on() {
     assert_eq!(*tips.borrow_and_update(), None);
     let empty = with_store(Store::in_memory(&Network::Regtest).unwrap(), ClientSettings::default());
     assert!(!empty.tips().await.unwrap().has_changed().unwrap(), "there is nothing to tell");
+}
+
+/// It needs no thread of the runtime's, so it is done when it has been polled once.
+#[tokio::test]
+async fn an_inline_handle_reads_where_it_is_polled() {
+    use futures::FutureExt;
+
+    let client = filled();
+    assert!(client.state(At::Newest).now_or_never().is_none(), "else this shows nothing");
+    let inline = client.inline();
+    let state = inline.state(At::Newest).now_or_never().unwrap().unwrap();
+    assert_eq!(state, client.state(At::Newest).await.unwrap());
+    assert_eq!(inline.quorums(200).now_or_never().unwrap().unwrap(), client.quorums(200).await.unwrap());
 }

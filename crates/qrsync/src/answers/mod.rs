@@ -21,6 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use spv_integration::Client;
 use spv_integration::store::{Store, StoreError};
+use tokio::runtime::Handle;
 
 use crate::live::Live;
 
@@ -68,25 +69,36 @@ pub(crate) struct Data {
     pub(crate) client: Client,
     /// The service, if one has the data.
     pub(crate) service: Option<Arc<Live>>,
+    /// Whether the thread may be blocked.
+    is_inline: bool,
 }
 
 impl Data {
+    pub(crate) const fn new(client: Client, service: Option<Arc<Live>>) -> Self {
+        Self { client, service, is_inline: false }
+    }
+
+    /// The answer to a question as bytes of JSON. All of it is done on one thread off the runtime.
+    pub(crate) async fn answer_as_json<Q: Question + Send + 'static>(
+        &self,
+        question: Q,
+    ) -> Result<Vec<u8>, Problem> {
+        let data = Self { client: self.client.inline(), service: self.service.clone(), is_inline: true };
+        let runtime = Handle::current();
+        let answer = move || {
+            let answer = runtime.block_on(question.answer(&data))?;
+            serde_json::to_vec(&answer).map_err(|error| internal(&error))
+        };
+        tokio::task::spawn_blocking(answer).await.unwrap_or_else(|error| Err(internal(&error)))
+    }
+
     /// Uses the store off the runtime.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Problem> {
         let store = self.client.store().clone();
-        let done = tokio::task::spawn_blocking(move || read(&store)).await;
-        let done = done.map_err(|error| Problem::new("internal", format!("internal error: {error}")))?;
-        Ok(done?)
-    }
-
-    /// The answer to a question as bytes of JSON.
-    pub(crate) async fn answer_as_json<Q: Question>(&self, question: &Q) -> Result<Vec<u8>, Problem> {
-        let answer = question.answer(self).await?;
-        let json = self.work(move || serde_json::to_vec(&answer)).await?;
-        json.map_err(|error| Problem::new("internal", format!("internal error: {error}")))
+        Ok(self.work(move || read(&store)).await??)
     }
 
     /// Works off the runtime.
@@ -94,7 +106,13 @@ impl Data {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let done = tokio::task::spawn_blocking(work).await;
-        done.map_err(|error| Problem::new("internal", format!("internal error: {error}")))
+        if self.is_inline {
+            return Ok(work());
+        }
+        tokio::task::spawn_blocking(work).await.map_err(|error| internal(&error))
     }
+}
+
+fn internal(error: &dyn std::fmt::Display) -> Problem {
+    Problem::new("internal", format!("internal error: {error}"))
 }

@@ -6,7 +6,6 @@ use dashcore::ephemerealdata::instant_lock::InstantLock;
 use dashcore::{BlockHash, Txid};
 use serde::{Deserialize, Serialize};
 use spv_integration::client::{LockError, LockedBlock, LookupError, Signer, VerifiedLock};
-use tokio::runtime::Handle;
 
 use super::quorums::Quorum;
 use super::{Data, NoQuery, Problem, Question};
@@ -83,15 +82,13 @@ impl Question for AskVerify {
         serde_json::to_string(&self.signed).ok()
     }
 
-    /// The signature is checked off the runtime, as that takes milliseconds of a core.
+    /// The signature is checked where this is polled, which takes milliseconds of a core.
     async fn answer(&self, data: &Data) -> Result<Self::Answer, Problem> {
-        let (client, runtime) = (data.client.clone(), Handle::current());
         match self.lock {
             Lock::ChainLock => {
                 let lock: ChainLock = decode(&self.signed.hex, "clsig")?;
                 let about = About::Block { height: lock.block_height, block_hash: lock.block_hash };
-                let check = move || runtime.block_on(client.verify_chain_lock(&lock));
-                let verified = data.work(check).await?;
+                let verified = data.client.verify_chain_lock(&lock).await;
                 let other_branch = match &verified {
                     Ok(VerifiedLock { block: LockedBlock::OtherBranch { stored }, .. }) => Some(format!(
                         "the stored chain has {stored} at this height, so it is not the network's: sync again"
@@ -103,8 +100,7 @@ impl Question for AskVerify {
             Lock::InstantLock => {
                 let lock: InstantLock = decode(&self.signed.hex, "isdlock")?;
                 let about = About::Transaction { txid: lock.txid, cycle_hash: lock.cyclehash };
-                let check = move || runtime.block_on(client.verify_instant_lock(&lock));
-                let verified = data.work(check).await?;
+                let verified = data.client.verify_instant_lock(&lock).await;
                 Ok(Verdict::new(self.lock, about, verified, None))
             }
         }

@@ -24,7 +24,7 @@ impl Source {
             return Ok(Self::Service(Service::at(url)?));
         }
         let error = match open(args) {
-            Ok(client) => return Ok(Self::Store(Data { client, service: None })),
+            Ok(client) => return Ok(Self::Store(Data::new(client, None))),
             Err(error) => error,
         };
         let path = match error.downcast_ref() {

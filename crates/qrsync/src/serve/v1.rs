@@ -105,7 +105,7 @@ async fn verify(State(app): State<App>, lock: Lock, uri: &Uri, body: Body) -> Re
         Err(problem) => return refuse(&problem),
     };
     let data = app.data.clone();
-    respond(app.verify(async move { data.answer_as_json(&question).await }).await)
+    respond(app.verify(async move { data.answer_as_json(question).await }).await)
 }
 
 /// Events as they come, first those that say how things are.
@@ -153,7 +153,7 @@ async fn ask<Q: Question + Send + 'static>(app: &App, question: Result<Q, Proble
         Err(problem) => return refuse(&problem),
     };
     let data = app.data.clone();
-    respond(app.look_up(async move { data.answer_as_json(&question).await }).await)
+    respond(app.look_up(async move { data.answer_as_json(question).await }).await)
 }
 
 pub(super) fn one<T>(parts: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
