@@ -168,7 +168,7 @@ async fn a_lock_waits_for_its_block_and_its_quorum() {
             assert_eq!(received(&mut receiver).await, [], "its quorum is not mined");
             wallet.grow_to(later);
             wallet.reaches(later).await;
-            assert_eq!(received(&mut receiver).await, [lock.clone()]);
+            assert_eq!(received(&mut receiver).await, std::slice::from_ref(&lock));
         })
         .await;
 }
