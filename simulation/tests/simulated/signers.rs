@@ -69,7 +69,7 @@ async fn who_locks_each_block_of_four_cycles_is_known_after_a_sync_of_any_tip() 
                 Ok(signers) => {
                     *if signers.len() == 1 { &mut one } else { &mut two } += 1;
                     // Those who are said to sign did. Each takes a pairing, so not all are looked at.
-                    let lock = WORLD.chain_lock(height).filter(|_| (height + tip) % 8 == 0);
+                    let lock = WORLD.chain_lock(height).filter(|_| (height + tip) % 32 == 0);
                     if let Some(lock) = lock {
                         let verified = client.verify_chain_lock(&lock).await;
                         assert!(verified.is_ok() || height + KNOWN <= tip, "{height} at {tip}: {verified:?}");
