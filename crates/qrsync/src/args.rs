@@ -167,9 +167,8 @@ impl Command {
 
     fn network(&self) -> Option<&NetworkArgs> {
         match self {
-            Self::Sync(args) | Self::Config(ConfigArgs { command: ConfigCommand::Show(args) }) => {
-                Some(args.network())
-            }
+            Self::Sync(args) => Some(args.network()),
+            Self::Config(ConfigArgs { command: ConfigCommand::Show(args) }) => Some(args.network()),
             Self::Status(data) => Some(&data.network),
             Self::Masternodes(query) | Self::Quorums(query) => Some(&query.data.network),
             Self::Masternode(args) => Some(&args.query.data.network),
@@ -434,7 +433,7 @@ pub(crate) enum ConfigCommand {
     #[command(after_help = "Examples:
   qrsync config show > qrsync.toml
   qrsync config show --network test --json")]
-    Show(SyncArgs),
+    Show(Box<SyncArgs>),
     /// Print the meaning, default, range, variable and flag of every key, as Markdown
     #[command(after_help = "Example: qrsync config reference > configuration.md")]
     Reference,

@@ -139,11 +139,14 @@ impl Drawn {
     }
 
     fn show_peers(&mut self, peers: &[LivePeer], columns: usize) {
-        let is_gone = |address: &SocketAddr| peers.iter().all(|peer| peer.peer.address != *address);
-        for (_, line) in self.each_peer.extract_if(.., |address, _| is_gone(address)) {
-            line.finish_and_clear();
-            self.lines.remove(&line);
-        }
+        self.each_peer.retain(|address, line| {
+            let is_there = peers.iter().any(|peer| peer.peer.address == *address);
+            if !is_there {
+                line.finish_and_clear();
+                self.lines.remove(line);
+            }
+            is_there
+        });
         for peer in peers {
             let line = self.each_peer.entry(peer.peer.address).or_insert_with(|| self.lines.add(blank()));
             line.set_message(line::of_parts(&describe(peer), columns));
