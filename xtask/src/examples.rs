@@ -24,7 +24,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     ensure!(examples.iter().any(|example| example.command == NETWORK), "no text shows `{NETWORK}`");
 
     let bench = Workbench::set_up(sh, &qrsync)?;
-    let (mut ran, mut left_out, mut failed) = (0, BTreeMap::new(), Vec::new());
+    let (mut ran, mut left_out, mut failed) = (0, BTreeMap::<_, Vec<_>>::new(), Vec::new());
     for Example { command, place } in &examples {
         match plan::of(command, &bench.placeholders) {
             Plan::Run { command: adapted, seconds } => {
@@ -35,7 +35,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
                 }
             }
             Plan::LeaveOut(reason) => {
-                left_out.entry(reason).or_insert_with(Vec::new).push(format!("{place}: {command}"));
+                left_out.entry(reason).or_default().push(format!("{place}: {command}"));
             }
         }
     }

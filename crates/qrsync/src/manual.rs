@@ -15,7 +15,8 @@ const FILES: [(&str, &str, &str); 4] = [
     (
         "",
         "~/.local/share/qrsync/NETWORK/qrsync.redb",
-        "the database, unless --data-dir names another directory; $XDG_DATA_HOME stands for ~/.local/share where it is set",
+        "the database, unless --data-dir names another directory; $XDG_DATA_HOME stands for ~/.local/share \
+         where it is set",
     ),
     (
         "",
@@ -30,7 +31,8 @@ const FILES: [(&str, &str, &str); 4] = [
     (
         "simnet",
         "~/.cache/spv-simnet",
-        "worlds with the quorums of mainnet, so that they are generated once; $XDG_CACHE_HOME stands for ~/.cache where it is set",
+        "worlds with the quorums of mainnet, so that they are generated once; $XDG_CACHE_HOME stands for \
+         ~/.cache where it is set",
     ),
 ];
 
@@ -40,7 +42,8 @@ const VARIABLES: [(&str, &str, &str); 5] = [
     (
         "",
         "QRSYNC_KEY",
-        "the value of a configuration key, with an underscore for each dot: QRSYNC_SYNC_WINDOW sets sync.window; a flag overrides it",
+        "the value of a configuration key, with an underscore for each dot: QRSYNC_SYNC_WINDOW sets \
+         sync.window; a flag overrides it",
     ),
     ("", "RUST_LOG", "the level of logs, where QRSYNC_LOG_LEVEL is not set"),
     ("", "NO_COLOR", "where it is set, nothing is coloured unless --color always is given"),

@@ -27,6 +27,8 @@ fn seen(snapshots: &Snapshotter) -> Vec<(String, DebugValue)> {
             (format!("{}{label}", key.key().name()), value)
         })
         .collect();
+    // Reasons that have not occurred are there, too.
+    seen.retain(|(_, value)| *value != DebugValue::Counter(0));
     seen.sort_by(|a, b| a.0.cmp(&b.0));
     seen
 }

@@ -39,8 +39,8 @@ impl Reference {
         self.meanings.get(key).map(|meaning| meaning.meaning.as_str())
     }
 
-    /// Which values a key can have, as the check of the configuration says when it is given too little or too much. Empty
-    /// where any value will do.
+    /// Which values a key can have, as the check of the configuration says when it is given too little or too much.
+    /// Empty where any value will do.
     pub(super) fn range(&self, key: &str) -> String {
         let pointer = format!("/{}", key.replace('.', "/"));
         let extremes: [Value; 2] = match self.defaults.pointer(&pointer) {
@@ -138,14 +138,15 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 
 const PREFACE: &str = "# Configuration
 
-Every key, as `qrsync config reference` prints it. [Operations](operations.md#configuration) names the few that need to be
-changed. A key is set in the file (`--config FILE` or `QRSYNC_CONFIG`, TOML), by its environment variable, or by its flag
-where it has one; a flag overrides the variable, which overrides the file, which overrides the default. `qrsync config show`
-prints the values in use with the origin of each.
+Every key, as `qrsync config reference` prints it. [Operations](operations.md#configuration) names the few that need
+to be changed. A key is set in the file (`--config FILE` or `QRSYNC_CONFIG`, TOML), by its environment variable, or
+by its flag where it has one; a flag overrides the variable, which overrides the file, which overrides the default.
+`qrsync config show` prints the values in use with the origin of each.
 
-Times are written with a unit, such as `500ms`, `5s`, `2m`, `1h` or `1day`. Sizes are in bytes, rates per second, shares
-from 0 to 1. The range is what the check of the configuration says of values that are too small or too large. Where the meaning of a key
-below `sync` names another default than the column, it is that of the crate alone, and the column counts.
+Times are written with a unit, such as `500ms`, `5s`, `2m`, `1h` or `1day`. Sizes are in bytes, rates per second,
+shares from 0 to 1. The range is what the check of the configuration says of values that are too small or too large.
+Where the meaning of a key below `sync` names another default than the column, it is that of the crate alone, and
+the column counts.
 ";
 
 #[cfg(test)]

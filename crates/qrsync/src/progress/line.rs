@@ -75,7 +75,7 @@ pub(super) fn of_parts(parts: &[String], columns: usize) -> String {
 
 /// Minutes and seconds, and hours where there are any; of more than two days only these.
 pub(super) fn clock(time: Duration) -> String {
-    let seconds = (time + Duration::from_millis(500)).as_secs();
+    let seconds = time.as_secs() + u64::from(time.subsec_millis() >= 500);
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     match hours {
         0 => format!("{minutes}:{seconds:02}"),

@@ -139,14 +139,13 @@ impl Drawn {
     }
 
     fn show_peers(&mut self, peers: &[LivePeer], columns: usize) {
-        let is_gone = |address: &SocketAddr| peers.iter().all(|peer| peer.peer.address != *address);
         self.each_peer.retain(|address, line| {
-            let gone = is_gone(address);
-            if gone {
+            let is_there = peers.iter().any(|peer| peer.peer.address == *address);
+            if !is_there {
                 line.finish_and_clear();
                 self.lines.remove(line);
             }
-            !gone
+            is_there
         });
         for peer in peers {
             let line = self.each_peer.entry(peer.peer.address).or_insert_with(|| self.lines.add(blank()));

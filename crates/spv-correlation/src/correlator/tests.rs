@@ -207,6 +207,9 @@ async fn metrics_count_verdicts_outcomes_and_what_is_pending() {
         })
         .collect();
     seen.sort_by(|a, b| a.0.cmp(&b.0));
+    let zeros = seen.extract_if(.., |(_, value)| *value == DebugValue::Counter(0)).count();
+    // Five further outcomes and six further verdicts are there, though they have not happened.
+    assert_eq!(zeros, 11);
     let expected = [
         ("spv_correlation_fence_seconds[]", DebugValue::Histogram(vec![0.5.into()])),
         ("spv_correlation_pending_requests[]", DebugValue::Gauge(1.0.into())),

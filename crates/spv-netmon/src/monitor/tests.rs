@@ -284,6 +284,8 @@ fn metrics_show_round_trips_conditions_and_peers() {
         ("spv_netmon_condition[\"unstable\"]", gauge(1.0)),
         ("spv_netmon_outcomes_total[\"accepted\"]", DebugValue::Counter(1)),
         ("spv_netmon_outcomes_total[\"failed\"]", DebugValue::Counter(2)),
+        // What has not happened is there, too.
+        ("spv_netmon_outcomes_total[\"refused\"]", DebugValue::Counter(0)),
         ("spv_netmon_rtt_seconds[]", DebugValue::Histogram(vec![0.5.into(), 0.5.into()])),
         ("spv_netmon_tracked_peers[]", gauge(1.0)),
     ];
