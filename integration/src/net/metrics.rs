@@ -14,8 +14,9 @@ const INSTANT_LOCKS_WAITING: &str = "qrsync_instant_locks_waiting";
 const CONNECT_FAILURES: &str = "qrsync_connect_failures_total";
 
 /// All labels, so that what has not happened yet is exported as zero: a rate can then see its first event.
-const DISCONNECT_REASONS: [&str; 11] = [
-    "local", "renewed", "remote", "io", "framing", "unasked", "flood", "silent", "slow", "unread", "unproven",
+const DISCONNECT_REASONS: [&str; 12] = [
+    "local", "renewed", "remote", "io", "framing", "unasked", "flood", "silent", "slow", "unread",
+    "unproven", "panicked",
 ];
 const FAILURE_REASONS: [&str; 7] = ["io", "framing", "malformed", "closed", "too_old", "abuse", "silent"];
 

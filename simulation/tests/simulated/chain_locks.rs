@@ -221,7 +221,7 @@ async fn a_lock_may_come_before_its_block_twice_or_wrong() {
         let last = steps.last().unwrap();
         assert_eq!(last.summary.state, EndState::Synced, "{faults:?}");
         let is_named =
-            |remark: &Option<String>| remark.as_deref().is_some_and(|remark| remark.contains("wrong locks"));
+            |remark: &Option<String>| remark.as_deref().is_some_and(|remark| remark.contains("wrong lock"));
         let named = last.summary.peers.iter().filter(|peer| is_named(&peer.remark)).count();
         assert_eq!(named, if faults[0] == "locks=forged" { 2 } else { 0 }, "{:?}", last.summary.peers);
     }

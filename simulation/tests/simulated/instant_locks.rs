@@ -102,7 +102,7 @@ impl Wallet {
         let steps = self.steps.lock();
         let peers = steps.last().unwrap().summary.peers.iter();
         let is_named =
-            |remark: &Option<String>| remark.as_deref().is_some_and(|remark| remark.contains("wrong locks"));
+            |remark: &Option<String>| remark.as_deref().is_some_and(|remark| remark.contains("wrong lock"));
         peers.filter(|peer| is_named(&peer.remark)).map(|peer| peer.address).collect()
     }
 }

@@ -75,6 +75,8 @@ impl TestBinary {
             .args(only)
             .current_dir(&self.folder)
             .env("CARGO_MANIFEST_DIR", &self.folder)
+            // The last words of a failed test are its message, and no frames.
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)

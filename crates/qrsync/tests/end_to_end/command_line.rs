@@ -216,7 +216,9 @@ fn what_is_not_stored_is_explained() {
 async fn a_quorum_that_is_not_verified_is_no_signer() {
     let world = unsigned_world();
     let id = "ab".repeat(32);
-    for (verify_quorums, why) in [(false, "never checked"), (true, "wrong_")] {
+    for (verify_quorums, why, next) in
+        [(false, "never checked", "--skip-quorum-signatures"), (true, "wrong_", "sync again")]
+    {
         let mut data = DataDir::new();
         data.settings.verify_quorums = verify_quorums;
         data.sync(&world, honest(1), 1).await;
@@ -226,7 +228,7 @@ async fn a_quorum_that_is_not_verified_is_no_signer() {
             &["platform", "--height", "264", "--request-id", &id],
         ] {
             let signer = run([&["signer"], about, &["--data-dir", text(data.path())]].concat());
-            signer.fails(4, &["not verified", why, "sync again"]);
+            signer.fails(4, &["not verified", why, next]);
         }
     }
 }

@@ -225,8 +225,8 @@ async fn a_sync_of_the_tip_verifies_every_active_quorum() {
     let quorums = &summary.quorums;
     assert!(quorums.by_type.values().all(|of_type| of_type.verified == of_type.proven), "{summary:?}");
     let active: u64 = quorums.by_type.values().map(|of_type| of_type.proven).sum();
-    // One more signed the tip's ChainLock and has retired since, and five of Platform's that retired may still sign.
-    assert_eq!((quorums.verified, quorums.checked, quorums.failed), (active + 6, active + 6, 0));
+    // Twelve more have retired so lately that they may still sign; one of them signed the tip's ChainLock.
+    assert_eq!((quorums.verified, quorums.checked, quorums.failed), (active + 12, active + 12, 0));
     assert!(active > 0 && quorums.not_verified.is_empty());
     assert_eq!(summary.lists.for_members, 0, "{summary:?}");
     assert!(summary.chain_lock.unwrap().verified);
@@ -341,7 +341,7 @@ async fn quorums_that_never_signed_fail_loudly() {
 
     let finished = command(&[]);
     assert_eq!(finished.code(), Some(4));
-    for words in ["wrong quorums: ", "0 verified in the range", "NOT verified"] {
+    for words in [" found WRONG, ", "0 verified in the range", "NOT verified"] {
         assert!(finished.stdout().contains(words), "{}", finished.stdout());
     }
 }
