@@ -146,6 +146,13 @@ const ROWS: &[(&str, Filled)] = &[
         "ChainLocks",
         Filled::In("integration/src/net/wanted_locks.rs", "each_is_asked_for_once_and_few_at_a_time"),
     ),
+    (
+        "InstantSend locks that wait",
+        Filled::In(
+            "integration/src/net/lock_inbox.rs",
+            "what_waits_is_bounded_and_only_its_own_locks_make_room_for_a_node",
+        ),
+    ),
     ("headers that wait", Filled::ByNodes),
     ("disconnected peers", Filled::UpTo("integration/src/headers/hearing.rs", "MAX_GONE.saturating_sub(")),
     ("branches that peers are on", Filled::ByNodes),
