@@ -10,13 +10,13 @@ use super::block::Block;
 use super::quorums::Quorum;
 use super::{Data, Problem, Question, problem};
 
-/// Who locks the block at a height.
+/// Asks which quorum locks the block at a height.
 pub(crate) struct AskChainLockSigner(pub(crate) ChainLockQuery);
 
-/// Who signs an InstantSend lock.
+/// Asks which quorum signs an InstantSend lock.
 pub(crate) struct AskInstantLockSigner(pub(crate) InstantLockQuery);
 
-/// Who signs for Platform.
+/// Asks which quorum signs for Platform.
 pub(crate) struct AskPlatformSigner(pub(crate) PlatformQuery);
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, Args)]

@@ -6,7 +6,7 @@ use crate::answers::{Data, Question};
 use crate::args::DataArgs;
 use crate::exit::Usage;
 
-/// Who answers.
+/// What answers a question: a running service or the store.
 pub(crate) enum Source {
     /// The file, which nobody else uses.
     Store(Data),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// Who has a connection: whose connections are counted together.
+/// The client of a connection. The connections of one origin are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Origin {
     /// A process of this machine, at the socket in the data directory.
@@ -14,7 +14,7 @@ pub(super) enum Origin {
 }
 
 /// All connections. A new one that finds no place takes that of the one that has waited longest for its client to say
-/// something: whoever opens many and sends nothing loses his own.
+/// something. A client that opens many and sends nothing loses its own.
 #[derive(Debug)]
 pub(super) struct Connections {
     most: usize,

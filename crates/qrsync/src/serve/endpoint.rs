@@ -28,7 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Time between two tidyings of what metrics keep in memory.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// What who finds no place is told.
+/// The answer to a client for which there is no place.
 const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
     connection: close\r\ncontent-length: 102\r\n\r\n\
     {\"error\":\"overloaded\",\"message\":\"too many connections are being answered; try again\",\"transient\":true}";
@@ -109,7 +109,7 @@ impl Socket {
             return None;
         }
         let path = database.with_file_name(SOCKET);
-        // Who has the database open is alone, so one that is there was left behind.
+        // Only one process can have the database open, so a socket that exists was left by one that was killed.
         std::fs::remove_file(&path).ok();
         match UnixListener::bind(&path) {
             Ok(listener) => Some(Self { listener, path }),

@@ -15,7 +15,7 @@ use spv_integration::progress::Progress;
 use spv_integration::session::Step;
 use tokio::sync::{Notify, broadcast};
 
-/// Events that are kept for those who read slowly. Who misses more is told how many.
+/// Number of events that are kept for slow readers. A reader that misses more is told how many.
 const KEPT: usize = 256;
 
 /// Time between two looks at the peers.

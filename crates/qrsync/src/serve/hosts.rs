@@ -11,9 +11,9 @@ use super::state::App;
 use super::v1::refuse;
 use crate::answers::Problem;
 
-/// Refuses requests that were not meant for this service: a page whose name leads to this address (DNS rebinding) could
-/// read the answers in the browser of whoever looks at it. What supervisors and scrapers ask for goes without, as they
-/// use names of their own, and it says nothing about peers.
+/// Refuses requests whose `Host` is not this service's. Otherwise a web page whose name leads to this address (DNS
+/// rebinding) could read the answers in its visitor's browser. The paths for supervisors and scrapers are exempt: they
+/// are asked under other names, and say nothing about peers.
 pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
     let is_open = OPEN_PATHS.contains(&request.uri().path());
     let via = request.extensions().get::<Via>().copied().unwrap_or(Via::Socket);

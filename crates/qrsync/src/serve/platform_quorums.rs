@@ -11,8 +11,8 @@ use crate::answers::Problem;
 /// Blocks between the tip and the height of `/previous`.
 const PREVIOUS: u32 = 8;
 
-/// Who may have signed a proof now, or 8 blocks ago: what was found for the newest tip that was asked about. That takes
-/// a few lists, so it is looked up once for each tip.
+/// The quorums that may have signed a proof now or 8 blocks ago, for the newest tip that was asked about. Finding them
+/// takes a few lists, so it is done once for each tip.
 #[derive(Default)]
 pub(super) struct PlatformCache(Mutex<Option<(BlockHash, Arc<Found>)>>);
 

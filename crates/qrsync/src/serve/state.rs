@@ -25,7 +25,7 @@ pub(crate) struct Shared {
     lookups: Arc<Semaphore>,
     /// Signatures that are checked at one time, each of which takes a core.
     verifications: Arc<Semaphore>,
-    /// Places of those who read events.
+    /// Places of the readers of events.
     pub(super) subscribers: Arc<Semaphore>,
 }
 
@@ -55,8 +55,8 @@ impl App {
 }
 
 impl Shared {
-    /// Does this when there are not too many others. Once begun it is done to its end, whether or not somebody still waits for
-    /// it: who comes and goes does not have more done at one time.
+    /// Runs a lookup once there is a place for it. A lookup that has begun runs to its end, also when its client is gone,
+    /// so clients that come and go do not cause more lookups at one time.
     pub(super) async fn look_up<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
