@@ -2,12 +2,11 @@ use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use dashcore::ChainParams;
 use spv_integration::progress::Progress;
 use spv_integration::quorums::BestChainLock;
-use spv_integration::session::{EndState, QuorumsOfType, Step, Summary, sync};
+use spv_integration::session::{EndState, QuorumsOfType, Step, Summary};
 use spv_integration::store::{FILE_NAME, Store};
-use spv_integration::{Client, Config, counted};
+use spv_integration::{Client, counted};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -33,15 +32,15 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     let state = Progress::default();
     let live = Arc::new(Live::new(config, &params, state.clone(), store.watch_chain_lock()?, cancel.clone()));
     let events = Events::new();
-    let client = Client::new(params.clone(), config.clone(), store.clone())?;
+    let client = Client::new(params, config.clone(), store)?;
     let serving = {
         let data = Data::new(client.clone(), Some(live.clone()));
         AbortOnDropHandle::new(tokio::spawn(endpoint.serve(data, live.clone(), events.clone())))
     };
     let observing = {
-        let (events, state) = (events.clone(), state.clone());
+        let (client, events, state) = (client.clone(), events.clone(), state.clone());
         let observe = async move {
-            // Only who reads events misses something then.
+            // The sync goes on; only readers of events miss something.
             match events.observe(&client, &state).await {
                 Ok(never) => match never {},
                 Err(error) => tracing::warn!(%error, "ChainLocks cannot be watched, so no events are told"),
@@ -57,11 +56,9 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     let display = Display::new(telemetry.drawn(), details);
     let work = async {
         if args.follow {
-            return follow(&params, config, store, &state, &live, &events, &display, &cancel, args.json)
-                .await;
+            return follow(&client, &state, &live, &events, &display, &cancel, args.json).await;
         }
-        let (summary, ()) =
-            tokio::join!(sync(&params, config, store, &state, &cancel), display.draw(&state, None));
+        let (summary, ()) = tokio::join!(client.sync(&state, &cancel), display.draw(&state, None));
         let summary = summary?;
         if args.json {
             output::json(&summary)?;
@@ -117,11 +114,8 @@ async fn reload(
 }
 
 /// Prints what was reached for each tip, until interrupted; the last one decides how the process ends.
-#[expect(clippy::too_many_arguments, reason = "one call, which would only be wrapped")]
 async fn follow(
-    params: &ChainParams,
-    config: &Config,
-    store: Arc<Store>,
+    client: &Client,
     progress: &Progress,
     live: &Live,
     events: &Events,
@@ -142,7 +136,6 @@ async fn follow(
             cancel.cancel();
         }
     };
-    let client = Client::new(params.clone(), config.clone(), store)?;
     let following = client.follow(progress, on_step, cancel);
     systemd::ready();
     let (followed, ()) = tokio::join!(following, display.draw(progress, Some(live)));

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::schemas::assert_valid;
 use crate::service::Service;
 use crate::support::generated_world;
-use crate::support::process::{Finished, Response, closed_port, run};
+use crate::support::process::{Finished, Response, Running, closed_port, get, run, sync_command, wait_until};
 
 impl Service {
     /// The answer, which has to be one.
@@ -322,4 +322,25 @@ fn who_is_not_there_is_not_asked() {
         .fails(2, &["https://localhost", "http://127.0.0.1:9184"]);
     let _held = spv_integration::store::Store::open(data.path()).unwrap();
     run(["status", "--data-dir", directory]).fails(1, &["in use"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_running_sync_may_bring_is_not_missing_for_good() {
+    let service = Service::start(|_| {}).await;
+    service.wait_until_it_answers("/ready", 200);
+    let path = format!("/v1/masternodes/{}", "07".repeat(32));
+    let is_transient = |response: Response| -> bool {
+        assert_refused(&response, &path, 404, "unknown_masternode", &["height 503"]);
+        serde_json::from_str::<Value>(&response.body).unwrap()["transient"].as_bool().unwrap()
+    };
+    wait_until("it waits for a block, so no sync is running", || !is_transient(service.get(&path).unwrap()));
+    let (_, data) = service.stop("-TERM").await;
+
+    let (address, nobody) = (closed_port(), closed_port());
+    let mut command = sync_command(&[nobody], data.path());
+    let _connecting =
+        Running::start(command.args(["--follow", "--metrics-listen", &address.port().to_string()]));
+    wait_until("the sync that waits for a peer may bring it", || {
+        Response::to(address, &get(&path)).is_some_and(is_transient)
+    });
 }
