@@ -136,7 +136,10 @@ impl Run<'_> {
         self.connected.peers.compare_chains(chain);
         let reports = self.connected.peers.reports();
         let tip = chain.tip_height();
-        let tip_state = self.connected.blocking(move |store, params| store.state(params, tip)).await?;
+        let read = self
+            .connected
+            .blocking(move |store, params| Ok((store.state(params, tip)?, store.evo_nodes(tip)?)));
+        let (tip_state, known_evo) = read.await?;
         let tip_time = chain.header(tip).map_or(0, |header| header.time);
         let total = self.started.elapsed();
         let chain_lock = self.best_lock(&results);
@@ -160,7 +163,7 @@ impl Run<'_> {
             from_height: results.from,
             headers: u64::from(chain.tip_height() - chain.start_height()) + 1,
             lists: Lists { verified: results.lists, for_members: results.quorums.lists },
-            masternodes: tip_state.map(|state| Masternodes::of(state.masternodes())),
+            masternodes: tip_state.map(|state| Masternodes::of(state.masternodes(), &known_evo)),
             quorums,
             chain_lock,
             requests: self.requests(&results.tally, &reports),

@@ -1,7 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dashcore::BlockHash;
-use serde::Serialize;
+use dashcore::sml::masternode_list_entry::MasternodeListEntry;
+use dashcore::{BlockHash, ProTxHash};
+use serde::{Deserialize, Serialize};
 use spv_masternodes::{ActiveQuorum, MasternodeList, ProvenState};
 
 use super::end_state::EndState;
@@ -89,7 +90,7 @@ pub struct Lists {
 }
 
 /// Number of masternodes in a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Masternodes {
     /// All of them.
     pub count: usize,
@@ -100,8 +101,12 @@ pub struct Masternodes {
 }
 
 impl Masternodes {
-    pub(crate) fn of(list: &MasternodeList) -> Self {
-        Self { count: list.len(), valid: list.valid_count(), evo: list.evo_count() }
+    /// Counts the masternodes of a list. `known_evo` are the EvoNodes that earlier lists show
+    /// ([`Store::evo_nodes`](crate::store::Store::evo_nodes)), as the entry of a banned one may not say its type.
+    pub fn of(list: &MasternodeList, known_evo: &BTreeSet<ProTxHash>) -> Self {
+        let is_evo =
+            |entry: &&MasternodeListEntry| entry.is_evo() || known_evo.contains(&entry.pro_reg_tx_hash);
+        Self { count: list.len(), valid: list.valid_count(), evo: list.iter().filter(is_evo).count() }
     }
 }
 

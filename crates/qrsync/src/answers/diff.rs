@@ -36,7 +36,7 @@ pub(crate) struct DiffAnswer {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Change {
     pub(crate) pro_tx_hash: ProTxHash,
-    /// Names of what is another.
+    /// Names of the fields that differ.
     pub(crate) fields: Vec<String>,
     pub(crate) before: Masternode,
     pub(crate) after: Masternode,
@@ -70,12 +70,8 @@ impl Question for AskDiff {
         let known_evo = data.read(move |store| store.evo_nodes(height)).await?;
         data.work(move || {
             let shaped = |state: &spv_masternodes::ProvenState| -> BTreeMap<ProTxHash, Masternode> {
-                let entries = state.masternodes().iter();
-                let shaped = entries.map(|entry| {
-                    let hash = entry.pro_reg_tx_hash;
-                    (hash, Masternode::new(entry, entry.is_evo() || known_evo.contains(&hash)))
-                });
-                shaped.collect()
+                let all = Masternode::all(state.masternodes(), &known_evo);
+                all.map(|masternode| (masternode.pro_tx_hash, masternode)).collect()
             };
             let (mut before, after) = (shaped(&before), shaped(&after));
             let [from, to] = blocks;

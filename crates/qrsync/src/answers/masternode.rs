@@ -1,10 +1,12 @@
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use dashcore::ProTxHash;
 use dashcore::hash_types::{ConfirmedHash, PubkeyHash};
 use dashcore::sml::address::{NetInfoEntry, NetInfoPurpose, ServiceAddress};
 use dashcore::sml::masternode_list_entry::{EntryMasternodeType, MasternodeListEntry};
 use serde::{Deserialize, Serialize};
+use spv_masternodes::MasternodeList;
 
 /// A masternode as a list has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,18 @@ pub(crate) struct Address {
 }
 
 impl Masternode {
+    /// All masternodes of a list. `known_evo` are the EvoNodes that earlier lists show, because the entry of a banned one
+    /// may not say its type.
+    pub(crate) fn all<'a>(
+        list: &'a MasternodeList,
+        known_evo: &'a BTreeSet<ProTxHash>,
+    ) -> impl Iterator<Item = Self> + 'a {
+        let shaped = |entry: &MasternodeListEntry| {
+            Self::new(entry, entry.is_evo() || known_evo.contains(&entry.pro_reg_tx_hash))
+        };
+        list.iter().map(shaped)
+    }
+
     pub(crate) fn new(entry: &MasternodeListEntry, is_evo: bool) -> Self {
         Self {
             pro_tx_hash: entry.pro_reg_tx_hash,

@@ -150,17 +150,11 @@ impl Question for AskMasternodes {
         let query = self.0.clone();
         let state = data.client.state(at(query.height)).await?;
         let (height, block_hash) = (state.height(), state.block_hash());
-        // A revoked EvoNode's entry does not say its type, but earlier lists did.
         let known_evo = data.read(move |store| store.evo_nodes(height)).await?;
         let block = Block::new(data, height, block_hash).await?;
         data.work(move || {
             let list = state.masternodes();
-            let is_evo = |hash: &ProTxHash, by_entry: bool| by_entry || known_evo.contains(hash);
-            let shaped = |entry: &_| -> Masternode {
-                let entry: &dashcore::sml::masternode_list_entry::MasternodeListEntry = entry;
-                Masternode::new(entry, is_evo(&entry.pro_reg_tx_hash, entry.is_evo()))
-            };
-            let mut masternodes: Vec<Masternode> = list.iter().map(shaped).collect();
+            let mut masternodes: Vec<Masternode> = Masternode::all(list, &known_evo).collect();
             let evo = masternodes.iter().filter(|masternode| masternode.is_evo()).count();
             masternodes.retain(|masternode| query.selects(masternode));
             if let Some(sort) = query.sort {

@@ -3,8 +3,9 @@ use std::collections::BTreeMap;
 
 use dashcore::BlockHash;
 use serde::{Deserialize, Serialize};
-use spv_integration::client::At;
+use spv_integration::client::{At, LookupError};
 use spv_integration::config::NetworkParams;
+use spv_integration::session::Masternodes;
 use spv_integration::store::Finding;
 
 use super::{Data, NoQuery, Problem, Question};
@@ -27,12 +28,12 @@ pub(crate) struct StatusAnswer {
     pub(crate) lowest_list: Option<u32>,
     pub(crate) highest_list: Option<u32>,
     /// Of the newest list; `null` without one.
-    pub(crate) masternodes: Option<MasternodeCounts>,
+    pub(crate) masternodes: Option<Masternodes>,
     /// Active in the newest list; `null` without one.
     pub(crate) quorums: Option<QuorumCounts>,
     pub(crate) path: String,
     pub(crate) size_bytes: Option<u64>,
-    /// Who answers: `service`, or `store` where the file was opened.
+    /// Where the answer is from: `service`, or `store` if the command opened the file itself.
     pub(crate) source: Cow<'static, str>,
     pub(crate) version: String,
     /// How the service is; absent where the file was opened.
@@ -52,13 +53,6 @@ pub(crate) struct TipBlock {
 pub(crate) struct BlockName {
     pub(crate) height: u32,
     pub(crate) hash: BlockHash,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct MasternodeCounts {
-    pub(crate) count: usize,
-    pub(crate) valid: usize,
-    pub(crate) evo: usize,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -97,7 +91,7 @@ impl Question for AskStatus {
         let heights = client.stored_heights().await?;
         let newest = match client.state(At::Newest).await {
             Ok(state) => Some(state),
-            Err(spv_integration::client::LookupError::Empty) => None,
+            Err(LookupError::Empty) => None,
             Err(error) => return Err(error.into()),
         };
         let (masternodes, quorums) = match &newest {
@@ -105,11 +99,7 @@ impl Question for AskStatus {
             Some(state) => {
                 let (list, height) = (state.masternodes(), state.height());
                 let known_evo = data.read(move |store| store.evo_nodes(height)).await?;
-                let is_evo = |entry: &&dashcore::sml::masternode_list_entry::MasternodeListEntry| {
-                    entry.is_evo() || known_evo.contains(&entry.pro_reg_tx_hash)
-                };
-                let evo = list.iter().filter(is_evo).count();
-                let counts = MasternodeCounts { count: list.len(), valid: list.valid_count(), evo };
+                let counts = Masternodes::of(list, &known_evo);
                 let active = client.quorums(height).await?;
                 let mut findings: BTreeMap<String, usize> = BTreeMap::new();
                 for quorum in &active {
@@ -141,7 +131,7 @@ impl Question for AskStatus {
     }
 }
 
-/// Those that are set.
+/// The parameters that are set.
 fn parameters(params: &NetworkParams) -> BTreeMap<String, serde_json::Value> {
     let Ok(serde_json::Value::Object(all)) = serde_json::to_value(params) else { return BTreeMap::new() };
     all.into_iter().filter(|(_, value)| !value.is_null() && *value != "").collect()
