@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use futures::FutureExt;
 use tokio::task::JoinError;
 
-/// What panicked said this.
+/// The message of a panic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Panicked(String);
@@ -30,7 +30,7 @@ impl From<JoinError> for Panicked {
     }
 }
 
-/// Does work that may panic. What the work left half done must not be used again, unless it is the work's own concern.
+/// Runs work that may panic. Data that the work left half changed must not be used afterwards.
 pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(work)).map_err(Panicked::from)
 }

@@ -62,7 +62,7 @@ fn fuzz(sh: &Shell, seconds: u32, seed: u32) -> Result<()> {
     Ok(())
 }
 
-/// The program, installed where it is not yet.
+/// The path of Schemathesis, which is installed if it is not there.
 fn schemathesis(sh: &Shell, target: &Path) -> Result<PathBuf> {
     let environment = target.join("schemathesis");
     let program = environment.join("bin/schemathesis");
@@ -225,7 +225,7 @@ fn pause() {
     std::thread::sleep(Duration::from_millis(100));
 }
 
-/// One that was free a moment ago.
+/// An address that was free a moment ago.
 fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on the loopback interface")?;
     Ok(listener.local_addr()?)

@@ -62,7 +62,7 @@ enum Task {
     Consumer,
     /// Make archives of the binary, its completions and man pages
     Dist,
-    /// Run every command that texts and helps show, against a simulated network, and name those that cannot be run
+    /// Run every command in the documentation and in help texts against a simulated network; list those that cannot run
     Examples,
     /// Check that every crate builds alone, with none of its features and with each of them
     Features,

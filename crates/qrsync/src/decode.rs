@@ -62,7 +62,7 @@ fn wrong_in_qrinfo(info: &QRInfo) -> Option<String> {
     })
 }
 
-/// What is wrong of all that can be checked without the list at the base and without the header.
+/// The first thing that is wrong, as far as it can be checked without the list at the base and without the header.
 fn wrong_in_diff(diff: &MnListDiff) -> Option<&'static str> {
     if proof_of_coinbase(diff).is_none() {
         return Some("the merkle proof is not one of the coinbase");

@@ -139,7 +139,7 @@ struct Lock {
 struct TipQuorums {
     active: u64,
     verified: u64,
-    /// Those that are wrong.
+    /// Quorums whose signatures are wrong.
     failed: u64,
     /// Of all quorums that were looked at, by the reason why they are not verified.
     not_verified: BTreeMap<&'static str, u64>,

@@ -73,7 +73,7 @@ pub(crate) fn locked(at: Duration) {
     gauge!(LOCK_TIMESTAMP).set(at.as_secs_f64());
 }
 
-/// Looks at the process and at the file of the database, for as long as it is polled.
+/// Updates the metrics of the process and of the database's file for as long as it is polled.
 #[expect(clippy::cast_precision_loss, reason = "no file is near 2^52 bytes")]
 pub(crate) async fn look_at(database: &Path) -> Infallible {
     let process = Collector::default();

@@ -30,7 +30,7 @@ pub(crate) async fn run(args: DataArgs) -> anyhow::Result<Exit> {
     }
 }
 
-/// For a person, who wants to know of tips, locks and trouble.
+/// One line for a person about a tip, a lock or trouble.
 fn describe(Event { name, data }: &Event) -> Option<String> {
     let text = |key: &str| match data.get(key) {
         Some(Value::String(text)) => text.clone(),

@@ -218,7 +218,7 @@ impl LookupError {
         matches!(self.missing(), Self::NotStored { .. })
     }
 
-    /// The same while a sync is running, where that may bring what is missing.
+    /// Wraps the error in [`Syncing`](Self::Syncing) if a sync is running that may bring what is missing.
     pub(super) fn may_pass(self, is_syncing: bool) -> Self {
         match self {
             missing @ (Self::BelowStart { .. }

@@ -85,7 +85,7 @@ impl Client {
         self.config().sync.instant_locks.then(|| self.shared.instant_locks.subscribe())
     }
 
-    /// Also says which block decides who may sign a lock that is wrong.
+    /// Verifies a lock; where it is wrong, the error comes with the block that decides which quorums may sign it.
     async fn check_instant_lock(
         &self,
         lock: &InstantLock,

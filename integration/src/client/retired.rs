@@ -17,7 +17,7 @@ struct LastActive {
     quorum: ActiveQuorum,
     /// The highest list in which it is active.
     state: Arc<ProvenState>,
-    /// Height of the next list, in which it is not; `None` where there is none.
+    /// Height of the next stored list, in which the quorum is no longer active; `None` if no list is stored above.
     gone: Option<u32>,
 }
 

@@ -42,7 +42,7 @@ type Place = (SocketAddr, bool);
 pub(crate) struct Announcer {
     newest: Arc<Mutex<BTreeMap<Place, News>>>,
     turns: mpsc::Sender<Place>,
-    /// Where InstantSend locks go; `None` when nobody wants them.
+    /// Where InstantSend locks go; `None` if they are not asked for.
     instant_locks: Option<LockInbox>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn announcements(instant_locks: Option<LockInbox>) -> (Announcer, Ann
 }
 
 impl Announcer {
-    /// Where InstantSend locks go, if somebody wants them.
+    /// Where InstantSend locks go, if they are asked for.
     pub(super) fn instant_locks(&self) -> Option<&LockInbox> {
         self.instant_locks.as_ref()
     }

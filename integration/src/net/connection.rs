@@ -393,7 +393,7 @@ impl Shared {
         self.closed.cancel();
     }
 
-    /// Where InstantSend locks go, if somebody wants them.
+    /// Where InstantSend locks go, if they are asked for.
     fn instant_locks(&self) -> Option<&LockInbox> {
         self.announcer.as_ref().and_then(Announcer::instant_locks)
     }

@@ -74,7 +74,7 @@ impl LockInbox {
         self.inner.lock().places.insert(peer, Place::default());
     }
 
-    /// A node is gone. Others have the same locks.
+    /// Drops the locks of a node that has disconnected. Other nodes have the same ones.
     pub(super) fn closed(&self, peer: SocketAddr) {
         self.inner.lock().change(|inner| _ = inner.places.remove(&peer));
     }
@@ -142,7 +142,7 @@ impl LockInbox {
         entries.filter(|entry| entry.heard.name == *name).for_each(|entry| entry.is_deferred = true);
     }
 
-    /// More may be known now: all that could not be judged are looked at again, but for those that are too old.
+    /// Judges all locks again that could not be judged before, except those that are too old: more may be known now.
     pub(crate) fn retry(&self) {
         let now = Instant::now();
         self.inner.lock().change(|inner| {
@@ -188,7 +188,7 @@ impl Inner {
 }
 
 impl Place {
-    /// Where there is no room, those go first that could not be judged.
+    /// Makes room by dropping first the locks that could not be judged.
     fn take_in(&mut self, entry: Entry) {
         if self.locks.iter().any(|known| known.heard.name == entry.heard.name) {
             return;

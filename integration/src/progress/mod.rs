@@ -174,7 +174,7 @@ impl Progress {
         });
     }
 
-    /// Such an answer was wrong.
+    /// An answer that had arrived, with `count` lists, was wrong.
     pub(crate) fn lists_lost(&self, count: u64) {
         let mut pace = self.pace.lock();
         self.state.send_modify(|state| {

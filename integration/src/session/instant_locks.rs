@@ -10,9 +10,9 @@ use crate::net::metrics::instant_lock;
 use crate::net::{HeardLock, LockInbox};
 use crate::progress::{Phase, Progress};
 
-/// Tells what InstantSend locks that peers send are worth.
+/// Judges the InstantSend locks that peers send.
 pub(crate) trait Judge: Send + Sync {
-    /// Judges one. Of a lock that is verified it tells whoever wants to know.
+    /// Judges one lock, and passes it to the subscribers if it is verified.
     fn judge(&self, lock: InstantLock) -> BoxFuture<'_, LockFate>;
 }
 
@@ -21,16 +21,16 @@ pub(crate) trait Judge: Send + Sync {
 pub(crate) enum LockFate {
     /// A quorum that may sign it did.
     Verified,
-    /// None did.
+    /// No quorum that may sign it did.
     Wrong {
         /// Height and hash of the block that decides which quorums may sign it; `None` where it is wrong on any branch.
         decided_by: Option<(u32, BlockHash)>,
         /// What is wrong.
         reason: String,
     },
-    /// It cannot be told yet.
+    /// It is not known yet whether the lock is right.
     Unknown,
-    /// It never will be told.
+    /// It will never be known whether the lock is right.
     Undecidable,
 }
 
@@ -41,8 +41,8 @@ pub(super) struct InstantLocks {
 }
 
 impl InstantLocks {
-    /// Judges whatever comes. What cannot be judged yet is looked at again whenever a tip is reached, as with it quorums may
-    /// have been proven.
+    /// Judges locks as they arrive. A lock that cannot be judged yet is judged again whenever a tip is reached, because
+    /// more quorums may be proven then.
     ///
     /// # Cancel safety
     /// The lock that is being judged is judged again.

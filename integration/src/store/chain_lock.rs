@@ -40,7 +40,7 @@ impl Store {
         Ok(self.best_lock.subscribe())
     }
 
-    /// Shows a lock to all receivers, if it is higher than the one that they have. Whether it is.
+    /// Shows a lock to all receivers if it is higher than the one that they have; returns whether it is.
     pub(crate) fn tell_chain_lock(&self, lock: &ChainLock) -> bool {
         self.best_lock.send_if_modified(|known| {
             let is_higher = known.as_ref().is_none_or(|known| known.block_height < lock.block_height);

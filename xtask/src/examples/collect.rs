@@ -12,7 +12,7 @@ pub(super) struct Example {
     pub(super) place: String,
 }
 
-/// Those in the blocks of Markdown that show a console.
+/// The commands in the console blocks of Markdown.
 pub(super) fn from_texts(sh: &Shell) -> Result<Vec<Example>> {
     let listed = cmd!(sh, "git ls-files *.md").quiet().read()?;
     let mut examples = Vec::new();
@@ -43,7 +43,7 @@ fn without_comment(command: &str) -> &str {
     command.split_once("  #").map_or(command, |(command, _)| command).trim_end()
 }
 
-/// Those at the end of the help of each command.
+/// The examples at the end of the help of each command.
 pub(super) fn from_help(sh: &Shell, qrsync: &Path) -> Result<Vec<Example>> {
     let mut examples = Vec::new();
     let mut commands = vec![Vec::new()];

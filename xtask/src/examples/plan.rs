@@ -6,7 +6,7 @@ pub(super) const NETWORK: &str =
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Plan {
-    /// With what stands for its placeholders, and interrupted after so many seconds, if it has not ended.
+    /// Run it with these values for its placeholders. Interrupt it after this number of seconds, if it has not ended.
     Run {
         command: String,
         seconds: u32,

@@ -50,7 +50,7 @@ pub(crate) trait Question: Sync {
 
     fn query(&self) -> &Self::Query;
 
-    /// What is sent along, as JSON; then it is a POST.
+    /// The body of the request, as JSON. A question with a body is a POST.
     fn body(&self) -> Option<String> {
         None
     }

@@ -13,7 +13,7 @@ pub(crate) struct Sort<K: ValueEnum + Copy> {
 }
 
 impl<K: ValueEnum + Copy> Sort<K> {
-    /// Sorts by the key; what is equal stays in its order.
+    /// Sorts by the key. Equal elements keep their order.
     pub(crate) fn apply<T, O: Ord>(self, items: &mut [T], key: impl Fn(K, &T) -> O) {
         if self.is_descending {
             items.sort_by_cached_key(|item| std::cmp::Reverse(key(self.key, item)));

@@ -23,7 +23,7 @@ pub(crate) enum Lock {
     InstantLock,
 }
 
-/// What is sent to have it checked.
+/// The body of a request to verify a lock.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignedLock {
@@ -152,7 +152,7 @@ fn outcome(error: &LockError) -> &'static str {
     }
 }
 
-/// Whether nobody can have signed it.
+/// Whether the error means that no quorum can have signed the lock.
 const fn is_proof_of_wrong(error: &LookupError) -> bool {
     matches!(error, LookupError::NoQuorum { .. } | LookupError::NoCycle { .. })
 }

@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
 use hyper::rt::{Read, Write};
-use hyper::{Method, Request, Response, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::{TcpStream, UnixStream};
@@ -33,7 +33,7 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    /// The one at this URL.
+    /// The service at this URL.
     ///
     /// # Errors
     /// When it is no URL of plain HTTP.
@@ -50,7 +50,7 @@ impl Service {
         Ok(Self::Address { authority: authority.to_string(), prefix })
     }
 
-    /// The one that uses this database, if it answers.
+    /// The service that uses this database, if it answers.
     pub(super) async fn beside(database: &Path) -> Option<Self> {
         let path = database.with_file_name(SOCKET);
         // A socket that a killed process left is refused by the system.
@@ -80,10 +80,7 @@ impl Service {
             return serde_json::from_slice(&body)
                 .with_context(|| format!("the answer of {self} is not understood; is it another version?"));
         }
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => Err(problem.into()),
-            Err(_) => anyhow::bail!("{self} answered {status}; is it qrsync?"),
-        }
+        Err(self.refusal(status, &body))
     }
 
     /// Events as they come: the lines of the stream's body.
@@ -98,9 +95,14 @@ impl Service {
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
         let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => Err(problem.into()),
-            Err(_) => anyhow::bail!("{self} answered {status}; is it qrsync?"),
+        Err(self.refusal(status, &body))
+    }
+
+    /// The error for an answer with a status that is no success.
+    fn refusal(&self, status: StatusCode, body: &[u8]) -> anyhow::Error {
+        match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) => problem.into(),
+            Err(_) => anyhow::anyhow!("{self} answered {status}; is it qrsync?"),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::exit::Usage;
 
 /// What answers a question: a running service or the store.
 pub(crate) enum Source {
-    /// The file, which nobody else uses.
+    /// The file, which no other process uses.
     Store(Data),
     /// The process that uses the file.
     Service(Service),

@@ -22,7 +22,7 @@ pub(crate) struct LogArgs {
     /// Show no progress, and log errors alone unless --log-level is given; results are printed
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
-    /// When to colour what is printed
+    /// When to colour the output
     #[arg(long, value_name = "WHEN", global = true, default_value_t, value_enum)]
     pub(crate) color: Colour,
 }

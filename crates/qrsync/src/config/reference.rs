@@ -10,7 +10,7 @@ use super::layers::{keys, variable};
 /// Written by `cargo xtask configuration` from the documentation of the types.
 const MEANINGS: &str = include_str!("meanings.json");
 
-/// What is said of a key, or of a section, whose name ends with a dot.
+/// The explanation of a key, or of a section, whose name ends with a dot.
 #[derive(Debug, Deserialize)]
 pub(super) struct Meaning {
     key: String,

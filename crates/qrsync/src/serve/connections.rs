@@ -42,7 +42,7 @@ struct Entry {
 pub(super) struct Place {
     connections: Arc<Connections>,
     id: u64,
-    /// Cancelled when somebody else has taken the place.
+    /// Cancelled when another connection has taken the place.
     pub(super) ended: CancellationToken,
 }
 
@@ -94,7 +94,7 @@ impl Place {
         self.set(|_| None);
     }
 
-    /// It is answered.
+    /// The request is answered.
     pub(super) fn waits(&self) {
         self.set(Some);
     }

@@ -25,7 +25,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest that a request may take from its head to the end of its answer, which is then on its way.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest that a client may leave what is sent to it unread.
+/// Maximum time that a client may leave an answer unread.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest head of a request, in bytes.
@@ -45,7 +45,7 @@ pub(super) enum Via {
     },
 }
 
-/// Marks an answer that goes on for as long as somebody reads it.
+/// Marks an answer that goes on for as long as the client reads it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Streams;
 

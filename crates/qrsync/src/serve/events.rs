@@ -92,7 +92,7 @@ impl Event {
         }
     }
 
-    /// What it says the latest of; `None` where it is only news.
+    /// The name under which the latest event is kept for new readers; `None` if it is not kept.
     fn subject(&self) -> Option<String> {
         match self {
             Self::Quorum { .. } => None,
@@ -158,7 +158,7 @@ impl Events {
         self.tip_reached.notify_one();
     }
 
-    /// Looks at everything else for as long as it is polled.
+    /// Publishes all other events for as long as it is polled.
     ///
     /// # Errors
     /// When the store fails.

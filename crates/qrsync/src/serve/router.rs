@@ -55,7 +55,7 @@ fn routes() -> Routes {
     ]
 }
 
-/// What is served besides with `api.platform`.
+/// The additional paths with `api.platform`.
 fn platform_routes() -> Routes {
     vec![
         ("get", "/masternodes", get(platform::masternodes)),

@@ -16,7 +16,7 @@ pub(crate) struct App(Arc<Shared>);
 pub(crate) struct Shared {
     pub(super) data: Data,
     pub(super) live: Arc<Live>,
-    /// `None` where nobody collects any.
+    /// `None` if metrics are not collected.
     pub(super) metrics: Option<PrometheusHandle>,
     pub(super) events: Arc<Events>,
     pub(super) settings: ApiSettings,

@@ -108,7 +108,7 @@ async fn verify(State(app): State<App>, lock: Lock, uri: &Uri, body: Body) -> Re
     respond(app.verify(async move { data.answer_as_json(question).await }).await)
 }
 
-/// Events as they come, first those that say how things are.
+/// Streams events, beginning with those that describe the current state.
 pub(super) async fn events(State(app): State<App>, uri: Uri) -> Response {
     if let Err(problem) = query::<NoQuery>(&uri) {
         return refuse(&problem);
@@ -146,7 +146,7 @@ fn sse(events: impl Stream<Item = Event> + Send + 'static) -> Response {
 pub(super) type OnePart = Result<Path<String>, PathRejection>;
 pub(super) type Body = Result<Bytes, BytesRejection>;
 
-/// The answer to a question, if it is one.
+/// Answers a question, or refuses a request that is none.
 async fn ask<Q: Question + Send + 'static>(app: &App, question: Result<Q, Problem>) -> Response {
     let question = match question {
         Ok(question) => question,

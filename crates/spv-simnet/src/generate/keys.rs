@@ -26,7 +26,7 @@ impl KeyRing {
         Self { secrets: Some(Secrets { seed, by_public_key: HashMap::new() }) }
     }
 
-    /// Makes the next keys, up to the one with this public key. Whether there is such a key.
+    /// Makes the next keys, up to the one with this public key, and returns whether it exists.
     pub(crate) fn make_until(&mut self, wanted: &BLSPublicKey) -> bool {
         let has_made = |ring: &Self| {
             ring.secrets.as_ref().is_none_or(|secrets| secrets.by_public_key.contains_key(wanted))

@@ -119,8 +119,8 @@ impl Session {
         std::iter::once(message).chain(lock).map(|message| send(node, &message)).collect()
     }
 
-    /// Tells of an InstantSend lock, if the other side relays transactions: others do not hear of any (Dash Core
-    /// `RelayInvFiltered`, net_processing.cpp).
+    /// Announces an InstantSend lock if the other side relays transactions. Dash Core announces them to no other peers
+    /// (`RelayInvFiltered`, net_processing.cpp).
     pub(super) fn announce_instant_lock(&self, lock: &InstantLock, node: &Node) -> Option<Reply> {
         let announced =
             announced_instant_lock(lock.clone(), node).filter(|_| self.relays && self.hears_news(node));

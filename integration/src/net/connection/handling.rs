@@ -68,7 +68,7 @@ impl Shared {
         Ok(())
     }
 
-    /// The node has something new. Blocks are told of, and locks asked for, if somebody listens.
+    /// Handles announcements: passes on those of blocks, and requests announced locks, if the follower wants them.
     fn on_inventory(&self, inventory: &[Inventory]) {
         let newest = inventory.iter().rev().find_map(|entry| match entry {
             Inventory::Block(hash) => Some(*hash),
