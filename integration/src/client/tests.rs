@@ -223,15 +223,25 @@ async fn tips_are_watched_from_the_one_that_is_there_on() {
     assert!(!empty.tips().await.unwrap().has_changed().unwrap(), "there is nothing to tell");
 }
 
-/// It needs no thread of the runtime's, so it is done when it has been polled once.
-#[tokio::test]
-async fn an_inline_handle_reads_where_it_is_polled() {
+/// An inline read needs no thread of the runtime's: it is done at the first poll while the only blocking thread is busy.
+#[test]
+fn an_inline_handle_reads_where_it_is_polled() {
     use futures::FutureExt;
 
-    let client = filled();
-    assert!(client.state(At::Newest).now_or_never().is_none(), "else this shows nothing");
-    let inline = client.inline();
-    let state = inline.state(At::Newest).now_or_never().unwrap().unwrap();
-    assert_eq!(state, client.state(At::Newest).await.unwrap());
-    assert_eq!(inline.quorums(200).now_or_never().unwrap().unwrap(), client.quorums(200).await.unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let (release, busy) = std::sync::mpsc::channel::<()>();
+        let occupied = tokio::task::spawn_blocking(move || busy.recv());
+        let client = filled();
+        let mut waiting = Box::pin(client.state(At::Newest));
+        assert!(futures::poll!(&mut waiting).is_pending(), "a usual read waits for a blocking thread");
+        let inline = client.inline();
+        let state = inline.state(At::Newest).now_or_never().unwrap().unwrap();
+        let quorums = inline.quorums(200).now_or_never().unwrap().unwrap();
+
+        release.send(()).unwrap();
+        occupied.await.unwrap().unwrap();
+        assert_eq!(state, waiting.await.unwrap());
+        assert_eq!(quorums, client.quorums(200).await.unwrap());
+    });
 }
