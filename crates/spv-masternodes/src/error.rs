@@ -31,7 +31,7 @@ pub enum ProofError {
     #[error("coinbase proof is malformed")]
     MalformedCoinbaseProof(#[source] MerkleError),
     /// The partial merkle tree does not prove exactly the coinbase at position 0.
-    #[error("coinbase proof matches {matches:?} instead of coinbase {coinbase} alone")]
+    #[error("coinbase proof matches {} instead of coinbase {coinbase} alone", matched(matches))]
     CoinbaseNotMatched {
         /// The coinbase's own id.
         coinbase: Txid,
@@ -127,5 +127,14 @@ impl ProofError {
     /// Whether rules newer than those known here explain it.
     pub const fn is_of_newer_rules(&self) -> bool {
         matches!(self, Self::NewerRules { .. })
+    }
+}
+
+/// What a partial merkle tree matches, however much that is, in a few words.
+fn matched(matches: &[(u32, Txid)]) -> String {
+    match matches {
+        [] => "no transaction".to_owned(),
+        [(position, txid)] => format!("transaction {txid} at position {position}"),
+        more => format!("{} transactions", more.len()),
     }
 }

@@ -6,7 +6,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::process::{Finished, Running, qrsync, run, sync_command};
+use spv_simnet::{Network, NetworkConfig};
+
+use crate::support::process::{Finished, PATIENCE, Running, closed_port, qrsync, run, sync_command};
 use crate::support::{faulty, generated_world, honest, start};
 
 const PAGE: usize = 4_096;
@@ -56,22 +58,40 @@ async fn the_log_tells_where_it_is_and_how_it_ended() {
     );
 }
 
+/// The honest nodes come when the liar has been heard, so that it is asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_names_a_liar_and_why() {
     let data = tempfile::tempdir().unwrap();
-    let peers = vec![faulty("forge=1", 1), faulty("", 2), faulty("", 3)];
-    let network = start(&generated_world(), peers).await;
-    let (liar, mut command) = (network.addresses()[0], sync_command(&network.addresses(), data.path()));
-    let finished = Running::start(&mut command).finish();
-    assert_eq!(finished.code(), Some(0), "{}", finished.stderr());
-    let said = |what: &str| {
-        let line = finished.stderr().lines().find(|line| line.contains(what));
-        line.unwrap_or_else(|| panic!("{what} is missing: {}", finished.stderr()))
+    let world = generated_world();
+    let lying = start(&world, vec![faulty("forge=1", 1)]).await;
+    let (liar, listen) = (lying.addresses()[0], closed_port());
+    let mut running = Running::start(&mut sync_command(&[liar, listen], data.path()));
+    let (tell, told) = std::sync::mpsc::channel();
+    let stderr = BufReader::new(running.child().stderr.take().unwrap());
+    std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+    let mut log = Vec::new();
+    let mut said = |what: &str| {
+        while let Ok(line) = told.recv_timeout(PATIENCE) {
+            log.push(line);
+            if log.last().is_some_and(|line| line.contains(what)) {
+                return log.last().cloned().unwrap_or_default();
+            }
+        }
+        panic!("{what} is missing: {log:?}");
     };
     let wrong = said("wrong answer");
     assert!(wrong.contains(" WARN ") && wrong.contains(&format!("peer={liar}")), "{wrong}");
+    let (_, error) = wrong.split_once(" error=").unwrap();
+    for debug in ["Some(", "None", "::", "[("] {
+        assert!(!error.contains(debug), "{wrong}");
+    }
+    let config = NetworkConfig { peers: honest(1), listen };
+    let honest = Network::start(world, config).await.unwrap();
     let cut_off = said("disconnected");
     assert!(cut_off.contains(&format!("peer={liar}")) && cut_off.contains("reason="), "{cut_off}");
+    let finished = running.finish();
+    assert_eq!(finished.code(), Some(0), "{log:?}");
+    honest.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,7 @@ pub enum QuorumError {
         got: u16,
     },
     /// No quorum with this index has its base block at this height.
-    #[error("a quorum with index {index:?} cannot have its base block at height {base_height}")]
+    #[error("a quorum {} cannot have its base block at height {base_height}", with(*index))]
     WrongIndex {
         /// Index in the commitment.
         index: Option<i16>,
@@ -126,4 +126,8 @@ impl fmt::Display for CommitmentSignature {
             Self::Members => "members' signature",
         })
     }
+}
+
+fn with(index: Option<i16>) -> String {
+    index.map_or_else(|| "without an index".to_owned(), |index| format!("with index {index}"))
 }

@@ -14,7 +14,7 @@ use tokio::net::TcpSocket;
 use tokio::sync::watch;
 
 /// The longest that anything outside of this process may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The binary, untouched by the environment of whoever runs the tests.
 pub(crate) fn qrsync() -> Command {
