@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::connections::{Connections, Origin, Place};
 use super::conversation::{Via, converse};
 use super::events::Events;
+use super::metrics::{self, refused};
 use super::router::router;
 use super::state::App;
 use crate::answers::Data;
@@ -62,18 +63,20 @@ impl Endpoint {
         let settings = data.client.config().api.clone();
         let connections = Connections::new(settings.max_connections, settings.max_connections_per_client);
         let socket = Socket::beside(data.client.store().path());
-        let metrics = self.metrics.clone();
+        let collected = self.metrics.clone();
         let router = router(App::new(data, live, self.metrics, events, settings));
         let mut conversations = JoinSet::new();
+        metrics::describe();
         let mut upkeep = tokio::time::interval(UPKEEP);
         loop {
+            metrics::connections(conversations.len());
             let accepted = tokio::select! {
                 accepted = accept(self.listener.as_ref()) => accepted,
                 accepted = accept_local(socket.as_ref()) => accepted,
                 Some(_) = conversations.join_next() => continue,
                 _ = upkeep.tick() => {
-                    if let Some(metrics) = &metrics {
-                        metrics.run_upkeep();
+                    if let Some(collected) = &collected {
+                        collected.run_upkeep();
                     }
                     continue;
                 }
@@ -83,6 +86,7 @@ impl Endpoint {
                     if let Some(place) = connections.enter(accepted.origin()) {
                         conversations.spawn(accepted.converse(router.clone(), place));
                     } else {
+                        refused();
                         accepted.refuse();
                     }
                 }

@@ -5,6 +5,7 @@ mod conversation;
 mod endpoint;
 mod events;
 mod hosts;
+mod metrics;
 mod openapi;
 mod platform;
 mod platform_quorums;

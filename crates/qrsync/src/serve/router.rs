@@ -4,12 +4,13 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::metrics::measured;
 use super::state::App;
 use super::{hosts, openapi, platform, v1};
 use crate::answers::{Problem, problem};
@@ -80,8 +81,8 @@ pub(super) fn router(app: App) -> Router {
     if let Some(cors) = cors(&app.settings.cors_origins) {
         router = router.layer(cors);
     }
-    // Last, so that it comes first: what was not meant for this service gets nothing from it.
-    router.layer(from_fn_with_state(app.clone(), hosts::check)).with_state(app)
+    // What was not meant for this service gets nothing from it; it is counted all the same.
+    router.layer(from_fn_with_state(app.clone(), hosts::check)).layer(from_fn(measured)).with_state(app)
 }
 
 /// `None` where no other origin may read the answers.

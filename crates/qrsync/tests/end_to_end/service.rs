@@ -133,6 +133,15 @@ async fn everything_that_is_served_answers_as_it_should() {
 
     let missing = service.get("/nothing").unwrap();
     assert!(missing.status == 404 && missing.body.contains("/metrics"), "{missing:?}");
+    let metrics = service.get("/metrics").unwrap().body;
+    for line in [
+        "qrsync_http_requests_total{route=\"none\",status=\"404\"} 1",
+        "qrsync_http_request_seconds_count{route=\"/\"} 1",
+        "qrsync_http_refused_connections_total 0",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is not in {metrics}");
+    }
+    assert!(metrics.lines().any(|line| line.starts_with("qrsync_http_connections ")), "{metrics}");
     for path in ["/", "/metrics", "/health", "/ready", "/status"] {
         let request = get(path);
         let refused = Response::to(service.address, &request.replace("GET", "POST")).unwrap();
