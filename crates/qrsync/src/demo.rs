@@ -64,7 +64,7 @@ pub(crate) async fn run(args: DemoArgs, log: &LogArgs, drawn: MultiProgress) -> 
         }))?;
     } else {
         output::text(&format!(
-            "\nAll peers, {} in flight each\n{}\n  counted   by the nodes themselves: at most {most} in flight on a connection",
+            "\nAll peers, {} in flight each\n{}\n  counted     by the nodes themselves: at most {most} in flight on a connection",
             counted(Settings::default().depth.get(), "request"),
             describe(&summary)
         ))?;

@@ -179,12 +179,13 @@ pub(crate) fn describe(summary: &Summary) -> String {
         summary.seconds.quorums,
     );
     if let Some(reason) = &summary.reason {
-        line(&mut text, format_args!("  why       {reason}"));
+        line(&mut text, "why", format_args!("{reason}"));
     }
     line(
         &mut text,
+        "lists",
         format_args!(
-            "  lists     {} proven from height {}; {}",
+            "{} proven from height {}; {}",
             summary.lists.verified,
             summary.from_height,
             counted(summary.headers, "header"),
@@ -193,8 +194,9 @@ pub(crate) fn describe(summary: &Summary) -> String {
     if let Some(masternodes) = summary.masternodes {
         line(
             &mut text,
+            "masternodes",
             format_args!(
-                "  masternodes {} at the tip, {} valid, {} Evo",
+                "{} at the tip, {} valid, {} Evo",
                 masternodes.count, masternodes.valid, masternodes.evo,
             ),
         );
@@ -203,8 +205,9 @@ pub(crate) fn describe(summary: &Summary) -> String {
     let requests = &summary.requests;
     line(
         &mut text,
+        "requests",
         format_args!(
-            "  requests  {} qrinfo, {} mnlistdiff, {} getheaders; {} refused, {} retried, {} late",
+            "{} qrinfo, {} mnlistdiff, {} getheaders; {} refused, {} retried, {} late",
             requests.qrinfo,
             requests.mnlistdiff,
             requests.getheaders,
@@ -215,15 +218,17 @@ pub(crate) fn describe(summary: &Summary) -> String {
     );
     line(
         &mut text,
-        format_args!("  bytes     {} received, {} wasted", summary.bytes.received, summary.bytes.wasted),
+        "bytes",
+        format_args!("{} received, {} wasted", summary.bytes.received, summary.bytes.wasted),
     );
     for peer in &summary.peers {
         let rtt = peer.rtt_ms.map_or_else(|| "-".to_owned(), |rtt| format!("{rtt:.1} ms"));
         let remark = peer.remark.as_ref().map(|remark| format!("  [{remark}]")).unwrap_or_default();
         line(
             &mut text,
+            "peer",
             format_args!(
-                "  peer      {}  {}, {} refused, {} failed, rtt {rtt}, at most {} in flight{remark}",
+                "{}  {}, {} refused, {} failed, rtt {rtt}, at most {} in flight{remark}",
                 peer.address,
                 counted(peer.requests, "request"),
                 peer.refused,
@@ -241,7 +246,7 @@ fn describe_quorums(text: &mut String, summary: &Summary) {
     let at_tip = |count: fn(&QuorumsOfType) -> u64| quorums.by_type.values().map(count).sum::<u64>();
     let active = at_tip(|of_type| of_type.proven);
     if quorums.verified == 0 && quorums.not_verified.is_empty() {
-        return line(text, format_args!("  quorums   {active} active at the tip (signatures not checked)"));
+        return line(text, "quorums", format_args!("{active} active at the tip (signatures not checked)"));
     }
     let reasons: Vec<String> =
         quorums.not_verified.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
@@ -249,8 +254,9 @@ fn describe_quorums(text: &mut String, summary: &Summary) {
         if reasons.is_empty() { String::new() } else { format!("; not verified: {}", reasons.join(", ")) };
     line(
         text,
+        "quorums",
         format_args!(
-            "  quorums   {} verified in the range ({} checked now), {} of {active} active at the tip{not_verified}",
+            "{} verified in the range ({} checked now), {} of {active} active at the tip{not_verified}",
             quorums.verified,
             quorums.checked,
             at_tip(|of_type| of_type.verified),
@@ -258,35 +264,27 @@ fn describe_quorums(text: &mut String, summary: &Summary) {
     );
     if quorums.failed > 0 {
         let failed = at_tip(|of_type| of_type.failed);
-        line(
-            text,
-            format_args!(
-                "  {}   {} found WRONG, {failed} at the tip",
-                bad("WARNING"),
-                counted(quorums.failed, "quorum")
-            ),
-        );
+        let wrong = bad(&format!("{} found WRONG", counted(quorums.failed, "quorum")));
+        line(text, "warning", format_args!("{wrong}, {failed} at the tip"));
     }
     match &summary.chain_lock {
         Some(lock) if lock.verified => {
             let below = summary.tip.height.saturating_sub(lock.height);
-            line(text, format_args!("  chainlock of block {} verified, {below} below the tip", lock.height))
+            line(text, "chainlock", format_args!("of block {} verified, {below} below the tip", lock.height))
         }
         Some(BestChainLock { height, reason, .. }) => {
             let reason = reason.as_deref().unwrap_or_default();
             line(
                 text,
-                format_args!(
-                    "  chainlock of block {height} in the tip's coinbase {}: {reason}",
-                    bad("NOT verified")
-                ),
+                "chainlock",
+                format_args!("of block {height} in the tip's coinbase {}: {reason}", bad("NOT verified")),
             );
         }
         None => {}
     }
 }
 
-fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+fn line(text: &mut String, label: &str, line: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
-    writeln!(text, "{line}").ok();
+    writeln!(text, "  {label:<12}{line}").ok();
 }
