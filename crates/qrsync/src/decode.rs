@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::args::{DecodeArgs, MessageKind};
-use crate::exit::{Exit, NotVerified};
+use crate::exit::Exit;
 use crate::output;
 
 pub(crate) fn run(args: &DecodeArgs) -> anyhow::Result<Exit> {
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &DecodeArgs) -> anyhow::Result<Exit> {
         output::text(&serde_json::to_string_pretty(&report)?)?;
     }
     match wrong {
-        Some(wrong) => Err(NotVerified(format!("{path}: {wrong}")).into()),
+        Some(wrong) => anyhow::bail!("{path}: {wrong}"),
         None => Ok(Exit::Ok),
     }
 }
