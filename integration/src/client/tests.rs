@@ -245,3 +245,15 @@ fn an_inline_handle_reads_where_it_is_polled() {
         assert_eq!(quorums, client.quorums(200).await.unwrap());
     });
 }
+
+/// A compile-time check: applications run a client with `tokio::spawn`.
+#[test]
+fn what_a_client_returns_can_be_spawned() {
+    fn sendable(_: impl Send) {}
+    let client = filled();
+    let (progress, cancel) = (Progress::default(), CancellationToken::new());
+    sendable(client.sync(&progress, &cancel));
+    sendable(client.follow(&progress, |_: &Step| {}, &cancel));
+    sendable(client.state(At::Newest));
+    sendable(client.tips());
+}

@@ -159,7 +159,10 @@ async fn judge_locks(locks: Option<InstantLocks>, peers: &Peers, progress: &Prog
 
 /// Tries until some name can be looked up; a service that is started before the network is there waits for it. The waits
 /// are not random: it is the system's own resolver that is asked.
-async fn once_online<T>(start: impl AsyncFn() -> Result<T, SyncError>) -> Result<T, SyncError> {
+async fn once_online<T, F>(start: impl Fn() -> F) -> Result<T, SyncError>
+where
+    F: Future<Output = Result<T, SyncError>>,
+{
     let mut failures = 0;
     loop {
         let error = match start().await {
