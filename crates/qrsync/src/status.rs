@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use indicatif::HumanDuration;
+
 use crate::answers::{AskStatus, StatusAnswer};
 use crate::args::DataArgs;
 use crate::ask::Source;
@@ -75,8 +77,6 @@ fn describe(status: &StatusAnswer) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// To the two largest units.
 fn duration(seconds: u64) -> String {
-    let text = humantime::format_duration(Duration::from_secs(seconds)).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    HumanDuration(Duration::from_secs(seconds)).to_string()
 }

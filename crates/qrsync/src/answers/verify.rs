@@ -25,7 +25,7 @@ pub(crate) enum Lock {
 
 /// The body of a request to verify a lock.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = r#"{"hex":"…"}"#)]
 pub(crate) struct SignedLock {
     /// Payload of the message, in hexadecimal.
     pub(crate) hex: String,

@@ -279,16 +279,17 @@ async fn what_is_asked_wrongly_is_refused_with_what_would_be_right() {
     let path = format!("/v1/signer/instantlock?request_id={nobody}&cycle_hash={reversed}");
     service.refuses(&path, 404, "unknown_cycle", &[&reversed]);
 
-    for (body, error, status) in [
-        ("", "bad_request", 400),
-        ("{}", "bad_request", 400),
-        ("{\"hex\":\"00\",\"more\":1}", "bad_request", 400),
-        ("{\"hex\":\"zz\"}", "malformed_lock", 400),
-        ("{\"hex\":\"00\"}", "malformed_lock", 400),
-        (&format!("{{\"hex\":\"{}\"}}", "0".repeat(300_000)), "too_large", 413),
+    for (body, error, status, words) in [
+        ("", "bad_request", 400, &[][..]),
+        ("{}", "bad_request", 400, &["hex"]),
+        ("12", "bad_request", 400, &["expected {\"hex\":"]),
+        ("{\"hex\":\"00\",\"more\":1}", "bad_request", 400, &["more"]),
+        ("{\"hex\":\"zz\"}", "malformed_lock", 400, &[]),
+        ("{\"hex\":\"00\"}", "malformed_lock", 400, &[]),
+        (&format!("{{\"hex\":\"{}\"}}", "0".repeat(300_000)), "too_large", 413, &[]),
     ] {
         let response = service.post("/v1/verify/chainlock", body);
-        assert_refused(&response, body.get(..40).unwrap_or(body), status, error, &[]);
+        assert_refused(&response, body.get(..40).unwrap_or(body), status, error, words);
     }
     for (method, path) in
         [("POST", "/v1/status"), ("GET", "/v1/verify/chainlock"), ("OPTIONS", "/v1/status"), ("BREW", "/")]
