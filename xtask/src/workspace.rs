@@ -94,7 +94,10 @@ fn parse_package(package: &Value, root: &Path) -> Result<Package> {
         has_description: package["description"].is_string(),
         has_license: package["license"].is_string() || package["license_file"].is_string(),
         dependencies: names(array(&package["dependencies"])),
-        inherited: names(array(&package["dependencies"]).filter(|dependency| dependency["kind"] != "dev")),
+        inherited: names(
+            array(&package["dependencies"])
+                .filter(|dependency| dependency["kind"] != "dev" && dependency["optional"] != true),
+        ),
         has_library: targets_of("lib").next().is_some(),
         examples: names(targets_of("example")),
         version: package["version"].as_str().context("no version")?.to_owned(),

@@ -1,10 +1,12 @@
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 /// Limits of the correlation on one connection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Config {
     /// Maximum number of requests whose fence has not returned, whether or not a caller still waits for them. Default
     /// 16, range 1 to 4096.
@@ -19,7 +21,7 @@ pub struct Config {
     ///
     /// Meant to be far above the soft timeouts at which a request is tried elsewhere: until it passes, a
     /// slow peer's answer is still delivered.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub expire_after: Duration,
     /// Whether each request is written with its fence. Default true.
     ///

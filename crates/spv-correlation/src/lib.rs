@@ -7,6 +7,7 @@ mod error;
 mod expectation;
 mod flight_table;
 mod history;
+#[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
 mod metrics;
 mod pending;
 mod registration;
@@ -20,6 +21,7 @@ pub use correlator::Correlator;
 pub use error::{CorrelationError, RegisterError};
 pub use expectation::Expectation;
 pub use flight_table::{CallerId, FlightTable, Role, TooManyCallers};
+#[cfg(feature = "metrics")]
 pub use metrics::describe as describe_metrics;
 pub use pending::PendingTable;
 pub use registration::{Registration, RequestId};

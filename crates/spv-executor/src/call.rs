@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::metrics::{HEDGE_FAILED, HEDGE_LOST, HEDGE_WON};
+use crate::outcome::{HEDGE_FAILED, HEDGE_LOST, HEDGE_WON};
 use crate::progress::Ending;
 use crate::{Completed, ExecuteError, ExecuteResult, LateAnswer, LateError, Transport};
 

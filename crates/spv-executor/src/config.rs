@@ -1,11 +1,13 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 /// Limits and timeouts of an [`Executor`](crate::Executor).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Config {
     /// Maximum number of requests in flight to all peers together. Default 24; at least 1.
     ///
@@ -28,13 +30,13 @@ pub struct Config {
     /// s; above zero. Once answers of the kind were measured, see `adaptive_timeouts`.
     ///
     /// Lower, and slow peers are given up sooner, but more answers come late.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub soft_timeout: Duration,
     /// Time from sending a request until the transport future is dropped and the peer's slot is free again. Default 120
     /// s; at least `soft_timeout`, at most a day. When equal to it, there are no late answers.
     ///
     /// Lower, and a peer that is merely slow gets further requests on top of those it still works on.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub hard_timeout: Duration,
     /// Whether timeouts follow the times measured for the peer and the kind of request, or for the pool as long as
     /// the peer is new. Default true.
@@ -47,16 +49,16 @@ pub struct Config {
     /// ratio to the soft one.
     pub adaptive_timeouts: bool,
     /// Smallest adapted soft timeout; a smaller `soft_timeout` counts instead. Default 2 s; above zero.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub soft_timeout_floor: Duration,
     /// Largest adapted soft timeout; a larger `soft_timeout` counts instead. Default 60 s; at least the smallest.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub soft_timeout_ceiling: Duration,
     /// Smallest adapted hard timeout; `hard_timeout` is the largest, and counts instead if it is smaller. Default 60 s.
     ///
     /// High on purpose: a peer that was only stalled still works on what is dropped at the hard timeout, and gets
     /// more on top.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub hard_timeout_floor: Duration,
     /// Whether a peer gets fewer requests at a time than its limit if more would gain nothing. Default true.
     ///
@@ -80,7 +82,7 @@ pub struct Config {
     /// failures in a row that chance explains do not count, so that the peers do not all rest in turns.
     ///
     /// A peer that fails at once is free at once, and would attract all that waits.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub rest_after_failure: Duration,
 }
 

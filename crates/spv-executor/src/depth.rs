@@ -1,14 +1,16 @@
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 /// Maximum number of requests in flight to one peer at the same time: 1, 2 or 3.
 ///
 /// A peer of a Bitcoin-family network answers its requests one after the other, so more of them in flight only hide
 /// the round trip. Past three there is nothing left to hide, and a long queue at the peer makes every timeout worse.
 /// The bound is a type so that no configuration and no caller can exceed it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "u8", into = "u8")
+)]
 pub struct Depth(u8);
 
 impl Depth {

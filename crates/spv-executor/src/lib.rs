@@ -23,7 +23,9 @@ mod executor;
 mod forecast;
 mod late;
 mod losses;
+#[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
 mod metrics;
+mod outcome;
 mod permit;
 mod plan;
 mod progress;
@@ -42,6 +44,7 @@ pub use depth::{Depth, DepthOutOfRange};
 pub use error::{ExecuteError, ExecuteResult};
 pub use executor::Executor;
 pub use late::{LateAnswer, LateError};
+#[cfg(feature = "metrics")]
 pub use metrics::describe_metrics;
 pub use permit::Permit;
 pub use progress::Progress;

@@ -4,6 +4,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Unit};
 
 use crate::Progress;
+use crate::outcome::{ANSWERED, HEDGE_FAILED, HEDGE_LOST, HEDGE_WON, SUCCEEDED, UNJUDGED, WRONG_ANSWER};
 
 /// Describes the metrics of this crate to the installed recorder. Call once, after installing it.
 ///
@@ -90,13 +91,6 @@ impl Metrics {
     }
 }
 
-/// Answered in time, and what that was worth; the other outcomes are `cancelled` and the kinds of `ExecuteError`.
-pub(crate) const SUCCEEDED: &str = "succeeded";
-pub(crate) const WRONG_ANSWER: &str = "wrong_answer";
-pub(crate) const UNJUDGED: &str = "unjudged";
-/// What became of a late request whose answer came; the other outcomes are the kinds of `LateError`.
-pub(crate) const ANSWERED: &str = "answered";
-
 const IN_FLIGHT: &str = "spv_executor_in_flight_requests";
 const WAITING: &str = "spv_executor_waiting_requests";
 const REQUESTS: &str = "spv_executor_requests_total";
@@ -121,7 +115,4 @@ const OUTCOMES: [&str; 11] = [
     "closed",
 ];
 const LATE_OUTCOMES: [&str; 5] = [ANSWERED, "transport", "panicked", "hard_timeout", "closed"];
-pub(crate) const HEDGE_WON: &str = "won";
-pub(crate) const HEDGE_LOST: &str = "lost";
-pub(crate) const HEDGE_FAILED: &str = "failed";
 const HEDGE_OUTCOMES: [&str; 3] = [HEDGE_WON, HEDGE_LOST, HEDGE_FAILED];

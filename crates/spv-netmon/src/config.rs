@@ -1,14 +1,16 @@
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{ConfigError, ensure};
 
 /// Size of the memory per peer, and thresholds of the pool's conditions.
 ///
 /// Each condition has a threshold to enter and a milder one to leave it; between them it stays as it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Config {
     /// Maximum number of remembered peers. Default 256, range 1 to 65536. One more displaces the peer heard of least
     /// recently.
@@ -17,34 +19,34 @@ pub struct Config {
     /// faster.
     pub reliability_window: usize,
     /// Age at which an outcome stops counting. Default 10 minutes, above 0.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub reliability_horizon: Duration,
     /// Smallest answer from which throughput is estimated, in bytes. Default 16384, range 1 and up.
     ///
     /// The time of a smaller answer is mostly round trip and service, whatever the bandwidth.
     pub throughput_min_bytes: u64,
     /// Retransmission timeout of a peer without a sample. Default 1 s, within the two bounds below.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub rto_initial: Duration,
     /// Smallest retransmission timeout. Default 1 s, above 0 (RFC 6298, 2.4).
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub rto_min: Duration,
     /// Largest retransmission timeout. Default 1 minute, not below `rto_min` (RFC 6298, 2.5).
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub rto_max: Duration,
     /// Length of the period over which the smallest round trip is taken. Default 5 minutes, above 0.
     ///
     /// Longer, and a way that has become longer for good is taken for a slow one for longer.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub min_rtt_window: Duration,
     /// Time without reports after which a peer no longer counts for the pool's conditions. Default 5 minutes, above 0.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub stale_after: Duration,
     /// Median round trip at or above which latency is high. Default 400 ms.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub high_latency_enter: Duration,
     /// Median round trip at or below which it no longer is. Default 250 ms, below the one to enter.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub high_latency_leave: Duration,
     /// Median throughput at or below which bandwidth is low, in bytes per second. Default 65536.
     pub low_bandwidth_enter: u64,

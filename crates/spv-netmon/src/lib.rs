@@ -5,6 +5,7 @@ mod confidence;
 mod config;
 mod error;
 mod median;
+#[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
 mod metrics;
 mod min_rtt;
 mod monitor;
@@ -19,6 +20,7 @@ pub use conditions::Conditions;
 pub use confidence::Confidence;
 pub use config::Config;
 pub use error::ConfigError;
+#[cfg(feature = "metrics")]
 pub use metrics::describe as describe_metrics;
 pub use monitor::Monitor;
 pub use pace::Pace;

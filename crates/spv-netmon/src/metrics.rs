@@ -9,9 +9,7 @@ const CONDITION: &str = "spv_netmon_condition";
 const OUTCOMES: &str = "spv_netmon_outcomes_total";
 const PEERS: &str = "spv_netmon_tracked_peers";
 
-pub(crate) const ACCEPTED: &str = "accepted";
-pub(crate) const REFUSED: &str = "refused";
-pub(crate) const FAILED: &str = "failed";
+const KINDS: [&str; 3] = ["accepted", "refused", "failed"];
 
 /// Registers the help texts of this crate's metrics with the installed recorder.
 pub fn describe() {
@@ -20,9 +18,7 @@ pub fn describe() {
     describe_counter!(OUTCOMES, Unit::Count, "Requests by outcome");
     describe_gauge!(PEERS, Unit::Count, "Peers with measurements");
     // What has not happened yet is exported as zero: a rate can then see its first event.
-    for outcome in [ACCEPTED, REFUSED, FAILED] {
-        counter!(OUTCOMES, "outcome" => outcome).increment(0);
-    }
+    KINDS.iter().for_each(|outcome| counter!(OUTCOMES, "outcome" => *outcome).increment(0));
 }
 
 pub(crate) fn record_rtt(sample: Duration) {
@@ -30,6 +26,7 @@ pub(crate) fn record_rtt(sample: Duration) {
 }
 
 pub(crate) fn record_outcome(outcome: &'static str) {
+    debug_assert!(KINDS.contains(&outcome), "{outcome}");
     counter!(OUTCOMES, "outcome" => outcome).increment(1);
 }
 

@@ -60,20 +60,20 @@ where
     /// Reports that an answer was verified and useful, which makes the peer more reliable. Answers that were never
     /// checked, because another copy arrived first, are neither accepted nor failed.
     pub fn on_accepted(&self, peer: &P, kind: &K, now: Instant) {
-        metrics::record_outcome(metrics::ACCEPTED);
+        metrics::record_outcome("accepted");
         self.update(peer, now, |record| record.on_accepted(kind.clone(), now, &self.shared.config));
     }
 
     /// Reports a refused request. It is counted but does not make the peer less reliable, because the peer handled it,
     /// and may be on another branch or lack old data.
     pub fn on_refusal(&self, peer: &P, kind: &K, now: Instant) {
-        metrics::record_outcome(metrics::REFUSED);
+        metrics::record_outcome("refused");
         self.update(peer, now, |record| record.on_refusal(kind.clone(), now));
     }
 
     /// Reports a failed request: no answer in time, a lost connection, or an answer that proved wrong.
     pub fn on_failure(&self, peer: &P, kind: &K, now: Instant) {
-        metrics::record_outcome(metrics::FAILED);
+        metrics::record_outcome("failed");
         self.update(peer, now, |record| record.on_failure(kind.clone(), now, &self.shared.config));
     }
 

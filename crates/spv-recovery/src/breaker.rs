@@ -1,7 +1,6 @@
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     blocked::Blocked,
@@ -11,25 +10,29 @@ use crate::{
 };
 
 /// When a [`Breaker`] opens and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct BreakerConfig {
     /// Number of failures in a row that opens the breaker. Default 5, range 1 and up.
     pub failures: u32,
     /// Failures within this time after the last counted one count together with it, for example when a disconnect ends
     /// several requests. Default 100 ms, range 0 to 1 day.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub same_event: Duration,
     /// Time for which the breaker stays open at first; it doubles each time a probe fails. Half of it is random.
     /// Default 5 s, range 1 ms and up.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub open_min: Duration,
     /// Maximum time for which the breaker stays open. Default 5 min, range `open_min` to 1 day.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub open_max: Duration,
     /// Time after which a probe without an outcome counts as lost and another may be sent. Default 2 min, range 1 ms to
     /// 1 day.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub probe_timeout: Duration,
 }
 

@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     breaker::BreakerConfig,
     error::{ConfigError, ensure},
@@ -9,17 +7,21 @@ use crate::{
 };
 
 /// Limits of attempts, waits and rates, and the settings of breakers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Config {
     /// Number of attempts for one piece of work before giving up. Default 20, range 1 to 1000. At 20, if half of all
     /// answers fail, about one piece of work in a million is given up.
     pub max_attempts: u32,
     /// Longest wait of the first backoff round; it doubles in each round. Default 500 ms, range 1 ms to `backoff_cap`.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub backoff_base: Duration,
     /// Longest wait of any backoff round. Default 30 s, range `backoff_base` to 1 day.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub backoff_cap: Duration,
     /// Number of different peers that must refuse the work before the alternative is used. Default 2, range 1 and up.
     /// With a higher value, more refusals are spent before the change.
@@ -34,7 +36,7 @@ pub struct Config {
     /// value, a network of medium quality is used one request at a time, and slowly.
     pub sequential_failure_rate: f64,
     /// Length of the period over which failure rates are computed. Default 1 min, range 1 s to 1 day.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub statistics_window: Duration,
     /// Maximum share of the available peers that breakers may block; one peer may always be blocked. Default 0.5, range
     /// 0 to 1.
@@ -56,8 +58,12 @@ pub struct Config {
 }
 
 /// The retry budget, which limits retries in proportion to successes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct BudgetConfig {
     /// Maximum number of retries that may be due at once. Default 100, range 1 to 1000000.
     pub burst: u32,

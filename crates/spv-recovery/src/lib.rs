@@ -13,6 +13,7 @@ mod error;
 mod failure;
 mod history;
 mod ledger;
+#[cfg(feature = "metrics")]
 mod metrics;
 mod outlook;
 mod pool_breaker;
@@ -33,6 +34,7 @@ pub use failure::{Classify, FailureKind};
 pub use fastrand::Rng;
 pub use history::{Attempt, History};
 pub use ledger::Ledger;
+#[cfg(feature = "metrics")]
 pub use metrics::{Reporter, describe_metrics};
 pub use outlook::Outlook;
 pub use pool_breaker::{PoolBreaker, PoolBreakerConfig};

@@ -1,7 +1,6 @@
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     circuit::{BreakerState, Circuit, OpenTimes},
@@ -11,8 +10,12 @@ use crate::{
 };
 
 /// When a [`PoolBreaker`] opens and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct PoolBreakerConfig {
     /// Share of failed answers within `window` that opens the breaker; at least 20 outcomes are needed. The breaker
     /// also opens after a run of failures that is so long that only one run in a thousand would reach it at this share
@@ -20,21 +23,21 @@ pub struct PoolBreakerConfig {
     /// range above 0 to 1. Lowered: a middling network is left alone, though working through it would finish.
     pub failure_rate: f64,
     /// Length of the period over which the failure rate is computed. Default 30 s, range 1 s to 1 day.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub window: Duration,
     /// Number of probes in a row that have to succeed before the breaker closes. Default 3, range 1 and up.
     pub successes: u32,
     /// Time for which the breaker stays open at first; it doubles each time a probe fails. Half of it is random.
     /// Default 2 s, range 1 ms to `open_max`.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub open_min: Duration,
     /// Maximum time for which the breaker stays open. A recovered network is noticed at the latest after about this
     /// time. Default 30 s, range `open_min` to 1 day.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub open_max: Duration,
     /// Time after which a probe without an outcome counts as lost and another may be sent. Default 1 min, range 1 ms to
     /// 1 day.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub probe_timeout: Duration,
 }
 

@@ -199,12 +199,13 @@ impl<P: Ord + Clone> Recovery<P> {
 }
 
 impl<P> Recovery<P> {
-    /// Peers whose breaker is not closed.
-    pub(crate) fn open_breakers(&self) -> usize {
+    /// Returns how many peers have a breaker that is open or half-open.
+    pub fn open_breakers(&self) -> usize {
         self.breakers.open()
     }
 
-    pub(crate) const fn pool_is_open(&self) -> bool {
+    /// Returns whether the breaker of the pool is open or half-open.
+    pub const fn pool_is_open(&self) -> bool {
         !self.pool.is_closed()
     }
 }

@@ -1,12 +1,14 @@
 use std::num::NonZeroUsize;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{ConfigError, ensure};
 
 /// Maximum size of a batch of jobs, and its reduction under bad conditions.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct BatchConfig {
     /// Maximum number of jobs in a batch when conditions are good. Default 16, range 1 to 1000000.
     pub max: usize,

@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     batch::BatchConfig,
     error::{ConfigError, ensure},
@@ -9,8 +7,12 @@ use crate::{
 };
 
 /// Limits and rates of a [`Scheduler`](crate::Scheduler) or [`Queue`](crate::Queue).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Config {
     /// Maximum number of items, ready, waiting and running together, including tickets that joined an item. Default
     /// 16384, range 1 to 1000000. Beyond it a push is refused. A retry always fits, because its place was kept while it
@@ -23,7 +25,7 @@ pub struct Config {
     /// Time after which the effective priority of a ready item rises by one level. Default 5 s, range 1 ms to 1 day.
     /// Raised: priorities are stricter and a low one waits longer. Lowered: closer to first come, first served. An item
     /// that became ready `4 * ageing` after another never overtakes it.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub ageing: Duration,
     /// Sizes of batches.
     pub batch: BatchConfig,

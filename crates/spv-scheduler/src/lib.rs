@@ -5,6 +5,7 @@ mod claims;
 mod config;
 mod error;
 mod job;
+#[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
 mod metrics;
 mod priority;
 mod queue;
@@ -17,6 +18,7 @@ pub use batch::{BatchConfig, Conditions};
 pub use config::Config;
 pub use error::{ConfigError, PushError, QueueFull, UnknownTicket};
 pub use job::{Cancelled, Job, Lengths, Next, Pushed, Ticket};
+#[cfg(feature = "metrics")]
 pub use metrics::describe_metrics;
 pub use priority::{Priority, Rank};
 pub use queue::Queue;

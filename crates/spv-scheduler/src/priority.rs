@@ -1,8 +1,6 @@
-use serde::{Deserialize, Serialize};
-
 /// Urgency of an item. `Critical` is the most urgent and compares greatest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Priority {
     /// Work that no other work waits for.
     Low,

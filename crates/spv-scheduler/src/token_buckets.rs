@@ -1,15 +1,17 @@
 use std::{collections::BTreeMap, time::Instant};
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     error::{ConfigError, ensure},
     token_bucket::{TokenBucket, validate_rate},
 };
 
 /// Rate limit of each key of [`TokenBuckets`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct TokenBucketsConfig {
     /// Maximum number of tokens of one key that can be taken at the same time after a quiet period. Default 8, range 1
     /// to 1000000.

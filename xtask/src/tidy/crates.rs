@@ -12,6 +12,7 @@ pub(super) fn check(packages: &[Package], files: &[TextFile]) -> Vec<Finding> {
         let readme = package.manifest.replace("Cargo.toml", "README.md");
         let has_readme = files.iter().any(|file| file.path == readme);
         findings.extend(forbidden_dependencies(package, &ours, manifest));
+        findings.extend(always_built(package, manifest));
         findings.extend(for_programs_only(package, manifest));
         findings.extend(incomplete_manifest(package, has_readme, manifest));
     }
@@ -25,12 +26,33 @@ fn forbidden_dependencies(package: &Package, ours: &[&str], manifest: &str) -> V
     let forbidden = |name: &str| {
         ours.contains(&name) || name == "dashcore" || name == "dash" || name.starts_with("dash-")
     };
-    let dependencies = package.dependencies.iter().filter(|name| forbidden(name));
+    // A crate names itself where its tests want its features.
+    let others = package.dependencies.iter().filter(|name| **name != package.name);
+    let dependencies = others.filter(|name| forbidden(name));
     let violation = |name: &String| {
         let message = format!("{} depends on {name}, be generic over what it brings", package.name);
         Finding::violation(&package.manifest, line_of(manifest, name), message)
     };
     dependencies.map(violation).collect()
+}
+
+/// What a user of a mechanism crate may not want is a feature, off by default and named alike in all of them.
+fn always_built(package: &Package, manifest: &str) -> Vec<Finding> {
+    if !MECHANISM_CRATES.contains(&package.name.as_str()) {
+        return Vec::new();
+    }
+    let built = package.inherited.iter().filter(|name| OPTIONAL.contains(&name.as_str()));
+    let violation = |name: &String| {
+        let message = format!("{} always builds {name}, make it optional and a feature", package.name);
+        Finding::violation(&package.manifest, line_of(manifest, name), message)
+    };
+    let mut findings: Vec<_> = built.map(violation).collect();
+    let lacks = ["metrics", "serde"].into_iter().any(|name| !package.features.iter().any(|own| own == name));
+    if lacks || package.features.iter().any(|feature| feature == "default") {
+        let message = format!("{} has not the features metrics and serde, off by default", package.name);
+        findings.push(Finding::violation(&package.manifest, 1, message));
+    }
+    findings
 }
 
 /// Whoever uses a library of ours builds no command line, exporter, HTTP server or simulator.
@@ -96,6 +118,9 @@ fn line_of(manifest: &str, key: &str) -> usize {
     manifest.lines().position(is_key).map_or(1, |index| index + 1)
 }
 
+/// What the mechanism crates build with a feature alone.
+const OPTIONAL: [&str; 3] = ["humantime-serde", "metrics", "serde"];
+
 const FOR_PROGRAMS: [&str; 11] = [
     "anyhow",
     "clap",
@@ -147,6 +172,27 @@ mod tests {
 
         let free = package("spv-masternodes", &["dashcore"]);
         assert_eq!(forbidden_dependencies(&free, &["dashcore"], manifest), []);
+    }
+
+    #[test]
+    fn mechanism_crates_build_metrics_and_serde_with_a_feature_alone() {
+        let features = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let good = Package { features: features(&["metrics", "serde"]), ..package("spv-netmon", &[]) };
+        assert_eq!(always_built(&good, ""), []);
+        let always = Package { inherited: features(&["serde", "tokio"]), ..good };
+        let found: Vec<_> =
+            always_built(&always, "\nserde.workspace = true").iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                "crates/spv-netmon/Cargo.toml:2: spv-netmon always builds serde, make it optional and a feature"
+            ]
+        );
+        for others in [&["serde"][..], &["default", "metrics", "serde"]] {
+            let other = Package { features: features(others), ..package("spv-netmon", &[]) };
+            assert_eq!(always_built(&other, "").len(), 1, "{others:?}");
+        }
+        assert_eq!(always_built(&package("spv-masternodes", &[]), ""), []);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Weak};
 
 use super::Shared;
-use crate::metrics::{SUCCEEDED, UNJUDGED, WRONG_ANSWER};
+use crate::outcome::{SUCCEEDED, UNJUDGED, WRONG_ANSWER};
 use crate::permit::{JudgedAnswer, Verdict};
 use crate::{Sample, Transport};
 
