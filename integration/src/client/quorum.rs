@@ -82,14 +82,20 @@ impl Quorum {
         state: &ProvenState,
     ) -> Result<Self, StoreError> {
         let entry = quorum.entry.clone();
+        let base_height = store.height_of(&entry.quorum_hash.into())?;
         let mut row = store.quorum(entry.llmq_type, entry.quorum_hash, quorum.entry_hash)?;
+        // What was checked had its base block among the headers, which are never removed below a tip.
+        let checked_at = row.as_ref().map(QuorumRow::base_height).filter(|height| *height > 0);
+        if checked_at.is_some_and(|height| base_height != Some(height)) {
+            return Err(store.damaged("height of a block"));
+        }
         let mut finding = row.as_ref().map(QuorumRow::finding);
         if !state.are_quorums_proven() {
             // Whatever is known of the commitment, that it is active here is not.
             (row, finding) = (None, Some(Finding::NoRoot));
         }
         Ok(Self {
-            base_height: store.height_of(&entry.quorum_hash.into())?,
+            base_height,
             finding,
             members: row.map(|row| row.members().to_vec()).unwrap_or_default(),
             height: state.height(),

@@ -11,7 +11,7 @@ use super::*;
 use crate::chain::HeaderChain;
 use crate::config::ClientSettings;
 use crate::plan::sessions_between;
-use crate::store::{Finding, ListRow, ProvenList, QuorumRow};
+use crate::store::{Finding, ListRow, ProvenList, QuorumRow, StoreError};
 
 pub(super) static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world(2, 1));
 
@@ -131,6 +131,7 @@ async fn only_a_verified_quorum_signs() {
     let client = filled();
     let quorum = client.quorums(At::Newest).await.unwrap().remove(0);
     assert_eq!((quorum.finding, quorum.proof()), (None, QuorumProof::Active));
+    let base_height = quorum.base_height.unwrap();
     let members = vec![ProTxHash::from_byte_array([1; 32])];
     for (finding, proof) in [
         (Finding::Verified, QuorumProof::Verified),
@@ -143,7 +144,7 @@ async fn only_a_verified_quorum_signs() {
         (Finding::WrongSignature, QuorumProof::Active),
     ] {
         let members_of_row = if proof.is_usable() { members.clone() } else { Vec::new() };
-        let row = QuorumRow::made_up(&quorum.entry, 1, finding, members_of_row);
+        let row = QuorumRow::made_up(&quorum.entry, base_height, finding, members_of_row);
         client.store().save_quorums(&[row]).unwrap();
         let found = client.quorum(quorum.entry.llmq_type, quorum.entry.quorum_hash, 200).await.unwrap();
         assert_eq!((found.finding, found.proof()), (Some(finding), proof));
@@ -221,6 +222,19 @@ async fn tips_are_watched_from_the_one_that_is_there_on() {
     assert_eq!(*tips.borrow_and_update(), None);
     let empty = with_store(Store::in_memory(&Network::Regtest).unwrap(), ClientSettings::default());
     assert!(!empty.tips().await.unwrap().has_changed().unwrap(), "there is nothing to tell");
+}
+
+/// A flipped bit in the key of an index makes a block look unknown; the checked quorum remembers where it was.
+#[tokio::test]
+async fn a_checked_quorum_whose_base_block_is_not_where_it_was_is_damage() {
+    let client = filled();
+    let quorum = client.quorums(200).await.unwrap().remove(0);
+    let elsewhere = quorum.base_height.unwrap() + 1;
+    let row = QuorumRow::made_up(&quorum.entry, elsewhere, Finding::Verified, Vec::new());
+    client.store().save_quorums(&[row]).unwrap();
+    let error = client.quorums(200).await.unwrap_err();
+    let LookupError::Store(error) = error else { panic!("{error}") };
+    assert!(matches!(*error, StoreError::Damaged { what: "height of a block", .. }), "{error}");
 }
 
 /// An inline read needs no thread of the runtime's: it is done at the first poll while the only blocking thread is busy.

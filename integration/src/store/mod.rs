@@ -346,7 +346,7 @@ impl Store {
         StoreError::Panicked { path: self.path.clone(), what: panic.to_string() }
     }
 
-    fn damaged(&self, what: &'static str) -> StoreError {
+    pub(crate) fn damaged(&self, what: &'static str) -> StoreError {
         StoreError::Damaged { path: self.path.clone(), what }
     }
 }
