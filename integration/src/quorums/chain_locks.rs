@@ -54,11 +54,13 @@ impl ChainLocks {
     /// The lock counts; whether it is stored is not known.
     pub(crate) async fn raise(&self, verified: VerifiedChainLock) -> Result<(), StoreError> {
         let lock = verified.lock();
-        if !self.store.tell_chain_lock(lock) {
+        if self.store.tell_chain_lock(lock) {
+            metrics::locked(lock.block_height);
+            tracing::debug!(height = lock.block_height, hash = %lock.block_hash, "ChainLock");
+        } else if self.best().as_ref() != Some(lock) {
             return Ok(());
         }
-        metrics::locked(lock.block_height);
-        tracing::debug!(height = lock.block_height, hash = %lock.block_hash, "ChainLock");
+        // Also one that is known already: it may not have been stored, because the disk was full.
         blocking(self.place, &self.store, &self.params, move |store, _| store.save_chain_lock(&verified))
             .await
     }

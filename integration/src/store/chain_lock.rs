@@ -57,6 +57,23 @@ impl Store {
     /// When writing fails; nothing has then changed.
     pub(crate) fn save_chain_lock(&self, verified: &VerifiedChainLock) -> Result<(), StoreError> {
         let lock = verified.lock();
+        if self.chain_lock()?.is_none_or(|known| known.block_height < lock.block_height) {
+            self.write_chain_lock(lock)?;
+        }
+        self.tell_chain_lock(lock);
+        Ok(())
+    }
+
+    /// Stores the lock that receivers see, which an empty database that takes the place of a damaged one lacks.
+    ///
+    /// # Errors
+    /// When writing fails; nothing has then changed.
+    pub(super) fn save_known_chain_lock(&self) -> Result<(), StoreError> {
+        let known = self.best_lock.borrow().clone();
+        known.map_or(Ok(()), |known| self.write_chain_lock(&known))
+    }
+
+    fn write_chain_lock(&self, lock: &ChainLock) -> Result<(), StoreError> {
         self.contained(|| {
             let transaction = self.write()?;
             {
@@ -70,9 +87,7 @@ impl Store {
                 table.insert(BEST, (value, seal)).map_err(|source| self.failed(source))?;
             }
             transaction.commit().map_err(|source| self.failed(source))
-        })?;
-        self.tell_chain_lock(lock);
-        Ok(())
+        })
     }
 
     fn best_of(

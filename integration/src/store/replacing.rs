@@ -6,7 +6,8 @@ use super::opening::{MEMORY, create, create_in_memory, guarded};
 use super::{Store, StoreError, metrics};
 
 impl Store {
-    /// Sets the damaged database aside, which is logged with the reason, and goes on with an empty one. Whoever holds this
+    /// Sets the damaged database aside, which is logged with the reason, and goes on with one that is empty but for the best
+    /// ChainLock, which stays in force. Whoever holds this
     /// handle does so too; what is being read or written meanwhile is done with the old one.
     ///
     /// # Errors
@@ -23,6 +24,7 @@ impl Store {
         };
         *backing = Arc::new(anew);
         drop(backing);
+        self.save_known_chain_lock()?;
         self.tell_tip()
     }
 }

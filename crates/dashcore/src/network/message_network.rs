@@ -121,8 +121,9 @@ fn decode_user_agent(reader: &mut Reader<'_>) -> Result<String, DecodeError> {
         let kind = DecodeErrorKind::LengthTooLarge { length: bytes.len() as u64, limit: MAX_USER_AGENT };
         return Err(reader.error_at(start, kind));
     }
-    // The name is only ever shown, so a byte that is no text is replaced, not refused.
-    Ok(String::from_utf8_lossy(bytes).into_owned())
+    // The name is only ever shown, so a byte that is no text is replaced, not refused; by one byte, so that the name stays
+    // within its limit.
+    Ok(String::from_utf8_lossy(bytes).replace(char::REPLACEMENT_CHARACTER, "?"))
 }
 
 /// One entry of `addr`.

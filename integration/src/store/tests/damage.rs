@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use dashcore::bls_sig_utils::BLSSignature;
+use dashcore::ephemerealdata::chain_lock::ChainLock;
 use fastrand::Rng;
 
 use super::*;
@@ -289,6 +291,21 @@ fn damage_while_it_is_open_is_set_aside_with_the_same_handle() {
     assert_eq!((store.tip().unwrap(), set_aside(directory.path()).len()), (None, 1));
     store.save_chain(&chain(&WORLD, 10), None).unwrap();
     assert_eq!(store.header_count().unwrap(), 11);
+}
+
+/// What is known to be locked stays so: the next process must not follow another chain than this one would.
+#[test]
+fn a_chain_lock_survives_the_damage_of_the_rest() {
+    let directory = full();
+    let store = Store::open(directory.path()).unwrap();
+    let (block_height, block_hash) = (7, WORLD.block_hash(7).unwrap());
+    let lock = ChainLock { block_height, block_hash, signature: BLSSignature::default() };
+    assert!(store.tell_chain_lock(&lock));
+    store.start_anew(&store.damaged("page")).unwrap();
+    assert_eq!(store.chain_lock().unwrap().as_ref(), Some(&lock));
+    drop(store);
+    let again = Store::open(directory.path()).unwrap();
+    assert_eq!(again.chain_lock().unwrap(), Some(lock));
 }
 
 /// Memory whose writes fail from some moment on, by a panic or because there is no space.
