@@ -15,8 +15,20 @@ impl Child {
     pub(crate) fn start<'a>(program: &Path, arguments: impl Iterator<Item = &'a str>) -> Result<Self> {
         let arguments: Vec<_> = arguments.collect();
         eprintln!("$ {} {}", program.display(), arguments.join(" "));
-        let mut process = Command::new(program)
-            .args(arguments)
+        Self::spawn(Command::new(program).args(arguments), program)
+    }
+
+    pub(crate) fn start_with<'a>(
+        program: &Path,
+        arguments: impl Iterator<Item = &'a str>,
+        environment: &[(String, String)],
+    ) -> Result<Self> {
+        let environment = environment.iter().map(|(name, value)| (name, value));
+        Self::spawn(Command::new(program).args(arguments).env_clear().envs(environment), program)
+    }
+
+    fn spawn(command: &mut Command, program: &Path) -> Result<Self> {
+        let mut process = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -56,6 +56,7 @@ struct Workbench {
     /// What stands for a hash or a height in an example.
     placeholders: Vec<(&'static str, String)>,
     _network: Child,
+    service: Option<Child>,
 }
 
 impl Workbench {
@@ -83,11 +84,25 @@ impl Workbench {
             };
             environment.push((format!("QRSYNC_{}", key.to_uppercase()), pair[1].to_owned()));
         }
-        let mut bench = Self { home, environment, placeholders: Vec::new(), _network: network };
+        let mut bench =
+            Self { home, environment, placeholders: Vec::new(), _network: network, service: None };
         bench.run(sh, "qrsync sync --from 1", PATIENCE_SECONDS)?;
+        bench.start_service(sh)?;
         bench.placeholders = bench.find_placeholders(sh)?;
         bench.copy_recordings(sh)?;
         Ok(bench)
+    }
+
+    /// A service with data of its own, as [`plan::SERVICE_DIRECTORY`] and [`plan::SERVICE`] say.
+    fn start_service(&mut self, sh: &Shell) -> Result<()> {
+        let qrsync = self.home.path().join("bin/qrsync");
+        let data = self.home.path().join(plan::SERVICE_DIRECTORY);
+        let data = data.to_str().context("a path is text")?;
+        let arguments = ["sync", "--follow", "--metrics-listen", plan::SERVICE, "--data-dir", data];
+        self.service = Some(Child::start_with(&qrsync, arguments.into_iter(), &self.environment)?);
+        let ready = format!("http://{}/ready", plan::SERVICE);
+        let retry = ["--retry", "30", "--retry-delay", "1", "--retry-all-errors"];
+        Ok(cmd!(sh, "curl --silent --fail {retry...} {ready}").quiet().ignore_stdout().run()?)
     }
 
     fn run(&self, sh: &Shell, command: &str, seconds: u32) -> Result<()> {
@@ -122,8 +137,17 @@ impl Workbench {
         let rotated = quorums.iter().find(|quorum| quorum["index"] == 1).unwrap_or(first);
         let of_cycle = |quorum: &&Value| quorum["type"] == rotated["type"] && quorum["index"] == 0;
         let cycle = quorums.iter().find(of_cycle).unwrap_or(first);
+        let (first_type, first_hash) = (first["type"].to_string(), text(&first["quorum_hash"])?);
+        let lowest = self.ask(sh, &["status"])?["lowest_list"].to_string();
+        let service = format!("http://{}/v1/chainlock", plan::SERVICE);
+        let lock: Value = serde_json::from_str(&cmd!(sh, "curl --silent --fail {service}").quiet().read()?)?;
         Ok(vec![
-            ("quorum 2 HASH", format!("quorum {} {}", first["type"], text(&first["quorum_hash"])?)),
+            ("quorum 2 HASH", format!("quorum {first_type} {first_hash}")),
+            ("quorum llmq_400_60 HASH", format!("quorum {first_type} {first_hash}")),
+            ("quorums/llmq_400_60/HASH", format!("quorums/{first_type}/{first_hash}")),
+            ("--type llmq_400_60", format!("--type {first_type}")),
+            ("chainlock HEX", format!("chainlock {}", message_of(&lock)?)),
+            ("2240216", lowest),
             ("--quorum-hash HASH", format!("--quorum-hash {}", text(&of_platform["quorum_hash"])?)),
             ("--cycle-hash HASH", format!("--cycle-hash {}", text(&cycle["quorum_hash"])?)),
             ("PROTXHASH", text(&masternodes["masternodes"][0]["pro_tx_hash"])?),
@@ -144,6 +168,17 @@ impl Workbench {
         }
         Ok(())
     }
+}
+
+/// The payload of the `clsig` message of a lock, in hexadecimal.
+fn message_of(lock: &Value) -> Result<String> {
+    let height: u32 = lock["height"].as_u64().context("a lock has a height")?.try_into()?;
+    let hash = lock["block_hash"].as_str().context("a lock has a block")?;
+    let mut bytes: Vec<&[u8]> = hash.as_bytes().chunks(2).collect();
+    bytes.reverse();
+    let hash = String::from_utf8(bytes.concat())?;
+    let signature = lock["signature"].as_str().context("a lock has a signature")?;
+    Ok(format!("{:08x}{hash}{signature}", height.swap_bytes()))
 }
 
 /// The unit file as it would be installed, with the binary that was built.

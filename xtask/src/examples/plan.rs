@@ -4,6 +4,13 @@
 pub(super) const NETWORK: &str =
     "qrsync simnet --world generated:masternodes=200,cycles=40,seed=1 --peers 5 --listen 127.0.0.1:19899";
 
+/// Where a service answers that follows this network, and its directory below the home directory.
+pub(super) const SERVICE: &str = "127.0.0.1:19184";
+pub(super) const SERVICE_DIRECTORY: &str = "service";
+
+/// Where the texts let a service answer.
+const USUAL_SERVICE: &str = "127.0.0.1:9184";
+
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Plan {
     /// Run it with these values for its placeholders. Interrupt it after this number of seconds, if it has not ended.
@@ -21,7 +28,8 @@ pub(super) fn of(command: &str, placeholders: &[(&'static str, String)]) -> Plan
     if command == NETWORK {
         return Plan::LeaveOut("it is the network of all others, so it ran");
     }
-    if !command.starts_with("qrsync ") {
+    let asks_by_curl = command.starts_with("curl ");
+    if !command.starts_with("qrsync ") && !asks_by_curl {
         return Plan::LeaveOut("no command of qrsync");
     }
     if (has("--network test") || has("--network main")) && !is_config {
@@ -33,8 +41,8 @@ pub(super) fn of(command: &str, placeholders: &[(&'static str, String)]) -> Plan
     if has("--world DIR") {
         return Plan::LeaveOut("needs a recorded chain");
     }
-    if has(" HEX") {
-        return Plan::LeaveOut("needs a lock of the stored chain");
+    if has("instantlock HEX") {
+        return Plan::LeaveOut("needs an InstantSend lock");
     }
     let mut adapted = command.to_owned();
     for (placeholder, value) in placeholders {
@@ -43,6 +51,15 @@ pub(super) fn of(command: &str, placeholders: &[(&'static str, String)]) -> Plan
     if is_config {
         // The simulated network's parameters are none of another network.
         adapted = format!("unset $(env | grep -o '^QRSYNC_[A-Z_]*'); {adapted}");
+    }
+    if asks_by_curl || has("--connect") {
+        adapted = adapted.replace(USUAL_SERVICE, SERVICE);
+    } else if has("qrsync watch") {
+        adapted = format!("{adapted} --data-dir {SERVICE_DIRECTORY}");
+    }
+    if has("/v1/events") || has("qrsync watch") {
+        // It goes on until it is interrupted, and has no result that could be right or wrong.
+        adapted = format!("timeout --signal=INT 3 {adapted} || [ $? = 124 ]");
     }
     let goes_on = has("--follow") || has("qrsync simnet");
     // Its own directory: the data of the others has other parameters or is in use.
@@ -71,7 +88,7 @@ mod tests {
         for command in [
             "cargo xtask ci",
             "qrsync sync --network test",
-            "qrsync verify chainlock HEX",
+            "qrsync verify instantlock HEX --json",
             "qrsync simnet --world DIR --peers 3",
             NETWORK,
         ] {
@@ -81,6 +98,15 @@ mod tests {
         let expected = "qrsync quorums --height 7 --json".to_owned();
         let plan = of("qrsync quorums --height 2240504 --json", &placeholders);
         assert_eq!(plan, Plan::Run { command: expected, seconds: super::super::PATIENCE_SECONDS });
+        for (command, expected) in [
+            ("curl -i http://127.0.0.1:9184/ready", "curl -i http://127.0.0.1:19184/ready"),
+            ("qrsync watch", "timeout --signal=INT 3 qrsync watch --data-dir service || [ $? = 124 ]"),
+        ] {
+            assert!(
+                matches!(of(command, &[]), Plan::Run { command, .. } if command == expected),
+                "{command}"
+            );
+        }
         assert!(matches!(of("qrsync config show --network test", &[]), Plan::Run { .. }));
         assert!(matches!(of("qrsync sync --follow", &[]), Plan::Run { seconds: GOES_ON_SECONDS, .. }));
     }
