@@ -4,6 +4,7 @@
 mod ahead;
 mod ancestry;
 mod aside;
+mod attempt;
 mod backing;
 mod blocking;
 mod chain_lock;

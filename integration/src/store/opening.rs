@@ -6,6 +6,7 @@ use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError, StorageBackend};
 
 use super::aside::set_aside;
+use super::attempt::Attempt;
 use super::backing::Backing;
 use super::contained::contained;
 use super::schema::{
@@ -37,14 +38,21 @@ impl Store {
     }
 
     /// The same; a damaged file is set aside under another name, which is logged, and another one begun. What it held are
-    /// public data, which the next sync brings again.
+    /// public data, which the next sync brings again. A file also counts as damaged if the last three processes died while
+    /// they opened it.
     ///
     /// # Errors
     /// As for [`create_or_open`](Self::create_or_open), but for damage, and when the file cannot be renamed.
     pub fn create_or_replace(directory: &Path, network: &Network) -> Result<Self, StoreError> {
+        let path = directory.join(FILE_NAME);
+        let attempt = Attempt::begin(&path);
+        if attempt.is_hopeless() && path.exists() {
+            let what = "the last three processes died while they opened it";
+            set_aside(&path, &StoreError::Damaged { path: path.clone(), what })?;
+        }
         match Self::create_or_open(directory, network) {
             Err(error) if error.is_damage() => {
-                set_aside(&directory.join(FILE_NAME), &error)?;
+                set_aside(&path, &error)?;
                 Self::create_or_open(directory, network)
             }
             opened => opened,

@@ -293,6 +293,22 @@ fn damage_while_it_is_open_is_set_aside_with_the_same_handle() {
     assert_eq!(store.header_count().unwrap(), 11);
 }
 
+/// As when a damaged page makes the database ask for more memory than there is: that ends the process.
+#[test]
+fn a_file_that_ends_every_process_that_opens_it_is_set_aside() {
+    let directory = full();
+    let counter = directory.path().join("qrsync.redb.opening");
+    let open = || Store::create_or_replace(directory.path(), &Network::Regtest).unwrap();
+    for (deaths, is_kept) in [("1\n", true), ("2\n", true), ("", true), ("what?", true), ("3\n", false)] {
+        fs::write(&counter, deaths).unwrap();
+        assert_eq!(open().tip().unwrap().is_some(), is_kept, "{deaths}");
+        assert!(!counter.exists(), "this one lives");
+        assert_eq!(set_aside(directory.path()).len(), usize::from(!is_kept));
+    }
+    assert_eq!(open().tip().unwrap(), None);
+    assert_eq!(set_aside(directory.path()).len(), 1, "the new one is not damaged");
+}
+
 /// What is known to be locked stays so: the next process must not follow another chain than this one would.
 #[test]
 fn a_chain_lock_survives_the_damage_of_the_rest() {
