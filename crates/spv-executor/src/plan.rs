@@ -117,10 +117,15 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         if !self.pool.has_eligible(&terms.eligible) {
             return Err((Refused::NoEligiblePeer, job));
         }
-        if self.queue.len() >= max_waiting && !self.could_start(&terms, now) {
+        let id = self.queue.push(terms, job);
+        let is_first = || self.first_startable(now).is_some_and(|(first, ..)| first == id);
+        if self.queue.len() > max_waiting
+            && !is_first()
+            && let Some(job) = self.queue.cancel(id)
+        {
             return Err((Refused::QueueFull, job));
         }
-        Ok(self.queue.push(terms, job))
+        Ok(id)
     }
 
     /// Takes a job back, unless it was started or taken before.

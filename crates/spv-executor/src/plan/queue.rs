@@ -132,8 +132,4 @@ impl<P, J> Queue<P, J> {
     pub(super) fn is_head(&self, id: RequestId) -> bool {
         self.order.first().is_some_and(|(_, head)| *head == id)
     }
-
-    pub(super) fn would_be_head(&self, terms: &Terms<P>) -> bool {
-        terms.order.is_some_and(|order| self.order.first().is_none_or(|(first, _)| order < *first))
-    }
 }

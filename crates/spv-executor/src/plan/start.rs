@@ -48,20 +48,6 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         self.charge(peer, cost, newcomer.as_ref(), selector, now).map(|slot| (id, slot))
     }
 
-    /// Whether a job with these terms would start at once.
-    pub(super) fn could_start(&self, terms: &Terms<P>, now: Instant) -> bool {
-        let to_send = self.to_send() + 1;
-        let open = |terms: &Terms<P>| {
-            !self.pool.candidates(&terms.eligible, terms.cost, to_send, now).candidates.is_empty()
-        };
-        // Between changes, whatever waits although a peer is free for it waits for bytes.
-        let bytes_blocked = || self.queue.iter().any(|(_, other)| open(&other.terms));
-        let bytes = terms.cost.bytes;
-        self.in_flight < self.config.max_in_flight.get()
-            && open(terms)
-            && (bytes == 0 || self.queue.would_be_head(terms) || (self.bytes.fits(bytes) && !bytes_blocked()))
-    }
-
     /// The copy is not sent yet, for a reason of ours: that is not the peer's time.
     pub(crate) fn await_admission(&mut self, id: RequestId, slot: &mut Slot<P>) {
         slot.awaits_admission = true;
@@ -89,6 +75,12 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
         selector: &mut dyn PeerSelector<P>,
         now: Instant,
     ) -> Option<(RequestId, P, Cost, Option<KindEstimate>)> {
+        let (id, cost, Offer { candidates, newcomer }) = self.first_startable(now)?;
+        choose(selector, &candidates).map(|peer| (id, peer, cost, newcomer))
+    }
+
+    /// The first job that can start now, and the peers that it may start with.
+    pub(super) fn first_startable(&self, now: Instant) -> Option<(RequestId, Cost, Offer<'_, P>)> {
         if self.in_flight >= self.config.max_in_flight.get() || !self.pool.has_free() {
             return None;
         }
@@ -105,16 +97,15 @@ impl<P: Clone + Ord + 'static, J> Plan<P, J> {
             if nobody_for == Some(alike) {
                 continue;
             }
-            let Offer { candidates, newcomer } =
-                self.pool.candidates(&terms.eligible, terms.cost, to_send, now);
-            if candidates.is_empty() {
+            let offer = self.pool.candidates(&terms.eligible, terms.cost, to_send, now);
+            if offer.candidates.is_empty() {
                 nobody_for = Some(alike);
+            } else if has_bytes {
+                return Some((id, terms.cost, offer));
+            } else {
+                // Then only those start that need no bytes, lest the small ones starve the large one.
+                bytes_blocked = true;
             }
-            if has_bytes && let Some(peer) = choose(selector, &candidates) {
-                return Some((id, peer, terms.cost, newcomer));
-            }
-            // Then only those start that need no bytes, lest the small ones starve the large one.
-            bytes_blocked |= !has_bytes && !candidates.is_empty();
         }
         None
     }
