@@ -10,7 +10,7 @@ use std::thread;
 use anyhow::{Context as _, Result, ensure};
 use xshell::Shell;
 
-use crate::suite::{self, Failure, now};
+use crate::suite::{self, Choice, Failure, now};
 use crate::workspace;
 use load::Load;
 
@@ -37,11 +37,12 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> Result<()> {
     let loops = args.load.unwrap_or_else(|| 2 * thread::available_parallelism().map_or(1, usize::from));
     let _load = Load::start(loops);
     let mut failed = Failed::default();
+    let choice = Choice { only: args.only.as_deref(), seed: None };
     for round in 1..=args.rounds.get() {
         let (start, before) = (now(), failed.count());
         let folder = logs.join(format!("round-{round}"));
         fs::create_dir_all(&folder)?;
-        failed.add(suite::run(&binaries, args.only.as_deref(), &folder, |_| {})?);
+        failed.add(suite::run(&binaries, &choice, &folder, |_| {})?);
         let (time, new) = (start.elapsed().as_secs_f64(), failed.count() - before);
         println!("round {round} of {}, beside {loops} busy loops: {time:.0} s, {new} failed", args.rounds);
     }

@@ -37,18 +37,27 @@ pub(crate) struct Ended<'a> {
     pub(crate) printed: &'a str,
 }
 
-/// Runs the tests whose names contain `only`; writes a log for each program into `folder`, tells `ended` of each, and
+/// Which tests are run, and with which cases.
+#[derive(Debug, Default)]
+pub(crate) struct Choice<'a> {
+    /// Only tests whose names contain this.
+    pub(crate) only: Option<&'a str>,
+    /// The seed of property tests; without one, each run tries other cases.
+    pub(crate) seed: Option<u64>,
+}
+
+/// Runs the chosen tests; writes a log for each program into `folder`, tells `ended` of each, and
 /// returns the tests that failed.
 pub(crate) fn run(
     binaries: &[TestBinary],
-    only: Option<&str>,
+    choice: &Choice<'_>,
     folder: &Path,
     ended: impl Fn(Ended<'_>) + Sync,
 ) -> Result<Vec<Failure>> {
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let lane = || -> Result<()> {
         while let Some(binary) = binaries.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let new = run_one(binary, only, folder, &ended)?;
+            let new = run_one(binary, choice, folder, &ended)?;
             failed.lock().expect("no lane panics while it holds this").extend(new);
         }
         Ok(())
@@ -63,13 +72,13 @@ pub(crate) fn run(
 /// Runs the tests of one program; returns those that failed, each with its last words.
 fn run_one(
     binary: &TestBinary,
-    only: Option<&str>,
+    choice: &Choice<'_>,
     folder: &Path,
     ended: impl Fn(Ended<'_>),
 ) -> Result<Vec<Failure>> {
     let log = folder.join(format!("{}.log", binary.name));
     let start = now();
-    let end = binary.run(only, &log, PATIENCE)?;
+    let end = binary.run(choice, &log, PATIENCE)?;
     let printed = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
     ended(Ended { name: &binary.name, time: start.elapsed(), printed: &printed });
     let failed = failures(&printed, &end).into_iter().map(|(test, last_words)| {

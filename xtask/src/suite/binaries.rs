@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
-use super::now;
 use super::outcome::End;
+use super::{Choice, now};
 
 /// What `cargo test` runs, but for the documentation's examples: a library's, a program's or a file's tests.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,15 +68,16 @@ fn package_name(id: &str) -> &str {
 impl TestBinary {
     /// Runs its tests as cargo would, all of them whatever fails, and writes what they print to `log`, also what tests
     /// print that pass.
-    pub(super) fn run(&self, only: Option<&str>, log: &Path, patience: Duration) -> Result<End> {
+    pub(super) fn run(&self, choice: &Choice<'_>, log: &Path, patience: Duration) -> Result<End> {
         let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let process = Command::new(&self.program)
             .arg("--show-output")
-            .args(only)
+            .args(choice.only)
             .current_dir(&self.folder)
             .env("CARGO_MANIFEST_DIR", &self.folder)
             // The last words of a failed test are its message, and no frames.
             .env("RUST_BACKTRACE", "0")
+            .envs(choice.seed.map(|seed| ("PROPTEST_RNG_SEED", seed.to_string())))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
