@@ -26,9 +26,10 @@ pub(crate) async fn run(args: SyncArgs, log: &LogArgs, telemetry: &Telemetry) ->
     let params = config.chain_params()?;
     let endpoint = Endpoint::bind(config).await?;
     let directory = config.data_dir()?;
+    // Before the database is opened: a process that is stopped meanwhile did not die of a damaged file.
+    let cancel = signals::cancelled_by_signals()?;
     let store = Arc::new(Store::create_or_replace(&directory, &params.network)?);
     let database = directory.join(FILE_NAME);
-    let cancel = signals::cancelled_by_signals()?;
     let state = Progress::default();
     let live = Arc::new(Live::new(config, &params, state.clone(), store.watch_chain_lock()?, cancel.clone()));
     let events = Events::new();
