@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use futures::future::join_all;
 use parking_lot::Mutex;
 use spv_scheduler::{Config, ConfigError, Priority, Queue, TokenBuckets, TokenBucketsConfig};
@@ -12,7 +10,7 @@ pub async fn crawl(pages: Vec<Page>, done: impl Fn(&Page)) -> Result<(), ConfigE
     let config = Config { burst: BURST, per_second: PER_SECOND.into(), ..Config::default() };
     let of_host =
         TokenBucketsConfig { burst: BURST, per_second: PER_HOST.into(), ..TokenBucketsConfig::default() };
-    let buckets = Arc::new(Mutex::new(TokenBuckets::new(&of_host)?));
+    let buckets = Mutex::new(TokenBuckets::new(&of_host)?);
     let queue = Queue::new(&config)?;
     for page in pages {
         let priority = if page.is_urgent { Priority::High } else { Priority::Normal };

@@ -10,7 +10,7 @@ pub struct Endpoint {
     calls: AtomicU32,
 }
 
-/// Neither timed out nor down for good: it can be tried again.
+/// A call that failed, because the endpoint is down or flaky.
 #[derive(Debug)]
 pub struct Failed;
 

@@ -13,7 +13,7 @@ use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::mirror::{CHUNKS, Mirror, PATIENCE};
 
-/// As the load is measured before anything is known of it, and how fast it is forgotten: tower's own examples.
+/// The load of a mirror that was not measured yet, and how fast measurements are forgotten; both as in tower's own examples.
 const DEFAULT_RTT: Duration = Duration::from_millis(30);
 const DECAY_NANOSECONDS: f64 = 10e9;
 

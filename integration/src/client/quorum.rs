@@ -84,7 +84,8 @@ impl Quorum {
         let entry = quorum.entry.clone();
         let base_height = store.height_of(&entry.quorum_hash.into())?;
         let mut row = store.quorum(entry.llmq_type, entry.quorum_hash, quorum.entry_hash)?;
-        // What was checked had its base block among the headers, which are never removed below a tip.
+        // The row of a checked quorum goes in the same commit as its base block, so it cannot be there without it. The height
+        // is read first, so that a reorganisation between the two reads does not look like damage.
         let checked_at = row.as_ref().map(QuorumRow::base_height).filter(|height| *height > 0);
         if checked_at.is_some_and(|height| base_height != Some(height)) {
             return Err(store.damaged("height of a block"));

@@ -21,6 +21,7 @@ pub(super) fn describe() {
     counter!(REFUSED).increment(0);
 }
 
+/// Counts a request by its route and the status of its answer, and measures how long the answer took.
 pub(super) async fn measured(request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
